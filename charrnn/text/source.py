@@ -1,0 +1,270 @@
+"""Where text comes from: files, directories, pipes, standard input, built-in corpora."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from charrnn.errors import CorpusError, UsageError
+
+CHUNK = 1 << 20
+_SNIFF = 8192
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+Spec = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that text is read from.
+
+    Attributes
+    ----------
+    name
+        Absolute path, ``-``, or the name of a built-in corpus.
+    kind
+        ``pipe`` is whatever can be read once only: a FIFO, a terminal, a socket.
+    directory
+        The directory on the command line in which the file was found, if any.
+    identity
+        What tells this content from another without reading it (empty for stdin and pipes
+        until they are spooled).
+    spooled
+        Temporary file that holds the content of a source that can be read once only.
+    """
+
+    name: str
+    kind: Literal["file", "pipe", "stdin", "builtin"]
+    directory: str = ""
+    identity: tuple[str | int, ...] = ()
+    spooled: BinaryIO | None = None
+
+    def chunks(
+        self, *, stdin: BinaryIO | None = None, size: int = CHUNK, verify: bool = False
+    ) -> Iterator[bytes]:
+        """Read the raw bytes, at most about ``size`` at a time.
+
+        Raises
+        ------
+        CorpusError
+            The source cannot be read; or, with ``verify``, a file is not, or does not stay, what
+            it was when the source was found.
+        """
+        if self.spooled is not None:
+            self.spooled.seek(0)
+            while data := self.spooled.read(size):
+                yield data
+        elif self.kind == "builtin":
+            from charrnn.text import builtin
+
+            yield from builtin.generate(self.name)
+        else:
+            try:
+                if self.kind == "stdin":
+                    yield from _read_stdin(stdin, size)
+                else:
+                    yield from self._read_file(size, verify)
+            except OSError as error:
+                raise unreadable(self.name, error) from None
+
+    def spool(self, directory: Path, stdin: BinaryIO | None = None) -> Source:
+        """Copy the content into a nameless temporary file, which :meth:`chunks` then reads.
+
+        ``identity`` becomes the content's SHA-256 and size where it was empty.
+        """
+        digest, size = hashlib.sha256(), 0
+        file: BinaryIO = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
+        try:
+            for data in self.chunks(stdin=stdin):
+                digest.update(data)
+                size += len(data)
+                file.write(data)
+            file.flush()
+        except BaseException:
+            file.close()
+            raise
+        return replace(self, identity=self.identity or (digest.hexdigest(), size), spooled=file)
+
+    def is_binary(self) -> bool:
+        """Tell whether a file has a NUL byte in its first 8 KiB."""
+        try:
+            with Path(self.name).open("rb", buffering=0) as file:
+                return b"\0" in file.read(_SNIFF)
+        except OSError as error:
+            raise unreadable(self.name, error) from None
+
+    def _read_file(self, size: int, verify: bool) -> Iterator[bytes]:
+        with Path(self.name).open("rb", buffering=0) as file:
+            count = 0
+            self._compare(os.fstat(file.fileno()), verify)
+            while data := file.read(size):
+                count += len(data)
+                yield data
+            status = os.fstat(file.fileno())
+            self._compare(status, verify)
+            if verify and count != status.st_size:
+                raise changed(self.name)
+
+    def _compare(self, status: os.stat_result, verify: bool) -> None:
+        # Size and time only: the other fields may differ between stat and fstat on Windows.
+        if verify and self.kind == "file" and _identity(status)[:2] != self.identity[:2]:
+            raise changed(self.name)
+
+
+def find_sources(specs: Spec | Sequence[Spec]) -> list[Source]:
+    """Resolve what the user named into sources, in order; directories become their files.
+
+    Raises
+    ------
+    CorpusError
+        A path is missing or unreadable, or a directory holds no file that could be text.
+    UsageError
+        Nothing is named, or standard input more than once.
+    """
+    names = [os.fspath(s) for s in ([specs] if isinstance(specs, str | os.PathLike) else specs)]
+    if not names:
+        raise UsageError("no text is named", "name a file, a directory, - or a built-in corpus")
+    if names.count("-") > 1:
+        raise UsageError("- (standard input) is named more than once", "name it once")
+    return [source for name in names for source in _find(name)]
+
+
+def text_sources(sources: Sequence[Source]) -> list[Source]:
+    """Leave out the files of directories that look binary (a NUL byte in their first 8 KiB).
+
+    Raises
+    ------
+    CorpusError
+        Of a directory nothing is left.
+    """
+    kept = [s for s in sources if not (s.directory and s.is_binary())]
+    left = {s.directory for s in kept}
+    for source in sources:
+        if source.directory not in left:
+            raise _without_text(source.directory)
+    return kept
+
+
+def shown(name: str) -> str:
+    """Return a path for a message: as it is, or escaped where it holds control characters."""
+    return name if name.isprintable() else ascii(name)
+
+
+def changed(name: str) -> CorpusError:
+    """Return the error for a text that is not the same any more."""
+    return CorpusError(f"{shown(name)} changed while being read", "try again once it is complete")
+
+
+def unreadable(name: str, error: OSError) -> CorpusError:
+    """Return the error for a text that the system refuses to read."""
+    reason = error.strerror or type(error).__name__
+    what = "standard input" if name == "-" else shown(name)
+    return CorpusError(f"cannot read {what}: {reason}", "check the path and its permissions")
+
+
+def _find(name: str) -> list[Source]:
+    if name == "-":
+        return [Source("-", "stdin")]
+    try:
+        path = Path(name)
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return [_builtin(name)]
+    except OSError as error:
+        raise unreadable(name, error) from None
+    except ValueError:  # a NUL character
+        raise CorpusError(f"{name!a} is not a path", "name a file or a directory") from None
+    if stat.S_ISDIR(status.st_mode):
+        return _walk(path)
+    if stat.S_ISREG(status.st_mode):
+        return [Source(_absolute(path), "file", identity=_identity(status))]
+    return [Source(str(path.absolute()), "pipe")]
+
+
+def _builtin(name: str) -> Source:
+    if _NAME.fullmatch(name):
+        from charrnn.text import builtin
+
+        if name in builtin.NAMES:
+            identity = ("builtin", name, builtin.fingerprint(name))
+            return Source(name, "builtin", identity=identity)
+        remedy = "name a file, a directory, - or a built-in corpus (charrnn corpus list)"
+        message = f"{shown(name)} does not exist and is not a built-in corpus"
+        raise CorpusError(message, remedy)
+    raise CorpusError(f"{shown(name)} does not exist", "check the path")
+
+
+def _walk(top: Path) -> list[Source]:
+    found: list[tuple[str, Path, os.stat_result]] = []
+    seen: set[tuple[int, int]] = set()  # a directory is read once, so loops of links end
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            children = sorted(folder.iterdir(), reverse=True)
+        except OSError as error:
+            raise unreadable(str(folder), error) from None
+        for child in children:
+            if child.name.startswith("."):
+                continue
+            try:
+                status = child.stat()
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ELOOP):
+                    continue  # a link to nowhere
+                raise unreadable(str(child), error) from None
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(child)
+            elif stat.S_ISREG(status.st_mode):
+                found.append((child.relative_to(top).as_posix(), child, status))
+    directory = _absolute(top)
+    if not found:
+        raise _without_text(directory)
+    return [
+        Source(str(Path(directory) / relative), "file", directory, _identity(status))
+        for relative, _, status in sorted(found, key=lambda entry: entry[0])
+    ]
+
+
+def _read_stdin(stdin: BinaryIO | None, size: int) -> Iterator[bytes]:
+    if stdin is None:
+        if sys.stdin is None:
+            raise CorpusError("standard input is closed", "name a file instead of -")
+        stdin = sys.stdin.buffer
+    # read1 returns what a pipe holds now; read would wait until the whole chunk is there.
+    read = getattr(stdin, "read1", stdin.read)
+    while data := read(size):
+        yield data
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_dev,
+        status.st_ino,
+    )
+
+
+def _absolute(path: Path) -> str:
+    return str(path.resolve() if ".." in path.parts else path.absolute())
+
+
+def _without_text(directory: str) -> CorpusError:
+    return CorpusError(
+        f"directory {shown(directory)} holds no text file", "name a directory that does, or a file"
+    )

@@ -1,0 +1,197 @@
+"""Statistics of any text, gathered in one pass: size, symbols, entropies of low order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import CorpusError
+from charrnn.text.source import CHUNK, find_sources, shown, text_sources
+from charrnn.text.tokens import check_codec, pieces
+from charrnn.text.vocabulary import TOKEN, Level, code_points
+
+_FREQUENT = 10
+
+
+@dataclass(frozen=True)
+class TextStatistics:
+    """What one pass over a text tells. A symbol is what the level says: character, byte or word."""
+
+    name: str
+    level: Level
+    bytes: int
+    chars: int
+    """Symbols in all."""
+    lines: int
+    """Newlines, and one more where the text does not end with one."""
+    distinct: int
+    """Different symbols."""
+    sha256: str
+    """Of the raw bytes."""
+    unigram: float
+    """Entropy of one symbol, in nats, from relative frequencies."""
+    bigram: float | None
+    """Entropy of a symbol given the one before, in nats; None for a text of one symbol."""
+    frequent: tuple[tuple[str | int, int], ...]
+    """The most frequent symbols (integers at byte level) with their counts, most frequent first."""
+
+
+def text_statistics(
+    spec: str,
+    *,
+    level: Level = "char",
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    stdin: BinaryIO | None = None,
+    chunk: int = CHUNK,
+) -> TextStatistics:
+    """Read a file, a directory or ``-`` once and count.
+
+    Memory grows with the number of different pairs of symbols, not with the text.
+
+    Parameters
+    ----------
+    spec
+        A path, or ``-`` for `stdin` (None: the standard input of the process).
+    level
+        What counts as a symbol.
+    encoding, errors
+        How bytes are decoded, except at byte level.
+    chunk
+        Bytes read at a time.
+
+    Raises
+    ------
+    CorpusError
+        The text is missing, unreadable, empty or wrongly encoded.
+    UsageError
+        The encoding does not exist.
+    """
+    check_codec(encoding, errors)
+    sources = find_sources(spec)
+    if level != "byte":
+        sources = text_sources(sources)
+    digest, size = hashlib.sha256(), 0
+
+    def observe(data: bytes) -> None:
+        nonlocal size
+        digest.update(data)
+        size += len(data)
+
+    counts = _Counts()
+    words: dict[str, int] = {}
+    newlines, ended = 0, True
+    for piece in pieces(
+        sources, level, encoding, errors, stdin=stdin, chunk=chunk, observe=observe
+    ):
+        if not piece:
+            continue
+        newline = b"\n" if isinstance(piece, bytes) else "\n"
+        newlines += piece.count(newline)  # type: ignore[arg-type]
+        ended = piece.endswith(newline)  # type: ignore[arg-type]
+        counts.add(_codes(piece, level, words))
+    if not counts.total:
+        name = "standard input" if spec == "-" else shown(spec)
+        raise CorpusError(f"{name} is empty", "name a text with at least one character")
+    codes, totals = counts.symbols()
+    order = np.lexsort((codes, -totals))[:_FREQUENT]
+    names = list(words)
+    frequent = tuple((_symbol(int(codes[i]), level, names), int(totals[i])) for i in order.tolist())
+    return TextStatistics(
+        name=spec,
+        level=level,
+        bytes=size,
+        chars=counts.total,
+        lines=newlines + (not ended),
+        distinct=len(codes),
+        sha256=digest.hexdigest(),
+        unigram=_entropy(totals),
+        bigram=counts.conditional_entropy(),
+        frequent=frequent,
+    )
+
+
+class _Counts:
+    """Counts of pairs of neighbours in a sequence of codes below 2^32 that comes in pieces."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._first = 0
+        self._last = 0
+        self._small: NDArray[np.int64] = np.zeros(1 << 16, np.int64)
+        self._large: dict[int, int] = {}
+
+    def add(self, codes: NDArray[Any]) -> None:
+        """Count the pairs of (n,) codes, n > 0, and the pair with the code before them."""
+        if self.total:
+            before = np.array([self._last], np.min_scalar_type(self._last))
+            codes = np.concatenate([before, codes])
+        else:
+            self._first, self.total = int(codes[0]), 1
+        self.total += len(codes) - 1
+        self._last = int(codes[-1])
+        if codes.max() < 256:
+            narrow = codes.astype(np.uint16)
+            self._small += np.bincount(narrow[:-1] << 8 | narrow[1:], minlength=1 << 16)
+        else:
+            wide = codes.astype(np.int64)
+            keys, counts = np.unique(wide[:-1] << 32 | wide[1:], return_counts=True)
+            known = self._large.get
+            fresh = zip(keys.tolist(), counts.tolist(), strict=True)
+            self._large.update((key, known(key, 0) + count) for key, count in fresh)
+
+    def pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (pairs,) first codes, second codes and counts."""
+        small = np.flatnonzero(self._small)
+        large = np.fromiter(self._large, np.int64, len(self._large))
+        counts = np.fromiter(self._large.values(), np.int64, len(self._large))
+        keys, index = np.unique(
+            np.concatenate([(small >> 8) << 32 | (small & 255), large]), return_inverse=True
+        )
+        totals = np.zeros(len(keys), np.int64)
+        np.add.at(totals, index, np.concatenate([self._small[small], counts]))
+        return keys >> 32, keys & 0xFFFFFFFF, totals
+
+    def symbols(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (distinct,) codes in ascending order, and how often each occurs."""
+        _, second, counts = self.pairs()
+        codes, index = np.unique(np.append(second, self._first), return_inverse=True)
+        totals = np.zeros(len(codes), np.int64)
+        np.add.at(totals, index, np.append(counts, 1))
+        return codes, totals
+
+    def conditional_entropy(self) -> float | None:
+        """Return the entropy of a code given the one before, in nats."""
+        first, _, counts = self.pairs()
+        if not len(counts):
+            return None
+        _, index = np.unique(first, return_inverse=True)
+        contexts = np.zeros(int(index.max()) + 1, np.int64)
+        np.add.at(contexts, index, counts)
+        return max(_entropy(counts) - _entropy(contexts), 0.0)
+
+
+def _codes(piece: str | bytes, level: Level, words: dict[str, int]) -> NDArray[Any]:
+    """Return one integer a symbol; `words` numbers the words as they first occur."""
+    if isinstance(piece, bytes):
+        return np.frombuffer(piece, np.uint8)
+    if level == "char":
+        return code_points(piece)
+    tokens = TOKEN.findall(piece)
+    return np.fromiter((words.setdefault(t, len(words)) for t in tokens), np.int64, len(tokens))
+
+
+def _symbol(code: int, level: Level, words: list[str]) -> str | int:
+    if level == "byte":
+        return code
+    return chr(code) if level == "char" else words[code]
+
+
+def _entropy(counts: NDArray[np.int64]) -> float:
+    """Return the entropy in nats of the relative frequencies of positive counts."""
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum()) + 0.0

@@ -1,0 +1,266 @@
+"""The vocabulary: which symbols a model knows, in sorted order, and the way to ids and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, repeat
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from charrnn.errors import CheckpointError, VocabularyError
+
+Level = Literal["char", "byte", "word"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+Unknown = Literal["error", "skip"]
+
+UNKNOWN_CHAR = "\ufffd"
+UNKNOWN_BYTE = 256
+TOKEN = re.compile(r"\w+|\W")
+"""A token of the word level: a run of word characters, or one character of any other kind."""
+
+_MISSING = 255  # in the byte table: never the id of an ASCII character, which is at most 127
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    r"""The symbols of a model; a symbol's id is its place in the sorted order.
+
+    Attributes
+    ----------
+    level
+        ``"char"`` (Unicode code points), ``"byte"``, or ``"word"`` (runs of word characters; every
+        other character is a token of its own, so that joined tokens give the text back).
+    symbols
+        Strings in code point order, or ascending integers at byte level.
+    unknown
+        Id of the symbol that stands for everything outside the vocabulary (``"\ufffd"``, or the
+        integer 256 at byte level), or ``None``.
+    """
+
+    level: Level
+    symbols: tuple[str, ...] | tuple[int, ...]
+    unknown: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned type that holds every id."""
+        return np.dtype(np.min_scalar_type(max(len(self.symbols) - 1, 0)))
+
+    def encode(
+        self, text: str | bytes, unknown: Unknown = "error", *, offset: int = 0
+    ) -> NDArray[Any]:
+        """Turn text into ids.
+
+        Parameters
+        ----------
+        text
+            ``bytes`` at byte level, ``str`` at the others.
+        unknown
+            What to do with a symbol outside the vocabulary where there is no unknown symbol:
+            ``"error"`` or ``"skip"`` (leave it out).
+        offset
+            Where ``text`` starts in the whole text, for messages.
+
+        Returns
+        -------
+        ids
+            1-D array of :attr:`dtype`.
+
+        Raises
+        ------
+        VocabularyError
+            A symbol outside the vocabulary, with ``unknown="error"`` and no unknown symbol.
+        """
+        if self.level == "byte":
+            if not isinstance(text, bytes | bytearray | memoryview):
+                raise TypeError("the byte level encodes bytes, not str")
+            ids, missing = self._encode_bytes(bytes(text))
+        elif not isinstance(text, str):
+            raise TypeError(f"the {self.level} level encodes str, not bytes")
+        elif self.level == "word":
+            ids, missing = self._encode_words(text)
+        elif text.isascii():
+            ids, missing = self._encode_bytes(text.encode("ascii"))
+        else:
+            ids, missing = self._encode_chars(text)
+        if missing is None:
+            return ids
+        if self.unknown is not None:
+            ids[missing] = self.unknown
+            return ids
+        if unknown == "skip":
+            return ids[~missing]
+        raise self._unknown_symbol(text, int(np.argmax(missing)), offset)
+
+    def decode(self, ids: ArrayLike) -> str | bytes:
+        """Turn ids (any integer array or sequence) into text; the unknown byte is written ``?``."""
+        index = np.asarray(ids)
+        if index.size == 0:
+            return b"" if self.level == "byte" else ""
+        if self.level == "word":
+            return "".join([str(self.symbols[i]) for i in index.ravel().tolist()])
+        codes = self._codes[index.ravel()]
+        if self.level == "byte":
+            return np.where(codes == UNKNOWN_BYTE, ord("?"), codes).astype(np.uint8).tobytes()
+        text: str = codes.astype("<u4").tobytes().decode("utf-32-le")
+        return text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dict with ``level``, ``symbols`` and ``unknown``."""
+        return {"level": self.level, "symbols": list(self.symbols), "unknown": self.unknown}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Vocabulary:
+        """Rebuild what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        CheckpointError
+            Anything that is not a valid vocabulary: wrong types, symbols that repeat or are out of
+            order, several code points in one character, an unknown id out of range.
+        """
+        if not isinstance(data, Mapping):
+            raise _damaged("it is not a mapping")
+        level, symbols, unknown = (data.get(key) for key in ("level", "symbols", "unknown"))
+        if level not in LEVELS:
+            raise _damaged("its level is not one of char, byte, word")
+        if not isinstance(symbols, list | tuple) or not symbols:
+            raise _damaged("its symbols are not a list with at least one entry")
+        if level == "byte":
+            if not all(type(s) is int and 0 <= s <= UNKNOWN_BYTE for s in symbols):
+                raise _damaged("a byte is not an integer from 0 to 255")
+        elif not all(isinstance(s, str) and _is_symbol(s, level) for s in symbols):
+            raise _damaged(f"a symbol is not one {level}")
+        if any(a >= b for a, b in pairwise(symbols)):
+            raise _damaged("its symbols repeat or are out of order")
+        marker = UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
+        if unknown is None:
+            if level == "byte" and symbols[-1] == UNKNOWN_BYTE:
+                raise _damaged("it has an unknown symbol without an id")
+        elif type(unknown) is not int or not 0 <= unknown < len(symbols):
+            raise _damaged("the id of its unknown symbol is out of range")
+        elif symbols[unknown] != marker:
+            raise _damaged("the id of its unknown symbol names another symbol")
+        return cls(level, tuple(symbols), unknown)
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint32]:
+        """The code point or byte of every id (not at word level)."""
+        codes = [s if isinstance(s, int) else ord(s) for s in self.symbols]
+        return np.array(codes, dtype=np.uint32)
+
+    @cached_property
+    def _byte_table(self) -> tuple[bytes, bool] | None:
+        """Table for ``bytes.translate``; whether 255 in it means "missing". None: does not fit."""
+        known = [(int(code), i) for i, code in enumerate(self._codes) if code < 256]
+        complete = self.level == "byte" and len(known) == 256
+        fill = _MISSING
+        if self.unknown is not None and self.unknown < 256:
+            fill, complete = self.unknown, True
+        if len(self) > 256 and self.level == "byte":
+            return None
+        table = bytearray([fill]) * 256
+        for code, i in known:
+            if self.level == "byte" or code < 128:
+                table[code] = i
+        return bytes(table), not complete
+
+    @cached_property
+    def _code_table(self) -> NDArray[np.int32]:
+        """Id of every code up to the greatest known one, and one entry more; -1: not known."""
+        table = np.full(int(self._codes[-1]) + 2, -1, dtype=np.int32)
+        table[self._codes] = np.arange(len(self), dtype=np.int32)
+        return table
+
+    @cached_property
+    def _word_table(self) -> dict[str, int]:
+        return {str(word): i for i, word in enumerate(self.symbols)}
+
+    def _encode_bytes(self, data: bytes) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        if self._byte_table is None:
+            return self._look_up(np.frombuffer(data, np.uint8))
+        table, marks = self._byte_table
+        mapped = bytearray(data).translate(table)  # unlike bytes, a writable buffer
+        ids = np.frombuffer(mapped, np.uint8)
+        missing = ids == _MISSING if marks and _MISSING in mapped else None
+        return ids.astype(self.dtype, copy=False), missing
+
+    def _encode_chars(self, text: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        return self._look_up(code_points(text))
+
+    def _look_up(self, codes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        table = self._code_table
+        ids = table.take(codes, mode="clip")  # a code above the table falls on its last entry, -1
+        missing = ids < 0
+        return ids.astype(self.dtype), missing if missing.any() else None
+
+    def _encode_words(self, text: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        tokens = TOKEN.findall(text)
+        found = map(self._word_table.get, tokens, repeat(-1))
+        ids = np.fromiter(found, np.int64, len(tokens))
+        missing = ids < 0
+        return ids.astype(self.dtype), missing if missing.any() else None
+
+    def _unknown_symbol(self, text: str | bytes, index: int, offset: int) -> VocabularyError:
+        remedy = "use --unknown skip to leave such symbols out"
+        if isinstance(text, str) and self.level == "word":
+            for match in TOKEN.finditer(text):
+                if match.group() not in self._word_table:
+                    where = offset + match.start()
+                    word = ascii(match.group()[:40])
+                    message = f"the vocabulary has no word {word} (at character offset {where})"
+                    return VocabularyError(message, remedy)
+        if isinstance(text, str):
+            char = text[index]
+            name = f"character {char!a} (U+{ord(char):04X}, at character offset"
+        else:
+            name = f"byte 0x{bytes(text)[index]:02x} (at byte offset"
+        return VocabularyError(f"the vocabulary has no {name} {offset + index})", remedy)
+
+
+def code_points(text: str) -> NDArray[Any]:
+    """Return the code points of ``text``, 1-D, as uint8 for ASCII and uint32 otherwise."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def build_vocabulary(
+    level: Level, counts: Iterable[tuple[str, int]] | Iterable[tuple[int, int]], min_count: int = 1
+) -> Vocabulary:
+    """Build the vocabulary of a text from its symbols and how often each occurs.
+
+    Symbols that occur fewer than ``min_count`` times are folded into the unknown symbol, which
+    exists only where something was folded.
+    """
+    kept: set[Any] = set()
+    folded = False
+    for symbol, count in counts:
+        if count >= min_count:
+            kept.add(symbol)
+        else:
+            folded = True
+    marker: Any = UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
+    if folded:
+        kept.add(marker)
+    symbols = tuple(sorted(kept))
+    return Vocabulary(level, symbols, symbols.index(marker) if folded else None)
+
+
+def _is_symbol(symbol: str, level: str) -> bool:
+    if level == "char":
+        return len(symbol) == 1 and not "\ud800" <= symbol <= "\udfff"
+    whole = TOKEN.fullmatch(symbol) is not None
+    return whole and not ("\ud800" <= symbol[0] <= "\udfff")
+
+
+def _damaged(why: str) -> CheckpointError:
+    return CheckpointError(f"the vocabulary is damaged: {why}")
