@@ -1,0 +1,116 @@
+"""The array switch: NumPy on the CPU, CuPy on a GPU.
+
+Everything above computes with ``backend.xp`` and moves data with :meth:`Backend.put` and
+:meth:`Backend.get`, the only two places where an array crosses between host and device.
+Nothing outside this package names CuPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from charrnn.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
+Name = Literal["auto", "numpy", "cupy"]
+NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array module and how to reach it.
+
+    Attributes
+    ----------
+    name
+        ``"numpy"`` or ``"cupy"``.
+    xp
+        The array module.
+    note
+        Why ``auto`` took this one, where it fell back; empty otherwise.
+    block
+        Elements that one pass over the flat parameter vector should handle at a time: what fits
+        the caches of a CPU, everything on a GPU.
+    """
+
+    name: str
+    xp: Any
+    note: str = ""
+    block: int = 1 << 15
+
+    def put(self, host: np.ndarray, dtype: Any = None) -> Array:
+        """Copy a host array to where this backend computes (no copy on NumPy if not needed)."""
+        return self.xp.asarray(host, dtype=dtype)
+
+    def get(self, array: Array) -> np.ndarray:
+        """Return the array on the host: itself on NumPy, a copy from a GPU (which waits for it)."""
+        import numpy as np
+
+        if self.name == "numpy":
+            return np.asarray(array)
+        host: np.ndarray = self.xp.asnumpy(array)
+        return host
+
+
+def numpy_backend(note: str = "") -> Backend:
+    """Return the NumPy backend."""
+    import numpy as np
+
+    return Backend("numpy", np, note)
+
+
+def select(name: str = "auto") -> Backend:
+    """Return the backend called ``name``; ``auto`` takes a working GPU, else NumPy.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    BackendError
+        If CuPy was asked for and cannot run; the message says what is missing.
+    """
+    if name == "numpy":
+        return numpy_backend()
+    if name not in NAMES:
+        raise UsageError(f"unknown backend {name!r}", f"choose one of {', '.join(NAMES)}")
+    from charrnn.backend.device import open_cupy
+
+    try:
+        return Backend("cupy", open_cupy(), block=1 << 62)
+    except BackendError as problem:
+        if name == "cupy":
+            raise
+        return numpy_backend(note=problem.message)
+
+
+def array_module(array: Array) -> Any:
+    """Return the module that ``array`` belongs to (CuPy arrays know theirs; all else is NumPy)."""
+    import numpy as np
+
+    if isinstance(array, np.ndarray):
+        return np
+    import sys
+
+    return sys.modules[type(array).__module__.partition(".")[0]]
+
+
+def limit_threads(count: int | None) -> None:
+    """Set the number of BLAS threads of this process (``None`` leaves the library's choice).
+
+    Raises
+    ------
+    UsageError
+        If ``count`` is less than 1.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise UsageError(f"--threads must be at least 1, not {count}")
+    import numpy as np  # noqa: F401 - its BLAS must be loaded before it can be limited
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=count, user_api="blas")

@@ -1,0 +1,126 @@
+"""What every cell provides, and the workspace that one layer over a window of steps needs.
+
+Letters: T steps, N streams, D inputs, H hidden units, G gates. Arrays are feature-major, (H, N) for
+one step: column vectors side by side, as in the textbooks, so that every gate is one contiguous
+block and the recurrent product is ``W @ h``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from charrnn.backend import Array
+
+
+class Piece(NamedTuple):
+    """One block of the recurrent weight gradient: ``d weight_hh[rows] = work[at] · operandᵀ``."""
+
+    rows: slice
+    at: slice
+    operand: str
+
+
+@dataclass
+class Workspace:
+    """Arrays of one layer over at most T steps, allocated once and used for every window.
+
+    Attributes
+    ----------
+    work
+        (T, R·H, N). Forward leaves the gates' values here, backward overwrites them with the
+        gradients of the pre-activations.
+    states
+        For each state of the cell (T+1, H, N); index 0 is the state before the window.
+    saved
+        Further arrays that forward keeps for backward, (T, H, N) each.
+    gradients
+        For each state (H, N): the gradient that arrives from the step after.
+    scratch
+        Room for one step's intermediate results.
+    steps
+        For every step, the views of the above that the cell's equations use.
+    """
+
+    work: Array
+    states: dict[str, Array]
+    saved: dict[str, Array]
+    gradients: dict[str, Array]
+    scratch: Any = None
+    steps: Sequence[Any] = field(default_factory=list)
+
+    def operand(self, name: str, steps: int) -> Array:
+        """Return what the recurrent product was applied to, (steps, H, N)."""
+        return self.states[name][:steps] if name in self.states else self.saved[name][:steps]
+
+
+class Cell(ABC):
+    """The equations of one recurrent cell. Stateless: weights and arrays are passed in."""
+
+    name: ClassVar[str]
+    gates: ClassVar[tuple[str, ...]]
+    """The gates in the order of their blocks in the weights (PyTorch's order)."""
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    """What is carried from step to step; the first is the output."""
+    saved: ClassVar[tuple[str, ...]] = ()
+    blocks: ClassVar[int]
+    """R: how many (H, N) blocks one step's working array has."""
+    torch_names: ClassVar[bool] = True
+    """Whether the parameters may carry the names that PyTorch's module of this name expects."""
+
+    def workspace(self, xp: Any, dtype: Any, T: int, N: int, H: int) -> Workspace:
+        """Allocate the arrays for windows of at most T steps of N streams."""
+        ws = Workspace(
+            work=xp.empty((T, self.blocks * H, N), dtype),
+            states={name: xp.zeros((T + 1, H, N), dtype) for name in self.states},
+            saved={name: xp.empty((T, H, N), dtype) for name in self.saved},
+            gradients={name: xp.zeros((H, N), dtype) for name in self.states},
+        )
+        ws.scratch = self.make_scratch(xp, dtype, N, H)
+        ws.steps = [self.view(ws, t, H) for t in range(T)]
+        return ws
+
+    def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
+        """Return names (without layer suffix) and shapes of what the recurrence itself needs."""
+        return {"weight_hh": (len(self.gates) * H, H)}
+
+    def input_rows(self, H: int) -> slice:
+        """Return the rows of the working array that receive ``weight_ih · x + bias_ih``."""
+        return slice(0, len(self.gates) * H)
+
+    def pieces(self, H: int) -> tuple[Piece, ...]:
+        """Return how the gradient of ``weight_hh`` is put together from the working array."""
+        rows = slice(0, len(self.gates) * H)
+        return (Piece(rows, rows, "h"),)
+
+    def initial_bias(self, H: int, bias: Any) -> None:
+        """Set what this cell wants set in a fresh ``bias_ih`` (host array, in place)."""
+
+    @abstractmethod
+    def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Any:
+        """Allocate what one step needs, forward or backward."""
+
+    @abstractmethod
+    def view(self, ws: Workspace, t: int, H: int) -> Any:
+        """Return the views of step t, so that the time loop slices nothing."""
+
+    @abstractmethod
+    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> Any:
+        """Return the weights in the form in which the products run fastest (once per update)."""
+
+    @abstractmethod
+    def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:
+        """Compute one step; the working array's input rows hold ``weight_ih · x + bias_ih``."""
+
+    @abstractmethod
+    def backward(
+        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
+    ) -> None:
+        """Undo one step.
+
+        ``dh`` (H, N) is ∂L/∂h_t in total. On entry ``gradients`` holds, for the other states,
+        what arrived from step t+1; on exit, for all states, ∂L/∂(state at t-1). The working array
+        is overwritten with the gradients of the pre-activations.
+        """

@@ -1,0 +1,136 @@
+"""Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+With σ the logistic function and ⊙ the product by elements, gates in the order i, f, g, o:
+
+    i = σ(W_i x + U_i h' + b_i)        input gate
+    f = σ(W_f x + U_f h' + b_f)        forget gate
+    g = tanh(W_g x + U_g h' + b_g)     candidate
+    o = σ(W_o x + U_o h' + b_o)        output gate
+    c = f ⊙ c' + i ⊙ g                 cell state: the path on which gradients survive
+    h = o ⊙ tanh(c)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from charrnn.backend import Array
+from charrnn.cells._base import Cell, Workspace
+from charrnn.cells._pointwise import sigmoid, sigmoid_slope
+
+if TYPE_CHECKING:
+    from charrnn.config import ModelConfig
+
+
+class Weights(NamedTuple):
+    """``hh`` (4H, H) and its transpose as a contiguous array, (H, 4H)."""
+
+    hh: Array
+    hh_T: Array
+
+
+class Step(NamedTuple):
+    """Views of one step: gates (one block, then each), states before and after, tanh(c)."""
+
+    gates: Array
+    i_f: Array
+    i: Array
+    f: Array
+    g: Array
+    o: Array
+    h_before: Array
+    c_before: Array
+    h: Array
+    c: Array
+    tanh_c: Array
+
+
+class Scratch(NamedTuple):
+    """Intermediate results: ``all`` (4H, N), ``two`` (2H, N), the others (H, N)."""
+
+    all: Array
+    two: Array
+    one: Array
+    d_o: Array
+    d_i: Array
+    d_f: Array
+    d_g: Array
+
+
+class LSTM(Cell):
+    """LSTM with forget gate and without peepholes: the form that PyTorch and cuDNN compute."""
+
+    name = "lstm"
+    gates = ("i", "f", "g", "o")
+    states = ("h", "c")
+    saved = ("tanh_c",)
+    blocks = 4
+
+    def __init__(self, forget_bias: float = 1.0) -> None:
+        self.forget_bias = forget_bias
+
+    def initial_bias(self, H: int, bias: Any) -> None:
+        """Open the forget gate, which lets gradients through (Jozefowicz et al. 2015)."""
+        bias[H : 2 * H] = self.forget_bias
+
+    def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
+        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1, 1, 1, 1)))
+
+    def view(self, ws: Workspace, t: int, H: int) -> Step:
+        a, h, c = ws.work[t], ws.states["h"], ws.states["c"]
+        i, f, g, o = (a[k * H : (k + 1) * H] for k in range(4))
+        return Step(
+            a, a[: 2 * H], i, f, g, o, h[t], c[t], h[t + 1], c[t + 1], ws.saved["tanh_c"][t]
+        )
+
+    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> Weights:
+        hh = weights["weight_hh"]
+        return Weights(hh, xp.ascontiguousarray(hh.T) if backward else None)
+
+    def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
+        xp.matmul(weights.hh, s.h_before, out=scratch.all)
+        xp.add(s.gates, scratch.all, out=s.gates)
+        sigmoid(xp, s.i_f)
+        xp.tanh(s.g, out=s.g)
+        sigmoid(xp, s.o)
+        xp.multiply(s.f, s.c_before, out=s.c)
+        xp.multiply(s.i, s.g, out=s.h)
+        xp.add(s.c, s.h, out=s.c)  # c = f c' + i g
+        xp.tanh(s.c, out=s.tanh_c)
+        xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
+
+    def backward(
+        self,
+        xp: Any,
+        weights: Weights,
+        s: Step,
+        dh: Array,
+        gradients: dict[str, Array],
+        scratch: Scratch,
+    ) -> None:
+        _, two, one, d_o, d_i, d_f, d_g = scratch
+        dc = gradients["c"]
+        xp.multiply(dh, s.tanh_c, out=d_o)
+        xp.multiply(s.tanh_c, s.tanh_c, out=one)
+        xp.subtract(1.0, one, out=one)
+        xp.multiply(one, s.o, out=one)
+        xp.multiply(one, dh, out=one)
+        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c)
+        xp.multiply(dc, s.g, out=d_i)
+        xp.multiply(dc, s.c_before, out=d_f)
+        xp.multiply(dc, s.i, out=d_g)
+        xp.multiply(dc, s.f, out=dc)  # ∂L/∂c'
+        sigmoid_slope(xp, s.i_f, two)  # from here on the gates' values are gone
+        sigmoid_slope(xp, s.o, one)
+        xp.multiply(s.i, d_i, out=s.i)
+        xp.multiply(s.f, d_f, out=s.f)
+        xp.multiply(s.o, d_o, out=s.o)
+        xp.multiply(s.g, s.g, out=one)
+        xp.subtract(1.0, one, out=one)
+        xp.multiply(one, d_g, out=s.g)
+        xp.matmul(weights.hh_T, s.gates, out=gradients["h"])
+
+
+def create(config: ModelConfig) -> LSTM:
+    """Return the cell that ``config`` describes."""
+    return LSTM(config.forget_bias)

@@ -1,0 +1,1 @@
+"""Parameters, the one time loop, the stack of layers, the output layer and its loss."""

@@ -1,0 +1,63 @@
+"""Initial weights, drawn on the host in float64, the same on every backend and dtype.
+
+uniform
+    U(-1/√H, 1/√H) for every weight and bias: what PyTorch's recurrent layers do.
+xavier
+    U(-a, a), a = √(6 / (fan_in + fan_out)), for each gate's block (Glorot and Bengio 2010);
+    biases 0.
+orthogonal
+    A random orthogonal matrix for each gate's recurrent block (Saxe, McClelland and Ganguli 2014,
+    arXiv 1312.6120), xavier for the rest; biases 0.
+identity
+    The identity for the recurrent matrix, input weights N(0, 0.001²) and biases 0: the IRNN of
+    Le, Jaitly and Hinton 2015 (arXiv 1504.00941).
+
+The embedding is N(0, 1) and the output layer U(-1/√H, 1/√H) in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Weights = Mapping[str, np.ndarray]
+
+
+def recurrent(weights: Weights, scheme: str, rng: np.random.Generator) -> None:
+    """Fill one layer's ``weight_ih``, ``weight_hh`` and biases (host arrays, in place)."""
+    H = weights["weight_hh"].shape[1]
+    for name, array in weights.items():
+        if scheme == "uniform":
+            array[...] = rng.uniform(-(H**-0.5), H**-0.5, array.shape)
+        elif name.startswith("bias"):
+            array[...] = 0.0
+        elif scheme == "identity":
+            array[...] = np.eye(H) if name == "weight_hh" else rng.normal(0, 1e-3, array.shape)
+        else:
+            for block in range(0, array.shape[0], H):
+                rows = array[block : block + H]
+                if scheme == "orthogonal" and name == "weight_hh":
+                    rows[...] = _orthogonal(H, rng)
+                else:
+                    limit = np.sqrt(6.0 / sum(rows.shape))
+                    rows[...] = rng.uniform(-limit, limit, rows.shape)
+
+
+def _orthogonal(H: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw uniformly from the orthogonal group: QR with the signs fixed (Mezzadri 2007)."""
+    q, r = np.linalg.qr(rng.standard_normal((H, H)))
+    signed: np.ndarray = q * np.sign(np.diagonal(r))
+    return signed
+
+
+def decoder(weights: Weights, rng: np.random.Generator) -> None:
+    """Fill the output layer's weight (V, H) and bias (V,)."""
+    limit = weights["weight"].shape[1] ** -0.5
+    for array in weights.values():
+        array[...] = rng.uniform(-limit, limit, array.shape)
+
+
+def embedding(weight: np.ndarray, rng: np.random.Generator) -> None:
+    """Fill the embedding (V, D)."""
+    weight[...] = rng.standard_normal(weight.shape)

@@ -1,0 +1,141 @@
+"""One recurrent layer over a window of steps: the one time loop of the whole project.
+
+Input products and weight gradients are taken for all steps at once; only the recurrent product and
+the pointwise equations, which the cell knows, run step by step. Backward is exact backpropagation
+through the window (Werbos 1990); what makes it truncated is only that no gradient is asked for
+before the window's first step (Williams and Peng 1990).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from charrnn.backend import Array
+from charrnn.cells._base import Cell, Workspace
+
+
+class Staged(NamedTuple):
+    """A layer's weights for one window: the cell's own form, input weights and their bias."""
+
+    cell: Any
+    ih: Array
+    bias: Array
+
+
+class Layer:
+    """One layer of H units of the given cell, reading D inputs.
+
+    An input is either a dense sequence (T, D, N) or symbols (T, N), which stand for one-hot
+    vectors: their product with ``weight_ih`` is a choice of columns.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, xp: Any) -> None:
+        self.cell = cell
+        self.D = inputs
+        self.H = hidden
+        self.xp = xp
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the layer's parameters, without layer suffix, and their shapes."""
+        gates = len(self.cell.gates) * self.H
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, self.D)}
+        recurrent = self.cell.parameters(self.H)
+        shapes["weight_hh"] = recurrent.pop("weight_hh")
+        shapes["bias_ih"] = (gates,)
+        return shapes | recurrent
+
+    def workspace(self, dtype: Any, T: int, N: int) -> Workspace:
+        """Allocate the arrays for windows of at most T steps of N streams."""
+        return self.cell.workspace(self.xp, dtype, T, N, self.H)
+
+    def stage(self, weights: dict[str, Array], backward: bool) -> Staged:
+        """Prepare the weights for one window."""
+        cell = self.cell.stage(self.xp, weights, backward)
+        return Staged(cell, weights["weight_ih"], weights["bias_ih"][:, None])
+
+    def forward(self, weights: Staged, ws: Workspace, x: Array, steps: int) -> Array:
+        """Run ``steps`` steps from the states at index 0 of ``ws``.
+
+        Returns h_1 … h_steps, a view (steps, H, N) into the workspace.
+        """
+        xp, cell = self.xp, self.cell
+        inputs = ws.work[:steps, cell.input_rows(self.H)]
+        if x.ndim == 2:
+            for t in range(steps):
+                _columns(xp, weights.ih, x[t], inputs[t])
+        else:
+            xp.matmul(weights.ih, x, out=inputs)
+        bias, staged, scratch = weights.bias, weights.cell, ws.scratch
+        for t in range(steps):
+            received = inputs[t]
+            xp.add(received, bias, out=received)
+            cell.forward(xp, staged, ws.steps[t], scratch)
+        return ws.states[cell.states[0]][1 : steps + 1]
+
+    def backward(
+        self, weights: Staged, ws: Workspace, d_out: Array, steps: int, dx: Array | None
+    ) -> None:
+        """Undo :meth:`forward`.
+
+        ``d_out`` (steps, H, N) is ∂L/∂h_t as it arrives from above and ``ws.gradients`` what
+        arrives from after the window. Afterwards ``d_out`` holds the total ∂L/∂h_t,
+        ``ws.gradients`` ∂L/∂(initial states), ``ws.work`` the gradients of the pre-activations,
+        and ``dx`` (steps, D, N), if asked for, ∂L/∂x.
+        """
+        xp, cell = self.xp, self.cell
+        gradients, staged, scratch = ws.gradients, weights.cell, ws.scratch
+        from_after = gradients[cell.states[0]]
+        for t in range(steps - 1, -1, -1):
+            dh = d_out[t]
+            xp.add(dh, from_after, out=dh)
+            cell.backward(xp, staged, ws.steps[t], dh, gradients, scratch)
+        if dx is not None:
+            xp.matmul(weights.ih.T, ws.work[:steps, cell.input_rows(self.H)], out=dx)
+
+    def accumulate(self, ws: Workspace, x: Array, steps: int, grads: dict[str, Array]) -> None:
+        """Write the weight gradients of the window that :meth:`backward` has just undone."""
+        xp, cell = self.xp, self.cell
+        work = flatten(xp, ws.work[:steps])
+        rows = work[cell.input_rows(self.H)]
+        if x.ndim == 2:
+            one_hot_product(xp, rows, x, out=grads["weight_ih"])
+        else:
+            xp.matmul(rows, flatten(xp, x).T, out=grads["weight_ih"])
+        grads["bias_ih"][...] = rows.sum(axis=1)
+        operands: dict[str, Array] = {}
+        for piece in cell.pieces(self.H):
+            if piece.operand not in operands:
+                operands[piece.operand] = flatten(xp, ws.operand(piece.operand, steps)).T
+            xp.matmul(work[piece.at], operands[piece.operand], out=grads["weight_hh"][piece.rows])
+            if "bias_hh" in grads:
+                grads["bias_hh"][piece.rows] = work[piece.at].sum(axis=1)
+
+
+def flatten(xp: Any, sequence: Array) -> Array:
+    """Return (T, F, N) as (F, T·N), contiguous: all steps and streams side by side."""
+    T, F, N = sequence.shape
+    return xp.ascontiguousarray(sequence.transpose(1, 0, 2)).reshape(F, T * N)
+
+
+def one_hot_product(xp: Any, rows: Array, ids: Array, out: Array) -> None:
+    """Write ``rows`` (F, T·N) times the one-hot rows (T·N, V) of ``ids`` (T, N) to ``out`` (F, V).
+
+    Where the alphabet is larger than the window, only the symbols that occur are multiplied.
+    """
+    flat, V = ids.reshape(-1), out.shape[1]
+    if flat.size >= V:
+        symbols = xp.arange(V, dtype=xp.int32)
+        xp.matmul(rows, (flat[:, None] == symbols).astype(rows.dtype), out=out)
+    else:
+        symbols, flat = xp.unique(flat, return_inverse=True)
+        hot = flat.reshape(-1)[:, None] == xp.arange(symbols.size, dtype=xp.int32)
+        out[...] = 0.0
+        out[:, symbols] = xp.matmul(rows, hot.astype(rows.dtype))
+
+
+def _columns(xp: Any, weight: Array, ids: Array, out: Array) -> None:
+    """Write the columns ``ids`` (N,) of ``weight`` (F, D) to ``out`` (F, N): W @ one-hot(ids)."""
+    if xp.__name__ == "numpy":
+        xp.take(weight, ids, axis=1, out=out, mode="clip")  # the default mode buffers the output
+    else:
+        xp.take(weight, ids, axis=1, out=out)

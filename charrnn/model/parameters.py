@@ -1,0 +1,54 @@
+"""One flat vector for all parameters, with named views into it.
+
+Clipping, the gradient's norm and the optimizer are then single passes over one array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+from charrnn.backend import Array
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Parameters(Mapping[str, Array]):
+    """Named arrays that are views into ``flat``, in the order of ``shapes``.
+
+    Attributes
+    ----------
+    flat
+        All elements, shape (P,).
+    """
+
+    def __init__(self, shapes: Shapes, flat: Array) -> None:
+        self.shapes = dict(shapes)
+        self.flat = flat
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name, shape in self.shapes.items():
+            stop = start + prod(shape)
+            self._views[name] = flat[start:stop].reshape(shape)
+            start = stop
+        if start != flat.size:
+            raise ValueError(f"{flat.size} elements for shapes that need {start}")
+
+    @classmethod
+    def zeros(cls, shapes: Shapes, xp: Any, dtype: Any) -> Parameters:
+        """Allocate parameters of the given shapes, all zero."""
+        return cls(shapes, xp.zeros(sum(prod(shape) for shape in shapes.values()), dtype))
+
+    def like(self, flat: Array) -> Parameters:
+        """Return the same names over another flat vector of the same length."""
+        return Parameters(self.shapes, flat)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)

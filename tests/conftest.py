@@ -1,0 +1,41 @@
+"""What several test files share: small models, a folder of their own, a device to compute on."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fake_cupy
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder of one's own as current folder, with its own cache."""
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """The double of CuPy in the place of CuPy; yields its counts of transfers."""
+    double = fake_cupy.create()
+    monkeypatch.setitem(sys.modules, "cupy", double)
+    return double
+
+
+@pytest.fixture(scope="session")
+def package():
+    """The folder of the package's sources."""
+    import charrnn
+
+    return Path(charrnn.__file__).parent
+
+
+@pytest.fixture
+def rng(request):
+    """A generator seeded by the test's own name, so that tests do not share their numbers."""
+    return np.random.default_rng(list(request.node.nodeid.encode()))
