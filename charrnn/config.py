@@ -79,6 +79,12 @@ class TrainConfig:
     seq_len: int = 32
     batch: int = 32
     state: str = "carry"
+    restart: float = 0.01
+    """With a carried state: the probability that a stream begins a window from a zero state.
+
+    A model that never sees a zero state after its first window learns to rely on what its state has
+    settled into, and can fail where it has to start afresh: in sampling and in evaluation.
+    """
     steps: int | None = None
     epochs: float | None = None
     minutes: float | None = None
@@ -109,6 +115,7 @@ class TrainConfig:
         at_least("--seq-len", self.seq_len, 1)
         at_least("--batch", self.batch, 1)
         one_of("--state", self.state, STATES)
+        fraction("--restart", self.restart)
         if self.steps is not None:
             at_least("--steps", self.steps, 1)
         for option, limit in (("--epochs", self.epochs), ("--minutes", self.minutes)):

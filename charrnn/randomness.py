@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     DROPOUT = 2
     SAMPLE = 3
     DIAGNOSE = 4
+    RESTART = 5
 
 
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:

@@ -30,7 +30,7 @@ def open_cupy() -> Any:
         )
     try:
         ones = cupy.ones((2, 2), dtype=cupy.float32)
-        total = float((ones @ ones + ones).sum())
+        total = float(cupy.asnumpy((ones @ ones + ones).sum()))
     except Exception as problem:  # the driver, the runtime, NVRTC or cuBLAS; each has its own class
         first = str(problem).strip().partition("\n")[0]
         raise BackendError(

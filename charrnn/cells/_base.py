@@ -67,6 +67,10 @@ class Cell(ABC):
     saved: ClassVar[tuple[str, ...]] = ()
     blocks: ClassVar[int]
     """R: how many (H, N) blocks one step's working array has."""
+    candidates: ClassVar[tuple[str, ...]] = ()
+    """Those of the gates that pass through tanh; the others are logistic."""
+    memory: ClassVar[str] = ""
+    """The gate that says how much of the state is kept from one step to the next, if any."""
     torch_names: ClassVar[bool] = True
     """Whether the parameters may carry the names that PyTorch's module of this name expects."""
 
@@ -113,6 +117,15 @@ class Cell(ABC):
     @abstractmethod
     def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:
         """Compute one step; the working array's input rows hold ``weight_ih · x + bias_ih``."""
+
+    def complete(
+        self, xp: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
+    ) -> None:
+        """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
+
+        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. The
+        first thing that :meth:`backward` does, with the values that forward left.
+        """
 
     @abstractmethod
     def backward(

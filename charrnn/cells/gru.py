@@ -71,6 +71,8 @@ class GRUAfter(Cell):
 
     name = "gru"
     gates = ("r", "z", "n")
+    candidates = ("n",)
+    memory = "z"
     blocks = 4
 
     def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
@@ -149,6 +151,8 @@ class GRUBefore(Cell):
 
     name = "gru"
     gates = ("r", "z", "n")
+    candidates = ("n",)
+    memory = "z"
     saved = ("reset_h",)
     blocks = 3
     torch_names = False

@@ -62,6 +62,8 @@ class LSTM(Cell):
 
     name = "lstm"
     gates = ("i", "f", "g", "o")
+    candidates = ("g",)
+    memory = "f"
     states = ("h", "c")
     saved = ("tanh_c",)
     blocks = 4
@@ -99,6 +101,16 @@ class LSTM(Cell):
         xp.tanh(s.c, out=s.tanh_c)
         xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
 
+    def complete(
+        self, xp: Any, s: Step, dh: Array, gradients: dict[str, Array], scratch: Scratch
+    ) -> None:
+        dc, one = gradients["c"], scratch.one
+        xp.multiply(s.tanh_c, s.tanh_c, out=one)
+        xp.subtract(1.0, one, out=one)
+        xp.multiply(one, s.o, out=one)
+        xp.multiply(one, dh, out=one)
+        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c)
+
     def backward(
         self,
         xp: Any,
@@ -111,11 +123,7 @@ class LSTM(Cell):
         _, two, one, d_o, d_i, d_f, d_g = scratch
         dc = gradients["c"]
         xp.multiply(dh, s.tanh_c, out=d_o)
-        xp.multiply(s.tanh_c, s.tanh_c, out=one)
-        xp.subtract(1.0, one, out=one)
-        xp.multiply(one, s.o, out=one)
-        xp.multiply(one, dh, out=one)
-        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c)
+        self.complete(xp, s, dh, gradients, scratch)
         xp.multiply(dc, s.g, out=d_i)
         xp.multiply(dc, s.c_before, out=d_f)
         xp.multiply(dc, s.i, out=d_g)

@@ -74,6 +74,14 @@ class Window:
         for _, array in self.states():
             array[0] = 0.0
 
+    def restart(self, kept: Array) -> None:
+        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
+
+        A state that is not finite stays so: it must be noticed, not hidden.
+        """
+        for _, array in self.states():
+            array[0] *= kept
+
     def carry(self) -> None:
         """Start the next window from the states in which the last one ended."""
         for _, array in self.states():

@@ -1,0 +1,219 @@
+"""The Python interface: a model with its vocabulary, loaded, trained, sampled, scored and saved.
+
+::
+
+    import charrnn
+
+    model = charrnn.fit("hello" * 200, hidden=32, steps=200, lr=0.01)
+    print(model.sample(length=20, prime="he", temperature=0))
+    print(model.evaluate("hellohello").bits_per_char)
+    model.save("hello.safetensors")
+    model = charrnn.load("hello.safetensors")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from charrnn import checkpoint as checkpoints
+from charrnn import runs
+from charrnn.backend import Backend, numpy_backend, select
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.errors import UsageError
+from charrnn.evaluate import Score, score
+from charrnn.model.language import LanguageModel
+from charrnn.sampling import SampleOptions, stream
+from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
+from charrnn.train.loop import Loop
+from charrnn.train.records import Record
+from charrnn.train.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DATA = {"level", "min_count", "val_frac", "test_frac"}
+
+
+class Model:
+    """A language model and its vocabulary.
+
+    Made by :func:`load` and :func:`fit`.
+
+    Attributes
+    ----------
+    network
+        The :class:`~charrnn.model.language.LanguageModel` with its weights.
+    vocabulary
+        Its symbols.
+    """
+
+    def __init__(self, network: LanguageModel, vocabulary: Vocabulary) -> None:
+        self.network = network
+        self.vocabulary = vocabulary
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+        return self.network.config
+
+    @property
+    def weights(self) -> Mapping[str, Any]:
+        """The parameters by their PyTorch names; arrays of the backend, not copies."""
+        return self.network.weights
+
+    def stream(
+        self,
+        length: int = 0,
+        *,
+        prime: str | bytes = "",
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        until: str | bytes = "",
+        seed: int = 0,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> Iterator[str | bytes]:
+        """Yield a sample symbol by symbol; ``length`` 0 has no end.
+
+        See :func:`charrnn.sampling.stream` for the parameters.
+
+        Raises
+        ------
+        UsageError
+            For a value that cannot be.
+        VocabularyError
+            If the prime holds a symbol that the model does not know.
+        """
+        options = SampleOptions(temperature, top_k, top_p, min_p)
+        return stream(
+            self.network,
+            self.vocabulary,
+            options,
+            length=length,
+            prime=prime,
+            until=until,
+            seed=seed,
+            unknown=unknown,
+        )
+
+    def sample(self, length: int = 500, **options: Any) -> str | bytes:
+        """Return a sample of ``length`` symbols without the prime; bytes at byte level.
+
+        Takes the options of :meth:`stream`.
+        """
+        if length < 1 and not options.get("until"):
+            raise UsageError(f"a sample of length {length} never ends", "give a length or until")
+        parts: Any = list(self.stream(length, **options))
+        empty: Any = b"" if self.vocabulary.level == "byte" else ""
+        joined: str | bytes = empty.join(parts)
+        return joined
+
+    def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
+        """Return the exact score of a text, read once from a zero state.
+
+        Raises
+        ------
+        CorpusError
+            If the text has fewer than 2 symbols.
+        VocabularyError
+            If it holds a symbol that the model does not know.
+        """
+        return score(self.network, [self.vocabulary.encode(text, unknown)])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a checkpoint file.
+
+        Raises
+        ------
+        CharRNNError
+            If it cannot be written.
+        """
+        weights = self.network.backend.get(self.network.weights.flat)
+        checkpoints.save(Path(path), Checkpoint(self.config, self.vocabulary, weights))
+
+
+def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto") -> Model:
+    """Return the model of a run.
+
+    Parameters
+    ----------
+    run
+        A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
+        default. Of a run the best checkpoint is taken.
+    backend
+        ``auto``, ``numpy`` or ``cupy``.
+
+    Raises
+    ------
+    CharRNNError
+        If there is no such run or its checkpoint cannot be used.
+    """
+    found = checkpoints.load(runs.resolve(None if run is None else str(run)))
+    engine = select(backend) if isinstance(backend, str) else backend
+    return Model(found.model(engine), found.vocabulary)
+
+
+def fit(
+    text: str | bytes,
+    *,
+    report: Callable[[Record], object] | None = None,
+    backend: str | Backend | None = None,
+    **options: Any,
+) -> Model:
+    """Train a new model on a text in memory and return it as it is at the end.
+
+    Parameters
+    ----------
+    text
+        A string, or bytes for ``level="byte"``.
+    report
+        Called with every record of the training (see :mod:`charrnn.train.records`).
+    backend
+        NumPy by default.
+    **options
+        The options of ``charrnn train``, by the names of the fields of
+        :class:`~charrnn.config.ModelConfig` and :class:`~charrnn.config.TrainConfig`, and
+        ``level``, ``min_count``, ``val_frac``, ``test_frac``. Nothing is saved.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option or an impossible value.
+    CorpusError
+        If the text is too short.
+    """
+    request, data = _request(options)
+    config, plan = request.fresh_model(), request.fresh_train()
+    corpus: Corpus = corpus_from_text(text, **data)
+    engine = numpy_backend() if backend is None else backend
+    engine = select(engine) if isinstance(engine, str) else engine
+    network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
+    batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
+    plan = replace(plan, batch=batch, seq_len=seq_len)
+    for record in Loop(network, corpus.train, np.asarray(corpus.val), plan).records():
+        if report is not None:
+            report(record)
+    return Model(network, corpus.vocabulary)
+
+
+def _request(options: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
+    """Sort options by the configuration that they belong to."""
+    model, plan = ({f.name for f in fields(cls)} for cls in (ModelConfig, TrainConfig))
+    unknown = sorted(set(options) - model - plan - _DATA)
+    if unknown:
+        raise UsageError(f"unknown option {unknown[0]!r}", "see the options of charrnn train")
+
+    def of(names: set[str]) -> dict[str, Any]:
+        return {name: value for name, value in options.items() if name in names}
+
+    data = of(_DATA)
+    DataConfig(**data)  # checks the values
+    return Request(sources=("",), model=of(model), train=of(plan)), data

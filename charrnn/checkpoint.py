@@ -1,0 +1,201 @@
+"""A checkpoint: everything that a run is at one step, in one safetensors file.
+
+Weights carry the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``,
+…, ``decoder.bias``). ``bias_hh`` is written as zeros for the cells that have one bias, and added to
+it when a file is read. Besides them: ``optimizer.<moment>`` (flat, in the order of the model's
+parameters) and ``state.<name>_l<layer>`` (H, N), the hidden state that the next window starts from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn import __version__, container
+from charrnn.backend import Backend
+from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json
+from charrnn.errors import CheckpointError, UsageError
+from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.progress import Progress
+from charrnn.text.vocabulary import Vocabulary
+
+FORMAT = 1
+_MOMENT = "optimizer."
+_STATE = "state."
+
+
+@dataclass
+class Checkpoint:
+    """A model and, where it comes from training, all that its training needs to go on.
+
+    Attributes
+    ----------
+    config, vocabulary
+        Architecture and symbols.
+    weights
+        Flat host vector (P,) in the order of the model's parameters.
+    data, train
+        How text was read and the model trained; None for a model saved outside training.
+    corpus_sha256, heldout_sha256
+        Digests of the bytes of the training text and of separate held-out files, or empty.
+    progress
+        Step, epoch, losses, seconds.
+    moments
+        The optimizer's moments, flat (P,) each.
+    states
+        Carried hidden states, (H, N) each.
+    path
+        Where it was read from, if it was.
+    version
+        The charrnn that wrote it.
+    """
+
+    config: ModelConfig
+    vocabulary: Vocabulary
+    weights: np.ndarray
+    data: DataConfig | None = None
+    train: TrainConfig | None = None
+    corpus_sha256: str = ""
+    heldout_sha256: str = ""
+    progress: Progress = field(default_factory=Progress)
+    moments: dict[str, np.ndarray] = field(default_factory=dict)
+    states: dict[str, np.ndarray] = field(default_factory=dict)
+    path: Path | None = None
+    version: str = __version__
+
+    @property
+    def step(self) -> int:
+        """Updates made."""
+        return self.progress.step
+
+    def model(self, backend: Backend | None = None) -> LanguageModel:
+        """Return the model on the given backend."""
+        return LanguageModel(self.config, len(self.vocabulary), backend, self.weights)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return int(self.weights.size)
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises
+    ------
+    CharRNNError
+        If it cannot be written.
+    """
+    model = LanguageModel(checkpoint.config, len(checkpoint.vocabulary), None, checkpoint.weights)
+    tensors = dict(model.weights)
+    for name, like in _single_biases(model):
+        tensors[name] = np.zeros_like(tensors[like])
+    tensors |= {_MOMENT + name: array for name, array in checkpoint.moments.items()}
+    tensors |= {_STATE + name: array for name, array in checkpoint.states.items()}
+    facts = {
+        "format": FORMAT,
+        "version": checkpoint.version,
+        "head": model.head.kind,
+        "model": to_json(checkpoint.config),
+        "data": to_json(checkpoint.data) if checkpoint.data else None,
+        "train": to_json(checkpoint.train) if checkpoint.train else None,
+        "corpus_sha256": checkpoint.corpus_sha256,
+        "heldout_sha256": checkpoint.heldout_sha256,
+        "progress": checkpoint.progress.to_json(),
+        "vocabulary": checkpoint.vocabulary.to_json(),
+    }
+    container.write(path, tensors, facts)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint after checking all of it.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no checkpoint, is damaged, or is of another format version.
+    """
+    tensors, facts = container.read(path)
+    try:
+        if facts["format"] != FORMAT:
+            raise CheckpointError(
+                f"it has format version {facts['format']!r}, this charrnn reads {FORMAT}",
+                "use the charrnn that wrote it",
+            )
+        if facts["head"] != "language-model":
+            raise CheckpointError(f"it has a head of unknown kind {facts['head']!r}")
+        config = from_json(ModelConfig, facts["model"])
+        vocabulary = Vocabulary.from_json(facts["vocabulary"])
+        checkpoint = Checkpoint(
+            config=config,
+            vocabulary=vocabulary,
+            weights=_weights(config, len(vocabulary), tensors),
+            data=from_json(DataConfig, facts["data"]) if facts["data"] else None,
+            train=from_json(TrainConfig, facts["train"]) if facts["train"] else None,
+            corpus_sha256=_text(facts, "corpus_sha256"),
+            heldout_sha256=_text(facts, "heldout_sha256"),
+            progress=Progress.from_json(facts["progress"]),
+            path=path,
+            version=_text(facts, "version"),
+        )
+    except CheckpointError as problem:
+        raise CheckpointError(f"cannot use {path}: {problem.message}", problem.remedy) from None
+    except UsageError as problem:  # a cell or form that does not exist; the remedy names an option
+        raise CheckpointError(f"cannot use {path}: {problem.message}") from None
+    except (KeyError, TypeError) as problem:
+        raise CheckpointError(f"{path} is damaged: {problem} is missing or wrong") from None
+    _take_training(checkpoint, tensors)
+    return checkpoint
+
+
+def _text(facts: dict[str, Any], name: str) -> str:
+    if not isinstance(facts[name], str) or not facts[name].isprintable():
+        raise CheckpointError(f"{name} is not a text")
+    return str(facts[name])
+
+
+def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.ndarray:
+    """Put the flat vector together, after comparing all shapes; nothing is allocated before."""
+    if config.layers > len(tensors):
+        raise CheckpointError(f"it has too few tensors for {config.layers} layers")
+    shapes = LanguageModel.describe(config, V)
+    dtype = np.dtype(config.dtype)
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype != dtype:
+            raise CheckpointError(f"tensor {name} is missing or does not fit its configuration")
+    flat: np.ndarray = np.empty(sum(prod(shape) for shape in shapes.values()), dtype)
+    parameters = Parameters(shapes, flat)
+    for name, array in parameters.items():
+        array[...] = tensors.pop(name)
+    model = LanguageModel(config, V, None, flat)
+    for name, like in _single_biases(model):
+        if name in tensors:
+            if tensors[name].shape != parameters[like].shape:
+                raise CheckpointError(f"tensor {name} does not fit its configuration")
+            parameters[like][...] += tensors.pop(name)
+    return flat
+
+
+def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
+    """Return (name of the second bias, name of the first) where PyTorch has two and we one."""
+    if not model.stack.cell.torch_names or "bias_hh" in model.stack.layers[0].shapes():
+        return []
+    layers = range(model.config.layers)
+    return [(f"{RNN}bias_hh_l{layer}", f"{RNN}bias_ih_l{layer}") for layer in layers]
+
+
+def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
+    """Sort what is left of the tensors into moments and states."""
+    H, P = checkpoint.config.hidden, checkpoint.weights.size
+    for name, array in tensors.items():
+        if name.startswith(_MOMENT) and array.shape == (P,):
+            checkpoint.moments[name.removeprefix(_MOMENT)] = array
+        elif name.startswith(_STATE) and array.ndim == 2 and array.shape[0] == H:
+            checkpoint.states[name.removeprefix(_STATE)] = array
+        else:
+            raise CheckpointError(f"{checkpoint.path} is damaged: unexpected tensor {name!r}")

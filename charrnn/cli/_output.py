@@ -1,0 +1,68 @@
+"""Standard output of the commands that write text: bytes whatever the locale, as they are made."""
+
+from __future__ import annotations
+
+import json
+import sys
+from time import monotonic
+from typing import Any
+
+_INTERVAL = 0.02  # seconds: too short to be seen, long enough to save most system calls
+_BLOCK = 1 << 13
+
+
+class Output:
+    """Writes bytes to standard output, held back for at most 20 ms of further writing."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout.buffer
+        self._held: list[bytes] = []
+        self._size = 0
+        self._flushed = 0.0
+        self._last = b"\n"
+
+    def write(self, data: bytes) -> None:
+        """Write some bytes."""
+        if not data:
+            return
+        self._held.append(data)
+        self._size += len(data)
+        now = monotonic()
+        if self._size >= _BLOCK or now - self._flushed >= _INTERVAL:
+            self.flush()
+            self._flushed = now
+
+    def flush(self) -> None:
+        """Hand over all that is held back."""
+        if self._held:
+            self._last = self._held[-1]
+            self._stream.write(b"".join(self._held))
+            self._held.clear()
+            self._size = 0
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Flush; on a terminal, see to it that the prompt starts on a line of its own."""
+        self.flush()
+        if not self._last.endswith(b"\n") and sys.stdout.isatty():
+            self._stream.write(b"\n")
+            self._stream.flush()
+
+
+def utf8(text: str | bytes) -> bytes:
+    """Return text as UTF-8; bytes of an argument that were no UTF-8 come back as they were."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
+def json_line(record: dict[str, Any]) -> bytes:
+    """Return the record as a line of JSON."""
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return line.encode()
+    except UnicodeEncodeError:
+        return json.dumps(record, allow_nan=False).encode() + b"\n"
+
+
+def json_text(text: str | bytes) -> str | list[int]:
+    """Return text for JSON: a string, or a list of integers for bytes."""
+    return list(text) if isinstance(text, bytes) else text

@@ -1,0 +1,367 @@
+"""``charrnn corpus``: built-in corpora, statistics of any text, and the cache of encoded texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from charrnn.errors import CorpusError, UsageError
+
+if TYPE_CHECKING:
+    from charrnn.text.statistics import TextStatistics
+
+app = typer.Typer(
+    help="Built-in corpora, statistics of a text, and the cache.", no_args_is_help=True
+)
+
+_OPTIONS = "charrnn.generator_options"
+_PANEL = "Generator options"
+_NATS_TO_BITS = 1.4426950408889634
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+class GeneratorCommand(TyperCommand):
+    """A command that also takes the options of every generator, each declared by its corpus.
+
+    The values given are left in ``ctx.meta``; whether the named corpus has the option is for the
+    command to find out.
+    """
+
+    @cached_property
+    def _generator_params(self) -> list[Any]:
+        from charrnn.text import builtin
+        from charrnn.text.builtin._base import kind_of
+
+        kinds: dict[str, type] = {}
+        helps: dict[str, list[str]] = {}
+        for name in builtin.NAMES:
+            for item in fields(builtin.get(name)):
+                kinds[item.name] = kind_of(item)
+                low, high = item.metadata["low"], item.metadata["high"]
+                limits = f"from {low} to {high}, by default {item.default}"
+                helps.setdefault(item.name, []).append(f"{name}: {item.metadata['help']}; {limits}")
+        return [
+            TyperOption(
+                param_decls=[f"--{key.replace('_', '-')}", key],
+                type=kinds[key],
+                help=". ".join(texts) + ".",
+                callback=_keep_option,
+                expose_value=False,
+                rich_help_panel=_PANEL,
+            )
+            for key, texts in sorted(helps.items())
+        ]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the declared parameters and the generators' options."""
+        *declared, help_option = super().get_params(ctx)
+        return [*declared, *self._generator_params, help_option]
+
+
+def _keep_option(ctx: Any, param: Any, value: Any) -> None:
+    if value is not None:
+        ctx.meta.setdefault(_OPTIONS, {})[param.name] = value
+
+
+def _generator_options(ctx: typer.Context) -> dict[str, Any]:
+    options: dict[str, Any] = ctx.meta.get(_OPTIONS, {})
+    return options
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List the built-in corpora: name, default size, entropy, what it is.
+
+    With --json: "corpora", a list of objects with "name", "description", "chars" (default size;
+    null where this Python lacks the text), "entropy_nats_per_char" (null where unknown) and
+    "options".
+    """
+    from charrnn.text import builtin
+
+    records: list[dict[str, Any]] = []
+    for name in builtin.NAMES:
+        corpus = builtin.create(name)
+        try:
+            chars: int | None = corpus.size()
+        except CorpusError:
+            chars = None
+        records.append(
+            {
+                "name": name,
+                "description": corpus.description,
+                "chars": chars,
+                "entropy_nats_per_char": corpus.entropy(0),
+                "options": corpus.options(),
+            }
+        )
+    if as_json:
+        _print_json({"corpora": records})
+        return
+    rows = [("name", "chars", "nats/char", "what it is")]
+    for record in records:
+        chars, entropy = record["chars"], record["entropy_nats_per_char"]
+        rows.append(
+            (
+                record["name"],
+                "missing" if chars is None else f"{chars:,}",
+                "unknown" if entropy is None else f"{entropy:.4f}",
+                record["description"],
+            )
+        )
+    _print_table(rows)
+
+
+@app.command(cls=GeneratorCommand)
+def make(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in corpus.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to a file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    chars: Annotated[
+        int | None, typer.Option("--chars", help="Exact number of characters to write.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Of all random choices; hello and python-* make none.")
+    ] = 0,
+) -> None:
+    """Write a built-in corpus to standard output, as UTF-8, or to a file."""
+    from charrnn.text import builtin
+
+    chunks = builtin.generate(name, chars, seed, **_generator_options(ctx))
+    if out is None or str(out) == "-":
+        _write(chunks)
+        return
+    with _output_file(out, force) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@app.command(cls=GeneratorCommand)
+def info(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="A built-in corpus, a file, a directory, or - (stdin)."
+        ),
+    ],
+    as_json: Json = False,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="Seed of a built-in corpus; decides the table of markov."),
+    ] = None,
+    level: Annotated[
+        Literal["char", "byte", "word"] | None,
+        typer.Option("--level", help="What counts as a symbol of a file; by default char."),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", help="Of a file; by default utf-8.")
+    ] = None,
+    errors: Annotated[
+        Literal["strict", "replace"] | None,
+        typer.Option("--errors", help="What to do with bytes that cannot be decoded."),
+    ] = None,
+) -> None:
+    """Describe a built-in corpus or a text; where a file has a corpus's name, the file.
+
+    With --json, for a built-in corpus: "name", "description", "chars" (default size), "alphabet"
+    (different characters), "entropy_nats_per_char" and "entropy_bits_per_char" (null where
+    unknown), "seed", "options". For a text: "name", "level", "bytes", "chars" (symbols of the
+    level), "lines", "distinct" (different symbols), "sha256", "unigram_nats_per_char" and
+    "bigram_nats_per_char" (entropy of a symbol, and of one given the one before), "frequent" (the
+    most frequent symbols: "symbol", "count"; integers at byte level).
+    """
+    from charrnn.text import builtin
+
+    of_text = {"--level": level, "--encoding": encoding, "--errors": errors}
+    options = _generator_options(ctx)
+    if name in builtin.NAMES and not Path(name).exists():
+        _refuse(of_text, f"is for texts, and {name} is a built-in corpus")
+        _show_builtin(name, seed or 0, options, as_json)
+        return
+    of_builtin = {f"--{key.replace('_', '-')}": value for key, value in options.items()}
+    _refuse({"--seed": seed, **of_builtin}, f"is for built-in corpora, and {name!a} is not one")
+    from charrnn.text.statistics import text_statistics
+
+    _show_text(
+        text_statistics(
+            name,
+            level=level or "char",
+            encoding=encoding or "utf-8",
+            errors=errors or "strict",
+        ),
+        as_json,
+    )
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show where encoded texts are cached and how much room they take; with --clear, delete them.
+
+    With --json: "path", "bytes" and "entries" (each with "path", "bytes" and "last_used", in Unix
+    seconds) as they are afterwards, and "freed" (bytes).
+    """
+    from charrnn.text.cache import cache_dir, cache_entries, clear_cache
+
+    freed = clear_cache() if clear else 0
+    entries = cache_entries()
+    total = sum(entry.bytes for entry in entries)
+    if as_json:
+        listed = [
+            {"path": str(entry.path), "bytes": entry.bytes, "last_used": entry.last_used}
+            for entry in entries
+        ]
+        path = str(cache_dir())
+        _print_json({"path": path, "bytes": total, "entries": listed, "freed": freed})
+        return
+    rows = [("path", _shown(str(cache_dir())))]
+    rows.append(("entries", f"{len(entries):,}"))
+    rows.append(("size", f"{total:,} bytes"))
+    if clear:
+        rows.append(("freed", f"{freed:,} bytes"))
+    _print_table(rows)
+
+
+def _show_builtin(name: str, seed: int, options: dict[str, Any], as_json: bool) -> None:
+    from charrnn.text import builtin
+
+    found = builtin.info(name, seed, **options)
+    bits = None if found.entropy is None else found.entropy * _NATS_TO_BITS
+    if as_json:
+        _print_json(
+            {
+                "name": found.name,
+                "description": found.description,
+                "chars": found.chars,
+                "alphabet": found.alphabet,
+                "entropy_nats_per_char": found.entropy,
+                "entropy_bits_per_char": bits,
+                "seed": seed,
+                "options": found.options,
+            }
+        )
+        return
+    known = "unknown" if bits is None else f"{found.entropy:.6f} nats, {bits:.6f} bits a character"
+    rows = [
+        ("name", found.name),
+        ("what it is", found.description),
+        ("characters", f"{found.chars:,} by default"),
+        ("alphabet", f"{found.alphabet:,}"),
+        ("entropy", known),
+        ("seed", str(seed)),
+    ]
+    rows += [(f"--{key.replace('_', '-')}", str(value)) for key, value in found.options.items()]
+    _print_table(rows)
+
+
+def _show_text(found: TextStatistics, as_json: bool) -> None:
+    if as_json:
+        _print_json(
+            {
+                "name": found.name,
+                "level": found.level,
+                "bytes": found.bytes,
+                "chars": found.chars,
+                "lines": found.lines,
+                "distinct": found.distinct,
+                "sha256": found.sha256,
+                "unigram_nats_per_char": found.unigram,
+                "bigram_nats_per_char": found.bigram,
+                "frequent": [{"symbol": s, "count": count} for s, count in found.frequent],
+            }
+        )
+        return
+    unit = {"char": "character", "byte": "byte", "word": "word"}[found.level]
+    rows = [("name", _shown(found.name))]
+    if found.level != "byte":
+        rows.append(("bytes", f"{found.bytes:,}"))
+    rows += [
+        (f"{unit}s", f"{found.chars:,}"),
+        ("different", f"{found.distinct:,}"),
+        ("lines", f"{found.lines:,}"),
+        ("sha256", found.sha256),
+        ("entropy", f"{found.unigram:.4f} nats a {unit} without context"),
+    ]
+    if found.bigram is not None:
+        rows.append(("", f"{found.bigram:.4f} nats a {unit} given the one before"))
+    for rank, (symbol, count) in enumerate(found.frequent):
+        sign = bytes([symbol]) if isinstance(symbol, int) else symbol
+        rows.append(("" if rank else "most frequent", f"{sign!a}  {count:,}"))
+    _print_table(rows)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    for flag, value in options.items():
+        if value is not None:
+            raise UsageError(f"{flag} {why}", f"leave {flag} out")
+
+
+@contextmanager
+def _output_file(path: Path, force: bool) -> Iterator[BinaryIO]:
+    """Open a file that comes into being whole or not at all; a pipe or device is written as is."""
+    shown = _shown(str(path))
+    try:
+        if path.exists() and not path.is_file():
+            if path.is_dir():
+                raise CorpusError(f"--out {shown} is a directory", "name a file")
+            with path.open("wb") as file:
+                yield file
+            return
+        if path.exists() and not force:
+            raise CorpusError(f"{shown} exists", "give --force to replace it, or another --out")
+        # Through a link, so that the link stays and its target is replaced.
+        target = path.resolve()
+        part = target.with_name(f".{target.name[:80]}.{os.getpid()}.part")
+        try:
+            with part.open("xb") as file:
+                yield file
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CorpusError(
+            f"cannot write {shown} ({reason})", "check the path, its permissions and free space"
+        ) from error
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _print_json(record: dict[str, Any]) -> None:
+    _write([json.dumps(record, allow_nan=False).encode() + b"\n"])
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows with aligned columns; the last column is as wide as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        _write(["  ".join([*cells, row[-1]]).rstrip().encode("utf-8", "replace") + b"\n"])
+
+
+def _write(chunks: Iterable[bytes]) -> None:
+    """Write bytes to standard output, whatever the locale."""
+    stream = sys.stdout.buffer
+    for chunk in chunks:
+        stream.write(chunk)
+    stream.flush()

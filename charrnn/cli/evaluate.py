@@ -1,0 +1,260 @@
+"""``charrnn eval``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._shared import Backend, Threads, open_backend
+from charrnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from charrnn.evaluate import LineScore
+    from charrnn.model.language import LanguageModel
+    from charrnn.text.vocabulary import Vocabulary
+
+_CHUNK = 1 << 20
+
+
+def evaluate(
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TEXT...",
+            help="Files, directories, - for standard input, or a built-in corpus; joined in order.",
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run folder, a checkpoint file, or a run's name under checkpoints/. "
+            "[default: the newest run]",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["val", "test"] | None,
+        typer.Option(help="Score the run's own validation or test text."),
+    ] = None,
+    per_line: Annotated[
+        bool, typer.Option("--per-line", help="Score each line, on its own.")
+    ] = False,
+    per_char: Annotated[
+        bool, typer.Option("--per-char", help="Show the surprisal of each symbol.")
+    ] = False,
+    unknown: Annotated[
+        Literal["error", "skip"] | None,
+        typer.Option(
+            help="What to do with symbols that the model does not know. [default: error]",
+            show_default=False,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of the text. [default: utf-8]", show_default=False),
+    ] = None,
+    errors: Annotated[
+        Literal["strict", "replace"] | None,
+        typer.Option(
+            help="What to do with bytes that cannot be decoded. [default: strict]",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    backend: Backend = "auto",
+    threads: Threads = None,
+) -> None:
+    """Score a text: how well the model predicts each symbol from all that come before it.
+
+    The text is read once, in one stream from a zero state. Its first symbol has no context and is
+    not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
+    "perplexity" (null where not finite), "run" (the checkpoint), "source" (the texts, or null) and
+    "split" (or null).
+
+    With --per-line, each line is scored from a zero state, its newline included, and printed after
+    its nats a character and a tab; a line with nothing to score has - there. With --json one object
+    a line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (without the newline; a list
+    of integers at byte level).
+
+    With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
+    nats; the first has - there. With --json one object a symbol: "symbol" (an integer at byte
+    level), "nats" (or null).
+    """
+    _check(text, split, per_line and per_char)
+    reading = {"--unknown": unknown, "--encoding": encoding, "--errors": errors}
+    if split:
+        for flag, value in reading.items():
+            if value is not None:
+                raise UsageError(f"{flag} is for a text, not for --split", f"leave {flag} out")
+    from charrnn import checkpoint, runs
+
+    path = runs.resolve(run)
+    engine = open_backend(backend, threads)
+    loaded = checkpoint.load(path)
+    vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    options = {key.removeprefix("--"): value for key, value in reading.items() if value}
+    source = _Source(text or [], split, path, vocabulary, options)
+    if per_line:
+        _per_line(source, model, as_json)
+    elif per_char:
+        _per_char(source, model, vocabulary, as_json)
+    else:
+        _whole(source, model, vocabulary, as_json)
+
+
+class _Source:
+    """The text to be scored: files, or one that the run has kept."""
+
+    def __init__(
+        self,
+        text: list[str],
+        split: str | None,
+        checkpoint: Any,
+        vocabulary: Vocabulary,
+        options: dict[str, Any],
+    ) -> None:
+        self.text, self.split, self.checkpoint = text, split, checkpoint
+        self._vocabulary, self._options = vocabulary, options
+
+    def chunks(self) -> Iterator[Any]:
+        """Yield arrays of symbols."""
+        if self.split is None:
+            from charrnn.text.reading import iter_ids
+
+            yield from iter_ids(self.text, self._vocabulary, **self._options)
+            return
+        from charrnn import runs
+
+        ids = runs.heldout(self.checkpoint, self.split)
+        for start in range(0, len(ids), _CHUNK):
+            yield ids[start : start + _CHUNK]
+
+    def lines(self) -> Iterator[tuple[str | bytes, Any]]:
+        """Yield lines with their symbols."""
+        if self.split is None:
+            from charrnn.text.reading import iter_lines
+
+            return iter_lines(self.text, self._vocabulary, **self._options)
+        from charrnn.evaluate import split_lines
+
+        return split_lines(self.chunks(), self._vocabulary)
+
+
+def _check(text: list[str] | None, split: str | None, both: bool) -> None:
+    if text and split:
+        raise UsageError("TEXT and --split exclude each other", "give one of them")
+    if not text and not split:
+        raise UsageError(
+            "there is nothing to score", "name a text (- for standard input), or give --split val"
+        )
+    if both:
+        raise UsageError("--per-line and --per-char exclude each other", "give one of them")
+
+
+def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
+    from charrnn.evaluate import score
+
+    if sys.stderr.isatty():
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        with tqdm(unit=" chars", unit_scale=True, leave=False, file=sys.stderr) as bar:
+            found = score(model, source.chunks(), progress=bar.update)
+    else:
+        found = score(model, source.chunks())
+    out = Output()
+    if as_json:
+        record = {
+            "chars": found.chars,
+            "nats_per_char": _finite(found.nats_per_char),
+            "bits_per_char": _finite(found.bits_per_char),
+            "perplexity": _finite(found.perplexity),
+            "run": str(source.checkpoint),
+            "source": source.text or None,
+            "split": source.split,
+        }
+        out.write(json_line(record))
+    else:
+        unit = {"char": "character"}.get(vocabulary.level, vocabulary.level)
+        rows = {
+            "run": _plain(str(source.checkpoint)),
+            "text": _plain(" ".join(source.text)) or f"the run's own ({source.split})",
+            f"{unit}s scored": f"{found.chars:,}",
+            f"nats a {unit}": f"{found.nats_per_char:.6f}",
+            f"bits a {unit}": f"{found.bits_per_char:.6f}",
+            "perplexity": f"{found.perplexity:.4f}",
+        }
+        for name, value in rows.items():
+            out.write(utf8(f"{name:<17}  {value}\n"))
+    out.finish()
+
+
+def _per_line(source: _Source, model: LanguageModel, as_json: bool) -> None:
+    from charrnn.evaluate import LINES, score_lines
+
+    out = Output()
+    for number, scored in enumerate(score_lines(model, source.lines()), 1):
+        out.write(_line_record(number, scored) if as_json else _line(scored))
+        if number % LINES == 0:  # the next line may be long in coming
+            out.flush()
+    out.finish()
+
+
+def _line(scored: LineScore) -> bytes:
+    line = utf8(scored.line)
+    amount = f"{scored.score.nats_per_char:.6f}" if scored.score.chars else "-"
+    return amount.encode() + b"\t" + line + (b"" if line.endswith(b"\n") else b"\n")
+
+
+def _line_record(number: int, scored: LineScore) -> bytes:
+    line: Any = scored.line
+    record = {
+        "line": number,
+        "chars": scored.score.chars,
+        "nats_per_char": _finite(scored.score.nats_per_char),
+        "text": json_text(line.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
+    }
+    return json_line(record)
+
+
+def _per_char(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
+    from charrnn.evaluate import surprisals
+
+    out = Output()
+    if as_json:
+        for ids, nats in surprisals(model, source.chunks()):
+            for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
+                symbol = vocabulary.symbols[i]
+                out.write(json_line({"symbol": symbol, "nats": _finite(value)}))
+    else:
+        shown = [_escaped(symbol) for symbol in vocabulary.symbols]
+        amount = "-"
+        for ids, nats in surprisals(model, source.chunks()):
+            for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
+                out.write(utf8(f"{shown[i]}\t{amount or format(value, '.6f')}\n"))
+                amount = ""
+    out.finish()
+
+
+def _escaped(symbol: str | int) -> str:
+    """Return a symbol on one line without tabs: what cannot be printed as Python writes it."""
+    if isinstance(symbol, int):
+        if symbol >= 127:
+            return f"\\x{symbol:02x}" if symbol < 256 else "?"
+        symbol = chr(symbol)
+    return "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in symbol
+    )
+
+
+def _plain(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,99 @@
+"""``charrnn info`` and ``charrnn runs``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli._shared import Run
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def info(run: Run = None, as_json: Json = False) -> None:
+    """Tell what a run's best checkpoint holds."""
+    from charrnn import checkpoint, runs
+
+    facts = _facts(checkpoint.load(runs.resolve(run)))
+    if as_json:
+        _write(json.dumps(facts, ensure_ascii=False) + "\n")
+        return
+    facts["vocabulary"] = _symbols(facts["vocabulary"])
+    facts["parameters"] = f"{facts['parameters']:,}"
+    width = max(map(len, facts))
+    _write("".join(f"{name:<{width}}  {_plain(value)}\n" for name, value in facts.items()))
+
+
+def runs(as_json: Json = False) -> None:
+    """List the runs under checkpoints/, oldest first."""
+    from charrnn import checkpoint
+    from charrnn import runs as folders
+    from charrnn.errors import CharRNNError
+
+    rows: list[dict[str, Any]] = []
+    for folder in folders.folders():
+        row: dict[str, Any] = {"run": folder.name}
+        try:
+            facts = _facts(checkpoint.load(folder / folders.LAST))
+        except CharRNNError as problem:
+            rows.append(row | {"error": str(problem)})
+            continue
+        kept = ("cell", "layers", "hidden", "parameters", "step", "val_loss", "best_val_loss")
+        rows.append(row | {key: facts[key] for key in kept} | {"seconds": facts["seconds"]})
+    if as_json:
+        _write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    elif rows:
+        from charrnn.report.tables import runs_table
+
+        _write(runs_table(rows))
+    else:
+        print(f"no runs under {folders.HOME}/", file=sys.stderr)
+
+
+def _facts(loaded: Any) -> dict[str, Any]:
+    """Return what there is to know about a checkpoint, in the order in which it is shown."""
+    config, progress = loaded.config, loaded.progress
+    return {
+        "path": str(Path(loaded.path)),
+        "cell": config.cell,
+        "layers": config.layers,
+        "hidden": config.hidden,
+        "embed": config.embed,
+        "activation": config.activation if config.cell == "rnn" else None,
+        "gru_reset": config.gru_reset if config.cell == "gru" else None,
+        "dropout": config.dropout,
+        "level": loaded.vocabulary.level,
+        "vocabulary": list(loaded.vocabulary.symbols),
+        "parameters": loaded.parameters,
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "seconds": round(progress.seconds, 3),
+        "val_loss": progress.val_loss,
+        "best_val_loss": progress.kept_val_loss,
+        "dtype": config.dtype,
+        "corpus": list(loaded.data.sources) if loaded.data else [],
+        "corpus_sha256": loaded.corpus_sha256,
+        "version": loaded.version,
+    }
+
+
+def _symbols(symbols: list[str | int], most: int = 100) -> str:
+    """Return the vocabulary on one line, with everything unprintable escaped."""
+    if symbols and isinstance(symbols[0], int):
+        return f"{len(symbols)} bytes"
+    shown = " ".join(ascii(s)[1:-1] if not str(s).isprintable() else str(s) for s in symbols[:most])
+    return f"{len(symbols)}: {shown}{' …' if len(symbols) > most else ''}"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == []:
+        return "–"
+    return ", ".join(map(ascii, value)) if isinstance(value, list) else str(value)
+
+
+def _write(text: str) -> None:
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))

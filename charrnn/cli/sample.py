@@ -1,0 +1,193 @@
+"""``charrnn sample``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._shared import Backend, Run, Threads, open_backend
+from charrnn.errors import UsageError
+from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
+
+if TYPE_CHECKING:
+    from charrnn.text.vocabulary import Vocabulary
+
+SEPARATOR = b"---\n"
+
+
+def sample(
+    run: Run = None,
+    temp: Annotated[
+        float, typer.Option(help="Temperature; 0 takes the most likely symbol.")
+    ] = SampleOptions.temperature,
+    length: Annotated[
+        int,
+        typer.Option(help="New symbols (characters, bytes or words); 0: without end."),
+    ] = DEFAULT_LENGTH,
+    prime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Text to go on from. Without it the model starts as after a line's end (or, where "
+            "it knows no newline, after its first symbol), which is not printed.",
+        ),
+    ] = None,
+    prime_file: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Read the prime from a file.")
+    ] = None,
+    no_echo: Annotated[
+        bool, typer.Option("--no-echo", help="Do not print the prime before the sample.")
+    ] = False,
+    top_k: Annotated[
+        int, typer.Option(help="Draw from the K most likely symbols; 0: from all.")
+    ] = SampleOptions.top_k,
+    top_p: Annotated[
+        float,
+        typer.Option(help="Draw from the fewest symbols with together at least this probability."),
+    ] = SampleOptions.top_p,
+    min_p: Annotated[
+        float,
+        typer.Option(help="Do not draw what is less likely than this share of the most likely."),
+    ] = SampleOptions.min_p,
+    until: Annotated[
+        str, typer.Option(metavar="TEXT", help="Stop after this text, where it is made.")
+    ] = "",
+    count: Annotated[
+        int, typer.Option(metavar="K", help="Samples, computed side by side; --- between them.")
+    ] = 1,
+    unknown: Annotated[
+        Literal["error", "skip"],
+        typer.Option(help="What to do with symbols of the prime that the model does not know."),
+    ] = "error",
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same text. [default: random]", show_default=False)
+    ] = None,
+    next_: Annotated[
+        int | None,
+        typer.Option(
+            "--next",
+            metavar="K",
+            help="Instead of a sample, the K symbols most likely to be drawn next.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    backend: Backend = "auto",
+    threads: Threads = None,
+) -> None:
+    """Write text drawn from a trained model to standard output, as it is made.
+
+    Nothing but the text is written (UTF-8; the bytes themselves at byte level), and on a terminal a
+    newline at the end. Temperature, top-k, top-p and min-p are applied in this order. The unknown
+    symbol is never drawn.
+
+    With --count, the samples are separated by a line of three hyphens (---), and a sample that does
+    not end with a newline gets one before it. Each sample has random numbers of its own, the same
+    whatever the count.
+
+    With --json, for each sample: "sample" (from 1), "seed", "prime", "text" (without the prime) and
+    "log_probs": for each symbol ln p under the model itself, before temperature and filters. Texts
+    are lists of integers at byte level.
+
+    With --next, each line is a symbol in quotes, a tab and its probability; with --json one object
+    with "prime" and "next", a list of "symbol", "p" and "log_p" (ln p).
+    """
+    options = SampleOptions(temp, top_k, top_p, min_p)
+    _check(length, until, count, next_, as_json)
+    if prime is not None and prime_file is not None:
+        raise UsageError("--prime and --prime-file exclude each other", "give one of them")
+    from charrnn import checkpoint, runs, sampling
+
+    path = runs.resolve(run)
+    engine = open_backend(backend, threads)
+    loaded = checkpoint.load(path)
+    vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    given = _prime(prime, prime_file, vocabulary)
+    out = Output()
+    if next_ is not None:
+        found = sampling.next_symbols(
+            model, vocabulary, options, count=next_, prime=given, unknown=unknown
+        )
+        _show_next(out, given, found, as_json)
+        return
+    if seed is None:
+        import secrets
+
+        seed = secrets.randbits(32)
+    arguments: dict[str, Any] = {
+        "length": length,
+        "prime": given,
+        "until": until,
+        "seed": seed,
+        "unknown": unknown,
+    }
+    echo = b"" if no_echo else utf8(given)
+    if count == 1 and not as_json:
+        symbols = sampling.stream(model, vocabulary, options, **arguments)
+        first = next(symbols)  # what is wrong with the prime is known before anything is printed
+        out.write(echo)
+        out.write(utf8(first))
+        for symbol in symbols:
+            out.write(utf8(symbol))
+        out.finish()
+        return
+    arguments |= {"count": count, "log_probs": as_json}
+    made = sampling.samples(model, vocabulary, options, **arguments)
+    for number, one in enumerate(made, 1):
+        if as_json:
+            record = {
+                "sample": number,
+                "seed": seed,
+                "prime": json_text(given),
+                "text": json_text(one.text),
+                "log_probs": one.log_probs,
+            }
+            out.write(json_line(record))
+            continue
+        text = echo + utf8(one.text)
+        out.write(text)
+        if number < count:
+            out.write(SEPARATOR if text.endswith(b"\n") else b"\n" + SEPARATOR)
+    out.finish()
+
+
+def _check(length: int, until: str, count: int, next_: int | None, as_json: bool) -> None:
+    if length < 0:
+        raise UsageError(f"--length must be at least 0, not {length}", "0 means without end")
+    if count < 1:
+        raise UsageError(f"--count must be at least 1, not {count}")
+    if next_ is not None:
+        if next_ < 1:
+            raise UsageError(f"--next must be at least 1, not {next_}")
+        if count > 1:
+            raise UsageError("--next and --count exclude each other", "give one of them")
+    elif length == 0 and not until and (count > 1 or as_json):
+        option = "--count" if count > 1 else "--json"
+        raise UsageError(
+            f"with {option} a sample is printed when it is complete, and --length 0 never ends",
+            "give a --length, or --until TEXT",
+        )
+
+
+def _prime(prime: str | None, prime_file: str | None, vocabulary: Vocabulary) -> str | bytes:
+    if prime_file is not None:
+        from charrnn.text.reading import read_text
+
+        return read_text(prime_file, vocabulary.level)
+    given = prime or ""
+    return utf8(given) if vocabulary.level == "byte" else given
+
+
+def _show_next(out: Output, prime: str | bytes, found: Any, as_json: bool) -> None:
+    from math import log
+
+    if as_json:
+        listed = [{"symbol": one.symbol, "p": one.p, "log_p": log(one.p)} for one in found]
+        out.write(json_line({"prime": json_text(prime), "next": listed}))
+    else:
+        for symbol, p in found:
+            shown = repr(bytes([symbol]) if isinstance(symbol, int) else symbol)
+            out.write(f"{shown}\t{p:.6f}\n".encode())
+    out.finish()

@@ -1,0 +1,299 @@
+"""How well a model predicts a text: nats and bits a character, exactly or in parallel streams.
+
+The surprisal of a symbol is -ln p(symbol | all symbols before it). The first symbol of a text has
+no context and is not scored, so a text of n symbols has n - 1 scored ones. Sums are in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Array
+from charrnn.errors import CorpusError
+from charrnn.model.language import LanguageModel
+from charrnn.model.stack import Window
+from charrnn.text.streams import evaluation_streams
+from charrnn.text.vocabulary import Vocabulary
+
+Ids = NDArray[Any]
+STEPS = 256
+"""Steps of one window of the exact pass."""
+LINES = 64
+"""Lines that are read side by side."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The surprisal of a text.
+
+    Attributes
+    ----------
+    chars
+        Scored symbols (characters, bytes or words, as the model's level has it).
+    nats
+        Their surprisals, added up.
+    """
+
+    chars: int
+    nats: float
+
+    @property
+    def nats_per_char(self) -> float:
+        """Mean surprisal in nats; NaN where nothing was scored."""
+        return self.nats / self.chars if self.chars else math.nan
+
+    @property
+    def bits_per_char(self) -> float:
+        """Mean surprisal in bits."""
+        return self.nats_per_char / math.log(2.0)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nats a character): the size of an equally hard choice among equal symbols."""
+        try:
+            return math.exp(self.nats_per_char)
+        except OverflowError:
+            return math.inf
+
+
+class Validation:
+    """The validation loss of a model in training, as often as wanted at little cost.
+
+    The text is read as parallel streams with carried state, each from a zero state; see
+    :func:`charrnn.text.evaluation_streams`. The weights are those the model has when
+    :meth:`loss` is called.
+
+    Parameters
+    ----------
+    model
+        The model; it is read only.
+    ids
+        1-D array of symbols, may be memory-mapped.
+    streams
+        The most streams there may be.
+    limit
+        The most symbols that are scored; ``None`` for all.
+    seq_len
+        Steps of a window.
+
+    Raises
+    ------
+    CorpusError
+        The text has fewer than 2 symbols.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        ids: Ids,
+        streams: int = 64,
+        limit: int | None = 500_000,
+        seq_len: int = 32,
+    ) -> None:
+        self._model = model
+        self._streams = evaluation_streams(ids, streams, limit, seq_len=seq_len)
+        self._window = model.window(seq_len, self._streams.batch, backward=False)
+
+    @property
+    def chars(self) -> int:
+        """The number of scored symbols."""
+        return self._streams.targets
+
+    def loss(self) -> float:
+        """Return the mean surprisal in nats a character."""
+        model, window = self._model, self._window
+        xp, put = model.backend.xp, model.backend.put
+        window.reset()
+        total: Any = 0.0
+        for inputs, targets, mask in self._streams:
+            surprisal = model.surprisal(window, put(inputs), put(targets))
+            if mask is not None:
+                surprisal = xp.where(put(mask), surprisal, 0.0)
+            total = total + surprisal.sum(dtype=np.float64)
+            window.carry()
+        return _number(model, total) / self.chars
+
+
+def score(
+    model: LanguageModel,
+    chunks: Iterable[Ids],
+    *,
+    steps: int = STEPS,
+    progress: Callable[[int], object] | None = None,
+) -> Score:
+    """Score a text exactly: one stream from a zero state, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    chunks
+        The text as 1-D arrays of symbols, in order.
+    steps
+        Symbols that are read at a time; the state is carried, so the score does not depend on it.
+    progress
+        Called with the number of symbols scored since its last call.
+
+    Raises
+    ------
+    CorpusError
+        The text has fewer than 2 symbols.
+    """
+    chars, total = 0, 0.0
+    for targets, surprisal in _exact(model, chunks, steps):
+        total += _number(model, surprisal.sum(dtype=np.float64))
+        chars += len(targets)
+        if progress is not None:
+            progress(len(targets))
+    return Score(chars, total)
+
+
+def surprisals(
+    model: LanguageModel, chunks: Iterable[Ids], *, steps: int = STEPS
+) -> Iterator[tuple[Ids, NDArray[np.float64]]]:
+    """Yield every symbol of a text with its surprisal, by the same pass as :func:`score`.
+
+    Yields
+    ------
+    ids, nats
+        1-D arrays of equal length; NaN for the first symbol of the text, which is not scored.
+
+    Raises
+    ------
+    CorpusError
+        The text has fewer than 2 symbols.
+    """
+    chunks = iter(chunks)
+    head = next((chunk for chunk in chunks if len(chunk)), None)
+    if head is not None:
+        yield head[:1], np.full(1, np.nan)
+        chunks = _prepend(head, chunks)
+    for targets, surprisal in _exact(model, chunks, steps):
+        yield targets, model.backend.get(surprisal).astype(np.float64)
+
+
+class LineScore(NamedTuple):
+    """A line as it was given, and its score."""
+
+    line: str | bytes
+    score: Score
+
+
+def score_lines(
+    model: LanguageModel,
+    lines: Iterable[tuple[str | bytes, Ids]],
+    *,
+    batch: int = LINES,
+    steps: int = STEPS,
+) -> Iterator[LineScore]:
+    """Score lines one by one, each from a zero state, in the order given.
+
+    Parameters
+    ----------
+    lines
+        Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them. Of n symbols
+        n - 1 are scored, a newline at the end among them.
+    batch
+        Lines that are read side by side; as many are read ahead.
+    steps
+        Symbols of each that are read at a time.
+    """
+    lines = iter(lines)
+    window: Window | None = None
+    while some := list(islice(lines, batch)):
+        if window is None or window.streams != len(some):
+            window = model.window(steps, len(some), backward=False)
+        nats = _score_batch(model, window, [ids for _, ids in some])
+        for (line, ids), amount in zip(some, nats, strict=True):
+            yield LineScore(line, Score(max(0, len(ids) - 1), amount))
+
+
+def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
+    """Cut a text of symbols into lines, each with the newline at its end, as text and symbols."""
+    newline: Any = 10 if vocabulary.level == "byte" else "\n"
+    symbol = vocabulary.symbols.index(newline) if newline in vocabulary.symbols else -1
+    held: list[Ids] = []
+    for chunk in chunks:
+        start = 0
+        for end in (np.flatnonzero(chunk == symbol) + 1).tolist():
+            line = np.concatenate([*held, chunk[start:end]])
+            yield vocabulary.decode(line), line
+            held.clear()
+            start = end
+        if start < len(chunk):
+            held.append(chunk[start:])
+    if held:
+        line = np.concatenate(held)
+        yield vocabulary.decode(line), line
+
+
+def _score_batch(model: LanguageModel, window: Window, lines: list[Ids]) -> list[float]:
+    """Return the summed surprisal of each line, in nats; the window has a stream for each."""
+    put, get = model.backend.put, model.backend.get
+    window.reset()
+    nats = np.zeros(len(lines))
+    alive = np.arange(len(lines))
+    longest = max(len(ids) for ids in lines) - 1
+    for start in range(0, longest, window.steps):
+        going = np.array([at for at, i in enumerate(alive) if len(lines[i]) - 1 > start])
+        if 2 * len(going) <= len(alive):  # few long lines are left: do not compute for the others
+            window, alive = _narrow(model, window, going), alive[going]
+        parts = [lines[i][start : start + window.steps + 1] for i in alive]
+        block = np.zeros((max(len(part) for part in parts), len(parts)), lines[0].dtype)
+        for stream, part in enumerate(parts):
+            block[: len(part), stream] = part
+        surprisal = get(model.surprisal(window, put(block[:-1]), put(block[1:])))
+        for stream, part in enumerate(parts):
+            scored = surprisal[: max(0, len(part) - 1), stream]
+            nats[alive[stream]] += scored.sum(dtype=np.float64)
+        window.carry()
+    amounts: list[float] = nats.tolist()
+    return amounts
+
+
+def _narrow(model: LanguageModel, window: Window, streams: NDArray[np.intp]) -> Window:
+    """Return a window of the given streams alone, with their states."""
+    narrow = model.window(window.steps, len(streams), backward=False)
+    index = model.backend.put(streams)
+    for (_, new), (_, old) in zip(narrow.states(), window.states(), strict=True):
+        new[0] = model.backend.xp.take(old[0], index, axis=1)
+    return narrow
+
+
+def _exact(model: LanguageModel, chunks: Iterable[Ids], steps: int) -> Iterator[tuple[Ids, Array]]:
+    """Yield targets (host) and their surprisal (on the backend), 1-D, a window at a time."""
+    window = model.window(steps, 1, backward=False)
+    put = model.backend.put
+    last: Ids | None = None
+    scored = False
+    for chunk in chunks:
+        ids = chunk if last is None else np.concatenate((last, chunk))
+        last = ids[-1:]
+        for start in range(0, len(ids) - 1, steps):
+            inputs = ids[start : start + steps + 1]
+            inputs, targets = inputs[:-1], inputs[1:]
+            surprisal = model.surprisal(window, put(inputs[:, None]), put(targets[:, None]))
+            window.carry()
+            scored = True
+            yield targets, surprisal[:, 0]
+    if not scored:
+        count = 0 if last is None else len(last)
+        raise CorpusError(
+            f"the text has {count} symbol{'' if count == 1 else 's'}, a score takes at least 2",
+            "use a longer text",
+        )
+
+
+def _prepend(head: Ids, rest: Iterator[Ids]) -> Iterator[Ids]:
+    yield head
+    yield from rest
+
+
+def _number(model: LanguageModel, value: Array) -> float:
+    """Bring a sum to the host."""
+    return float(model.backend.get(value))

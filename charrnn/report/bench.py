@@ -1,0 +1,65 @@
+"""What ``charrnn bench`` shows: a table of trials, and the command that follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from charrnn.bench import ENOUGH_BATCH, Bench
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.report.tables import aligned
+
+_SHOWN = ("cell", "layers", "hidden", "embed")
+
+
+def bench_text(bench: Bench) -> str:
+    """Return the result in words: the trials, sampling, the proposal."""
+    rows = [
+        (
+            "→" if trial == bench.proposal else "",
+            trial.backend,
+            "–" if trial.threads is None else str(trial.threads),
+            str(trial.batch),
+            f"{1e3 * trial.seconds:.2f}",
+            f"{1 / trial.seconds:,.1f}",
+            f"{trial.chars_per_second:,.0f}",
+        )
+        for trial in bench.trials
+    ]
+    head = ("", "backend", "threads", "batch", "ms/step", "steps/s", "char/s")
+    model = bench.model
+    return (
+        f"training {model.cell} {model.layers}×{model.hidden}, windows of {bench.seq_len} steps, "
+        f"{model.dtype}\n\n"
+        + aligned(head, rows, left=2)
+        + f"\nsampling one stream: {bench.sampling:,.0f} char/s\n\n"
+        + f"proposal, the smallest batch with {ENOUGH_BATCH:.0%} of the best speed:\n"
+        + f"  {command(bench)}\n"
+    )
+
+
+def command(bench: Bench) -> str:
+    """Return the training command that the proposal means; defaults are left out."""
+    words = ["charrnn train CORPUS"]
+    for name in _SHOWN:
+        value = getattr(bench.model, name)
+        if value != getattr(ModelConfig, name):
+            words.append(f"--{name} {value}")
+    if bench.seq_len != TrainConfig.seq_len:
+        words.append(f"--seq-len {bench.seq_len}")
+    best = bench.proposal
+    words.append(f"--batch {best.batch} --backend {best.backend}")
+    if best.threads is not None:
+        words.append(f"--threads {best.threads}")
+    return " ".join(words)
+
+
+def bench_json(bench: Bench) -> dict[str, Any]:
+    """Return the result as one JSON object."""
+    return {
+        "model": {name: getattr(bench.model, name) for name in (*_SHOWN, "dtype")},
+        "seq_len": bench.seq_len,
+        "trials": [asdict(trial) for trial in bench.trials],
+        "sampling_chars_per_second": bench.sampling,
+        "proposal": asdict(bench.proposal) | {"command": command(bench)},
+    }

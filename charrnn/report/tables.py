@@ -1,0 +1,43 @@
+"""Plain aligned tables, the same on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from charrnn.report.text import duration, loss
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return lines of columns; the first ``left`` columns are flush left, the others right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell.ljust(width) if index < left else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def runs_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the runs with their main figures, one a line."""
+    head = ("run", "model", "parameters", "step", "val", "best val", "time")
+    body = []
+    for row in rows:
+        if "error" in row:
+            body.append((row["run"], "unreadable", "", "", "", "", ""))
+            continue
+        body.append(
+            (
+                row["run"],
+                f"{row['cell']} {row['layers']}×{row['hidden']}",
+                f"{row['parameters']:,}",
+                f"{row['step']:,}",
+                loss(row["val_loss"]),
+                loss(row["best_val_loss"]),
+                duration(row["seconds"]),
+            )
+        )
+    return aligned(head, body, left=2)

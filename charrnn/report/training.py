@@ -1,0 +1,215 @@
+"""Training as a user watches it: live on a terminal, plain lines in a log, JSON lines in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from charrnn.report.text import duration, loss, printable
+from charrnn.train.records import End, Eval, Record, Sample, Save, Start, Step
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+_REASONS = {
+    "steps": "all steps are done",
+    "epochs": "all epochs are done",
+    "minutes": "the time is over",
+    "patience": "no better validation loss for --patience evaluations",
+    "interrupted": "interrupted",
+}
+
+
+class Report(ABC):
+    """Shows records as they come; a context manager, so that a live display is taken down."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    @abstractmethod
+    def show(self, record: Record) -> None:
+        """Show one record."""
+
+
+class Silent(Report):
+    """Shows nothing."""
+
+    def show(self, record: Record) -> None:
+        """Show nothing."""
+
+
+class JsonLines(Report):
+    """Writes one JSON object a line to stdout."""
+
+    def show(self, record: Record) -> None:
+        """Write the record."""
+        sys.stdout.write(json.dumps(record.to_json()) + "\n")
+        sys.stdout.flush()
+
+
+class PlainLines(Report):
+    """Writes one line a record to stderr, for logs."""
+
+    def __init__(self) -> None:
+        self._start: Start | None = None
+
+    def show(self, record: Record) -> None:
+        """Write the record as a line, or a few."""
+        if isinstance(record, Start):
+            self._start = record
+        line = self.line(record)
+        if line:
+            self.write(line)
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        print(line, file=sys.stderr, flush=True)
+
+    def line(self, record: Record) -> str:
+        """Return the record in words; empty for what is not worth a line."""
+        if isinstance(record, Start):
+            return describe(record)
+        if isinstance(record, Step):
+            left = time_left(self._start, record)
+            return (
+                f"step {record.step:>6}  epoch {record.epoch}  loss {record.loss:.4f}  "
+                f"smoothed {record.smoothed:.4f}  grad {record.grad_norm:.3g}  lr {record.lr:.2e}  "
+                f"{record.chars_per_second:,.0f} char/s" + (f"  {left} left" if left else "")
+            )
+        if isinstance(record, Eval):
+            mark = "  (best so far)" if record.best else ""
+            return f"step {record.step:>6}  validation loss {record.val_loss:.4f} nats{mark}"
+        if isinstance(record, Sample):
+            return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
+        if isinstance(record, End):
+            return conclusion(record)
+        return ""
+
+
+class Live(PlainLines):
+    """The current figures on a terminal, with a bar; evaluations stay above them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+        from rich.live import Live as Display
+
+        self._best: float | None = None
+        self._val: float | None = None
+        self._display = Display(
+            console=Console(stderr=True), transient=True, auto_refresh=False, redirect_stdout=False
+        )
+
+    def __enter__(self) -> Self:
+        self._display.start()
+        return self
+
+    def __exit__(self, *reason: Any) -> None:
+        self._display.stop()
+
+    def write(self, line: str) -> None:
+        """Write a line above the figures."""
+        self._display.console.print(line, markup=False, highlight=False)
+
+    def show(self, record: Record) -> None:
+        """Update the figures, or write a line above them."""
+        if isinstance(record, Step) and self._start:
+            self._display.update(self._figures(self._start, record), refresh=True)
+            return
+        if isinstance(record, Eval):
+            self._val = record.val_loss
+            self._best = record.val_loss if record.best else self._best
+        super().show(record)
+
+    def _figures(self, start: Start, step: Step) -> Group:
+        """Return two lines, narrower than a terminal of 80 columns."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        done, total = share_done(start, step)
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            f"step {step.step:,}",
+            ProgressBar(total=total, completed=done, width=18),
+            f"{min(1.0, done / total):.0%}  {time_left(start, step)} left  epoch {step.epoch}  "
+            f"{step.chars_per_second:,.0f} char/s",
+        )
+        figures = (
+            f"loss {step.loss:.3f}  smoothed {step.smoothed:.3f}  val {loss(self._val)}  "
+            f"best {loss(self._best)}  grad {step.grad_norm:.2g}  lr {step.lr:.1e}"
+        )
+        return Group(bar, Text(figures, overflow="ellipsis", no_wrap=True))
+
+
+def choose(quiet: bool, as_json: bool) -> Report:
+    """Return the report that fits the options and where stderr goes."""
+    if as_json:
+        return JsonLines()
+    if quiet:
+        return Silent()
+    return Live() if sys.stderr.isatty() else PlainLines()
+
+
+def describe(start: Start) -> str:
+    """Return what is trained on what, in three lines."""
+    units = {"char": "characters", "byte": "bytes", "word": "tokens"}[start.level]
+    first = "one-hot" if not start.embed else f"embedding {start.embed}"
+    held = f", {start.val_chars:,} for validation" if start.val_chars else ""
+    held += f", {start.test_chars:,} for testing" if start.test_chars else ""
+    until = f"{start.total_steps:,} steps" if start.total_steps else f"{start.minutes:g} minutes"
+    if start.total_steps and start.minutes:
+        until += f" or {start.minutes:g} minutes"
+    return (
+        f"{'resuming' if start.resumed else 'run'} {start.run}"
+        f"{f' at step {start.step:,}' if start.resumed else ''}\n"
+        f"{start.cell} {start.layers}×{start.hidden}, {first}, {start.parameters:,} parameters, "
+        f"{start.dtype} on {start.backend}\n"
+        f"{start.train_chars:,} {units} to train on{held}; {start.vocabulary:,} symbols; "
+        f"{start.steps_per_epoch:,} steps an epoch, until {until}"
+    )
+
+
+def conclusion(end: End) -> str:
+    """Return how training ended and what to do next."""
+    lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
+    if end.best_val_loss is not None:
+        lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
+    if end.reason == "interrupted":
+        lines.append(f"saved; go on with: charrnn train --resume {end.run}")
+    else:
+        lines.append(f"sample it with: charrnn sample {end.run}")
+    return "\n".join(lines)
+
+
+def share_done(start: Start, step: Step) -> tuple[float, float]:
+    """Return how much of the run is done, and of what total (steps or seconds)."""
+    options = []
+    if start.total_steps:
+        options.append((float(step.step), float(start.total_steps)))
+    if start.minutes:
+        options.append((step.seconds, start.minutes * 60))
+    return max(options, key=lambda pair: pair[0] / pair[1])
+
+
+def time_left(start: Start | None, step: Step) -> str:
+    """Return the time to the end at the speed of the whole run so far."""
+    if start is None or not step.seconds:
+        return ""
+    done, total = share_done(start, step)
+    return duration(step.seconds * (total - done) / done) if done else ""
+
+
+__all__ = ["JsonLines", "Live", "PlainLines", "Report", "Save", "Silent", "choose"]

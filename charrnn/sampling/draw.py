@@ -1,0 +1,274 @@
+"""Streams of symbols drawn from a model.
+
+Stream k draws its uniform numbers from ``generator(seed, Purpose.SAMPLE, layer=k)``, one a symbol,
+so they are the same however many streams are computed with it. (The logits of one stream may differ
+in the last bit with the number of streams, as the matrix products round differently.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.model.language import LanguageModel
+from charrnn.randomness import Purpose, generator
+from charrnn.sampling.filters import choose, log_probabilities, weights
+from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
+from charrnn.sampling.stepper import Stepper
+from charrnn.text.vocabulary import Unknown, Vocabulary
+
+Text = str | bytes
+DEFAULTS = SampleOptions()
+_BLOCK = 1024
+
+
+class Draw(NamedTuple):
+    """One symbol of every stream.
+
+    ``ids`` is (N,); ``log_probs`` (N,) are their log-probabilities in nats under the model's own
+    distribution, before temperature and filters, or None if they were not asked for.
+    """
+
+    ids: NDArray[np.intp]
+    log_probs: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished sample.
+
+    Attributes
+    ----------
+    text
+        What was drawn, without the prime; bytes at byte level.
+    log_probs
+        For each symbol its log-probability in nats under the model's own distribution, before
+        temperature and filters. If ``until`` ends inside a symbol, the whole symbol counts. Empty
+        if they were not asked for.
+    """
+
+    text: Text
+    log_probs: tuple[float, ...]
+
+
+class Prediction(NamedTuple):
+    """A symbol that may come next (an integer at byte level) and its probability."""
+
+    symbol: str | int
+    p: float
+
+
+def encode_prime(vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error") -> NDArray[Any]:
+    """Return the symbols that the model reads before it draws, 1-D, at least one.
+
+    An empty prime is replaced by a newline if the vocabulary has one, else by its first symbol. At
+    byte level a ``str`` stands for its UTF-8 bytes.
+
+    Raises
+    ------
+    VocabularyError
+        The prime holds a symbol that the vocabulary does not, and ``unknown`` is ``"error"``.
+    """
+    if vocabulary.level == "byte" and isinstance(prime, str):
+        prime = prime.encode("utf-8", "surrogateescape")
+    ids = vocabulary.encode(prime, unknown) if prime else None
+    if ids is not None and len(ids):
+        return ids
+    newline: Any = 10 if vocabulary.level == "byte" else "\n"
+    start = vocabulary.symbols.index(newline) if newline in vocabulary.symbols else 0
+    return np.array([start], vocabulary.dtype)
+
+
+def draws(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    prime: NDArray[Any],
+    options: SampleOptions = DEFAULTS,
+    *,
+    seed: int = 0,
+    streams: int = 1,
+    log_probs: bool = False,
+) -> Iterator[Draw]:
+    """Draw symbols without end, ``streams`` side by side, after the symbols ``prime``.
+
+    The unknown symbol is never drawn.
+
+    Raises
+    ------
+    CharRNNError
+        The model knows nothing but the unknown symbol, or its output is not a number.
+    """
+    stepper, unknown = _primed(model, vocabulary, prime, streams), vocabulary.unknown
+    ids: NDArray[Any] = np.repeat(prime[-1:], streams).astype(np.intp)
+    for uniforms in _uniforms(seed, streams):
+        logits = stepper.step(ids)
+        ids = choose(weights(logits, options, unknown), uniforms)
+        yield Draw(ids, log_probabilities(logits, ids) if log_probs else None)
+
+
+def stream(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    options: SampleOptions = DEFAULTS,
+    *,
+    length: int = DEFAULT_LENGTH,
+    prime: Text = "",
+    until: Text = "",
+    seed: int = 0,
+    unknown: Unknown = "error",
+) -> Iterator[Text]:
+    """Yield a sample symbol by symbol, as it is made: strings, or bytes at byte level.
+
+    Parameters
+    ----------
+    length
+        The most symbols there may be; 0 for no end.
+    prime
+        What the model reads first; it is not part of the sample.
+    until
+        The sample ends with the first occurrence of this text in it.
+    unknown
+        What to do with symbols of the prime that the vocabulary does not have.
+    """
+    shown = _shown(vocabulary)
+    end = _End(vocabulary, until)
+    ids = encode_prime(vocabulary, prime, unknown)
+    for count, draw in enumerate(draws(model, vocabulary, ids, options, seed=seed), 1):
+        symbol, over = end.take(shown[draw.ids[0]])
+        yield symbol
+        if over or count == length:
+            return
+
+
+def samples(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    options: SampleOptions = DEFAULTS,
+    *,
+    count: int = 1,
+    length: int = DEFAULT_LENGTH,
+    prime: Text = "",
+    until: Text = "",
+    seed: int = 0,
+    unknown: Unknown = "error",
+    log_probs: bool = False,
+) -> list[Sample]:
+    """Return ``count`` samples that are computed as one batch; see :func:`stream`.
+
+    ``log_probs`` tells whether log-probabilities are wanted.
+
+    Raises
+    ------
+    UsageError
+        ``count`` is below 1, or neither ``length`` nor ``until`` ends them.
+    """
+    if count < 1:
+        raise UsageError(f"--count must be at least 1, not {count}")
+    if length == 0 and not until:
+        raise UsageError("samples of --length 0 never end", "give --until or a --length")
+    shown = _shown(vocabulary)
+    ends = [_End(vocabulary, until) for _ in range(count)]
+    texts: list[list[Any]] = [[] for _ in range(count)]
+    nats: list[list[float]] = [[] for _ in range(count)]
+    open_ = list(range(count))
+    ids = encode_prime(vocabulary, prime, unknown)
+    for made, draw in enumerate(
+        draws(model, vocabulary, ids, options, seed=seed, streams=count, log_probs=log_probs), 1
+    ):
+        chosen = draw.ids.tolist()
+        for k in tuple(open_):
+            symbol, over = ends[k].take(shown[chosen[k]])
+            texts[k].append(symbol)
+            if draw.log_probs is not None:
+                nats[k].append(float(draw.log_probs[k]))
+            if over:
+                open_.remove(k)
+        if not open_ or made == length:
+            break
+    empty: Any = b"" if vocabulary.level == "byte" else ""
+    return [Sample(empty.join(t), tuple(n)) for t, n in zip(texts, nats, strict=True)]
+
+
+def next_symbols(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    options: SampleOptions = DEFAULTS,
+    *,
+    count: int,
+    prime: Text = "",
+    unknown: Unknown = "error",
+) -> list[Prediction]:
+    """Return the ``count`` symbols most likely to be drawn after ``prime``, likeliest first.
+
+    Probabilities are those of the distribution that is drawn from, after temperature and filters;
+    symbols that cannot be drawn are left out.
+
+    Raises
+    ------
+    UsageError
+        ``count`` is below 1.
+    """
+    if count < 1:
+        raise UsageError(f"--next must be at least 1, not {count}")
+    ids = encode_prime(vocabulary, prime, unknown)
+    logits = _primed(model, vocabulary, ids, 1).step(ids[-1:])
+    p = weights(logits, options, vocabulary.unknown)[0]
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")[:count]
+    return [Prediction(vocabulary.symbols[i], float(p[i])) for i in order if p[i] > 0]
+
+
+class _End:
+    """Finds the first occurrence of a text in symbols that come one by one."""
+
+    def __init__(self, vocabulary: Vocabulary, until: Text) -> None:
+        if vocabulary.level == "byte" and isinstance(until, str):
+            until = until.encode("utf-8", "surrogateescape")
+        self._until: Any = until
+        self._keep = len(until) - 1
+        self._tail: Any = until[:0]
+
+    def take(self, symbol: Any) -> tuple[Any, bool]:
+        """Return the symbol, cut where the text ends, and whether it ends in it."""
+        if self._keep < 0:
+            return symbol, False
+        seen = self._tail + symbol
+        at = seen.find(self._until)
+        if at >= 0:
+            return symbol[: at + len(self._until) - len(self._tail)], True
+        self._tail = seen[max(0, len(seen) - self._keep) :]
+        return symbol, False
+
+
+def _primed(
+    model: LanguageModel, vocabulary: Vocabulary, prime: NDArray[Any], streams: int
+) -> Stepper:
+    """Return a stepper that has read all of the prime but its last symbol."""
+    if len(vocabulary) == 1 and vocabulary.unknown is not None:
+        raise CharRNNError(
+            "the model knows only the unknown symbol, which is never drawn",
+            "train it with a lower --min-count",
+        )
+    stepper = Stepper(model, streams)
+    if len(prime) > 1:
+        stepper.read(prime[:-1])
+    return stepper
+
+
+def _uniforms(seed: int, streams: int) -> Iterator[NDArray[np.float64]]:
+    """Yield one uniform number for every stream, (N,), without end."""
+    sources = [generator(seed, Purpose.SAMPLE, layer=k) for k in range(streams)]
+    while True:
+        yield from np.stack([source.random(_BLOCK) for source in sources], axis=1)
+
+
+def _shown(vocabulary: Vocabulary) -> list[Any]:
+    """Return every symbol as text, or as bytes at byte level (empty for the unknown symbol)."""
+    if vocabulary.level == "byte":
+        return [bytes([s]) if isinstance(s, int) and s < 256 else b"" for s in vocabulary.symbols]
+    return list(vocabulary.symbols)

@@ -1,0 +1,1 @@
+"""Optimizers, clipping, schedules, and the training loop as a generator of records."""

@@ -1,0 +1,25 @@
+"""Gradient clipping: by value, then by the norm of the whole gradient (Pascanu et al. 2013)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.backend import Array
+
+
+def norm(xp: Any, flat: Array) -> Array:
+    """Return the Euclidean norm of the flat gradient, a 0-d array."""
+    return xp.sqrt(xp.dot(flat, flat))
+
+
+def by_value(xp: Any, flat: Array, limit: float) -> None:
+    """Move every element into [-limit, limit], in place."""
+    xp.clip(flat, -limit, limit, out=flat)
+
+
+def scale_for_norm(xp: Any, size: Array, limit: float) -> Array:
+    """Return limit / max(size, limit), 0-d: the factor that brings the norm down to ``limit``.
+
+    Computed where the norm is, so that a GPU is not waited for. A norm of zero gives 1.
+    """
+    return limit / xp.maximum(size, limit)

@@ -1,0 +1,111 @@
+"""What training reports, one record an event; ``to_json`` is the line of ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Record:
+    """An event at a step."""
+
+    event: ClassVar[str]
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as one JSON object: its event, then its fields."""
+        return {"event": self.event, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Start(Record):
+    """Training begins or goes on.
+
+    ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
+    symbols; ``total_steps`` is where training will end, None if a time limit alone decides.
+    """
+
+    event = "start"
+    run: str
+    resumed: bool
+    cell: str
+    layers: int
+    hidden: int
+    embed: int
+    dtype: str
+    parameters: int
+    vocabulary: int
+    level: str
+    train_chars: int
+    val_chars: int
+    test_chars: int
+    batch: int
+    seq_len: int
+    steps_per_epoch: int
+    total_steps: int | None
+    minutes: float | None
+    backend: str
+    seed: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Step(Record):
+    """One update.
+
+    ``loss`` is the mean over the window in nats a symbol, before the update; ``smoothed`` its
+    exponential average; ``grad_norm`` the gradient's norm before clipping; ``chars_per_second`` the
+    speed of training alone since the last such record; ``seconds`` wall-clock time of the run.
+    """
+
+    event = "step"
+    epoch: int
+    loss: float
+    smoothed: float
+    grad_norm: float
+    lr: float
+    chars_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Eval(Record):
+    """A validation loss, nats a symbol; ``best`` tells whether it is the lowest so far."""
+
+    event = "eval"
+    val_loss: float
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sample(Record):
+    """A short sample of the model as it is."""
+
+    event = "sample"
+    text: str
+
+
+@dataclass(frozen=True)
+class Save(Record):
+    """A checkpoint was written."""
+
+    event = "save"
+    path: str
+
+
+@dataclass(frozen=True)
+class End(Record):
+    """Training stops: after ``steps``, ``epochs``, ``minutes``, by ``patience``, or interrupted.
+
+    ``run`` is the run's folder, empty where nothing is kept.
+    """
+
+    event = "end"
+    reason: str
+    epoch: int
+    val_loss: float | None
+    best_val_loss: float | None
+    seconds: float
+    run: str = ""

@@ -1,0 +1,160 @@
+"""What a user asks of ``charrnn train``, made into configurations.
+
+Options that were not given are absent, so that a default, a checkpoint's own value and a value that
+conflicts with it can be told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from charrnn import cells
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.errors import UsageError
+
+Options = Mapping[str, Any]
+
+STOPS = ("steps", "epochs", "minutes")
+FREE = (
+    *STOPS,
+    "horizon",
+    "patience",
+    "log_every",
+    "eval_every",
+    "save_every",
+    "sample_every",
+    "keep",
+)
+"""Training options that a resumed run may change: when to stop, and what to tell and keep."""
+
+_ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
+
+
+@dataclass
+class Request:
+    """A training to be begun or continued.
+
+    Attributes
+    ----------
+    sources
+        The texts; may be empty when a run is resumed, which then takes its own again.
+    model, data, train
+        The options that were given, by the names of the configurations' fields.
+    name, out
+        Where the run goes.
+    resume, init_from
+        The run to continue, or the one whose weights to start from.
+    """
+
+    sources: tuple[str, ...] = ()
+    model: Options = field(default_factory=dict)
+    data: Options = field(default_factory=dict)
+    train: Options = field(default_factory=dict)
+    name: str | None = None
+    out: str | None = None
+    resume: str | None = None
+    init_from: str | None = None
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for options that exclude each other."""
+        if self.resume is not None and self.init_from is not None:
+            raise UsageError("--resume and --init-from exclude each other", "give one of them")
+        if self.resume is not None and (self.name is not None or self.out is not None):
+            raise UsageError(
+                "--resume continues in the run's own folder", "leave out --name and --out"
+            )
+        if not self.sources and self.resume is None:
+            raise UsageError(
+                "no text to train on", "name files, - for standard input, or a built-in corpus"
+            )
+
+    def fresh_model(self) -> ModelConfig:
+        """Return the architecture of a new run."""
+        options = dict(self.model)
+        options["cell"] = cell = cells.canonical(options.get("cell", ModelConfig.cell))
+        for option, owner in _ONLY_FOR.items():
+            if option in options and cell != owner:
+                shown = "--" + option.replace("_", "-")
+                raise UsageError(f"{shown} is for --cell {owner}, not {cell}", "leave it out")
+        return ModelConfig(**options)
+
+    def fresh_train(self) -> TrainConfig:
+        """Return the training of a new run."""
+        if "restart" in self.train and self.train.get("state") == "reset":
+            raise UsageError("--restart is for --state carry", "leave it out")
+        if "momentum" in self.train and self.train.get("optimizer") != "sgd":
+            raise UsageError("--momentum is for --optimizer sgd", "leave it out, or add that")
+        return TrainConfig(**self.train)
+
+    def fresh_data(self) -> DataConfig:
+        """Return how the text of a new run is read."""
+        return DataConfig(sources=self.sources, **self.data)
+
+    def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
+        """Return the checkpoint's architecture; only the dropout may be another."""
+        options = dict(self.model)
+        dropout = options.pop("dropout", checkpoint.config.dropout)
+        self._refuse_conflicts(options, checkpoint.config)
+        return replace(checkpoint.config, dropout=dropout)
+
+    def resumed(self, checkpoint: Checkpoint) -> tuple[DataConfig, TrainConfig]:
+        """Return the configurations with which a run goes on.
+
+        Raises
+        ------
+        UsageError
+            If an option conflicts with the checkpoint.
+        """
+        data, train = checkpoint.data, checkpoint.train
+        if data is None or train is None:
+            raise UsageError(
+                f"{checkpoint.path} was not written by training", "start from it with --init-from"
+            )
+        self._refuse_conflicts(self.model, checkpoint.config)
+        self._refuse_conflicts(
+            {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}, data
+        )
+        free = {name: value for name, value in self.train.items() if name in FREE}
+        fixed = {name: value for name, value in self.train.items() if name not in FREE}
+        self._refuse_conflicts(fixed, train)
+        if any(stop in free for stop in STOPS):
+            free = dict.fromkeys(STOPS) | {"horizon": _horizon(checkpoint, train)} | free
+        return replace(data, sources=self.sources or data.sources), replace(train, **free)
+
+    def _refuse_conflicts(self, given: Options, config: object) -> None:
+        for name, value in given.items():
+            value = cells.canonical(value) if name == "cell" else value
+            mine = getattr(config, name)
+            if value != mine:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} {value} conflicts with the checkpoint, "
+                    f"which has {mine}",
+                    "leave the option out",
+                )
+
+
+def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
+    """Return the horizon that a run keeps when it is given a later stop.
+
+    It is where the run would have stopped: where its time is over, the step that was reached; else
+    the first of its other limits, if it has one, else the new stop's.
+    """
+    progress = checkpoint.progress
+    if train.horizon is not None:
+        return train.horizon
+    if train.minutes is not None and progress.seconds >= 60 * train.minutes:
+        return max(1, progress.step)
+    return progress.total_steps
+
+
+def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(Path(path).absolute()) if Path(path).exists() else path for path in paths)
+
+
+def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
+    """Return ``data`` with paths that hold from any folder, as a checkpoint keeps them."""
+    return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))

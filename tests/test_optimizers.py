@@ -1,0 +1,129 @@
+"""Optimizers and clipping follow their papers, and PyTorch's trajectories."""
+
+import numpy as np
+import pytest
+
+from charrnn.backend import Backend, numpy_backend
+from charrnn.errors import UsageError
+from charrnn.train import clipping, optimizers
+
+P = 37
+TORCH = {
+    "adam": ("Adam", {}),
+    "adamw": ("AdamW", {}),
+    "rmsprop": ("RMSprop", {"alpha": 0.99}),
+    "sgd": ("SGD", {"momentum": 0.8}),
+}
+
+
+def trajectory(name, gradients, start, *, lr=0.03, decay=0.0, block=1 << 15, scale=1.0, begin=0):
+    """Return weights and optimizer after applying the gradients (count, P) in order."""
+    backend = Backend("numpy", np, block=block)
+    weights = start.copy()
+    optimizer = optimizers.create(name, backend, weights, momentum=0.8, weight_decay=decay)
+    for count, gradient in enumerate(gradients, begin + 1):
+        optimizer.apply(weights, gradient.copy(), lr, scale, count)
+    return weights, optimizer
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("name", optimizers.NAMES)
+def test_a_trajectory_equals_that_of_torch(name, decay, rng):
+    torch = pytest.importorskip("torch")
+    start, gradients = rng.standard_normal(P), rng.standard_normal((20, P))
+    gradients *= 10.0 ** rng.integers(-6, 2, P)  # also where ε matters
+    kind, options = TORCH[name]
+    parameter = torch.nn.Parameter(torch.tensor(start))
+    peer = getattr(torch.optim, kind)([parameter], lr=0.03, weight_decay=decay, **options)
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient)
+        peer.step()
+    mine, _ = trajectory(name, gradients, start, decay=decay)
+    np.testing.assert_allclose(mine, parameter.detach().numpy(), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", optimizers.NAMES)
+def test_blocks_and_scale_change_nothing_else(name, rng):
+    start, gradients = rng.standard_normal(P), rng.standard_normal((5, P))
+    whole, _ = trajectory(name, gradients, start, decay=0.05)
+    pieces, _ = trajectory(name, gradients, start, decay=0.05, block=10)
+    np.testing.assert_array_equal(pieces, whole)
+    halved, _ = trajectory(name, 2 * gradients, start, decay=0.05, scale=0.5)
+    np.testing.assert_array_equal(halved, whole)
+    array, _ = trajectory(name, 2 * gradients, start, decay=0.05, scale=np.array(0.5))
+    np.testing.assert_array_equal(array, whole)
+
+
+@pytest.mark.parametrize("name", optimizers.NAMES)
+def test_moments_and_count_are_all_there_is_to_keep(name, rng):
+    start, gradients = rng.standard_normal(P), rng.standard_normal((8, P))
+    whole, _ = trajectory(name, gradients, start)
+    weights, first = trajectory(name, gradients[:3], start)
+    second = optimizers.create(name, numpy_backend(), weights, momentum=0.8, weight_decay=0.0)
+    for slot, moment in first.moments.items():
+        second.moments[slot][...] = moment
+    for count in range(3, 8):
+        second.apply(weights, gradients[count].copy(), 0.03, 1.0, count + 1)
+    np.testing.assert_array_equal(weights, whole)
+
+
+def test_momentum_is_used_by_sgd(rng):
+    start, gradients = rng.standard_normal(P), rng.standard_normal((2, P))
+    weights, optimizer = trajectory("sgd", gradients, start, lr=0.5)
+    momentum = 0.8 * gradients[0] + gradients[1]
+    np.testing.assert_allclose(optimizer.moments["u"], momentum)
+    np.testing.assert_allclose(weights, start - 0.5 * (gradients[0] + momentum))
+
+
+def test_weight_decay_of_adamw_stands_apart_from_the_gradient(rng):
+    start, nothing = rng.standard_normal(P), np.zeros((4, P))
+    weights, _ = trajectory("adamw", nothing, start, lr=0.1, decay=0.2)
+    np.testing.assert_allclose(weights, start * (1 - 0.1 * 0.2) ** 4)
+    coupled, _ = trajectory("adam", nothing, start, lr=0.1, decay=0.2)
+    assert np.abs(coupled - weights).max() > 0.01
+
+
+def test_single_precision_moments_stay_single():
+    weights = np.zeros(P, np.float32)
+    for name in optimizers.NAMES:
+        optimizer = optimizers.create(name, numpy_backend(), weights, 0.9, 0.01)
+        optimizer.apply(weights, np.ones(P, np.float32), 0.1, np.float32(0.5), 1)
+        assert {moment.dtype for moment in optimizer.moments.values()} == {np.dtype("float32")}
+    assert weights.dtype == np.float32
+    assert (weights < 0).all()
+
+
+def test_an_unknown_optimizer_is_an_error():
+    with pytest.raises(UsageError, match="adam, adamw, rmsprop, sgd"):
+        optimizers.create("lion", numpy_backend(), np.zeros(1), 0.9, 0.0)
+
+
+@pytest.mark.parametrize("limit", [0.01, 1.0, 1e6])
+def test_clipping_by_norm_equals_that_of_torch(limit, rng):
+    torch = pytest.importorskip("torch")
+    gradient = 300.0 * rng.standard_normal(P)
+    parameter = torch.nn.Parameter(torch.zeros(P, dtype=torch.float64))
+    parameter.grad = torch.tensor(gradient)
+    theirs = torch.nn.utils.clip_grad_norm_([parameter], limit)
+    size = clipping.norm(np, gradient)
+    assert float(size) == pytest.approx(theirs.item(), rel=1e-14)
+    mine = gradient * clipping.scale_for_norm(np, size, limit)
+    # torch divides by norm + 1e-6
+    np.testing.assert_allclose(mine, parameter.grad.numpy(), rtol=2e-6 / float(size))
+
+
+def test_a_small_gradient_is_not_clipped_and_none_is_no_division_by_zero():
+    assert float(clipping.scale_for_norm(np, np.float64(0.5), 1.0)) == 1.0
+    assert float(clipping.scale_for_norm(np, np.float64(0.0), 1.0)) == 1.0
+    assert float(clipping.scale_for_norm(np, np.float64(4.0), 1.0)) == 0.25
+
+
+def test_clipping_by_value_moves_the_outliers_alone(rng):
+    gradient = rng.standard_normal(P)
+    clipped = gradient.copy()
+    clipping.by_value(np, clipped, 0.5)
+    inside = np.abs(gradient) <= 0.5
+    assert inside.any()
+    assert not inside.all()
+    np.testing.assert_array_equal(clipped[inside], gradient[inside])
+    np.testing.assert_array_equal(clipped[~inside], 0.5 * np.sign(gradient[~inside]))
