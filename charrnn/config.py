@@ -5,6 +5,7 @@ Validation happens on construction, so a record that exists is possible.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, TypeVar
@@ -91,7 +92,7 @@ class TrainConfig:
     optimizer: str = "adam"
     momentum: float = 0.9
     """Of ``sgd`` alone."""
-    lr: float = 4e-3
+    lr: float = 8e-3
     schedule: str = "cosine"
     horizon: int | None = None
     """Steps over which the schedule runs; by default until the stop condition."""
@@ -105,10 +106,12 @@ class TrainConfig:
     """Evaluations without a better validation loss after which training stops; 0: never."""
     seed: int = 0
     log_every: int = 25
-    eval_every: int = 250
-    save_every: int = 250
+    eval_every: int = 500
+    save_every: int = 500
     sample_every: int = 0
     keep: int = 0
+    watch: int = 0
+    """Steps between records of gradient norms by layer; 0: none."""
     eval_chars: int = 500_000
 
     def __post_init__(self) -> None:
@@ -140,6 +143,7 @@ class TrainConfig:
             ("--eval-every", self.eval_every),
             ("--save-every", self.save_every),
             ("--keep", self.keep),
+            ("--watch", self.watch),
         ):
             at_least(option, count, 0)
         at_least("--log-every", self.log_every, 1)
@@ -160,14 +164,17 @@ def to_json(record: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
 def from_json(cls: type[_Record], data: object) -> _Record:
     """Rebuild a record that :func:`to_json` wrote.
 
+    A field that is missing, as an older version did not have it yet, gets its default.
+
     Raises
     ------
     CheckpointError
-        If a field is missing, unknown, of the wrong type, or impossible.
+        If a field is unknown, of the wrong type, or impossible.
     """
     known = {f.name: f for f in fields(cls)}
-    if not isinstance(data, dict) or set(data) != set(known):
-        raise CheckpointError(f"damaged configuration: the fields of {cls.__name__} do not fit")
+    if not isinstance(data, dict):
+        raise CheckpointError(f"damaged configuration: {cls.__name__} is no record")
+    refuse_unknown(data, known)
     values: dict[str, Any] = {}
     for name, value in data.items():
         values[name] = _checked(cls.__name__, name, value, str(known[name].type))
@@ -175,6 +182,15 @@ def from_json(cls: type[_Record], data: object) -> _Record:
         return cls(**values)
     except UsageError as problem:
         raise CheckpointError(f"damaged configuration: {problem.message}") from None
+
+
+def refuse_unknown(data: Iterable[object], known: Container[str]) -> None:
+    """Raise :class:`CheckpointError` for a field that this version does not have."""
+    for name in data:
+        if name not in known:
+            raise CheckpointError(
+                f"its field {name!a} is unknown", "a newer charrnn may have written it"
+            )
 
 
 def _checked(owner: str, name: str, value: object, annotation: str) -> object:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any
 
+from charrnn.config import refuse_unknown
 from charrnn.errors import CheckpointError
 
 
@@ -67,16 +68,17 @@ class Progress:
 
     @classmethod
     def from_json(cls, data: object) -> Progress:
-        """Rebuild a record.
+        """Rebuild a record; a missing field gets its default, see :func:`config.from_json`.
 
         Raises
         ------
         CheckpointError
-            If a field is missing, unknown, or not a number.
+            If a field is unknown or not a number.
         """
         known = {f.name: str(f.type) for f in fields(cls)}
-        if not isinstance(data, dict) or set(data) != set(known):
-            raise CheckpointError("its progress record does not fit")
+        if not isinstance(data, dict):
+            raise CheckpointError("its progress is no record")
+        refuse_unknown(data, known)
         for name, value in data.items():
             optional, whole = "None" in known[name], known[name].startswith("int")
             if value is None and optional:

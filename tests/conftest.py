@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
+import fake_cupy
 import numpy as np
 import pytest
-
-import fake_cupy
+import running
 
 
 @pytest.fixture
@@ -39,3 +39,17 @@ def package():
 def rng(request):
     """A generator seeded by the test's own name, so that tests do not share their numbers."""
     return np.random.default_rng(list(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def text(home):
+    """The path of a small text in the current folder."""
+    path = home / "text.txt"
+    path.write_text(running.TEXT, encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def fast_disk(monkeypatch):
+    """Do not wait for the disk: that files reach it is the subject of the container's tests."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)

@@ -110,6 +110,13 @@ def _operator(function, swapped=False):
     return operate
 
 
+def _unary(function):
+    def operate(self):
+        return self._owner.wrap(function(self._data))
+
+    return operate
+
+
 def _in_place(function):
     def operate(self, other):
         self._data = function(self._data, _inside(other))
@@ -132,7 +139,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
 for _name in ("lt", "le", "eq", "ne", "gt", "ge"):
     setattr(Array, f"__{_name}__", _operator(getattr(operator, _name)))
 for _name in ("neg", "invert", "abs"):
-    setattr(Array, f"__{_name}__", lambda self, f=getattr(operator, _name): self._owner.wrap(f(self._data)))
+    setattr(Array, f"__{_name}__", _unary(getattr(operator, _name)))
 
 
 def _inside(value):

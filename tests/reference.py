@@ -79,7 +79,9 @@ class LayerWeights:
             if name in weights
         }
         blocks = {kind: np.split(array, len(gates)) for kind, array in found.items()}
-        self._blocks = {kind: dict(zip(gates, parts)) for kind, parts in blocks.items()}
+        self._blocks = {
+            kind: dict(zip(gates, parts, strict=True)) for kind, parts in blocks.items()
+        }
 
     def ih(self, gate):
         return self._blocks["weight_ih"][gate]
@@ -114,9 +116,9 @@ def stack(options, weights, x, initial=None, masks=None):
             for t in range(T):
                 state = equations(w, x[t, :, n], *state)
                 out[t, :, n] = state[0]
-            for end, value in zip(ends, state):
+            for end, value in zip(ends, state, strict=True):
                 end[:, n] = value
-        final |= {f"{name}_l{layer}": end for name, end in zip(names, ends)}
+        final |= {f"{name}_l{layer}": end for name, end in zip(names, ends, strict=True)}
         x = out if masks is None else out * masks[layer]
     return x, final
 

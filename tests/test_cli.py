@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path):
 
 
 def test_stdout_that_is_full_is_one_line():
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "charrnn", "corpus", "make", "hello"],
             stdout=full,

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 import reference
+
 from charrnn.backend import numpy_backend
 from charrnn.model import head as head_module
 from charrnn.model.head import LanguageModelHead
@@ -37,7 +37,7 @@ def test_logits_of_any_size_neither_overflow_nor_vanish(dtype):
     top, targets = np.zeros((1, 1, 3), dtype), np.array([[0, 1, 2]])
     np.testing.assert_array_equal(head.surprisal(weights, top, targets), [[0.0, 4e4, 2e4]])
     grads, d_top = weights.like(np.empty_like(weights.flat)), np.empty_like(top)
-    loss = head.loss(weights, top, targets, grads, d_top)
+    loss = head.loss(weights, top, targets, grads, d_top, {})
     assert float(loss) == pytest.approx(2e4)
     np.testing.assert_allclose(grads["bias"], [2 / 3, -1 / 3, -1 / 3], rtol=1e-6)
 
@@ -48,7 +48,7 @@ def test_the_loss_is_the_mean_surprisal_whatever_the_pieces(slab, rng, monkeypat
     head, weights = head_with(rng)
     top, targets = rng.standard_normal((7, 4, 3)), rng.integers(0, 6, (7, 3))
     grads, d_top = weights.like(np.full_like(weights.flat, np.nan)), np.full_like(top, np.nan)
-    loss = head.loss(weights, top, targets, grads, d_top)
+    loss = head.loss(weights, top, targets, grads, d_top, {})
     W, b = weights["decoder.weight"], weights["decoder.bias"]
     nats, d_W, d_b, d_h = 0.0, np.zeros_like(W), np.zeros_like(b), np.zeros_like(top)
     for t, n in np.ndindex(7, 3):
@@ -71,7 +71,7 @@ def test_a_repeated_target_counts_each_time():
     weights = Parameters.zeros(head.shapes(), np, np.float64)
     top, targets = np.zeros((2, 1, 3)), np.zeros((2, 3), np.uint8)
     grads = weights.like(np.empty_like(weights.flat))
-    head.loss(weights, top, targets, grads, np.empty_like(top))
+    head.loss(weights, top, targets, grads, np.empty_like(top), {})
     np.testing.assert_allclose(grads["bias"], [-0.5, 0.5])
 
 

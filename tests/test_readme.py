@@ -16,7 +16,11 @@ def test_the_tree_is_the_tree():
     assert tree
     named = {line.split()[0].rstrip("/") for line in tree[1].splitlines() if line.startswith("  ")}
     package = ROOT / "charrnn"
-    there = {p.name for p in package.iterdir() if not p.name.startswith(("__", "."))}
+    there = {
+        p.name
+        for p in package.iterdir()
+        if not p.name.startswith(("__", ".")) and p.name != "py.typed"
+    }
     assert named == there
     for line in tree[1].splitlines():
         if not line.startswith("  "):

@@ -40,6 +40,8 @@ class Workspace:
         For each state (H, N): the gradient that arrives from the step after.
     scratch
         Room for one step's intermediate results.
+    room
+        Arrays that a cell keeps from one :meth:`Cell.stage` to the next.
     steps
         For every step, the views of the above that the cell's equations use.
     """
@@ -49,6 +51,7 @@ class Workspace:
     saved: dict[str, Array]
     gradients: dict[str, Array]
     scratch: Any = None
+    room: dict[str, Array] = field(default_factory=dict)
     steps: Sequence[Any] = field(default_factory=list)
 
     def operand(self, name: str, steps: int) -> Array:
@@ -111,8 +114,11 @@ class Cell(ABC):
         """Return the views of step t, so that the time loop slices nothing."""
 
     @abstractmethod
-    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> Any:
-        """Return the weights in the form in which the products run fastest (once per update)."""
+    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Any:
+        """Return the weights in the form in which the products run fastest (once per update).
+
+        ``room`` is the workspace's, for what backward needs; None if it will not follow.
+        """
 
     @abstractmethod
     def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:

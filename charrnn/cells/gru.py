@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells._base import Cell, Piece, Workspace
-from charrnn.cells._pointwise import sigmoid, sigmoid_slope
+from charrnn.cells._pointwise import sigmoid, sigmoid_slope, transposed
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,12 +95,15 @@ class GRUAfter(Cell):
         u, r, z, n = (a[k * H : (k + 1) * H] for k in range(4))
         return Step(a[: 3 * H], a[H : 3 * H], r, z, n, u, h[t], h[t + 1])
 
-    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> AfterWeights:
+    def stage(
+        self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
+    ) -> AfterWeights:
         hh, bias = weights["weight_hh"], weights["bias_hh"]
         H = hh.shape[1]
         rolled = xp.concatenate((hh[2 * H :], hh[: 2 * H]))
         bias = xp.concatenate((bias[2 * H :], bias[: 2 * H]))[:, None]
-        return AfterWeights(rolled, xp.ascontiguousarray(rolled.T) if backward else None, bias)
+        back = None if room is None else transposed(xp, rolled, room, "hh")
+        return AfterWeights(rolled, back, bias)
 
     def forward(self, xp: Any, weights: AfterWeights, s: Step, scratch: Scratch) -> None:
         H = s.u.shape[0]
@@ -170,13 +173,16 @@ class GRUBefore(Cell):
         rz = a[: 2 * H]
         return Step(rz, rz, r, z, n, ws.saved["reset_h"][t], h[t], h[t + 1])
 
-    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> BeforeWeights:
+    def stage(
+        self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
+    ) -> BeforeWeights:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rz, n = hh[: 2 * H], hh[2 * H :]
-        if not backward:
+        if room is None:
             return BeforeWeights(rz, n, None, None)
-        return BeforeWeights(rz, n, xp.ascontiguousarray(rz.T), xp.ascontiguousarray(n.T))
+        back = transposed(xp, rz, room, "rz"), transposed(xp, n, room, "n")
+        return BeforeWeights(rz, n, *back)
 
     def forward(self, xp: Any, weights: BeforeWeights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.rz, s.h_before, out=scratch.recurrent)

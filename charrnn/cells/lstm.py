@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells._base import Cell, Workspace
-from charrnn.cells._pointwise import sigmoid, sigmoid_slope
+from charrnn.cells._pointwise import sigmoid, sigmoid_slope, transposed
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
@@ -85,9 +85,9 @@ class LSTM(Cell):
             a, a[: 2 * H], i, f, g, o, h[t], c[t], h[t + 1], c[t + 1], ws.saved["tanh_c"][t]
         )
 
-    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> Weights:
+    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Weights:
         hh = weights["weight_hh"]
-        return Weights(hh, xp.ascontiguousarray(hh.T) if backward else None)
+        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.all)

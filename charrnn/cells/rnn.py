@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells._base import Cell, Workspace
+from charrnn.cells._pointwise import transposed
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class RNN(Cell):
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         return Step(ws.work[t], ws.states["h"][t], ws.states["h"][t + 1])
 
-    def stage(self, xp: Any, weights: dict[str, Array], backward: bool) -> Weights:
+    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Weights:
         hh = weights["weight_hh"]
-        return Weights(hh, xp.ascontiguousarray(hh.T) if backward else None)
+        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Array) -> None:
         xp.matmul(weights.hh, s.h_before, out=s.h)

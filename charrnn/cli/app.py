@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn import __version__
-from charrnn.cli import corpus, evaluate, info, sample, train
+from charrnn.cli import bench, corpus, diagnose, evaluate, info, sample, train
 from charrnn.errors import CharRNNError
 
 app = typer.Typer(
@@ -24,8 +24,10 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
 app.command("eval")(evaluate.evaluate)
+app.command("diagnose")(diagnose.diagnose)
 app.command("info")(info.info)
 app.command("runs")(info.runs)
+app.command("bench")(bench.bench)
 app.add_typer(corpus.app, name="corpus")
 
 

@@ -206,6 +206,14 @@ def train(
             help="Numbered checkpoints to keep besides best and last.", default=TrainConfig.keep
         ),
     ] = None,
+    watch: Annotated[
+        int | None,
+        _option(
+            help="Steps between records of gradient norms by layer (charrnn diagnose --history); "
+            "0: none.",
+            default=TrainConfig.watch,
+        ),
+    ] = None,
     eval_chars: Annotated[
         int | None,
         _option(
@@ -257,8 +265,9 @@ def train(
         init_from=init_from,
     )
     request.check()
-    engine = open_backend(backend, threads)
     from charrnn.train.session import open_session
+
+    engine = open_backend(backend, threads)
 
     caught: list[int] = []
     session = open_session(request, engine, interrupted=lambda: bool(caught))

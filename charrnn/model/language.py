@@ -63,9 +63,12 @@ class LanguageModel:
         host = Parameters.zeros(cls.describe(config, vocabulary), np, np.float64)
         stack = Stack(config, config.embed or vocabulary)
         stack.draw(host, seed, RNN)
+        rng = generator(seed, Purpose.INIT, layer=config.layers + 1)
         if config.embed:
-            rng = generator(seed, Purpose.INIT, layer=config.layers + 1)
             initialise.embedding(host[EMBEDDING], rng)
+        else:
+            first = host[RNN + stack.name("weight_ih", 0)]
+            initialise.one_hot_input(first, config.init, rng)
         rng = generator(seed, Purpose.INIT, layer=config.layers)
         initialise.decoder({n: host[DECODER + n] for n in ("weight", "bias")}, rng)
         return cls(config, vocabulary, backend, host.flat)
@@ -118,13 +121,13 @@ class LanguageModel:
         """
         top = self.forward(window, ids, backward=True, dropout_key=dropout_key)
         d_top = window.d_top
-        loss = self.head.loss(self.weights, top, targets, grads, d_top)
+        loss = self.head.loss(self.weights, top, targets, grads, d_top, window.room)
         embed = bool(self.config.embed)
         dx = self.stack.backward(self.weights, window, d_top, grads, prefix=RNN, dx=embed)
         if dx is not None:
             xp = self.backend.xp
             by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
-            one_hot_product(xp, flatten(xp, dx), ids, out=by_symbol)
+            one_hot_product(xp, flatten(xp, dx, window.room, "operand"), ids, out=by_symbol)
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 

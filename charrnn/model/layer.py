@@ -48,9 +48,9 @@ class Layer:
         """Allocate the arrays for windows of at most T steps of N streams."""
         return self.cell.workspace(self.xp, dtype, T, N, self.H)
 
-    def stage(self, weights: dict[str, Array], backward: bool) -> Staged:
-        """Prepare the weights for one window."""
-        cell = self.cell.stage(self.xp, weights, backward)
+    def stage(self, weights: dict[str, Array], ws: Workspace | None) -> Staged:
+        """Prepare the weights for one window; ``ws`` is None if backward will not follow."""
+        cell = self.cell.stage(self.xp, weights, None if ws is None else ws.room)
         return Staged(cell, weights["weight_ih"], weights["bias_ih"][:, None])
 
     def forward(self, weights: Staged, ws: Workspace, x: Array, steps: int) -> Array:
@@ -92,29 +92,48 @@ class Layer:
         if dx is not None:
             xp.matmul(weights.ih.T, ws.work[:steps, cell.input_rows(self.H)], out=dx)
 
-    def accumulate(self, ws: Workspace, x: Array, steps: int, grads: dict[str, Array]) -> None:
-        """Write the weight gradients of the window that :meth:`backward` has just undone."""
+    def accumulate(
+        self,
+        ws: Workspace,
+        x: Array,
+        steps: int,
+        grads: dict[str, Array],
+        room: dict[str, Array],
+    ) -> None:
+        """Write the weight gradients of the window that :meth:`backward` has just undone.
+
+        ``room`` holds flattened sequences; it may be shared by all layers.
+        """
         xp, cell = self.xp, self.cell
-        work = flatten(xp, ws.work[:steps])
+        work = flatten(xp, ws.work[:steps], room, "work")
         rows = work[cell.input_rows(self.H)]
         if x.ndim == 2:
             one_hot_product(xp, rows, x, out=grads["weight_ih"])
         else:
-            xp.matmul(rows, flatten(xp, x).T, out=grads["weight_ih"])
-        grads["bias_ih"][...] = rows.sum(axis=1)
-        operands: dict[str, Array] = {}
+            xp.matmul(rows, flatten(xp, x, room, "operand").T, out=grads["weight_ih"])
+        xp.sum(rows, axis=1, out=grads["bias_ih"])
+        last = ""
         for piece in cell.pieces(self.H):
-            if piece.operand not in operands:
-                operands[piece.operand] = flatten(xp, ws.operand(piece.operand, steps)).T
-            xp.matmul(work[piece.at], operands[piece.operand], out=grads["weight_hh"][piece.rows])
+            if piece.operand != last:
+                operand = flatten(xp, ws.operand(piece.operand, steps), room, "operand").T
+                last = piece.operand
+            xp.matmul(work[piece.at], operand, out=grads["weight_hh"][piece.rows])
             if "bias_hh" in grads:
-                grads["bias_hh"][piece.rows] = work[piece.at].sum(axis=1)
+                xp.sum(work[piece.at], axis=1, out=grads["bias_hh"][piece.rows])
 
 
-def flatten(xp: Any, sequence: Array) -> Array:
-    """Return (T, F, N) as (F, T·N), contiguous: all steps and streams side by side."""
+def flatten(xp: Any, sequence: Array, room: dict[str, Array], name: str) -> Array:
+    """Return (T, F, N) as (F, T·N), contiguous: all steps and streams side by side.
+
+    The array is kept under ``name`` in ``room`` and overwritten by the next call for that name.
+    """
     T, F, N = sequence.shape
-    return xp.ascontiguousarray(sequence.transpose(1, 0, 2)).reshape(F, T * N)
+    size = T * F * N
+    if name not in room or room[name].size < size:
+        room[name] = xp.empty(size, sequence.dtype)
+    out = room[name][:size].reshape(F, T, N)
+    out[...] = sequence.transpose(1, 0, 2)
+    return out.reshape(F, T * N)
 
 
 def one_hot_product(xp: Any, rows: Array, ids: Array, out: Array) -> None:

@@ -13,7 +13,7 @@ Usable on arrays of one's own::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Window:
     d_out
         For each layer ∂L/∂h_t (T, H, N): on the way down what arrives from above, after the layer's
         backward pass the total. Empty in a window without backward pass.
+    room
+        Flattened sequences, for products over all steps at once.
     used
         How many steps the last forward pass had.
     """
@@ -56,6 +58,7 @@ class Window:
     inputs: list[Array]
     masks: list[Array | None]
     d_out: list[Array]
+    room: dict[str, Array] = field(default_factory=dict)
     used: int = 0
 
     @property
@@ -185,7 +188,7 @@ class Stack:
         window.used = steps
         window.staged, window.inputs, window.masks = [], [x], []
         for index, (layer, ws) in enumerate(zip(self.layers, window.layers, strict=True)):
-            staged = layer.stage(self._of_layer(weights, index, prefix), backward)
+            staged = layer.stage(self._of_layer(weights, index, prefix), ws if backward else None)
             x = layer.forward(staged, ws, x, steps)
             mask = None
             if dropout_key is not None and self.config.dropout:
@@ -231,7 +234,13 @@ class Stack:
             else:
                 below = xp.empty((steps, layer.D, window.streams), d_out.dtype) if dx else None
             layer.backward(window.staged[index], ws, d_out, steps, below)
-            layer.accumulate(ws, window.inputs[index], steps, self._of_layer(grads, index, prefix))
+            layer.accumulate(
+                ws,
+                window.inputs[index],
+                steps,
+                self._of_layer(grads, index, prefix),
+                window.room,
+            )
         return below
 
     def _of_layer(self, weights: Parameters, index: int, prefix: str) -> dict[str, Array]:

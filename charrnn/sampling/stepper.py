@@ -59,7 +59,7 @@ class Stepper:
         self._plans: tuple[list[_LayerStep], list[_LayerStep]] = ([], [])
         self._tops: list[Array] = []
         staged = [
-            layer.stage({p: model.weights[RNN + stack.name(p, i)] for p in layer.shapes()}, False)
+            layer.stage({p: model.weights[RNN + stack.name(p, i)] for p in layer.shapes()}, None)
             for i, layer in enumerate(stack.layers)
         ]
         for phase in (0, 1):

@@ -25,6 +25,7 @@ from charrnn.randomness import Purpose, words
 from charrnn.text.streams import Streams
 from charrnn.train import clipping, optimizers, schedules
 from charrnn.train.records import End, Eval, Record, Sample, Step
+from charrnn.train.watch import Watcher
 
 SMOOTHING = 0.98
 
@@ -78,7 +79,8 @@ class Loop:
                 "--patience and --schedule plateau need a validation text",
                 "give --val-frac or --val",
             )
-        schedules.factor(config.schedule, 0.0, 0, config.warmup)  # an unknown name fails here
+        schedules.check(config.schedule)
+        self._watcher = Watcher(self.backend, model.weights, config.watch) if config.watch else None
         self._sampler, self._interrupted = sampler, interrupted
         self._saved = self._sampled = self.progress.step
         self._restore(moments or {}, states or {})
@@ -125,6 +127,8 @@ class Loop:
                 yield self._end(reason)
                 return
             self.step()
+            if self._watcher and progress.step % config.watch == 0:
+                yield self._watcher.record(progress.step)
             if progress.step % config.log_every == 0:
                 yield self._report()
         yield self._end("interrupted")
@@ -145,6 +149,8 @@ class Loop:
         self.window.carry()
         flat = self.grads.flat
         self._norm = size = clipping.norm(xp, flat)
+        if self._watcher:
+            self._watcher.begin(progress.step + 1, self.model.weights.flat, flat)
         scale: Any = 1.0
         if config.clip_value:
             clipping.by_value(xp, flat, config.clip_value)
@@ -155,6 +161,8 @@ class Loop:
         progress.step += 1
         progress.epoch = window.epoch
         self.optimizer.apply(self.model.weights.flat, flat, self._lr, scale, progress.step)
+        if self._watcher:
+            self._watcher.end(self.model.weights.flat, scale)
         if self._smoothed is None:
             self._smoothed = self._loss
         else:

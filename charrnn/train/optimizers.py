@@ -189,6 +189,12 @@ _OPTIMIZERS: dict[str, type[Optimizer]] = {
 NAMES = tuple(_OPTIMIZERS)
 
 
+def check(name: str) -> None:
+    """Raise :class:`UsageError` if there is no optimizer of that name."""
+    if name not in _OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {name!r}", f"choose one of {', '.join(NAMES)}")
+
+
 def create(
     name: str, backend: Backend, like: Array, momentum: float, weight_decay: float
 ) -> Optimizer:
@@ -199,6 +205,5 @@ def create(
     UsageError
         If there is no such optimizer.
     """
-    if name not in _OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {name!r}", f"choose one of {', '.join(NAMES)}")
+    check(name)
     return _OPTIMIZERS[name](backend, like, momentum, weight_decay)

@@ -70,6 +70,21 @@ class Step(Record):
 
 
 @dataclass(frozen=True)
+class Watch(Record):
+    """Gradients at one update, by layer: ``embedding``, ``l0``, ``l1``, …, ``decoder``.
+
+    ``grad_norms`` are before clipping; ``update_ratios`` are ‖Δw‖ / ‖w‖, also ``global``; what is
+    not a finite number is None. ``clip_rate`` is the share of updates since the last such record
+    whose gradient clipping by norm shortened.
+    """
+
+    event = "watch"
+    grad_norms: dict[str, float | None]
+    update_ratios: dict[str, float | None]
+    clip_rate: float
+
+
+@dataclass(frozen=True)
 class Eval(Record):
     """A validation loss, nats a symbol; ``best`` tells whether it is the lowest so far."""
 

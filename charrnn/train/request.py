@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charrnn import cells
-from charrnn.checkpoint import Checkpoint
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.train import optimizers, schedules
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import Checkpoint
 
 Options = Mapping[str, Any]
 
@@ -28,6 +31,7 @@ FREE = (
     "save_every",
     "sample_every",
     "keep",
+    "watch",
 )
 """Training options that a resumed run may change: when to stop, and what to tell and keep."""
 
@@ -60,7 +64,10 @@ class Request:
     init_from: str | None = None
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for options that exclude each other."""
+        """Raise :class:`UsageError` for options that cannot be, or exclude each other.
+
+        Loads nothing heavy, so that a mistyped option is answered at once.
+        """
         if self.resume is not None and self.init_from is not None:
             raise UsageError("--resume and --init-from exclude each other", "give one of them")
         if self.resume is not None and (self.name is not None or self.out is not None):
@@ -71,6 +78,11 @@ class Request:
             raise UsageError(
                 "no text to train on", "name files, - for standard input, or a built-in corpus"
             )
+        if self.resume is None:
+            self.fresh_train()
+            self.fresh_data()
+        if self.resume is None and self.init_from is None:
+            self.fresh_model()
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
@@ -80,7 +92,9 @@ class Request:
             if option in options and cell != owner:
                 shown = "--" + option.replace("_", "-")
                 raise UsageError(f"{shown} is for --cell {owner}, not {cell}", "leave it out")
-        return ModelConfig(**options)
+        config = ModelConfig(**options)
+        cells.create(config)  # an unknown form of the cell fails here
+        return config
 
     def fresh_train(self) -> TrainConfig:
         """Return the training of a new run."""
@@ -88,7 +102,10 @@ class Request:
             raise UsageError("--restart is for --state carry", "leave it out")
         if "momentum" in self.train and self.train.get("optimizer") != "sgd":
             raise UsageError("--momentum is for --optimizer sgd", "leave it out, or add that")
-        return TrainConfig(**self.train)
+        config = TrainConfig(**self.train)
+        optimizers.check(config.optimizer)
+        schedules.check(config.schedule)
+        return config
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""

@@ -35,6 +35,12 @@ _SCHEDULES: dict[str, Callable[[float], float]] = {
 NAMES = tuple(_SCHEDULES)
 
 
+def check(name: str) -> None:
+    """Raise :class:`UsageError` if there is no schedule of that name."""
+    if name not in _SCHEDULES:
+        raise UsageError(f"unknown schedule {name!r}", f"choose one of {', '.join(NAMES)}")
+
+
 def factor(name: str, progress: float, step: int, warmup: int) -> float:
     """Return the factor on the learning rate for an update.
 
@@ -54,8 +60,7 @@ def factor(name: str, progress: float, step: int, warmup: int) -> float:
     UsageError
         If there is no such schedule.
     """
-    if name not in _SCHEDULES:
-        raise UsageError(f"unknown schedule {name!r}", f"choose one of {', '.join(NAMES)}")
+    check(name)
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * _SCHEDULES[name](progress)
 

@@ -1,0 +1,73 @@
+"""``charrnn bench``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from charrnn.cli._shared import Backend, note
+from charrnn.config import ModelConfig, TrainConfig, at_least
+from charrnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from charrnn import backend as backends
+
+
+def bench(
+    cell: Annotated[str, typer.Option(help="lstm, gru or rnn.")] = ModelConfig.cell,
+    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = ModelConfig.layers,
+    hidden: Annotated[int, typer.Option(help="Units of a layer.")] = ModelConfig.hidden,
+    embed: Annotated[
+        int, typer.Option(help="Width of a learned embedding; 0: one-hot.")
+    ] = ModelConfig.embed,
+    seq_len: Annotated[int, typer.Option(help="Steps of a window.")] = TrainConfig.seq_len,
+    seconds: Annotated[float, typer.Option(help="About how long to measure.")] = 15.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on standard output.")
+    ] = False,
+    backend: Backend = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Try this number of threads alone.", show_default=False),
+    ] = None,
+) -> None:
+    """Measure how fast this machine trains, and propose batch, threads and backend.
+
+    Training steps on random text are timed with several numbers of threads, then with several
+    batches; with --backend auto also on a GPU where one works. The fewest threads within 3 % of the
+    best speed are proposed, and the smallest batch within 20 %, because a larger one makes fewer
+    updates for the same text.
+
+    With --json: "model", "seq_len", "trials" (each with "backend", "threads", null on a GPU,
+    "batch", "seconds" of a step, "chars_per_second"), "sampling_chars_per_second" (one stream) and
+    "proposal": the trial proposed, with "command".
+    """
+    from charrnn import cells
+
+    model = ModelConfig(cell=cells.canonical(cell), layers=layers, hidden=hidden, embed=embed)
+    at_least("--seq-len", seq_len, 1)
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--seconds must be a number above 0, not {seconds}")
+    if threads is not None:
+        at_least("--threads", threads, 1)
+    from charrnn import bench as measuring
+    from charrnn.report.bench import bench_json, bench_text
+
+    engines = _engines(backend)
+    note(f"measuring for about {seconds:g} s; other programs that compute disturb it")
+    found = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
+    text = json.dumps(bench_json(found)) + "\n" if as_json else bench_text(found)
+    sys.stdout.buffer.write(text.encode())
+
+
+def _engines(name: str) -> list[backends.Backend]:
+    """Return the backends to try: with ``auto`` NumPy, and a GPU where one works."""
+    from charrnn.backend import numpy_backend, select
+
+    chosen = select(name)
+    if name == "auto" and chosen.name != "numpy":
+        return [numpy_backend(), chosen]
+    return [chosen]

@@ -1,0 +1,290 @@
+"""How many symbols of context a model uses.
+
+Cut context, L(k): for the same targets, the mean of -ln p(text[a] | text[a - k … a - 1]) from a
+zero state, for growing k (Khandelwal, He, Qi and Jurafsky 2018, arXiv 1805.04623, cut the context
+of language models in this way). L(0) is what the output layer says of a zero state.
+
+Replaced context, R(k): the same, but from a state that the model has come to by reading another
+place of the text at length. A zero state is one that a model trained with carried state hardly
+knows, so that a part of L(k) is not lack of context but a strange start; R(k) has no such part, and
+at the lag of a copy it falls at once.
+
+With R(∞) the value at the largest k, the model is said to use k symbols where k is the smallest
+length from which on every R(j) stays within 10 % of the gain R(0) - R(∞) of R(∞): 90 % of what
+context brings comes from so few symbols. Where the gain is below three of its standard errors, or
+0.01 nats, the model uses none.
+
+By position: the mean loss at each step of a window, with the state carried from the window before
+and with the state reset; what carrying brings is the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Array
+from charrnn.config import TrainConfig
+from charrnn.diagnose.values import Floats
+from charrnn.model.language import LanguageModel
+from charrnn.text.streams import Streams
+
+STEPS = 16
+"""Steps that are read at a time: logits and gates of many targets take room."""
+STREAMS, WARM, APART = 32, 256, 16
+"""States to start replaced context from: one every ``APART`` steps of ``STREAMS`` streams, after
+``WARM`` steps each."""
+SHARE, FINE_SHARE = 0.1, 0.01
+"""Of the whole gain: what may be missing where the context counts as used up."""
+LEAST_GAIN = 0.01
+"""Nats; less is no use of context."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Loss by length of context.
+
+    Attributes
+    ----------
+    lengths, loss, replaced
+        k, ascending from 0, and L(k) and R(k) in nats.
+    targets
+        Over how many targets.
+    used, used_99
+        How many symbols of context bring 90 % and 99 % of the gain.
+    gain
+        R(0) - R(∞), nats; ``error`` its standard error.
+    beyond_window, beyond_window_error
+        R(window) - R(∞), nats: what context beyond the training window brings, and its standard
+        error; None where the window is not shorter than the largest k.
+    """
+
+    lengths: list[int]
+    loss: list[float]
+    replaced: list[float]
+    targets: int
+    used: int
+    used_99: int
+    gain: float
+    error: float
+    beyond_window: float | None
+    beyond_window_error: float | None
+
+
+@dataclass(frozen=True)
+class ByPosition:
+    """Mean loss at each step of a window, nats, (seq_len,) each.
+
+    ``difference`` is the mean of reset minus carried.
+    """
+
+    carried: list[float]
+    reset: list[float]
+    difference: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """Use of context; ``unigram`` is the entropy of the text's symbol frequencies in nats."""
+
+    cut: Cut
+    position: ByPosition
+    seq_len: int
+    unigram: float
+
+
+def measure(
+    model: LanguageModel,
+    ids: NDArray[Any],
+    plan: TrainConfig,
+    targets: NDArray[np.int64],
+    longest: int,
+    windows: int,
+) -> Context:
+    """Measure both; ``targets`` are offsets in the text, each at least ``longest``."""
+    counts = np.bincount(ids, minlength=model.V)
+    p = counts[counts > 0] / counts.sum()
+    return Context(
+        cut_context(model, ids, targets, longest, plan.seq_len),
+        by_position(model, ids, plan, windows),
+        plan.seq_len,
+        float(-(p * np.log(p)).sum()),
+    )
+
+
+def lengths_up_to(longest: int, window: int) -> list[int]:
+    """Return 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, …, the training window, and ``longest``."""
+    found, k = {0, 1, min(window, longest), longest}, 2
+    while k < longest:
+        found |= {k, min(longest, k + k // 2)}
+        k *= 2
+    return sorted(found)
+
+
+def cut_context(
+    model: LanguageModel,
+    ids: NDArray[Any],
+    targets: NDArray[np.int64],
+    longest: int,
+    seq_len: int,
+) -> Cut:
+    """Measure L and R for growing k; the lengths that are used are then found by bisection."""
+    lengths = lengths_up_to(longest, seq_len)
+    cut = _Losses(model, ids, targets, None)
+    other = _Losses(model, ids, targets, _elsewhere(model, ids, targets))
+    for k in lengths:
+        cut.known[k], other.known[k] = cut.at(k), other.at(k)
+    full = other.at(longest)
+    gains = other.at(0) - full
+    gain, error = float(gains.mean()), _error(gains)
+    used = used_99 = 0
+    if gain > max(LEAST_GAIN, 3.0 * error):
+        floor = float(full.mean())
+        used = _first_from_which(other.mean, lengths, floor + SHARE * gain)
+        used_99 = _first_from_which(other.mean, sorted(other.known), floor + FINE_SHARE * gain)
+    lengths = sorted(other.known)
+    beyond = other.at(seq_len) - full if seq_len < longest else None
+    return Cut(
+        lengths,
+        [cut.mean(k) for k in lengths],
+        [other.mean(k) for k in lengths],
+        len(targets),
+        used,
+        used_99,
+        gain,
+        error,
+        None if beyond is None else float(beyond.mean()),
+        None if beyond is None else _error(beyond),
+    )
+
+
+def _error(sample: Floats) -> float:
+    return float(sample.std()) / sqrt(len(sample))
+
+
+class _Losses:
+    """Losses of all targets by length of context, each computed once."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        ids: NDArray[Any],
+        targets: NDArray[np.int64],
+        start: dict[str, Array] | None,
+    ) -> None:
+        self._where = model, ids, targets, start
+        self.known: dict[int, Floats] = {}
+
+    def at(self, k: int) -> Floats:
+        """Return the loss of every target, nats."""
+        if k not in self.known:
+            model, ids, targets, start = self._where
+            self.known[k] = losses_at(model, ids, targets, k, start)
+        return self.known[k]
+
+    def mean(self, k: int) -> float:
+        """Return the mean loss, nats."""
+        return float(self.at(k).mean())
+
+
+def _elsewhere(
+    model: LanguageModel, ids: NDArray[Any], targets: NDArray[np.int64]
+) -> dict[str, Array]:
+    """Return states by name, (H, targets), that long reading elsewhere in the text leaves."""
+    N, xp, put = len(targets), model.backend.xp, model.backend.put
+    streams = min(STREAMS, N)
+    rounds = -(-N // streams)
+    warm = min(WARM, max(1, len(ids) // 2 - APART * rounds))
+    total = min(len(ids), warm + APART * rounds)
+    begins = np.linspace(0, len(ids) - total, streams).astype(np.int64)
+    window = model.window(APART, streams, backward=False)
+    window.reset()
+    found: dict[str, list[Array]] = {name: [] for name, _ in window.states()}
+    edges = [*range(0, warm, APART), *range(warm, warm + APART * rounds + 1, APART)]
+    for start, stop in pairwise(edges):
+        at = (begins[None] + np.arange(start, stop)[:, None]) % len(ids)
+        model.forward(window, put(np.ascontiguousarray(ids[at])))
+        window.carry()
+        if stop > warm:
+            for name, array in window.states():
+                found[name].append(array[0].copy())
+    # In the order of the text, then moved on by half of it: far from the target that follows them.
+    order = np.arange(rounds * streams).reshape(rounds, streams).T.reshape(-1)
+    index = put(np.roll(order, N // 2)[:N])
+    return {
+        name: xp.ascontiguousarray(xp.take(xp.concatenate(parts, axis=1), index, axis=1))
+        for name, parts in found.items()
+    }
+
+
+def _first_from_which(loss: Callable[[int], float], lengths: list[int], enough: float) -> int:
+    """Return the smallest k from which on the loss stays at most ``enough``."""
+    above = [k for k in lengths if loss(k) > enough]
+    low = above[-1] if above else -1
+    high = min((k for k in lengths if k > low), default=lengths[-1])
+    while high - low > 1:
+        middle = (low + high) // 2
+        if loss(middle) > enough:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def losses_at(
+    model: LanguageModel,
+    ids: NDArray[Any],
+    targets: NDArray[np.int64],
+    k: int,
+    start: dict[str, Array] | None = None,
+) -> Floats:
+    """Return -ln p of every target after the ``k`` symbols before it, (targets,), nats.
+
+    ``start`` holds the states before them by name (``h_l0``, …), (H, N); zero states by default.
+    """
+    backend = model.backend
+    window = model.window(max(1, min(k, STEPS)), len(targets), backward=False)
+    window.reset()
+    for name, array in window.states():
+        if start is not None:
+            array[0] = start[name]
+    block = ids[targets[None] + np.arange(-k, 0)[:, None]]
+    top = window.layers[-1].states[model.stack.cell.states[0]][:1]
+    for begin in range(0, k, STEPS):
+        part = np.ascontiguousarray(block[begin : begin + STEPS])
+        top = model.forward(window, backend.put(part))[-1:]
+        window.carry()
+    goals = backend.put(ids[targets][None])
+    nats = model.head.surprisal(model.weights, top, goals)[0]
+    host: Floats = backend.get(nats).astype(np.float64)
+    return host
+
+
+def by_position(
+    model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
+) -> ByPosition:
+    """Measure the loss at each step of ``windows`` windows, with carried and with reset state."""
+    streams = Streams(ids, plan.batch, plan.seq_len)
+    means = []
+    for carried in (True, False):
+        window = model.window(plan.seq_len, plan.batch, backward=False)
+        total, kept = np.zeros(plan.seq_len), 0
+        for number in range(windows + 1):
+            part = streams.window(number)
+            if part.start or not carried:
+                window.reset()
+            put = model.backend.put
+            nats = model.surprisal(window, put(part.inputs), put(part.targets))
+            if number and not part.start:  # the first window has nothing to carry
+                total += model.backend.get(nats.sum(axis=1, dtype=np.float64))
+                kept += plan.batch
+            window.carry()
+        means.append(total / kept if kept else np.full(plan.seq_len, np.nan))
+    difference = float((means[1] - means[0]).mean())
+    return ByPosition(means[0].tolist(), means[1].tolist(), difference)

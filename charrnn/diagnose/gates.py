@@ -1,0 +1,187 @@
+"""Gates and units over a text: saturation, time constants, units that are dead or do not vary.
+
+A logistic gate is left-saturated where it is below 0.1 and right-saturated above 0.9 (Karpathy,
+Johnson and Fei-Fei 2015, arXiv 1506.02078); a tanh is saturated where its magnitude is above 0.9.
+The shares are of time and units. A cell that keeps the share f_t of its state at step t forgets at
+the rate of the product of the f_t: the time constant of a unit is -1 / mean(ln f_t), in steps, with
+f the forget gate of an LSTM and the update gate z of a GRU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Array
+from charrnn.config import TrainConfig
+from charrnn.diagnose.values import Floats
+from charrnn.model.language import LanguageModel
+from charrnn.text.streams import Streams
+
+LEFT, RIGHT = 0.1, 0.9
+STILL = 1e-4
+"""A unit whose output has a smaller standard deviation over the text does not vary."""
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate of one layer.
+
+    ``left`` and ``right`` are shares of time and units; ``histogram`` counts values in equal bins
+    over ``range``, as shares; ``kind`` is ``logistic`` or ``tanh``.
+    """
+
+    gate: str
+    kind: str
+    mean: float
+    left: float
+    right: float
+    histogram: list[float]
+    range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class TimeConstants:
+    """Steps over which the units of a layer forget, by quartiles.
+
+    ``beyond_window`` is the share of units that forget over more steps than a window has.
+    """
+
+    gate: str
+    q25: float
+    median: float
+    q75: float
+    longest: float
+    beyond_window: float
+
+
+@dataclass(frozen=True)
+class Units:
+    """Outputs of a layer's units.
+
+    ``saturated`` is the share of time in which |h| > 0.9 (for the rectifier: 0), ``stuck`` the
+    share of units that are saturated nine tenths of the time, ``dead`` the share of rectifier
+    units that never fire, ``still`` the share of units whose output does not vary.
+    """
+
+    saturated: float
+    stuck: float
+    dead: float | None
+    still: float
+
+
+@dataclass(frozen=True)
+class LayerGates:
+    """Gates and units of one layer over ``samples`` steps of all streams."""
+
+    layer: int
+    gates: list[Gate]
+    time_constants: TimeConstants | None
+    units: Units
+    samples: int
+
+
+def measure(
+    model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
+) -> list[LayerGates]:
+    """Read ``windows`` successive windows as training does, and look at every gate and unit."""
+    streams = Streams(ids, plan.batch, plan.seq_len)
+    window = model.window(plan.seq_len, plan.batch, backward=False)
+    layers = [_Layer(model, l) for l in range(model.config.layers)]
+    carried = plan.state == "carry" and streams.windows_per_epoch > 1
+    for number in range(windows + carried):
+        part = streams.window(number)
+        if part.start or plan.state == "reset":
+            window.reset()
+        model.forward(window, model.backend.put(part.inputs))
+        if number >= carried:
+            for layer in layers:
+                layer.add(window.layers[layer.index], window.used)
+        window.carry()
+    return [layer.result(plan.seq_len) for layer in layers]
+
+
+class _Layer:
+    """Running sums of one layer, (H,) each."""
+
+    def __init__(self, model: LanguageModel, index: int) -> None:
+        self.model, self.index = model, index
+        self.cell, self.H = model.stack.cell, model.config.hidden
+        self.relu = model.config.cell == "rnn" and model.config.activation == "relu"
+        self.steps = 0
+        self.sums: dict[str, Floats] = {}
+        self.histograms: dict[str, Floats] = {}
+
+    def add(self, ws: Any, steps: int) -> None:
+        """Take in the values that a forward pass left."""
+        self.steps += steps * ws.work.shape[2]
+        gates = self.cell.gates if len(self.cell.gates) > 1 else ()
+        received = ws.work[:steps, self.cell.input_rows(self.H)]
+        for k, gate in enumerate(gates):
+            values = received[:, k * self.H : (k + 1) * self.H]
+            low, high = (-RIGHT, RIGHT) if gate in self.cell.candidates else (LEFT, RIGHT)
+            self._sum(f"{gate}.left", values < low)
+            self._sum(f"{gate}.right", values > high)
+            self._sum(f"{gate}.mean", values)
+            self._count(gate, values)
+            if gate == self.cell.memory:
+                xp = self.model.backend.xp
+                self._sum("ln", xp.log(xp.maximum(values, np.finfo(np.float32).tiny)))
+        h = ws.states[self.cell.states[0]][1 : steps + 1]
+        self._sum("saturated", (h < -RIGHT) | (h > RIGHT))
+        self._sum("fires", h > 0)
+        shift = self.sums.setdefault("shift", self.model.backend.get(h[0, :, 0]).astype(float))
+        moved = h - self.model.backend.put(shift, h.dtype)[:, None]
+        self._sum("h", moved)
+        self._sum("h2", moved * moved)
+
+    def _sum(self, name: str, values: Array) -> None:
+        total = self.model.backend.get(values.sum(axis=2, dtype=np.float64)).sum(axis=0)
+        self.sums[name] = self.sums.get(name, 0.0) + total
+
+    def _count(self, gate: str, values: Array) -> None:
+        low = -1.0 if gate in self.cell.candidates else 0.0
+        host = self.model.backend.get(values)
+        counts, _ = np.histogram(host, BINS, (low, 1.0))
+        self.histograms[gate] = self.histograms.get(gate, np.zeros(BINS)) + counts
+
+    def result(self, seq_len: int) -> LayerGates:
+        """Turn the sums into shares."""
+        means = {name: total / self.steps for name, total in self.sums.items()}
+        gates = []
+        for gate, counts in self.histograms.items():
+            tanh = gate in self.cell.candidates
+            gates.append(
+                Gate(
+                    gate,
+                    "tanh" if tanh else "logistic",
+                    float(means[f"{gate}.mean"].mean()),
+                    float(means[f"{gate}.left"].mean()),
+                    float(means[f"{gate}.right"].mean()),
+                    (counts / max(1.0, counts.sum())).tolist(),
+                    (-1.0 if tanh else 0.0, 1.0),
+                )
+            )
+        constants = None
+        if "ln" in means:
+            steps = -1.0 / np.minimum(means["ln"], -1e-12)
+            q25, median, q75 = np.percentile(steps, (25, 50, 75)).tolist()
+            beyond = float((steps > seq_len).mean())
+            constants = TimeConstants(
+                self.cell.memory, q25, median, q75, float(steps.max()), beyond
+            )
+        return LayerGates(self.index, gates, constants, self._units(means), self.steps)
+
+    def _units(self, means: dict[str, Floats]) -> Units:
+        variance = np.maximum(means["h2"] - means["h"] ** 2, 0.0)
+        saturated = means["saturated"]
+        return Units(
+            0.0 if self.relu else float(saturated.mean()),
+            0.0 if self.relu else float((saturated > 0.9).mean()),
+            float((means["fires"] == 0.0).mean()) if self.relu else None,
+            float((np.sqrt(variance) < STILL).mean()),
+        )

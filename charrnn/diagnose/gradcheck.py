@@ -1,0 +1,168 @@
+"""A model's own gradients against central differences, and one backend against the other.
+
+Parameter by parameter: with g the gradient that backpropagation gives and d a direction half along
+g and half random, the derivative of the loss along d is g · d on one side and, on the other, the
+central difference at steps 2ε and ε extrapolated to zero (Richardson), which has an error of order
+ε⁴. Of several ε the one that agrees best counts: the rectifier is not differentiable at its
+threshold, so a step that crosses one shows a difference that is no error, and smaller steps cross
+fewer, while a wrong gradient agrees with none. Along g alone a gradient with a wrong direction but
+the right length would pass; along a random direction alone a small one would drown in rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Backend, select
+from charrnn.diagnose import jacobian
+from charrnn.diagnose.values import in_float64
+from charrnn.errors import BackendError
+from charrnn.model.language import LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.randomness import Purpose, generator
+
+STEPS, STREAMS = 12, 3
+EPSILONS = (1e-4, 1e-5, 1e-6)
+TOLERANCE = 1e-6
+"""Relative difference above which a gradient counts as wrong."""
+JACOBIAN_TOLERANCE = 1e-7
+LARGEST_JACOBIAN = 1024
+"""Elements of a state above which the Jacobian is not checked whole."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: ``exact`` against ``difference``, relative to the larger of them."""
+
+    name: str
+    exact: float
+    difference: float
+    relative: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class GradCheck:
+    """All comparisons.
+
+    ``parameters`` holds directional derivatives of the mean loss (nats), ``jacobians`` by layer
+    the largest element of the exact Jacobian and its largest absolute difference, ``backends`` the
+    relative difference of the whole gradient between NumPy and CuPy, or None with ``note`` saying
+    why there is none.
+    """
+
+    parameters: list[Check]
+    jacobians: list[Check]
+    backends: float | None
+    note: str
+    passed: bool
+
+
+def check(model: LanguageModel, ids: NDArray[Any], seed: int) -> GradCheck:
+    """Check a model on a piece of text, in float64 on the host.
+
+    ``ids`` must have at least 2 symbols; less than ``STEPS`` · ``STREAMS`` + 1 are repeated.
+    """
+    host = _on_host(in_float64(model))
+    text = np.resize(ids, STEPS * STREAMS + 1)
+    inputs = np.ascontiguousarray(text[:-1].reshape(STREAMS, STEPS).T)
+    targets = np.ascontiguousarray(text[1:].reshape(STREAMS, STEPS).T)
+    parameters = _parameters(host, inputs, targets, seed)
+    jacobians = _jacobians(host, inputs)
+    backends, note = _backends(host, inputs, targets)
+    passed = all(c.passed for c in (*parameters, *jacobians))
+    if backends is not None:
+        passed = passed and backends < TOLERANCE
+    return GradCheck(parameters, jacobians, backends, note, passed)
+
+
+def _on_host(model: LanguageModel, backend: Backend | None = None) -> LanguageModel:
+    weights = np.array(model.backend.get(model.weights.flat))
+    return LanguageModel(model.config, model.V, backend, weights)
+
+
+def _gradient(model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]) -> Parameters:
+    put = model.backend.put
+    grads = model.weights.like(model.backend.xp.empty_like(model.weights.flat))
+    window = model.window(inputs.shape[0], inputs.shape[1])
+    model.loss_and_gradient(window, put(inputs), put(targets), grads)
+    return grads
+
+
+def _loss(model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]) -> float:
+    window = model.window(inputs.shape[0], inputs.shape[1], backward=False)
+    return float(model.surprisal(window, inputs, targets).mean())
+
+
+def _parameters(
+    model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any], seed: int
+) -> list[Check]:
+    grads = _gradient(model, inputs, targets)
+    found = []
+    for index, (name, weight) in enumerate(model.weights.items()):
+        rng = generator(seed, Purpose.DIAGNOSE, layer=2, step=index)
+        random = rng.standard_normal(weight.shape)
+        gradient = grads[name]
+        length = float(np.linalg.norm(gradient))
+        direction = random / np.linalg.norm(random)
+        if length > 0:
+            direction = (direction + gradient / length) / np.sqrt(2.0)
+        original = weight.copy()
+
+        def slope(step: float, weight: Any = weight, along: Any = direction) -> float:
+            start = weight.copy()
+            weight[...] = start + step * along
+            ahead = _loss(model, inputs, targets)
+            weight[...] = start - step * along
+            behind = _loss(model, inputs, targets)
+            weight[...] = start
+            return (ahead - behind) / (2.0 * step)
+
+        exact = float((gradient * direction).sum())
+        tried = [(4.0 * slope(step) - slope(2.0 * step)) / 3.0 for step in EPSILONS]
+        weight[...] = original
+        found.append(min((_compared(name, exact, d) for d in tried), key=lambda c: c.relative))
+    return found
+
+
+def _compared(name: str, exact: float, difference: float) -> Check:
+    # Below 1e-5 nats the difference quotient has only rounding left to show.
+    relative = abs(exact - difference) / max(abs(exact), abs(difference), 1e-5)
+    return Check(name, exact, difference, relative, relative < TOLERANCE)
+
+
+def _jacobians(model: LanguageModel, inputs: NDArray[Any]) -> list[Check]:
+    size = model.config.hidden * len(model.stack.cell.states)
+    if size > LARGEST_JACOBIAN:
+        return []
+    window = model.window(len(inputs), 1)
+    model.forward(window, np.ascontiguousarray(inputs[:, :1]), backward=True)
+    found = []
+    for layer in range(model.config.layers):
+        exact = jacobian.exact(model, window, layer, len(inputs) - 1)
+        near = jacobian.differences(model, window, layer, len(inputs) - 1)
+        worst = float(np.abs(exact - near).max())
+        largest = float(np.abs(exact).max())
+        relative = worst / max(1.0, largest)
+        passed = relative < JACOBIAN_TOLERANCE
+        found.append(Check(f"l{layer}", largest, worst, relative, passed))
+    return found
+
+
+def _backends(
+    model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]
+) -> tuple[float | None, str]:
+    try:
+        other = select("cupy")
+    except BackendError as problem:
+        return None, problem.message
+    mine = _gradient(model, inputs, targets).flat
+    theirs = other.get(_gradient(_on_host(model, other), inputs, targets).flat)
+    return float(np.linalg.norm(mine - theirs) / np.linalg.norm(mine)), ""
+
+
+__all__ = ["Check", "GradCheck", "check"]

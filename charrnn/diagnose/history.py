@@ -1,0 +1,106 @@
+"""Gradient norms over the time of a training, from the run's metrics.
+
+The norm of the whole gradient comes with every reported step; norms by layer, update ratios and the
+clip rate come with ``charrnn train --watch N``. A norm has jumped where it is more than
+:data:`JUMP` times the median of the :data:`BEFORE` records before it (at least
+:data:`LEAST_BEFORE` of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from charrnn.diagnose.values import plain
+from charrnn.errors import CharRNNError
+
+JUMP = 5.0
+BEFORE, LEAST_BEFORE = 10, 3
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A step whose norm was ``times`` the median before it; ``layer`` is ``global`` for all."""
+
+    step: int
+    layer: str
+    norm: float
+    times: float
+
+
+@dataclass
+class Series:
+    """Values at steps, None where a value was not finite."""
+
+    steps: list[int] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+
+    def add(self, step: int, value: float | None) -> None:
+        """Append a value."""
+        self.steps.append(step)
+        self.values.append(value)
+
+
+@dataclass
+class History:
+    """Series of one training; ``layers`` and what follows are empty without ``--watch``."""
+
+    run: str
+    grad_norm: Series = field(default_factory=Series)
+    loss: Series = field(default_factory=Series)
+    layers: dict[str, Series] = field(default_factory=dict)
+    update_ratios: dict[str, Series] = field(default_factory=dict)
+    clip_rate: Series = field(default_factory=Series)
+    jumps: list[Jump] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the history as a JSON object."""
+        exact: dict[str, Any] = plain(self)
+        return exact
+
+
+def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
+    """Gather the history from the lines of ``metrics.jsonl``.
+
+    Raises
+    ------
+    CharRNNError
+        If no step was recorded.
+    """
+    found = History(run)
+    for line in lines:
+        if line.get("event") == "step":
+            found.grad_norm.add(line["step"], line["grad_norm"])
+            found.loss.add(line["step"], line["loss"])
+        elif line.get("event") == "watch":
+            for layer, norm in line["grad_norms"].items():
+                found.layers.setdefault(layer, Series()).add(line["step"], norm)
+            for layer, ratio in line["update_ratios"].items():
+                found.update_ratios.setdefault(layer, Series()).add(line["step"], ratio)
+            found.clip_rate.add(line["step"], line["clip_rate"])
+    if not found.grad_norm.steps and not found.layers:
+        raise CharRNNError(
+            f"run {run!r} has no recorded steps", "train it with a smaller --log-every, or --watch"
+        )
+    for layer, series in {"global": found.grad_norm, **found.layers}.items():
+        found.jumps += jumps(layer, series)
+    found.jumps.sort(key=lambda jump: (jump.step, jump.layer))
+    return found
+
+
+def jumps(layer: str, series: Series) -> list[Jump]:
+    """Return the jumps of a series."""
+    found = []
+    for index, (step, norm) in enumerate(zip(series.steps, series.values, strict=True)):
+        before = [v for v in series.values[max(0, index - BEFORE) : index] if v is not None]
+        if len(before) < LEAST_BEFORE:
+            continue
+        middle = float(np.median(before))
+        if norm is None:
+            found.append(Jump(step, layer, float("nan"), float("inf")))
+        elif norm > JUMP * middle:
+            found.append(Jump(step, layer, norm, norm / middle if middle else float("inf")))
+    return found

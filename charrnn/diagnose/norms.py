@@ -1,0 +1,282 @@
+"""Gradient norms before clipping, what clipping does to them, and how far an update moves weights.
+
+Windows are those of training: the same batch, length and state handling. For each, the gradient of
+the mean loss is taken, its norms are noted, and the run's own clipping and optimizer are applied to
+a copy of the weights with the optimizer's moments as the checkpoint has them. The copy is then
+dropped: moments move on from window to window, weights do not. Where there are no moments (a fresh
+model, or one saved outside training) the first half of the windows warms them up.
+
+The update-to-weight ratio is ‖Δw‖ / ‖w‖ at the configured learning rate, not at what a schedule
+has lowered it to. About 1e-3 is the rule of thumb (Karpathy, notes of CS231n, "Neural networks
+part 3: ratio of updates to weights").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Array
+from charrnn.config import TrainConfig
+from charrnn.diagnose.values import Spread
+from charrnn.model.language import LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.model.stack import Window
+from charrnn.text.streams import Streams
+from charrnn.train import clipping, optimizers
+from charrnn.train.watch import layer_of
+
+PROBES = 4
+"""Windows on which the loss is taken again after the update."""
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Euclidean norms of a parameter, a layer, or all of it, over windows.
+
+    ``grad`` is before clipping (nats a unit of weight), ``update_ratio`` is ‖Δw‖ / ‖w‖.
+    """
+
+    layer: str
+    size: int
+    weight_norm: float
+    grad: Spread
+    update_ratio: Spread
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """What clipping by norm (``limit``; 0: off) and by value does.
+
+    ``share`` is the share of windows whose gradient it shortens, ``factor`` by how much in the
+    median of those (1 where there are none); ``largest`` the largest norm met. ``value_share`` is
+    the mean share of elements beyond ``value_limit``.
+    """
+
+    limit: float
+    share: float
+    factor: float
+    largest: float
+    value_limit: float
+    value_share: float
+
+
+@dataclass(frozen=True)
+class NormsReport:
+    """Norms by parameter, by layer (``embedding``, ``l0``, …, ``decoder``) and of all.
+
+    Attributes
+    ----------
+    loss
+        Mean training loss over windows, nats.
+    loss_change
+        Mean change of that loss on the same windows after one update at the configured rate.
+    windows, batch, seq_len
+        How much was read.
+    lr, optimizer
+        As configured.
+    moments
+        Whether the optimizer's moments came from the checkpoint.
+    series
+        The global norm, window by window.
+    """
+
+    parameters: dict[str, Norms]
+    layers: dict[str, Norms]
+    all: Norms
+    clip: Clipping
+    loss: float
+    loss_change: float
+    windows: int
+    batch: int
+    seq_len: int
+    lr: float
+    optimizer: str
+    moments: bool
+    series: list[float] = field(default_factory=list)
+
+
+class Groups:
+    """Norms of a flat vector by parameter, by layer and in all, left where they were computed."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        names = list(model.weights)
+        self.of_layer: dict[str, list[int]] = {}
+        for index, name in enumerate(names):
+            self.of_layer.setdefault(layer_of(name), []).append(index)
+        self.names = names
+
+    def squares(self, flat: Array) -> Array:
+        """Return the squared norm of every parameter, (parameters,), in float64."""
+        xp = self.model.backend.xp
+        views = self.model.weights.like(flat)
+        parts = [xp.dot(views[name].reshape(-1), views[name].reshape(-1)) for name in self.names]
+        return xp.stack(parts).astype(np.float64)
+
+    def norms(self, squares: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return norms (windows,) by parameter, then layer, then ``global``, from (windows, p)."""
+        found = {name: np.sqrt(squares[:, i]) for i, name in enumerate(self.names)}
+        for layer, members in self.of_layer.items():
+            found[layer] = np.sqrt(squares[:, members].sum(axis=1))
+        return found | {"global": np.sqrt(squares.sum(axis=1))}
+
+
+def measure(
+    model: LanguageModel,
+    ids: NDArray[Any],
+    plan: TrainConfig,
+    windows: int,
+    moments: dict[str, NDArray[Any]] | None = None,
+    step: int = 0,
+) -> NormsReport:
+    """Measure over ``windows`` successive windows of the text.
+
+    Parameters
+    ----------
+    model
+        In the type in which it is trained; its weights are left as they are.
+    ids
+        The text, 1-D; must hold one window of ``plan.batch`` × ``plan.seq_len``.
+    plan
+        How the model is trained.
+    moments, step
+        The optimizer's, from a checkpoint.
+    """
+    trial = _Trial(model, plan, moments or {}, step)
+    streams = Streams(ids, plan.batch, plan.seq_len)
+    carried = plan.state == "carry" and streams.windows_per_epoch > 1
+    for number in range(windows + carried):  # the first one starts from zero states: read, not kept
+        trial.read(streams, number, keep=number >= carried)
+    return trial.report(windows)
+
+
+class _Trial:
+    """Windows of gradients, each clipped and applied to a copy of the weights."""
+
+    def __init__(
+        self, model: LanguageModel, plan: TrainConfig, moments: dict[str, Any], step: int
+    ) -> None:
+        self.model, self.plan, self.xp = model, plan, model.backend.xp
+        self.groups = Groups(model)
+        flat = model.weights.flat
+        self.grads = model.weights.like(self.xp.empty_like(flat))
+        self.optimizer = optimizers.create(
+            plan.optimizer, model.backend, flat, plan.momentum, plan.weight_decay
+        )
+        slots = self.optimizer.moments
+        self.warm = bool(slots) and all(
+            name in moments and moments[name].shape == array.shape for name, array in slots.items()
+        )
+        self.count = step if self.warm else 0
+        for name, array in slots.items():
+            if self.warm:
+                array[...] = model.backend.put(moments[name], array.dtype)
+        self.window = model.window(plan.seq_len, plan.batch)
+        self.probe = model.window(plan.seq_len, plan.batch, backward=False)
+        self.squares: list[Any] = []
+        self.updates: list[Any] = []
+        self.losses: list[float] = []
+        self.changes: list[float] = []
+        self.norms: list[tuple[float, float, float]] = []  # before clipping, after values, share
+
+    def read(self, streams: Streams, number: int, keep: bool) -> None:
+        """Take the gradient of one window, and what the update from it would be."""
+        model, backend = self.model, self.model.backend
+        part = streams.window(number)
+        if part.start or self.plan.state == "reset":
+            self.window.reset()
+        ids, targets = backend.put(part.inputs), backend.put(part.targets)
+        loss = float(backend.get(model.loss_and_gradient(self.window, ids, targets, self.grads)))
+        if keep:
+            squares = backend.get(self.groups.squares(self.grads.flat))
+            self.squares.append(squares)
+            self.losses.append(loss)
+            moved = self._update(float(np.sqrt(squares.sum())))
+            self.updates.append(backend.get(self.groups.squares(moved - model.weights.flat)))
+            if len(self.changes) < PROBES:
+                self.changes.append(self._loss_at(moved, ids, targets, self.window) - loss)
+        self.window.carry()
+
+    def _update(self, before: float) -> Any:
+        """Clip and apply the gradient to a copy of the weights, which is returned."""
+        plan, xp, flat = self.plan, self.xp, self.grads.flat
+        size, beyond = before, 0.0
+        if plan.clip_value:
+            over = xp.abs(flat) > plan.clip_value
+            beyond = float(self.model.backend.get(over.sum())) / flat.size
+            clipping.by_value(xp, flat, plan.clip_value)
+            size = float(self.model.backend.get(clipping.norm(xp, flat)))
+        self.norms.append((before, size, beyond))
+        scale = plan.clip_norm / max(size, plan.clip_norm) if plan.clip_norm else 1.0
+        self.count += 1
+        moved = self.model.weights.flat.copy()
+        self.optimizer.apply(moved, flat, plan.lr, scale, self.count)
+        return moved
+
+    def _loss_at(self, moved: Any, ids: Any, targets: Any, window: Window) -> float:
+        """Return the loss of the same window, from the same states, at other weights."""
+        model = self.model
+        there = LanguageModel(model.config, model.V, model.backend, None)
+        there.weights = Parameters(model.weights.shapes, moved)
+        for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
+            mine[0] = start[0]
+        nats = there.surprisal(self.probe, ids, targets)
+        return float(model.backend.get(nats.mean(dtype=np.float64)))
+
+    def report(self, windows: int) -> NormsReport:
+        """Summarise all windows."""
+        model, plan = self.model, self.plan
+        grads = self.groups.norms(np.array(self.squares))
+        start = 0 if self.warm or not self.optimizer.moments else len(self.updates) // 2
+        updates = self.groups.norms(np.array(self.updates[start:]))
+        squares = model.backend.get(self.groups.squares(model.weights.flat))
+        weights = self.groups.norms(squares[None])
+        shapes = model.weights.shapes
+        sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
+        for layer, members in self.groups.of_layer.items():
+            sizes[layer] = sum(sizes[self.groups.names[i]] for i in members)
+        sizes["global"] = model.weights.flat.size
+
+        def norms(name: str, layer: str) -> Norms:
+            weight = float(weights[name][0])
+            ratios = updates[name] / weight if weight else np.empty(0)
+            spread = Spread.of(grads[name])
+            shape = shapes.get(name, ())
+            return Norms(layer, sizes[name], weight, spread, Spread.of(ratios), shape)
+
+        return NormsReport(
+            parameters={name: norms(name, layer_of(name)) for name in self.groups.names},
+            layers={layer: norms(layer, layer) for layer in self.groups.of_layer},
+            all=norms("global", "global"),
+            clip=self._clipping(),
+            loss=float(np.mean(self.losses)),
+            loss_change=float(np.mean(self.changes)),
+            windows=windows,
+            batch=plan.batch,
+            seq_len=plan.seq_len,
+            lr=plan.lr,
+            optimizer=plan.optimizer,
+            moments=self.warm,
+            series=grads["global"].tolist(),
+        )
+
+    def _clipping(self) -> Clipping:
+        before, sizes, beyond = (np.array(column) for column in zip(*self.norms, strict=True))
+        limit = self.plan.clip_norm
+        over = sizes > limit if limit else np.zeros(len(sizes), np.bool_)
+        factor = float(np.median(limit / sizes[over])) if over.any() else 1.0
+        largest = float(before.max())
+        return Clipping(
+            limit,
+            float(over.mean()),
+            factor,
+            largest if isfinite(largest) else float("inf"),
+            self.plan.clip_value,
+            float(beyond.mean()),
+        )

@@ -1,0 +1,73 @@
+"""Plain values: summaries of samples, a model in float64, and records made ready for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from math import isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from charrnn.backend import Array
+from charrnn.model.language import LanguageModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, median and 95th percentile of a sample; NaN where it is empty."""
+
+    mean: float
+    median: float
+    p95: float
+
+    @classmethod
+    def of(cls, sample: ArrayLike) -> Spread:
+        """Summarise a 1-D sample."""
+        values = np.asarray(sample, np.float64)
+        if values.size == 0:
+            return cls(nan, nan, nan)
+        if not np.isfinite(values).all():
+            worst = float(values[~np.isfinite(values)][0])
+            return cls(worst, worst, worst)
+        median, p95 = np.percentile(values, (50, 95))
+        return cls(float(values.mean()), float(median), float(p95))
+
+
+def in_float64(model: LanguageModel) -> LanguageModel:
+    """Return the model with the same weights in float64, on the same backend."""
+    config = replace(model.config, dtype="float64")
+    return LanguageModel(config, model.V, model.backend, model.backend.get(model.weights.flat))
+
+
+def column_norms(xp: Any, array: Array) -> Array:
+    """Return the Euclidean norm of every column of ``array`` (F, N), (N,).
+
+    Scaled by the largest element, so that squares of very small gradients do not underflow.
+    """
+    size = xp.abs(array)
+    scale = xp.maximum(size.max(axis=0), np.finfo(np.dtype(array.dtype)).tiny)
+    xp.divide(size, scale, out=size)
+    return scale * xp.sqrt(xp.multiply(size, size).sum(axis=0))
+
+
+def plain(value: Any) -> Any:
+    """Return a record as JSON takes it: dataclasses as dictionaries, arrays as lists.
+
+    Numbers that are not finite become None.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value

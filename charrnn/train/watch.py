@@ -1,0 +1,89 @@
+"""Watching gradients as training goes: norms by layer, clipping, update ratios, every few steps."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend import Array, Backend
+from charrnn.model.language import DECODER, EMBEDDING
+from charrnn.model.parameters import Parameters
+from charrnn.train.records import Watch
+
+
+def layer_of(name: str) -> str:
+    """Return to what a parameter belongs: ``embedding``, ``l0``, ``l1``, …, ``decoder``."""
+    if name == EMBEDDING:
+        return "embedding"
+    return "decoder" if name.startswith(DECODER) else name.rpartition("_")[2]
+
+
+class Watcher:
+    """Gathers a :class:`~charrnn.train.records.Watch` every ``every`` steps.
+
+    Between those it costs one addition a step; at one of them a copy of the weights and a few
+    passes over them, all where the weights are, and one transfer to the host.
+    """
+
+    def __init__(self, backend: Backend, weights: Parameters, every: int) -> None:
+        self.backend, self.every = backend, every
+        self._parts: dict[str, slice] = {}
+        start = 0
+        for name, array in weights.items():  # a layer's parameters lie side by side
+            layer = layer_of(name)
+            first = self._parts[layer].start if layer in self._parts else start
+            start += array.size
+            self._parts[layer] = slice(first, start)
+        self._before: Array = None
+        self._norms: list[Array] = []
+        self._clipped: Any = 0
+        self._steps = 0
+
+    def begin(self, step: int, weights: Array, grads: Array) -> None:
+        """Look at the gradient of the update that will be the ``step``-th, before clipping."""
+        self._norms = []
+        if step % self.every == 0:
+            self._norms = self._by_layer(grads)
+            self._before = weights.copy()
+
+    def end(self, weights: Array, scale: Any) -> None:
+        """Look at the weights after the update, whose gradient was multiplied by ``scale``."""
+        self._clipped = self._clipped + (scale < 1.0)
+        self._steps += 1
+        if self._norms:
+            old = self._by_layer(self._before)
+            self.backend.xp.subtract(weights, self._before, out=self._before)
+            self._norms += [*self._by_layer(self._before), *old]
+
+    def record(self, step: int) -> Watch:
+        """Return what was gathered since the last record."""
+        xp, count = self.backend.xp, len(self._parts)
+        squares = self.backend.get(xp.stack(self._norms)).astype(np.float64)
+        clipped = self._clipped
+        clipped = float(clipped) if isinstance(clipped, int) else self.backend.get(clipped)
+        grads, moved, weights = squares[:count], squares[count : 2 * count], squares[2 * count :]
+        with np.errstate(all="ignore"):
+            ratios = np.sqrt(moved / weights)
+            whole = float(np.sqrt(moved.sum() / weights.sum()))
+        names = list(self._parts)
+        watch = Watch(
+            step=step,
+            grad_norms=_finite(names, np.sqrt(grads)),
+            update_ratios=_finite(names, ratios) | _finite(["global"], np.array([whole])),
+            clip_rate=float(clipped) / max(1, self._steps),
+        )
+        self._clipped, self._steps = 0, 0
+        return watch
+
+    def _by_layer(self, flat: Array) -> list[Array]:
+        """Return the squared norm of every layer's part, 0-d each."""
+        dot = self.backend.xp.dot
+        return [dot(flat[part], flat[part]) for part in self._parts.values()]
+
+
+def _finite(names: list[str], values: np.ndarray) -> dict[str, float | None]:
+    """Return the values by name, None for what is no number."""
+    numbers = [float(value) for value in values]
+    return {n: v if isfinite(v) else None for n, v in zip(names, numbers, strict=True)}
