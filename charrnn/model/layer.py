@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from charrnn.backend import Array
+from charrnn.backend import Array, Backend
 from charrnn.cells._base import Cell, Workspace
+from charrnn.cells._pointwise import transposed
 
 
 class Staged(NamedTuple):
@@ -19,6 +20,7 @@ class Staged(NamedTuple):
 
     cell: Any
     ih: Array
+    ih_T: Array
     bias: Array
 
 
@@ -29,11 +31,12 @@ class Layer:
     vectors: their product with ``weight_ih`` is a choice of columns.
     """
 
-    def __init__(self, cell: Cell, inputs: int, hidden: int, xp: Any) -> None:
+    def __init__(self, cell: Cell, inputs: int, hidden: int, backend: Backend) -> None:
         self.cell = cell
         self.D = inputs
         self.H = hidden
-        self.xp = xp
+        self.xp = backend.xp
+        self.block = backend.block
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the layer's parameters, without layer suffix, and their shapes."""
@@ -48,10 +51,15 @@ class Layer:
         """Allocate the arrays for windows of at most T steps of N streams."""
         return self.cell.workspace(self.xp, dtype, T, N, self.H)
 
-    def stage(self, weights: dict[str, Array], ws: Workspace | None) -> Staged:
-        """Prepare the weights for one window; ``ws`` is None if backward will not follow."""
-        cell = self.cell.stage(self.xp, weights, None if ws is None else ws.room)
-        return Staged(cell, weights["weight_ih"], weights["bias_ih"][:, None])
+    def stage(self, weights: dict[str, Array], ws: Workspace | None, dense: bool = False) -> Staged:
+        """Prepare the weights for one window.
+
+        ``ws`` is None if backward will not follow; ``dense`` tells whether ∂L/∂x may be asked for.
+        """
+        room, ih = None if ws is None else ws.room, weights["weight_ih"]
+        cell = self.cell.stage(self.xp, weights, room)
+        back = transposed(self.xp, ih, room, "ih") if dense and room is not None else None
+        return Staged(cell, ih, back, weights["bias_ih"][:, None])
 
     def forward(self, weights: Staged, ws: Workspace, x: Array, steps: int) -> Array:
         """Run ``steps`` steps from the states at index 0 of ``ws``.
@@ -59,18 +67,31 @@ class Layer:
         Returns h_1 … h_steps, a view (steps, H, N) into the workspace.
         """
         xp, cell = self.xp, self.cell
-        inputs = ws.work[:steps, cell.input_rows(self.H)]
+        self._receive(weights, ws.work[:steps, cell.input_rows(self.H)], x)
+        staged, scratch = weights.cell, ws.scratch
+        for step in ws.steps[:steps]:
+            cell.forward(xp, staged, step, scratch)
+        return ws.states[cell.states[0]][1 : steps + 1]
+
+    def _receive(self, weights: Staged, inputs: Array, x: Array) -> None:
+        """Write ``weight_ih · x + bias_ih`` for all steps to ``inputs`` (T, G·H, N)."""
+        xp = self.xp
+        T, F, N = inputs.shape
         if x.ndim == 2:
-            for t in range(steps):
-                _columns(xp, weights.ih, x[t], inputs[t])
+            table = weights.ih
+            small = table.shape[1] <= T * N
+            if small:  # the bias is added once to each column rather than to each choice of one
+                table = table + weights.bias
+            for t in range(T):
+                _columns(xp, table, x[t], inputs[t])
+            if small:
+                return
         else:
             xp.matmul(weights.ih, x, out=inputs)
-        bias, staged, scratch = weights.bias, weights.cell, ws.scratch
-        for t in range(steps):
-            received = inputs[t]
-            xp.add(received, bias, out=received)
-            cell.forward(xp, staged, ws.steps[t], scratch)
-        return ws.states[cell.states[0]][1 : steps + 1]
+        some = max(1, self.block // (F * N))
+        for start in range(0, T, some):
+            received = inputs[start : start + some]
+            xp.add(received, weights.bias, out=received)
 
     def backward(
         self, weights: Staged, ws: Workspace, d_out: Array, steps: int, dx: Array | None
@@ -90,7 +111,7 @@ class Layer:
             xp.add(dh, from_after, out=dh)
             cell.backward(xp, staged, ws.steps[t], dh, gradients, scratch)
         if dx is not None:
-            xp.matmul(weights.ih.T, ws.work[:steps, cell.input_rows(self.H)], out=dx)
+            xp.matmul(weights.ih_T, ws.work[:steps, cell.input_rows(self.H)], out=dx)
 
     def accumulate(
         self,

@@ -113,7 +113,7 @@ class Stack:
         self.backend = backend or numpy_backend()
         self.cell = cells.create(config)
         self.layers = [
-            Layer(self.cell, config.hidden if l else inputs, config.hidden, self.backend.xp)
+            Layer(self.cell, config.hidden if l else inputs, config.hidden, self.backend)
             for l in range(config.layers)
         ]
 
@@ -188,7 +188,8 @@ class Stack:
         window.used = steps
         window.staged, window.inputs, window.masks = [], [x], []
         for index, (layer, ws) in enumerate(zip(self.layers, window.layers, strict=True)):
-            staged = layer.stage(self._of_layer(weights, index, prefix), ws if backward else None)
+            mine = self._of_layer(weights, index, prefix)
+            staged = layer.stage(mine, ws if backward else None, dense=x.ndim == 3)
             x = layer.forward(staged, ws, x, steps)
             mask = None
             if dropout_key is not None and self.config.dropout:
