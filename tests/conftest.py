@@ -9,6 +9,14 @@ import pytest
 import running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """A cache of encoded texts that is not the user's, in this process and those it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHARRNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder of one's own as current folder, with its own cache."""

@@ -9,7 +9,6 @@ import pytest
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
 ENDLESS += ["--save-every", "0", "--eval-every", "0"]
-HEAVY = {"numpy", "cupy", "rich", "safetensors", "tqdm", "threadpoolctl", "pydantic", "torch"}
 
 
 def charrnn(*arguments, cwd=None, text=True, **keywords):
@@ -89,18 +88,6 @@ def test_wrong_input_gets_one_line_and_an_exit_code(arguments, code, says, tmp_p
 def test_no_command_shows_the_help():
     done = charrnn()
     assert "Commands:" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["train", "--bogus"]])
-def test_help_and_option_errors_import_nothing_heavy(arguments):
-    code = (
-        "import sys\nfrom charrnn.cli.app import run\n"
-        f"run({arguments!r})\nprint('loaded', *sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stderr.rsplit("loaded", 1)[1].split()}
-    assert "typer" in loaded
-    assert not loaded & HEAVY
 
 
 def test_a_reader_that_goes_away_loses_nothing(tmp_path):

@@ -257,3 +257,28 @@ def test_vanilla_is_another_name_of_rnn_and_an_unknown_cell_is_an_error():
         cells.create(ModelConfig(cell="rnn", activation="gelu"))
     with pytest.raises(UsageError, match="after or before"):
         cells.create(ModelConfig(cell="gru", gru_reset="never"))
+
+
+def test_a_restart_zeroes_the_states_of_the_streams_it_names_and_no_others(rng):
+    stack = Stack(ModelConfig(cell="lstm", layers=2, hidden=3, dtype="float64"), inputs=2)
+    window = stack.workspace(steps=4, streams=3)
+    stack.forward(stack.initialise(seed=0), window, rng.standard_normal((4, 2, 3)))
+    window.carry()
+    before = {name: sequence[0].copy() for name, sequence in window.states()}
+    window.restart(np.array([1.0, 0.0, 1.0]))
+    for name, sequence in window.states():
+        assert not sequence[0][:, 1].any()
+        np.testing.assert_array_equal(sequence[0][:, [0, 2]], before[name][:, [0, 2]])
+        assert before[name][:, 1].all()
+
+
+def test_one_hot_inputs_are_heard_from_the_start():
+    """A symbol moves the gates by about as much as the saturation of a gate allows."""
+    from charrnn.model.language import LanguageModel
+
+    model = LanguageModel.fresh(ModelConfig(hidden=64), 50, seed=3)
+    columns = model.weights["rnn.weight_ih_l0"]
+    assert 1.8 < columns.std() < 2.2
+    assert abs(columns.mean()) < 0.1
+    irnn = LanguageModel.fresh(ModelConfig(cell="rnn", init="identity", hidden=64), 50, seed=3)
+    assert irnn.weights["rnn.weight_ih_l0"].std() < 0.002

@@ -10,7 +10,7 @@ MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_ext
 BELOW_THE_COMMAND_LINE = {"charrnn.cli", "charrnn.config", "charrnn.errors", "charrnn.sampling"}
 """The parts of charrnn that declare options, defaults and errors."""
 
-COMMANDS = ("train", "sample", "eval", "info", "runs", "corpus", "bench")
+COMMANDS = ("train", "sample", "eval", "info", "runs", "corpus", "bench", "diagnose")
 
 
 def loaded(arguments):
@@ -45,6 +45,11 @@ def test_help_loads_nothing_but_the_command_line(arguments):
         ["nonsense"],
         ["train", "hello", "--no-such-option"],
         ["train", "hello", "--hidden", "many"],
+        ["train"],
+        ["train", "hello", "--hidden", "-3"],
+        ["train", "hello", "--cell", "elman"],
+        ["train", "hello", "--optimizer", "newton"],
+        ["train", "hello", "--gru-reset", "before"],
         ["sample", "--temp", "-1"],
         ["sample", "--length", "-5"],
         ["sample", "--prime", "a", "--prime-file", "b"],

@@ -28,6 +28,7 @@ EFFECTS = {
     "init": "orthogonal",
     "forget_bias": 0.5,
     "dropout": 0.2,
+    "restart": 0.5,
     "embed": 4,
     "layers": 2,
     "hidden": 7,

@@ -130,9 +130,11 @@ class Layer:
         rows = work[cell.input_rows(self.H)]
         if x.ndim == 2:
             one_hot_product(xp, rows, x, out=grads["weight_ih"])
+            # each step of each stream is in exactly one column: their sum is the bias's gradient
+            xp.sum(grads["weight_ih"], axis=1, out=grads["bias_ih"])
         else:
             xp.matmul(rows, flatten(xp, x, room, "operand").T, out=grads["weight_ih"])
-        xp.sum(rows, axis=1, out=grads["bias_ih"])
+            xp.sum(rows, axis=1, out=grads["bias_ih"])
         last = ""
         for piece in cell.pieces(self.H):
             if piece.operand != last:

@@ -71,7 +71,6 @@ class Session:
         progress = self.loop.progress
         measured = self.loop.validation is None or progress.measured == progress.step
         self.finished = self.loop.stop_reason() if resumed and measured else None
-        self._kept: list[Path] = []
 
     def records(self) -> Generator[Record]:
         """Train; write metrics and checkpoints; yield every record.
