@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells._base import Cell, Workspace
-from charrnn.cells._pointwise import sigmoid, sigmoid_slope, transposed
+from charrnn.cells._pointwise import sigmoid, transposed
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
@@ -51,10 +51,7 @@ class Scratch(NamedTuple):
     all: Array
     two: Array
     one: Array
-    d_o: Array
     d_i: Array
-    d_f: Array
-    d_g: Array
 
 
 class LSTM(Cell):
@@ -76,7 +73,7 @@ class LSTM(Cell):
         bias[H : 2 * H] = self.forget_bias
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
-        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1, 1, 1, 1)))
+        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1)))
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         a, h, c = ws.work[t], ws.states["h"], ws.states["c"]
@@ -120,22 +117,26 @@ class LSTM(Cell):
         gradients: dict[str, Array],
         scratch: Scratch,
     ) -> None:
-        _, two, one, d_o, d_i, d_f, d_g = scratch
+        _, two, one, d_i = scratch
+        closed_i, closed_f = two[: one.shape[0]], two[one.shape[0] :]
         dc = gradients["c"]
-        xp.multiply(dh, s.tanh_c, out=d_o)
-        self.complete(xp, s, dh, gradients, scratch)
-        xp.multiply(dc, s.g, out=d_i)
-        xp.multiply(dc, s.c_before, out=d_f)
-        xp.multiply(dc, s.i, out=d_g)
+        xp.multiply(s.h, s.tanh_c, out=one)
+        xp.subtract(s.o, one, out=one)
+        xp.multiply(one, dh, out=one)
+        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c), as h = o tanh c
+        xp.subtract(1.0, s.o, out=s.o)
+        xp.multiply(s.o, s.h, out=s.o)
+        xp.multiply(s.o, dh, out=s.o)  # dh tanh(c) · o (1 - o)
+        xp.subtract(1.0, s.i_f, out=two)
+        xp.multiply(dc, s.i, out=d_i)
         xp.multiply(dc, s.f, out=dc)  # ∂L/∂c'
-        sigmoid_slope(xp, s.i_f, two)  # from here on the gates' values are gone
-        sigmoid_slope(xp, s.o, one)
-        xp.multiply(s.i, d_i, out=s.i)
-        xp.multiply(s.f, d_f, out=s.f)
-        xp.multiply(s.o, d_o, out=s.o)
+        xp.multiply(closed_i, s.g, out=closed_i)
+        xp.multiply(closed_i, d_i, out=s.i)  # dc g · i (1 - i)
+        xp.multiply(closed_f, s.c_before, out=closed_f)
+        xp.multiply(closed_f, dc, out=s.f)  # dc c' · f (1 - f)
         xp.multiply(s.g, s.g, out=one)
         xp.subtract(1.0, one, out=one)
-        xp.multiply(one, d_g, out=s.g)
+        xp.multiply(one, d_i, out=s.g)  # dc i · (1 - g²)
         xp.matmul(weights.hh_T, s.gates, out=gradients["h"])
 
 

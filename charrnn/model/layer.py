@@ -166,13 +166,18 @@ def one_hot_product(xp: Any, rows: Array, ids: Array, out: Array) -> None:
     """
     flat, V = ids.reshape(-1), out.shape[1]
     if flat.size >= V:
-        symbols = xp.arange(V, dtype=xp.int32)
-        xp.matmul(rows, (flat[:, None] == symbols).astype(rows.dtype), out=out)
+        xp.matmul(rows, _one_hot(xp, flat, V, rows.dtype), out=out)
     else:
         symbols, flat = xp.unique(flat, return_inverse=True)
-        hot = flat.reshape(-1)[:, None] == xp.arange(symbols.size, dtype=xp.int32)
         out[...] = 0.0
-        out[:, symbols] = xp.matmul(rows, hot.astype(rows.dtype))
+        out[:, symbols] = rows @ _one_hot(xp, flat.reshape(-1), symbols.size, rows.dtype)
+
+
+def _one_hot(xp: Any, ids: Array, V: int, dtype: Any) -> Array:
+    """Return (M, V) with a single 1 in each row m, at ``ids[m]``."""
+    hot = xp.zeros(ids.size * V, dtype)
+    hot[xp.arange(ids.size, dtype=xp.int64) * V + ids] = 1.0
+    return hot.reshape(ids.size, V)
 
 
 def _columns(xp: Any, weight: Array, ids: Array, out: Array) -> None:
