@@ -8,7 +8,7 @@ from running import OFTEN, SMALL, TEXT, assert_same_run, begin, metrics, of, tra
 
 from charrnn import checkpoint as checkpoints
 from charrnn import runs
-from charrnn.errors import CharRNNError, CorpusError, UsageError
+from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError
 from charrnn.train.schedules import FLOOR
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
@@ -249,3 +249,14 @@ def test_a_run_is_resumed_from_another_folder_without_naming_its_text(text, home
     monkeypatch.chdir(home / "elsewhere")
     _, records = train(resume=str(folder), stop=3)
     assert records[-1].step == 3
+
+
+@pytest.mark.parametrize("lacks", ["moments", "states"])
+def test_a_checkpoint_that_lacks_what_training_needs_is_refused(lacks, text):
+    session, _ = train(text, name="run", **SMALL)
+    path = session.folder / runs.LAST
+    found = checkpoints.load(path)
+    getattr(found, lacks).popitem()
+    checkpoints.save(path, found)
+    with pytest.raises(CheckpointError, match="lacks the moments or states"):
+        begin(resume="run", steps=SMALL["steps"] + 1)

@@ -13,6 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
+from charrnn.cells._pointwise import transposed
+
+
+class Weights(NamedTuple):
+    """``hh`` (G·H, H) and its transpose as a contiguous array, (H, G·H)."""
+
+    hh: Array
+    hh_T: Array
 
 
 class Piece(NamedTuple):
@@ -113,12 +121,14 @@ class Cell(ABC):
     def view(self, ws: Workspace, t: int, H: int) -> Any:
         """Return the views of step t, so that the time loop slices nothing."""
 
-    @abstractmethod
     def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Any:
         """Return the weights in the form in which the products run fastest (once per update).
 
-        ``room`` is the workspace's, for what backward needs; None if it will not follow.
+        ``room`` is the workspace's, for what backward needs; None if it will not follow. This is
+        for cells whose recurrence is one product with ``weight_hh``.
         """
+        hh = weights["weight_hh"]
+        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
 
     @abstractmethod
     def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:

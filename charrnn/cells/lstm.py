@@ -15,18 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.cells._base import Cell, Workspace
-from charrnn.cells._pointwise import sigmoid, transposed
+from charrnn.cells._base import Cell, Weights, Workspace
+from charrnn.cells._pointwise import sigmoid
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
-
-
-class Weights(NamedTuple):
-    """``hh`` (4H, H) and its transpose as a contiguous array, (H, 4H)."""
-
-    hh: Array
-    hh_T: Array
 
 
 class Step(NamedTuple):
@@ -81,10 +74,6 @@ class LSTM(Cell):
         return Step(
             a, a[: 2 * H], i, f, g, o, h[t], c[t], h[t + 1], c[t + 1], ws.saved["tanh_c"][t]
         )
-
-    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Weights:
-        hh = weights["weight_hh"]
-        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.all)

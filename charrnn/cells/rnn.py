@@ -11,21 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.cells._base import Cell, Workspace
-from charrnn.cells._pointwise import transposed
+from charrnn.cells._base import Cell, Weights, Workspace
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
 
 ACTIVATIONS = ("tanh", "relu")
-
-
-class Weights(NamedTuple):
-    """``hh`` (H, H) and its transpose as a contiguous array."""
-
-    hh: Array
-    hh_T: Array
 
 
 class Step(NamedTuple):
@@ -55,10 +47,6 @@ class RNN(Cell):
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         return Step(ws.work[t], ws.states["h"][t], ws.states["h"][t + 1])
-
-    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Weights:
-        hh = weights["weight_hh"]
-        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Array) -> None:
         xp.matmul(weights.hh, s.h_before, out=s.h)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.report.text import duration, loss, printable
-from charrnn.train.records import End, Eval, Record, Sample, Save, Start, Step
+from charrnn.train.records import End, Eval, Record, Sample, Start, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -210,6 +210,3 @@ def time_left(start: Start | None, step: Step) -> str:
         return ""
     done, total = share_done(start, step)
     return duration(step.seconds * (total - done) / done) if done else ""
-
-
-__all__ = ["JsonLines", "Live", "PlainLines", "Report", "Save", "Silent", "choose"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import DEFAULT_STEPS, TrainConfig
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, CheckpointError, UsageError
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
 from charrnn.progress import Progress
@@ -93,13 +93,23 @@ class Loop:
         self._smoothed = None if smoothed is None else self.grads.flat.dtype.type(smoothed)
 
     def _restore(self, moments: dict[str, np.ndarray], states: dict[str, np.ndarray]) -> None:
-        put = self.backend.put
+        """Take over what a checkpoint holds; a run that has begun needs all of it."""
+        if not (self.progress.step or moments or states):
+            return
+        put, sequences = self.backend.put, dict(self.window.states())
+        fit = all(
+            name in states and states[name].shape == sequence[0].shape
+            for name, sequence in sequences.items()
+        )
+        if not fit or set(states) != set(sequences) or set(moments) != set(self.optimizer.moments):
+            raise CheckpointError(
+                "the checkpoint lacks the moments or states that its training goes on from",
+                "start a new run from its weights with --init-from",
+            )
         for name, array in moments.items():
-            if name in self.optimizer.moments:
-                self.optimizer.moments[name][...] = put(array)
-        for name, sequence in self.window.states():
-            if name in states and states[name].shape == sequence[0].shape:
-                sequence[0] = put(states[name])
+            self.optimizer.moments[name][...] = put(array)
+        for name, sequence in sequences.items():
+            sequence[0] = put(states[name])
 
     def records(self) -> Iterator[Record]:
         """Train until a stop condition holds; yield what happens as it happens.

@@ -32,7 +32,7 @@ class Optimizer(ABC):
         self.weight_decay = weight_decay
         self.moments = {name: backend.xp.zeros_like(like) for name in self.slots}
         block = min(backend.block, like.size)
-        self._scratch = [backend.xp.empty(block, like.dtype) for _ in range(2)]
+        self._scratch = backend.xp.empty(block, like.dtype)
 
     def apply(self, weights: Array, grads: Array, lr: float, scale: Any, count: int) -> None:
         """Update all weights.
@@ -49,16 +49,16 @@ class Optimizer(ABC):
             Updates made so far, this one included.
         """
         xp = self.backend.xp
-        block = self._scratch[0].size
+        block = self._scratch.size
         for start in range(0, weights.size, block):
             part = slice(start, start + block)
             w, g = weights[part], grads[part]
-            a, b = (scratch[: w.size] for scratch in self._scratch)
+            a = self._scratch[: w.size]
             xp.multiply(g, scale, out=g)
             if self.weight_decay:
                 self.decay(xp, w, g, lr, a)
             moments = [self.moments[name][part] for name in self.slots]
-            self.update(xp, w, g, lr, count, moments, a, b)
+            self.update(xp, w, g, lr, count, moments, a)
 
     def decay(self, xp: Any, w: Array, g: Array, lr: float, a: Array) -> None:
         """Weight decay as an L2 penalty: g += decay · w."""
@@ -67,17 +67,9 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(
-        self,
-        xp: Any,
-        w: Array,
-        g: Array,
-        lr: float,
-        count: int,
-        moments: list[Array],
-        a: Array,
-        b: Array,
+        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
     ) -> None:
-        """Apply g to w; ``a`` and ``b`` are scratch blocks."""
+        """Apply g to w; ``a`` is a scratch block."""
 
 
 class Adam(Optimizer):
@@ -91,15 +83,7 @@ class Adam(Optimizer):
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def update(
-        self,
-        xp: Any,
-        w: Array,
-        g: Array,
-        lr: float,
-        count: int,
-        moments: list[Array],
-        a: Array,
-        b: Array,
+        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
     ) -> None:
         m, v = moments
         xp.subtract(g, m, out=a)
@@ -135,15 +119,7 @@ class RMSprop(Optimizer):
     alpha, epsilon = 0.99, 1e-8
 
     def update(
-        self,
-        xp: Any,
-        w: Array,
-        g: Array,
-        lr: float,
-        count: int,
-        moments: list[Array],
-        a: Array,
-        b: Array,
+        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
     ) -> None:
         (v,) = moments
         xp.multiply(v, self.alpha, out=v)
@@ -163,15 +139,7 @@ class SGD(Optimizer):
     slots = ("u",)
 
     def update(
-        self,
-        xp: Any,
-        w: Array,
-        g: Array,
-        lr: float,
-        count: int,
-        moments: list[Array],
-        a: Array,
-        b: Array,
+        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
     ) -> None:
         (u,) = moments
         xp.multiply(u, self.momentum, out=u)
