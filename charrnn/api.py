@@ -27,10 +27,13 @@ from charrnn.backend import Backend, numpy_backend, select
 from charrnn.checkpoint import Checkpoint
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.estimate import estimate, require
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, stream
 from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
+from charrnn.train import optimizers
+from charrnn.train.divergence import in_memory
 from charrnn.train.loop import Loop
 from charrnn.train.records import Record
 from charrnn.train.request import Request
@@ -189,16 +192,22 @@ def fit(
         For an unknown option or an impossible value.
     CorpusError
         If the text is too short.
+    CharRNNError
+        If the machine has not enough memory for it.
+    DivergedError
+        If training diverges more often than ``max_rollbacks`` allows.
     """
     request, data = _request(options)
     config, plan = request.fresh_model(), request.fresh_train()
     corpus: Corpus = corpus_from_text(text, **data)
     engine = numpy_backend() if backend is None else backend
     engine = select(engine) if isinstance(engine, str) else engine
-    network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
     batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
+    symbols, moments = len(corpus.vocabulary), optimizers.moments(plan.optimizer)
+    require(estimate(config, symbols, batch, seq_len, moments=moments), engine)
+    network = LanguageModel.fresh(config, symbols, plan.seed, engine)
     plan = replace(plan, batch=batch, seq_len=seq_len)
-    for record in Loop(network, corpus.train, np.asarray(corpus.val), plan).records():
+    for record in in_memory(Loop(network, corpus.train, np.asarray(corpus.val), plan)):
         if report is not None:
             report(record)
     return Model(network, corpus.vocabulary)

@@ -7,7 +7,6 @@ on a GPU only the batch. Training is the real loop, on random symbols.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from charrnn.backend import Backend, limit_threads
+from charrnn.backend.devices import cores
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
@@ -97,13 +97,6 @@ class _Case:
         seconds = median(self.seconds)
         chars = self.batch * self.loop.config.seq_len
         return Trial(self.backend.name, self.threads, self.batch, seconds, chars / seconds)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def thread_choices(most: int) -> tuple[int, ...]:
@@ -196,6 +189,7 @@ class _Plan:
         rng = np.random.default_rng(0)
         ids = rng.integers(0, len(SYMBOLS), 16 * batch * self.seq_len + 1, dtype=np.uint8)
         try:
+            limit_threads(threads)  # how the loop divides its work depends on them
             network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
             loop = Loop(network, ids, ids[:0], config)
         except MemoryError:

@@ -17,8 +17,15 @@ import numpy as np
 
 from charrnn import __version__, container
 from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json
-from charrnn.errors import CheckpointError, UsageError
+from charrnn.config import (
+    DataConfig,
+    ModelConfig,
+    TrainConfig,
+    from_json,
+    refuse_unknown,
+    to_json,
+)
+from charrnn.errors import CheckpointError, UsageError, shown
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.progress import Progress
@@ -27,6 +34,11 @@ from charrnn.text.vocabulary import Vocabulary
 FORMAT = 1
 _MOMENT = "optimizer."
 _STATE = "state."
+_FACTS = {
+    *("digest", "format", "version", "head", "model", "data", "train"),
+    *("corpus_sha256", "heldout_sha256", "progress", "vocabulary"),
+}
+_BLOCK = 1 << 18
 
 
 @dataclass
@@ -112,31 +124,43 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     container.write(path, tensors, facts)
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, *, finite: bool = True) -> Checkpoint:
     """Read a checkpoint after checking all of it.
+
+    Nothing is allocated by a size that the file only claims, and no path in it is followed.
+
+    Parameters
+    ----------
+    finite
+        Refuse a tensor that holds NaN or an infinity, which no training saves. Whoever wants to
+        see what is wrong with such a model switches it off.
 
     Raises
     ------
     CheckpointError
-        If the file is no checkpoint, is damaged, or is of another format version.
+        If the file is no checkpoint, is damaged, is of another format version, or (with
+        ``finite``) holds a value that is not finite.
     """
     tensors, facts = container.read(path)
     try:
-        if facts["format"] != FORMAT:
+        refuse_unknown(facts, _FACTS)
+        if type(facts["format"]) is not int or facts["format"] != FORMAT:
             raise CheckpointError(
-                f"it has format version {facts['format']!r}, this charrnn reads {FORMAT}",
+                f"it has format version {_brief(facts['format'])}, this charrnn reads {FORMAT}",
                 "use the charrnn that wrote it",
             )
         if facts["head"] != "language-model":
-            raise CheckpointError(f"it has a head of unknown kind {facts['head']!r}")
+            raise CheckpointError(f"it has a head of unknown kind {_brief(facts['head'])}")
+        if finite:
+            _require_finite(tensors)
         config = from_json(ModelConfig, facts["model"])
         vocabulary = Vocabulary.from_json(facts["vocabulary"])
         checkpoint = Checkpoint(
             config=config,
             vocabulary=vocabulary,
             weights=_weights(config, len(vocabulary), tensors),
-            data=from_json(DataConfig, facts["data"]) if facts["data"] else None,
-            train=from_json(TrainConfig, facts["train"]) if facts["train"] else None,
+            data=None if facts["data"] is None else from_json(DataConfig, facts["data"]),
+            train=None if facts["train"] is None else from_json(TrainConfig, facts["train"]),
             corpus_sha256=_text(facts, "corpus_sha256"),
             heldout_sha256=_text(facts, "heldout_sha256"),
             progress=Progress.from_json(facts["progress"]),
@@ -144,19 +168,39 @@ def load(path: Path) -> Checkpoint:
             version=_text(facts, "version"),
         )
     except CheckpointError as problem:
-        raise CheckpointError(f"cannot use {path}: {problem.message}", problem.remedy) from None
+        message = f"cannot use {shown(path)}: {problem.message}"
+        raise CheckpointError(message, problem.remedy) from None
     except UsageError as problem:  # a cell or form that does not exist; the remedy names an option
-        raise CheckpointError(f"cannot use {path}: {problem.message}") from None
-    except (KeyError, TypeError) as problem:
-        raise CheckpointError(f"{path} is damaged: {problem} is missing or wrong") from None
+        raise CheckpointError(f"cannot use {shown(path)}: {problem.message}") from None
+    except KeyError as problem:
+        raise CheckpointError(f"{shown(path)} is damaged: {problem} is missing") from None
+    if checkpoint.data and checkpoint.data.level != vocabulary.level:
+        raise CheckpointError(f"{shown(path)} is damaged: its text and its vocabulary disagree")
     _take_training(checkpoint, tensors)
     return checkpoint
 
 
 def _text(facts: dict[str, Any], name: str) -> str:
-    if not isinstance(facts[name], str) or not facts[name].isprintable():
+    if not isinstance(facts[name], str) or len(facts[name]) > 100 or not facts[name].isprintable():
         raise CheckpointError(f"{name} is not a text")
     return str(facts[name])
+
+
+def _brief(value: object) -> str:
+    """Return a value of a file for a message: short, and without control characters."""
+    line = ascii(value) if isinstance(value, str | int | float | None) else type(value).__name__
+    return line if len(line) <= 60 else line[:60] + "…"
+
+
+def _require_finite(tensors: dict[str, np.ndarray]) -> None:
+    for name, array in tensors.items():
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            if not np.isfinite(flat[start : start + _BLOCK]).all():
+                raise CheckpointError(
+                    f"tensor {_brief(name)} holds a value that is not a finite number",
+                    "use another checkpoint of the run, or see charrnn diagnose",
+                )
 
 
 def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.ndarray:
@@ -175,9 +219,11 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
     model = LanguageModel(config, V, None, flat)
     for name, like in _single_biases(model):
         if name in tensors:
-            if tensors[name].shape != parameters[like].shape:
+            if tensors[name].shape != parameters[like].shape or tensors[name].dtype != dtype:
                 raise CheckpointError(f"tensor {name} does not fit its configuration")
-            parameters[like][...] += tensors.pop(name)
+            second = tensors.pop(name)
+            if second.any():  # adding zeros would turn -0.0 into 0.0
+                parameters[like][...] += second
     return flat
 
 
@@ -193,9 +239,12 @@ def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> No
     """Sort what is left of the tensors into moments and states."""
     H, P = checkpoint.config.hidden, checkpoint.weights.size
     for name, array in tensors.items():
-        if name.startswith(_MOMENT) and array.shape == (P,):
+        fits = array.dtype == checkpoint.weights.dtype
+        if fits and name.startswith(_MOMENT) and array.shape == (P,):
             checkpoint.moments[name.removeprefix(_MOMENT)] = array
-        elif name.startswith(_STATE) and array.ndim == 2 and array.shape[0] == H:
+        elif fits and name.startswith(_STATE) and array.ndim == 2 and array.shape[0] == H:
             checkpoint.states[name.removeprefix(_STATE)] = array
         else:
-            raise CheckpointError(f"{checkpoint.path} is damaged: unexpected tensor {name!r}")
+            raise CheckpointError(
+                f"{shown(checkpoint.path)} is damaged: unexpected tensor {_brief(name)}"
+            )

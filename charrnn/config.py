@@ -35,6 +35,7 @@ class ModelConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        _countable(self)
         at_least("--layers", self.layers, 1)
         at_least("--hidden", self.hidden, 1)
         at_least("--embed", self.embed, 0)
@@ -64,6 +65,7 @@ class DataConfig:
     test: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _countable(self)
         one_of("--level", self.level, LEVELS)
         one_of("--errors", self.errors, ("strict", "replace"))
         at_least("--min-count", self.min_count, 1)
@@ -113,8 +115,11 @@ class TrainConfig:
     watch: int = 0
     """Steps between records of gradient norms by layer; 0: none."""
     eval_chars: int = 500_000
+    max_rollbacks: int = 3
+    """Divergences after which training goes back and on at a lower rate; at the next it stops."""
 
     def __post_init__(self) -> None:
+        _countable(self)
         at_least("--seq-len", self.seq_len, 1)
         at_least("--batch", self.batch, 1)
         one_of("--state", self.state, STATES)
@@ -144,6 +149,7 @@ class TrainConfig:
             ("--save-every", self.save_every),
             ("--keep", self.keep),
             ("--watch", self.watch),
+            ("--max-rollbacks", self.max_rollbacks),
         ):
             at_least(option, count, 0)
         at_least("--log-every", self.log_every, 1)
@@ -189,7 +195,7 @@ def refuse_unknown(data: Iterable[object], known: Container[str]) -> None:
     for name in data:
         if name not in known:
             raise CheckpointError(
-                f"its field {name!a} is unknown", "a newer charrnn may have written it"
+                f"its field {str(name)[:60]!a} is unknown", "a newer charrnn may have written it"
             )
 
 
@@ -198,17 +204,25 @@ def _checked(owner: str, name: str, value: object, annotation: str) -> object:
     if value is None and "None" in annotation:
         return None
     kind = annotation.removesuffix(" | None")
-    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
+    if kind == "float" and type(value) is float and isfinite(value):
         return value
-    if kind == "str" and isinstance(value, str):
+    if kind in ("float", "int") and type(value) is int and -(2**63) <= value < 2**63:
+        return float(value) if kind == "float" else value
+    if kind == "str" and isinstance(value, str) and len(value) <= 100 and value.isprintable():
         return value
     if kind.startswith("tuple") and isinstance(value, list):
-        items = tuple(item for item in value if isinstance(item, str))
+        items = tuple(item for item in value if isinstance(item, str) and "\0" not in item)
         if len(items) == len(value):
             return items
     raise CheckpointError(f"damaged configuration: {owner}.{name} has the wrong type")
+
+
+def _countable(record: ModelConfig | DataConfig | TrainConfig) -> None:
+    """Raise :class:`UsageError` for a whole number that a checkpoint could not hold."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise UsageError(f"--{field.name.replace('_', '-')} must be below 2^63")
 
 
 def at_least(option: str, value: float, least: float) -> None:

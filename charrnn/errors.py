@@ -1,6 +1,14 @@
 """The exceptions that charrnn raises on purpose: what failed, and what to do about it."""
 
 
+def shown(text: object) -> str:
+    """Return text for one line on a terminal: as it is, or with what is unprintable escaped."""
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
 class CharRNNError(Exception):
     """A failure that the user can act on.
 

@@ -106,13 +106,15 @@ class Validation:
         """The number of scored symbols."""
         return self._streams.targets
 
-    def loss(self) -> float:
-        """Return the mean surprisal in nats a character."""
+    def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
+        """Return the mean surprisal in nats a character; None if ``stopped`` between windows."""
         model, window = self._model, self._window
         xp, put = model.backend.xp, model.backend.put
         window.reset()
         total: Any = 0.0
         for inputs, targets, mask in self._streams:
+            if stopped():
+                return None
             surprisal = model.surprisal(window, put(inputs), put(targets))
             if mask is not None:
                 surprisal = xp.where(put(mask), surprisal, 0.0)

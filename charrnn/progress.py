@@ -41,6 +41,15 @@ class Progress:
         The step of the last evaluation, scheduled or not.
     plateau, plateau_stale
         Factor on the learning rate of the plateau schedule, and its own count.
+    sampled, saved
+        The steps of the last sample and the last regular save.
+    ended
+        The step at which a stop condition ended the run, all of its end being done.
+    watched, clipped
+        Updates since the last record of gradients by layer, and how many of them were clipped.
+    lr_factor, rollbacks
+        Factor on every learning rate, lowered each time that training diverged and went back, and
+        how often that happened.
     metrics_bytes
         Length of the run's ``metrics.jsonl`` at this step; what is beyond it belongs to steps that
         were lost, and is dropped on resume.
@@ -60,6 +69,13 @@ class Progress:
     measured: int = 0
     plateau: float = 1.0
     plateau_stale: int = 0
+    sampled: int = 0
+    saved: int = 0
+    ended: int | None = None
+    watched: int = 0
+    clipped: int = 0
+    lr_factor: float = 1.0
+    rollbacks: int = 0
     metrics_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -83,8 +99,7 @@ class Progress:
             optional, whole = "None" in known[name], known[name].startswith("int")
             if value is None and optional:
                 continue
-            number = isinstance(value, int if whole else int | float)
-            limit = 2**63 if whole else inf
-            if not number or isinstance(value, bool) or not 0 <= value < limit:
+            number = type(value) is int or (type(value) is float and not whole)
+            if not number or not 0 <= value < (2**63 if type(value) is int else inf):
                 raise CheckpointError(f"its progress record has an impossible {name}")
         return cls(**data)

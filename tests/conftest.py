@@ -1,12 +1,23 @@
 """What several test files share: small models, a folder of their own, a device to compute on."""
 
+import os
 import sys
 from pathlib import Path
 
+import cublas_on_host
+import cuda_on_host
 import fake_cupy
 import numpy as np
+import nvrtc
 import pytest
 import running
+
+
+def pytest_configure(config):
+    """Give each of several test processes one BLAS thread: more would wait for each other."""
+    if getattr(config.option, "numprocesses", None):
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +43,17 @@ def device(monkeypatch):
     """The double of CuPy in the place of CuPy; yields its counts of transfers."""
     double = fake_cupy.create()
     monkeypatch.setitem(sys.modules, "cupy", double)
+    return double
+
+
+@pytest.fixture
+def compiling(monkeypatch):
+    """The double of CuPy that compiles CUDA text for the host, with a cuBLAS; yields it."""
+    if cuda_on_host.compiler() is None:
+        nvrtc.missing("there is no C++ compiler")
+    double = fake_cupy.create(kernels=True)
+    monkeypatch.setitem(sys.modules, "cupy", double)
+    monkeypatch.setattr("charrnn.backend.gemm.load", cublas_on_host.Library)
     return double
 
 

@@ -8,8 +8,8 @@ from charrnn import checkpoint as checkpoints
 from charrnn import runs
 from charrnn.backend import numpy_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.train.opening import open_session
 from charrnn.train.request import Request
-from charrnn.train.session import open_session
 
 WORDS = ["moon", "tree", "a", "little", "river", "sings", "of", "stone\n"]
 TEXT = " ".join(WORDS[i] for i in np.random.default_rng(11).integers(0, len(WORDS), 190))

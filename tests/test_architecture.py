@@ -10,11 +10,14 @@ import pytest
 
 LAYERS = (
     ("errors",),
+    ("durable",),
+    ("lock", "metrics"),
     ("config", "randomness"),
     ("progress",),
     ("backend", "text"),
     ("cells",),
     ("model",),
+    ("estimate",),
     ("container",),
     ("checkpoint",),
     ("runs",),

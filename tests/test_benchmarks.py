@@ -26,7 +26,7 @@ def path(monkeypatch):
     known = set(sys.modules)
     yield
     for name in set(sys.modules) - known:
-        if name.partition(".")[0] in ("harness", "tasks", *SCRIPTS, "run_all"):
+        if name.partition(".")[0] in ("harness", "tasks", *SCRIPTS, "run_all", "gpu"):
             del sys.modules[name]
 
 
@@ -345,7 +345,7 @@ def test_encoding_notices_a_changed_file_and_knows_the_second_start(tmp_path):
     assert [row["level"] for row in saved["rows"]] == ["char", "byte", "word", "char"]
     assert "encoded again" in saved["notes"][0]
     for row in saved["rows"]:
-        assert row["second_ms"] / 1e3 < row["size_mb"] / row["rate"]
+        assert row["second_ms"] < 100  # however small the text and busy the machine
 
 
 def test_wrong_options_are_refused(tmp_path):
@@ -380,3 +380,35 @@ def test_run_all_says_what_failed(tmp_path):
     )
     assert done.returncode == 1
     assert "shakespeare: FAILED" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_gpu_script_runs_on_a_processor_to_see_that_it_does(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the quick brown fox jumps over it\n" * 60, "utf-8")
+    arguments = ["--quick", "--cpu", "--out", "out", "--run", "runs", "--cells", "gru"]
+    arguments += ["--text", str(text), "--minutes", "0.01"]
+    arguments += [] if HAVE_TORCH else ["--no-peer"]
+    command = [sys.executable, str(FOLDER / "gpu.py"), *arguments, "--train", "--hidden", "8"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    names = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert names == {"gpu_train", "gpu_sample", "gpu_learn"}
+    for name in names:
+        saved = json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8"))
+        assert saved["markdown"] in done.stdout
+        assert "mean nothing" in saved["markdown"]
+        assert saved["rows"]
+
+
+def test_the_gpu_script_says_in_one_line_that_there_is_none(tmp_path):
+    (tmp_path / "cupy.py").write_text("raise ModuleNotFoundError('no', name='cupy')", "utf-8")
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "gpu.py")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no GPU to measure on: CuPy is not installed")
+    assert done.stderr.count("\n") == 1

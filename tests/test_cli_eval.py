@@ -154,7 +154,8 @@ def test_bytes(home, call) -> None:
     expected = score(model, [np.frombuffer(data, np.uint8)]).nats_per_char
     assert record["nats_per_char"] == pytest.approx(expected, rel=1e-9)
     out = call("data.bin", "--per-line")[1]
-    assert [line.split(b"\t", 1)[1] for line in out.split(b"\n")[:-1]] == data.split(b"\n")
+    escaped = [b"\\x00\\xff\\xc3", b"", b"ab\\\\x7f"]
+    assert [line.split(b"\t", 1)[1] for line in out.split(b"\n")[:-1]] == escaped
     lines = [json.loads(line) for line in call("data.bin", "--per-line", "--json")[1].splitlines()]
     assert [line["text"] for line in lines] == [list(part) for part in data.split(b"\n")]
     shown = [line.split(b"\t")[0] for line in call("data.bin", "--per-char")[1].splitlines()]
@@ -193,9 +194,25 @@ def test_a_text_that_is_too_short_is_one_line(model, call, content: bytes) -> No
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_a_diverged_model_has_no_score(home, call, flags: tuple[str, ...]) -> None:
+def test_a_model_with_weights_that_are_no_numbers_is_refused(
+    home, call, flags: tuple[str, ...]
+) -> None:
     model = save("chars", CHARS)
-    model.weights["decoder.bias"][...] = np.nan
+    model.weights["decoder.bias"][1] = np.nan
+    saved = checkpoint.Checkpoint(model.config, CHARS, model.weights.flat)
+    checkpoint.save(Path("checkpoints/chars/last.safetensors"), saved)
+    Path("text.txt").write_bytes(b"abc")
+    code, out, err = call("text.txt", *flags)
+    assert (code, out) == (1, b"")
+    assert "decoder.bias" in err
+    assert "charrnn diagnose" in err
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_model_whose_output_overflows_has_no_score(home, call, flags: tuple[str, ...]) -> None:
+    model = save("chars", CHARS)
+    model.weights["decoder.bias"][...] = -np.finfo(np.float32).max
+    model.weights["decoder.bias"][0] = np.finfo(np.float32).max
     saved = checkpoint.Checkpoint(model.config, CHARS, model.weights.flat)
     checkpoint.save(Path("checkpoints/chars/last.safetensors"), saved)
     Path("text.txt").write_bytes(b"abc")
@@ -204,7 +221,7 @@ def test_a_diverged_model_has_no_score(home, call, flags: tuple[str, ...]) -> No
     if flags:
         assert json.loads(out)["nats_per_char"] is None
     else:
-        assert b"nan" in out
+        assert b"inf" in out
 
 
 @pytest.mark.parametrize(

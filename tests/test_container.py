@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,14 +43,9 @@ def seal(header, body=b""):
     return bytes(data)
 
 
-class Held:
-    """A file that is not on any disk, for tests that read very many."""
-
-    def __init__(self, data):
-        self._data = bytes(data)
-
-    def read_bytes(self):
-        return self._data
+def put(path, data):
+    path.write_bytes(data)
+    return path
 
 
 def header_of(entries, facts='{\\"digest\\":\\"' + "0" * 64 + '\\"}'):
@@ -103,7 +97,7 @@ def test_every_flipped_byte_is_found(path):
             data = bytearray(whole)
             data[at] ^= flip
             with pytest.raises(CheckpointError):
-                container.read(Held(data))
+                container.read(put(path, data))
 
 
 def test_every_truncation_and_extension_is_found(path):
@@ -111,8 +105,8 @@ def test_every_truncation_and_extension_is_found(path):
     cut = [whole[:length] for length in range(len(whole))]
     for data in (*cut, whole + b"\0", whole + b"}", whole + whole):
         with pytest.raises(CheckpointError):
-            container.read(Held(data))
-    container.read(Held(whole))
+            container.read(put(path, data))
+    container.read(put(path, whole))
 
 
 ENTRY = '"dtype":"F32","shape":[2],"data_offsets":[0,8]'
@@ -199,7 +193,7 @@ def test_what_is_no_checkpoint_is_called_so(tmp_path, rng):
     save_file({"weight": np.zeros((30, 30), np.float32)}, path, metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match="not a charrnn checkpoint"):
         container.read(path)
-    with pytest.raises(CheckpointError, match="cannot read"):
+    with pytest.raises(CheckpointError, match="not a regular file"):
         container.read(tmp_path)
     with pytest.raises(CheckpointError, match="No such file"):
         container.read(tmp_path / "missing")
@@ -209,44 +203,11 @@ def fail(*args, **kwargs):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-class FullFile:
-    """A file on a full disk."""
-
-    def __init__(self, file):
-        self._file = file
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *rest):
-        self._file.close()
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def write(self, data):
-        self._file.write(bytes(data[: len(data) // 2]))
-        fail()
-
-
-def break_writing(monkeypatch, place):
-    if place == "fsync":
-        monkeypatch.setattr(os, "fsync", fail)
-    elif place == "replace":
-        monkeypatch.setattr(Path, "replace", fail)
-        monkeypatch.setattr(os, "replace", fail)
-    elif place == "open":
-        monkeypatch.setattr(Path, "open", fail)
-    else:
-        whole = Path.open
-        monkeypatch.setattr(Path, "open", lambda *a, **k: FullFile(whole(*a, **k)))
-
-
 @pytest.mark.parametrize("place", ["open", "write", "fsync", "replace"])
 def test_a_failing_write_leaves_the_old_file(place, path, monkeypatch):
     before = path.read_bytes()
     with monkeypatch.context() as broken:
-        break_writing(broken, place)
+        broken.setattr(os, place, fail)
         with pytest.raises(CharRNNError, match=r"cannot write .*No space left") as caught:
             container.write(path, {"a": np.ones(5)}, {"format": 2})
     assert caught.value.exit_code == 1
@@ -274,3 +235,20 @@ def test_a_folder_that_is_gone_is_an_error_of_one_line(tmp_path):
     with pytest.raises(CharRNNError, match="cannot write") as caught:
         container.write(tmp_path / "gone" / "file", {}, {})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", range(1, 200, 7))
+def test_facts_of_any_length_are_written(length, tmp_path):
+    """The length of the header stands before it as eight bytes of any value."""
+    container.write(tmp_path / "file", {}, {"text": "x" * length})
+    assert container.read(tmp_path / "file")[1]["text"] == "x" * length
+
+
+def test_what_could_not_be_read_is_not_written(path):
+    before = path.read_bytes()
+    with pytest.raises(CharRNNError, match="vocabulary is too large"):
+        container.write(path, {"a": np.ones(5)}, {"symbols": ["a"] * 200_000})
+    assert path.read_bytes() == before
+    large = {"a": np.ones(1_500_000)}
+    container.write(path, large, {"symbols": ["a"] * 200_000})
+    assert len(container.read(path)[1]["symbols"]) == 200_000

@@ -6,6 +6,7 @@ host and device is what was declared, no more.
 
 import sys
 import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import reference
 from charrnn import backend as backends
 from charrnn.backend import array_module, numpy_backend, select
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import BackendError, UsageError
+from charrnn.errors import BackendError, CharRNNError, UsageError
 from charrnn.evaluate import Validation, score, score_lines, surprisals
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, next_symbols, samples, stream
@@ -31,6 +32,7 @@ forms = pytest.mark.parametrize("form", reference.FORMS)
 
 def loop_on(backend, form="lstm", embed=0, progress=None, moments=None, states=None, **options):
     shape = {"hidden": 6, "layers": 2, "embed": embed, "dropout": 0.25} | reference.FORMS[form]
+    shape["dtype"] = options.pop("dtype", "float32")
     model = LanguageModel.fresh(ModelConfig(**shape), V, seed=3, backend=backend)
     train = {
         "steps": 12,
@@ -106,28 +108,40 @@ def copied(part):
     return part.copy() if isinstance(part, np.ndarray) else {n: a.copy() for n, a in part.items()}
 
 
-@pytest.mark.parametrize(("dropout", "masks"), [(0.0, 0), (0.25, 2)])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
 @pytest.mark.parametrize("form", ["lstm", "gru-after", "rnn-relu"])
-def test_a_step_moves_ids_targets_and_masks_and_nothing_back(form, dropout, masks, device):
+def test_a_step_moves_ids_and_targets_and_nothing_back(form, dropout, device):
+    """Dropout's masks are drawn on the device."""
     shape = {"hidden": 6, "layers": 2, "dropout": dropout} | reference.FORMS[form]
     model = LanguageModel.fresh(ModelConfig(**shape), V, seed=0, backend=select("cupy"))
-    loop = Loop(model, CORPUS.train, CORPUS.val, TrainConfig(steps=9, batch=4, seq_len=5))
+    config = TrainConfig(steps=9, batch=4, seq_len=5, restart=0.0)
+    loop = Loop(model, CORPUS.train, CORPUS.val, config)
     for _ in range(3):
         device.clear()
         loop.step()
-        assert device.uploads == [((5, 4), "uint8")] * 2 + [((5, 6, 4), "float32")] * masks
+        assert device.uploads == [((5, 4), "uint8")] * 2
         assert device.downloads == []
 
 
-def test_a_record_costs_three_numbers_and_an_evaluation_one(device):
-    loop = loop_on(select("cupy"), steps=4, log_every=4, eval_every=4)
+def test_streams_that_restart_cost_a_vector(device):
+    loop = loop_on(select("cupy"), restart=0.9)
+    device.clear()
+    loop.step()
+    assert device.uploads == [((5, 4), "uint8")] * 2
+    loop.step()
+    assert device.uploads[2:] == [((4,), "float32"), *[((5, 4), "uint8")] * 2]
+    assert device.downloads == []
+
+
+def test_a_record_costs_four_numbers_at_once_and_an_evaluation_one(device):
+    loop = loop_on(select("cupy"), steps=9, log_every=4, eval_every=4)
     records = loop.records()
     for expected in ("step", "eval"):
         device.clear()
         record = next(records)
         assert record.event == expected
         sizes = [shape for shape, _ in device.downloads]
-        assert sizes == [()] * (3 if expected == "step" else 1)
+        assert sizes == [(4,) if expected == "step" else ()]
 
 
 def test_a_checkpoint_brings_all_back_once(device):
@@ -170,30 +184,51 @@ def test_evaluation_gives_the_same_numbers(form, embed, device):
 
 
 @forms
+@pytest.mark.parametrize("filters", [{"top_k": 12, "top_p": 0.95}, {}])
 @pytest.mark.parametrize("embed", [0, 3])
-def test_sampling_gives_the_same_text(form, embed, device):
+def test_sampling_gives_the_same_text(form, embed, filters, device):
     config = ModelConfig(hidden=6, layers=2, embed=embed, **reference.FORMS[form])
-    options = SampleOptions(temperature=0.9, top_k=12, top_p=0.95, min_p=0.01)
+    options = SampleOptions(temperature=0.9, min_p=0.01, **filters)
     found = []
     for backend in (numpy_backend(), select("cupy")):
         model = LanguageModel.fresh(config, V, seed=5, backend=backend)
         asked = (model, CORPUS.vocabulary, options)
         text = "".join(stream(*asked, length=30, prime="the quick", seed=2))
-        batch = samples(*asked, count=3, length=10, seed=2)
+        batch = samples(*asked, count=3, length=10, seed=2, log_probs=True)
+        texts, nats = zip(*((each.text, each.log_probs) for each in batch), strict=True)
+        batch = texts, np.round(nats, 12).tolist()
         found.append((text, batch, next_symbols(*asked, count=4, prime="the")))
     assert found[0] == found[1]
     assert len(found[0][0]) == 30
 
 
-def test_a_symbol_costs_one_transfer_each_way(device):
+def test_a_filtered_symbol_costs_one_transfer_each_way(device):
     model = LanguageModel.fresh(ModelConfig(hidden=6, layers=2), V, seed=5, backend=select("cupy"))
-    symbols = stream(model, CORPUS.vocabulary, length=9, seed=2)
+    symbols = stream(model, CORPUS.vocabulary, SampleOptions(top_k=3), length=9, seed=2)
     next(symbols)
     device.clear()
     for _ in range(5):
         next(symbols)
     assert len(device.uploads) == 5
     assert [shape[0] * shape[-1] for shape, _ in device.downloads] == [V] * 5
+
+
+def test_symbols_come_from_the_device_in_growing_numbers(device):
+    model = LanguageModel.fresh(ModelConfig(hidden=6, layers=2), V, seed=5, backend=select("cupy"))
+    symbols = stream(model, CORPUS.vocabulary, length=200, seed=2)
+    next(symbols)
+    device.clear()
+    for _ in range(2 + 4 + 8 + 16 + 32 + 32):
+        next(symbols)
+    assert [shape[0] for shape, _ in device.uploads] == [2, 4, 8, 16, 32, 32]
+    assert [shape[0] for shape, _ in device.downloads] == [2, 4, 8, 16, 32, 32]
+
+
+def test_an_output_that_is_no_number_ends_sampling(device):
+    model = LanguageModel.fresh(ModelConfig(hidden=6), V, seed=5, backend=select("cupy"))
+    model.weights["decoder.bias"][2] = float("nan")
+    with pytest.raises(CharRNNError, match="not a finite number"):
+        next(stream(model, CORPUS.vocabulary, length=9))
 
 
 def test_large_alphabets_and_pieces_of_logits_work_there_too(device, monkeypatch):
@@ -377,3 +412,60 @@ def test_threads_are_limited():
 def test_the_double_is_a_module_of_its_own(device):
     assert isinstance(device, types.ModuleType)
     assert sys.modules["cupy"] is device
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-4), ("float64", 1e-10)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [n if n == "adam" else pytest.param(n, marks=pytest.mark.slow) for n in optimizers.NAMES],
+)
+@pytest.mark.parametrize("form", ["lstm", pytest.param("gru-before", marks=pytest.mark.slow)])
+def test_training_by_kernels_agrees_with_numpy(form, optimizer, dtype, apart, compiling):
+    """Losses and weights of a training, with every fused operation launched."""
+    options = {"dtype": dtype, "optimizer": optimizer, "weight_decay": 0.01, "clip_norm": 0.3}
+    plain, there = (loop_on(b, form, **options) for b in (numpy_backend(), select("cupy")))
+    for mine, theirs in zip(lines(there.records()), lines(plain.records()), strict=True):
+        numbers = {key: value for key, value in theirs.items() if isinstance(value, float)}
+        assert {key: mine[key] for key in numbers} == pytest.approx(numbers, rel=apart)
+    mine, theirs = (loop.host_state()[0] for loop in (there, plain))
+    assert np.linalg.norm(mine - theirs) <= apart * np.linalg.norm(theirs)
+    rule = {"adamw": "adam"}.get(optimizer, optimizer)
+    assert {"cross_entropy", "total", "squares", "root", "clip", "dropout", rule} <= set(
+        compiling.launches
+    )
+
+
+def test_a_step_launches_each_kernel_as_often_as_needed(compiling):
+    loop = loop_on(select("cupy"), restart=0.0)
+    loop.step()
+    compiling.clear()
+    loop.step()
+    once = ["adam", "bounds", "clip", "column_sums", "columns", "cross_entropy", "ordered", "root"]
+    expected = dict.fromkeys((*once, "squares", "total"), 1) | {"dropout": 2}
+    expected |= {"lstm_forward": 10, "lstm_backward": 10}  # of 5 steps in 2 layers
+    assert Counter(compiling.launches) == expected
+    assert compiling.uploads == [((5, 4), "uint8")] * 2
+    assert compiling.downloads == []
+
+
+def test_an_evaluation_moves_each_window_there_and_one_number_back(device):
+    model = LanguageModel.fresh(ModelConfig(hidden=6), V, seed=0, backend=select("cupy"))
+    validation = Validation(model, CORPUS.train, streams=3, seq_len=7)
+    device.clear()
+    validation.loss()
+    expected = []
+    for inputs, targets, mask in validation._streams:
+        expected += [(part.shape, "uint8") for part in (inputs, targets)]
+        expected += [] if mask is None else [(mask.shape, "bool")]
+    assert len(expected) > 4
+    assert device.uploads == expected
+    assert device.downloads == [((), "float64")]
+
+
+def test_a_score_moves_two_vectors_there_and_one_number_back_a_window(device):
+    model = LanguageModel.fresh(ModelConfig(hidden=6), V, seed=0, backend=select("cupy"))
+    device.clear()
+    score(model, [CORPUS.train[:101]], steps=25)
+    ids = [upload for upload in device.uploads if upload[0]]  # and constants, once
+    assert ids == [((25, 1), "uint8")] * 8
+    assert device.downloads == [((), "float64")] * 4

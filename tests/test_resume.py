@@ -1,6 +1,7 @@
 """A run that is interrupted goes on as if it had never been; what cannot go on says why."""
 
 import shutil
+from contextlib import closing
 
 import pytest
 import reference
@@ -228,7 +229,8 @@ def test_options_that_conflict_with_the_checkpoint_are_errors(text):
         assert caught.value.exit_code == 2
     assert (session.folder / runs.LAST).read_bytes() == before
     same = {key: value for key, value in SMALL.items() if key not in ("steps", "log_every")}
-    assert begin(text, resume="run", **same, cell="lstm", dropout=0.0).finished is None
+    with closing(begin(text, resume="run", **same, cell="lstm", dropout=0.0)) as again:
+        assert again.finished is None
     free = {"steps": 50, "log_every": 9, "eval_every": 2, "save_every": 3, "keep": 1, "patience": 4}
     assert begin(resume="run", **free).loop.config.eval_every == 2
 

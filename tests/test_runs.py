@@ -8,6 +8,7 @@ import pytest
 
 from charrnn import runs
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.metrics import Metrics
 
 
 def make(name, *files, age=0):
@@ -39,18 +40,18 @@ def test_without_a_name_the_newest_run_is_meant(home):
     assert [folder.name for folder in runs.folders()] == ["c-older", "b-old", "a-new"]
     os.utime(runs.HOME / "b-old" / runs.LAST)
     assert runs.resolve() == runs.HOME / "b-old" / runs.LAST  # it has no best
+    make("d-newest", runs.BEST, age=-1e9)
+    assert runs.resolve("last", "last") == runs.HOME / "d-newest" / runs.BEST  # it has no last
 
 
 def test_what_is_not_there_is_an_error_with_a_remedy(home):
     with pytest.raises(CharRNNError, match=r"no run under checkpoints.*charrnn train"):
         runs.resolve()
     make("empty")
-    make("best-only", runs.BEST)
     for name, which, match in (
         ("gone", "best", "there is no run 'gone'"),
         ("\x1b[31m", "best", r"no run '\\x1b\[31m'"),
         ("empty", "best", "no checkpoint yet"),
-        ("best-only", "last", "no checkpoint yet"),
     ):
         with pytest.raises(CharRNNError, match=match) as caught:
             runs.resolve(name, which)
@@ -74,16 +75,19 @@ def test_what_is_not_there_is_an_error_with_a_remedy(home):
     ],
 )
 def test_a_run_is_named_after_its_text(source, name, home):
-    assert runs.create(None, None, source) == runs.HOME / name
-    assert runs.create(None, None, source) == runs.HOME / f"{name}-2"
+    held = [runs.create(None, None, source) for _ in range(2)]
+    assert [lock.folder for lock in held] == [runs.HOME / name, runs.HOME / f"{name}-2"]
     make(f"{name}-3")
-    assert runs.create(None, None, source) == runs.HOME / f"{name}-4"
+    assert runs.create(None, None, source).folder == runs.HOME / f"{name}-4"
 
 
 def test_an_existing_run_is_never_written_over(home):
-    folder = runs.create("mine", None, "t")
+    lock = runs.create("mine", None, "t")
+    folder = lock.folder
     assert folder == runs.HOME / "mine"
-    for file in (runs.METRICS, runs.LAST):
+    (folder / "notes").touch()
+    lock.release()
+    for file in (runs.METRICS, runs.LAST, runs.BEST):
         (folder / file).write_bytes(b"kept")
         with pytest.raises(UsageError, match=r"a run in .*--resume"):
             runs.create("mine", None, "t")
@@ -91,7 +95,8 @@ def test_an_existing_run_is_never_written_over(home):
             runs.create(None, str(folder), "t")
         assert (folder / file).read_bytes() == b"kept"
         (folder / file).unlink()
-    assert runs.create(None, "deep/down/here", "t").is_dir()
+        assert {path.name for path in folder.iterdir()} == {"notes"}
+    assert runs.create(None, "deep/down/here", "t").folder.is_dir()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "last", "../up"])
@@ -139,7 +144,7 @@ def test_a_held_out_text_that_is_missing_or_no_text_is_an_error(home):
 
 def test_metrics_are_appended_and_cut(home):
     folder = make("run")
-    metrics = runs.Metrics(folder, 0)
+    metrics = Metrics(folder, 0)
     metrics.write({"step": 1, "text": "é\n\x1b"})
     length = metrics.settle()
     assert length == (folder / runs.METRICS).stat().st_size
@@ -148,7 +153,7 @@ def test_metrics_are_appended_and_cut(home):
     with (folder / runs.METRICS).open("a") as file:
         file.write('{"step": 3')
     assert [line["step"] for line in runs.read_metrics(folder)] == [1, 2]
-    metrics = runs.Metrics(folder, length)
+    metrics = Metrics(folder, length)
     metrics.write({"step": 4})
     assert metrics.settle() == (folder / runs.METRICS).stat().st_size
     metrics.close()

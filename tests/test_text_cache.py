@@ -213,7 +213,7 @@ def test_failure_leaves_nothing_behind(tmp_path, folder, monkeypatch):
 
 
 @posix
-def test_a_full_disk_is_one_clear_line(tmp_path, folder):
+def test_a_full_disk_is_told_and_the_text_kept_in_memory(tmp_path, folder):
     import resource
 
     path = tmp_path / "text"
@@ -221,13 +221,21 @@ def test_a_full_disk_is_one_clear_line(tmp_path, folder):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
-        with pytest.raises(CorpusError, match=r"cannot write the cache.*CHARRNN_CACHE"):
-            open_corpus(path)
+        kept = open_corpus(path, test_frac=0.2)
         with pytest.raises(CorpusError, match=r"cannot write the cache.*CHARRNN_CACHE"):
             open_corpus("-", stdin=io.BytesIO(b"abc" * 100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert leftovers(folder) == []
+    assert "cannot write the cache" in kept.notes[0]
+    assert "memory" in kept.notes[0]
+    cached = open_corpus(path, test_frac=0.2)
+    assert cached.notes == ()
+    for part in ("train", "val", "test"):
+        np.testing.assert_array_equal(getattr(kept, part), getattr(cached, part))
+        assert not getattr(kept, part).flags.writeable
+    for name in ("vocabulary", "sha256", "chars", "bytes", "sources", "cached"):
+        assert getattr(kept, name) == getattr(cached, name)
 
 
 def test_entries_are_listed_and_cleared(text, folder):

@@ -12,8 +12,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.model.language import LanguageModel
 from charrnn.text import Vocabulary
+from charrnn.train.opening import open_session
 from charrnn.train.request import Request
-from charrnn.train.session import open_session
 from charrnn.train.vocabulary_change import transfer
 
 OLD = Vocabulary("char", tuple("bdfhjl"))

@@ -15,9 +15,12 @@ from charrnn.errors import BackendError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from charrnn.backend.graph import Graphs
+
 Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
 Name = Literal["auto", "numpy", "cupy"]
 NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
+MATMULS: tuple[str, ...] = ("fp32", "tf32")
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,29 @@ class Backend:
         The array module.
     note
         Why ``auto`` took this one, where it fell back; empty otherwise.
+    expected
+        Whether that is no surprise: there is no CuPy.
     block
         Elements that one pass over the flat parameter vector should handle at a time: what fits
         the caches of a CPU, everything on a GPU.
+    matmul
+        How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
+    graphs
+        Where computations can be recorded; None on NumPy.
     """
 
     name: str
     xp: Any
     note: str = ""
     block: int = 1 << 15
+    matmul: str = "fp32"
+    expected: bool = False
+    graphs: Graphs | None = None
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether looking at a number costs no waiting for other computations."""
+        return self.name == "numpy"
 
     def put(self, host: np.ndarray, dtype: Any = None) -> Array:
         """Copy a host array to where this backend computes (no copy on NumPy if not needed)."""
@@ -56,35 +73,50 @@ class Backend:
         return host
 
 
-def numpy_backend(note: str = "") -> Backend:
+def numpy_backend(note: str = "", expected: bool = False) -> Backend:
     """Return the NumPy backend."""
     import numpy as np
 
-    return Backend("numpy", np, note)
+    return Backend("numpy", np, note, expected=expected)
 
 
-def select(name: str = "auto") -> Backend:
+def select(name: str = "auto", matmul: str = "fp32") -> Backend:
     """Return the backend called ``name``; ``auto`` takes a working GPU, else NumPy.
+
+    ``matmul`` is how it multiplies float32 matrices, ``fp32`` or (on a GPU alone) ``tf32``.
 
     Raises
     ------
     UsageError
-        For an unknown name.
+        For an unknown name, or ``tf32`` where NumPy computes.
     BackendError
         If CuPy was asked for and cannot run; the message says what is missing.
     """
-    if name == "numpy":
-        return numpy_backend()
-    if name not in NAMES:
-        raise UsageError(f"unknown backend {name!r}", f"choose one of {', '.join(NAMES)}")
-    from charrnn.backend.device import open_cupy
+    for value, known, what in ((name, NAMES, "backend"), (matmul, MATMULS, "--matmul")):
+        if value not in known:
+            raise UsageError(f"unknown {what} {value!r}", f"choose one of {', '.join(known)}")
+    found = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, matmul)
+    if found.matmul != matmul:
+        why = f" ({found.note})" if found.note else ""
+        raise UsageError(f"--matmul {matmul} is for a GPU, and NumPy computes here{why}")
+    return found
+
+
+def _gpu_or_numpy(name: str, matmul: str) -> Backend:
+    from charrnn.backend.device import NotInstalledError, open_cupy
 
     try:
-        return Backend("cupy", open_cupy(), block=1 << 62)
+        cupy = open_cupy(matmul)
     except BackendError as problem:
         if name == "cupy":
             raise
-        return numpy_backend(note=problem.message)
+        expected = isinstance(problem, NotInstalledError)
+        return numpy_backend(problem.message, expected)
+    from charrnn.backend.gemm import with_own_products
+    from charrnn.backend.graph import Graphs
+
+    xp, why = with_own_products(cupy, matmul)
+    return Backend("cupy", xp, block=1 << 62, matmul=matmul, graphs=Graphs(xp, why))
 
 
 def array_module(array: Array) -> Any:

@@ -17,7 +17,7 @@ from charrnn.cells._pointwise import transposed
 
 
 class Weights(NamedTuple):
-    """``hh`` (G·H, H) and its transpose as a contiguous array, (H, G·H)."""
+    """``hh`` (G·H, H), logistic rows halved, and its transpose, contiguous and whole, (H, G·H)."""
 
     hh: Array
     hh_T: Array
@@ -78,6 +78,8 @@ class Cell(ABC):
     saved: ClassVar[tuple[str, ...]] = ()
     blocks: ClassVar[int]
     """R: how many (H, N) blocks one step's working array has."""
+    logistic: ClassVar[tuple[tuple[int, int], ...]] = ()
+    """First and last-plus-one block of weights, for each run of gates that are logistic."""
     candidates: ClassVar[tuple[str, ...]] = ()
     """Those of the gates that pass through tanh; the others are logistic."""
     memory: ClassVar[str] = ""
@@ -105,6 +107,28 @@ class Cell(ABC):
         """Return the rows of the working array that receive ``weight_ih · x + bias_ih``."""
         return slice(0, len(self.gates) * H)
 
+    def input_bias(self, xp: Any, weights: dict[str, Array]) -> Array:
+        """Return the bias that is added to the input product, (G·H,); not to be written to."""
+        return weights["bias_ih"]
+
+    def halve(self, array: Array, H: int) -> Array:
+        """Halve the rows of logistic gates in place: σ(x) comes of tanh(x / 2)."""
+        for start, stop in self.logistic:
+            array[start * H : stop * H] *= 0.5
+        return array
+
+    def halved(
+        self, xp: Any, matrix: Array, H: int, room: dict[str, Array] | None, name: str
+    ) -> Array:
+        """Return a copy with the logistic gates' rows halved, kept under ``name`` in ``room``."""
+        if not self.logistic:
+            return matrix
+        out = xp.empty_like(matrix) if room is None or name not in room else room[name]
+        if room is not None:
+            room[name] = out
+        out[...] = matrix
+        return self.halve(out, H)
+
     def pieces(self, H: int) -> tuple[Piece, ...]:
         """Return how the gradient of ``weight_hh`` is put together from the working array."""
         rows = slice(0, len(self.gates) * H)
@@ -128,19 +152,24 @@ class Cell(ABC):
         for cells whose recurrence is one product with ``weight_hh``.
         """
         hh = weights["weight_hh"]
-        return Weights(hh, None if room is None else transposed(xp, hh, room, "hh"))
+        back = None if room is None else transposed(xp, hh, room, "hh_T")
+        return Weights(self.halved(xp, hh, hh.shape[1], room, "hh"), back)
 
     @abstractmethod
     def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:
-        """Compute one step; the working array's input rows hold ``weight_ih · x + bias_ih``."""
+        """Compute one step.
+
+        The working array's input rows hold ``weight_ih · x`` + :meth:`input_bias`, those of
+        logistic gates halved.
+        """
 
     def complete(
         self, xp: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
     ) -> None:
         """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
 
-        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. The
-        first thing that :meth:`backward` does, with the values that forward left.
+        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. What
+        :meth:`backward` does on its way, with the values that forward left.
         """
 
     @abstractmethod
@@ -149,7 +178,8 @@ class Cell(ABC):
     ) -> None:
         """Undo one step.
 
-        ``dh`` (H, N) is ∂L/∂h_t in total. On entry ``gradients`` holds, for the other states,
-        what arrived from step t+1; on exit, for all states, ∂L/∂(state at t-1). The working array
-        is overwritten with the gradients of the pre-activations.
+        On entry ``dh`` (H, N) is ∂L/∂h_t as it arrives from above, and ``gradients`` holds, for all
+        states, what arrives from step t+1. On exit ``dh`` is ∂L/∂h_t in total and ``gradients``
+        ∂L/∂(state at t-1). The working array is overwritten with the gradients of the
+        pre-activations.
         """

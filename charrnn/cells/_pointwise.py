@@ -6,17 +6,23 @@ from typing import Any
 
 from charrnn.backend import Array
 
+CUDA = r"""
+// σ(2x): the cells stage their weights such that what is logistic arrives halved.
+__device__ __forceinline__ real logistic(real x) {
+    return tanh(x) * (real)0.5 + (real)0.5;
+}
+"""
 
-def sigmoid(xp: Any, x: Array) -> None:
-    """Replace x by σ(x) = tanh(x / 2) / 2 + 1/2.
 
-    NumPy's tanh is vectorised; a logistic function through exp costs three times as much. The form
-    neither overflows nor loses its symmetry for large |x|.
+def logistic(xp: Any, t: Array, half: Array) -> None:
+    """Replace t = tanh(x / 2) by σ(x) = t / 2 + 1/2; ``half`` is 0.5 as a 0-d array.
+
+    The cells stage their weights such that x arrives halved, which is exact; so one tanh serves all
+    gates. NumPy's tanh is vectorised; a logistic function through exp costs three times as
+    much. The form neither overflows nor loses its symmetry for large |x|.
     """
-    xp.multiply(x, 0.5, out=x)
-    xp.tanh(x, out=x)
-    xp.multiply(x, 0.5, out=x)
-    xp.add(x, 0.5, out=x)
+    xp.multiply(t, half, out=t)
+    xp.add(t, half, out=t)
 
 
 def sigmoid_slope(xp: Any, s: Array, scratch: Array) -> None:

@@ -16,8 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
+from charrnn.backend.gemm import add_product
+from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.cells import _pointwise
 from charrnn.cells._base import Cell, Piece, Workspace
-from charrnn.cells._pointwise import sigmoid, sigmoid_slope, transposed
+from charrnn.cells._pointwise import logistic, sigmoid_slope, transposed
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,11 +32,12 @@ RESETS = ("after", "before")
 class Step(NamedTuple):
     """Views of one step.
 
-    ``recurrent`` and ``d_input`` are what the recurrent and the input product write forward and
-    read backward; ``rz`` (2H, N) is r and z together; ``u`` is U_n h' + b'_n (reset after) or
-    r ⊙ h' (reset before).
+    ``all`` is the working array, ``recurrent`` what of it the recurrent product reads on the way
+    back; ``rz`` (2H, N) is r and z together; ``u`` is U_n h' + b'_n (reset after) or r ⊙ h' (reset
+    before).
     """
 
+    all: Array
     recurrent: Array
     rz: Array
     r: Array
@@ -45,17 +49,245 @@ class Step(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Intermediate results: ``recurrent`` as wide as the recurrent product, then 2H, then H."""
+    """Intermediate results, and constants (0-d).
+
+    ``recurrent`` is as wide as the recurrent product, ``first`` its first block and ``rest`` the
+    others; ``two`` is (2H, N), the rest (H, N).
+    """
 
     recurrent: Array
+    first: Array
+    rest: Array
     two: Array
     one: Array
-    d_n: Array
-    d_r: Array
+    d_z: Array
+    half: Array
+    unit: Array
+
+
+def _scratch(xp: Any, dtype: Any, N: int, H: int, width: int) -> Scratch:
+    recurrent = xp.empty((width * H, N), dtype)
+    arrays = (xp.empty((rows * H, N), dtype) for rows in (2, 1, 1))
+    constants = (xp.asarray(number, dtype) for number in (0.5, 1.0))
+    return Scratch(recurrent, recurrent[:H], recurrent[H:], *arrays, *constants)
+
+
+CUDA = Source(
+    _pointwise.CUDA
+    + r"""
+// Each block of the arrays has `size` = H·N elements; a thread has the same one of each.
+extern "C" __global__ void gru_after_forward(
+    real* work, const real* product, const real* bias, const real* h_before, real* h,
+    long long size, u32 N
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real u = product[k] + bias[(u32)k / N];
+        real r = logistic(work[k + size] + product[k + size]);
+        real z = logistic(work[k + 2 * size] + product[k + 2 * size]);
+        real n = tanh(work[k + 3 * size] + r * u);
+        work[k] = u;
+        work[k + size] = r;
+        work[k + 2 * size] = z;
+        work[k + 3 * size] = n;
+        h[k] = (h_before[k] - n) * z + n;
+    }
+}
+
+extern "C" __global__ void gru_after_backward(
+    real* work, const real* h_before, real* dh, real* gradient, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real u = work[k], r = work[k + size], z = work[k + 2 * size], n = work[k + 3 * size];
+        real d = dh[k] + gradient[k], dn = d * (1 - z) * (1 - n * n);
+        dh[k] = d;
+        gradient[k] = d * z;
+        work[k] = dn * r;
+        work[k + size] = dn * u * (r - r * r);
+        work[k + 2 * size] = d * (h_before[k] - n) * (z - z * z);
+        work[k + 3 * size] = dn;
+    }
+}
+
+extern "C" __global__ void gru_before_gates(
+    real* rz, const real* product, const real* h_before, real* reset, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real r = logistic(rz[k] + product[k]);
+        rz[k] = r;
+        rz[k + size] = logistic(rz[k + size] + product[k + size]);
+        reset[k] = r * h_before[k];
+    }
+}
+
+extern "C" __global__ void gru_before_candidate(
+    real* work, const real* product, const real* h_before, real* h, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real z = work[k + size], n = tanh(work[k + 2 * size] + product[k]);
+        work[k + 2 * size] = n;
+        h[k] = (h_before[k] - n) * z + n;
+    }
+}
+
+extern "C" __global__ void gru_before_backward(
+    real* work, const real* h_before, real* dh, real* gradient, real* d_z, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real z = work[k + size], n = work[k + 2 * size], d = dh[k] + gradient[k];
+        dh[k] = d;
+        gradient[k] = d * z;
+        d_z[k] = d * (h_before[k] - n);
+        work[k + 2 * size] = d * (1 - z) * (1 - n * n);
+    }
+}
+
+extern "C" __global__ void gru_before_backward_gates(
+    real* rz, const real* h_before, const real* d_reset, const real* d_z, real* gradient,
+    long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real r = rz[k], z = rz[k + size], d = d_reset[k];
+        gradient[k] += d * r;
+        rz[k] = d * h_before[k] * (r - r * r);
+        rz[k + size] = d_z[k] * (z - z * z);
+    }
+}
+"""
+)
+
+
+def _launch(gpu: Gpu, name: str, arguments: tuple[Any, ...], size: int, *rest: int) -> None:
+    dtype = arguments[0].dtype
+    gpu.launch(dtype, name, blocks(size), THREADS, *arguments, size, *rest)
+
+
+def _activate_after_on_gpu(gpu: Gpu, s: Step, bias: Array, scratch: Scratch) -> None:
+    arguments = (s.all, scratch.recurrent, bias, s.h_before, s.h)
+    _launch(gpu, "gru_after_forward", arguments, s.h.size, s.h.shape[1])
+
+
+@fused(CUDA, _activate_after_on_gpu)
+def activate_after(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
+    """Reset after: go from the products, in the working array and ``scratch``, to gates and h."""
+    xp.add(s.rz, scratch.rest, out=s.rz)
+    xp.tanh(s.rz, out=s.rz)
+    logistic(xp, s.rz, scratch.half)
+    xp.add(scratch.first, bias, out=s.u)
+    xp.multiply(s.r, s.u, out=scratch.one)
+    _candidate(xp, s, scratch)
+
+
+def _deactivate_after_on_gpu(
+    gpu: Gpu, s: Step, dh: Array, gradient: Array, scratch: Scratch
+) -> None:
+    _launch(gpu, "gru_after_backward", (s.all, s.h_before, dh, gradient), dh.size)
+
+
+@fused(CUDA, _deactivate_after_on_gpu)
+def deactivate_after(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
+    """Reset after: go back from ∂L/∂h, which becomes the total in ``dh``, to the pre-activations.
+
+    ``gradient`` is what comes from after, and then what z carries on to h'.
+    """
+    two, one = scratch.two, scratch.one
+    _candidate_backward(xp, s, dh, gradient, scratch)  # d_z = ∂L/∂z, s.n is n's pre-activation's
+    xp.multiply(s.n, s.u, out=one)
+    xp.multiply(s.n, s.r, out=s.u)  # ∂L/∂(U_n h' + b'_n)
+    sigmoid_slope(xp, s.rz, two)
+    xp.multiply(s.r, one, out=s.r)
+    xp.multiply(s.z, scratch.d_z, out=s.z)
+
+
+def _activate_gates_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
+    arguments = (s.rz, scratch.recurrent, s.h_before, s.u)
+    _launch(gpu, "gru_before_gates", arguments, s.h.size)
+
+
+@fused(CUDA, _activate_gates_on_gpu)
+def activate_gates(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Reset before: go from r's and z's products to r, z and r ⊙ h'."""
+    xp.add(s.rz, scratch.recurrent, out=s.rz)
+    xp.tanh(s.rz, out=s.rz)
+    logistic(xp, s.rz, scratch.half)
+    xp.multiply(s.r, s.h_before, out=s.u)
+
+
+def _activate_candidate_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
+    arguments = (s.all, scratch.one, s.h_before, s.h)
+    _launch(gpu, "gru_before_candidate", arguments, s.h.size)
+
+
+@fused(CUDA, _activate_candidate_on_gpu)
+def activate_candidate(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Reset before: go from n's products, in ``s.n`` and ``scratch.one``, to n and h."""
+    _candidate(xp, s, scratch)
+
+
+def _deactivate_candidate_on_gpu(
+    gpu: Gpu, s: Step, dh: Array, gradient: Array, scratch: Scratch
+) -> None:
+    arguments = (s.all, s.h_before, dh, gradient, scratch.d_z)
+    _launch(gpu, "gru_before_backward", arguments, dh.size)
+
+
+@fused(CUDA, _deactivate_candidate_on_gpu)
+def deactivate_candidate(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
+    """Reset before: go back from ∂L/∂h, which becomes the total in ``dh``, to n's pre-activation.
+
+    ``gradient`` is what comes from after, and then what z carries on to h'.
+    """
+    _candidate_backward(xp, s, dh, gradient, scratch)
+
+
+def _deactivate_gates_on_gpu(gpu: Gpu, s: Step, gradient: Array, scratch: Scratch) -> None:
+    arguments = (s.rz, s.h_before, scratch.one, scratch.d_z, gradient)
+    _launch(gpu, "gru_before_backward_gates", arguments, gradient.size)
+
+
+@fused(CUDA, _deactivate_gates_on_gpu)
+def deactivate_gates(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> None:
+    """Reset before: go back from ∂L/∂(r ⊙ h'), in ``scratch.one``, to r's and z's pre-activations.
+
+    What r passes on to h' is added to ``gradient``.
+    """
+    d_reset, two = scratch.one, scratch.two
+    carried = two[: d_reset.shape[0]]
+    xp.multiply(d_reset, s.r, out=carried)
+    xp.add(carried, gradient, out=gradient)
+    xp.multiply(d_reset, s.h_before, out=d_reset)  # ∂L/∂r
+    sigmoid_slope(xp, s.rz, two)
+    xp.multiply(s.r, d_reset, out=s.r)
+    xp.multiply(s.z, scratch.d_z, out=s.z)
+
+
+def _candidate(xp: Any, s: Step, scratch: Scratch) -> None:
+    """N = tanh(s.n + scratch.one); h = (1 - z) ⊙ n + z ⊙ h' = n + z ⊙ (h' - n)."""
+    xp.add(s.n, scratch.one, out=s.n)
+    xp.tanh(s.n, out=s.n)
+    xp.subtract(s.h_before, s.n, out=s.h)
+    xp.multiply(s.h, s.z, out=s.h)
+    xp.add(s.h, s.n, out=s.h)
+
+
+def _candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
+    """d_z = dh ⊙ (h' - n); n becomes dh ⊙ (1 - z) ⊙ (1 - n²); z passes on dh ⊙ z."""
+    d_z, one, unit = scratch.d_z, scratch.one, scratch.unit
+    xp.add(dh, gradient, out=dh)
+    xp.multiply(dh, s.z, out=gradient)
+    xp.subtract(s.h_before, s.n, out=d_z)
+    xp.multiply(d_z, dh, out=d_z)
+    xp.multiply(s.n, s.n, out=s.n)
+    xp.subtract(unit, s.n, out=s.n)
+    xp.subtract(unit, s.z, out=one)
+    xp.multiply(s.n, one, out=s.n)
+    xp.multiply(s.n, dh, out=s.n)
 
 
 class AfterWeights(NamedTuple):
-    """``weight_hh`` with its blocks in the order n, r, z; its transpose; the bias likewise."""
+    """``weight_hh`` with its blocks in the order n, r, z; its transpose; n's bias b'_n (H, 1).
+
+    In the former r and z are halved, in the transpose they are not.
+    """
 
     hh: Array
     hh_T: Array
@@ -74,12 +306,19 @@ class GRUAfter(Cell):
     candidates = ("n",)
     memory = "z"
     blocks = 4
+    logistic = ((0, 2),)
 
     def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
         return {"weight_hh": (3 * H, H), "bias_hh": (3 * H,)}
 
     def input_rows(self, H: int) -> slice:
         return slice(H, 4 * H)
+
+    def input_bias(self, xp: Any, weights: dict[str, Array]) -> Array:
+        """Return r's and z's two biases in one, and n's own."""
+        bias, recurrent = weights["bias_ih"], weights["bias_hh"]
+        rz = 2 * len(bias) // 3
+        return xp.concatenate((bias[:rz] + recurrent[:rz], bias[rz:]))
 
     def pieces(self, H: int) -> tuple[Piece, ...]:
         return (
@@ -88,35 +327,26 @@ class GRUAfter(Cell):
         )
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
-        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (3, 2, 1, 1, 1)))
+        return _scratch(xp, dtype, N, H, 3)
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         a, h = ws.work[t], ws.states["h"]
         u, r, z, n = (a[k * H : (k + 1) * H] for k in range(4))
-        return Step(a[: 3 * H], a[H : 3 * H], r, z, n, u, h[t], h[t + 1])
+        return Step(a, a[: 3 * H], a[H : 3 * H], r, z, n, u, h[t], h[t + 1])
 
     def stage(
         self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
     ) -> AfterWeights:
-        hh, bias = weights["weight_hh"], weights["bias_hh"]
+        hh = weights["weight_hh"]
         H = hh.shape[1]
         rolled = xp.concatenate((hh[2 * H :], hh[: 2 * H]))
-        bias = xp.concatenate((bias[2 * H :], bias[: 2 * H]))[:, None]
         back = None if room is None else transposed(xp, rolled, room, "hh")
-        return AfterWeights(rolled, back, bias)
+        rolled[H:] *= 0.5
+        return AfterWeights(rolled, back, weights["bias_hh"][2 * H :, None])
 
     def forward(self, xp: Any, weights: AfterWeights, s: Step, scratch: Scratch) -> None:
-        H = s.u.shape[0]
-        product = scratch.recurrent
-        xp.matmul(weights.hh, s.h_before, out=product)
-        xp.add(product, weights.bias, out=product)
-        xp.add(s.rz, product[H:], out=s.rz)
-        sigmoid(xp, s.rz)
-        s.u[...] = product[:H]
-        xp.multiply(s.r, s.u, out=scratch.one)
-        xp.add(s.n, scratch.one, out=s.n)
-        xp.tanh(s.n, out=s.n)
-        _interpolate(xp, s)
+        xp.matmul(weights.hh, s.h_before, out=scratch.recurrent)
+        activate_after(xp, s, weights.bias, scratch)
 
     def backward(
         self,
@@ -127,21 +357,16 @@ class GRUAfter(Cell):
         gradients: dict[str, Array],
         scratch: Scratch,
     ) -> None:
-        _, two, one, d_n, d_r = scratch
-        _interpolate_backward(xp, s, dh, d_n, one)  # one = ∂L/∂z, d_n = ∂L/∂(n's pre-activation)
-        carried = xp.multiply(dh, s.z, out=s.n)  # n is not needed any more
-        xp.multiply(d_n, s.u, out=d_r)
-        xp.multiply(d_n, s.r, out=s.u)  # ∂L/∂(U_n h' + b'_n)
-        sigmoid_slope(xp, s.rz, two)
-        xp.multiply(s.r, d_r, out=s.r)
-        xp.multiply(s.z, one, out=s.z)
-        xp.matmul(weights.hh_T, s.recurrent, out=gradients["h"])
-        xp.add(gradients["h"], carried, out=gradients["h"])
-        s.n[...] = d_n
+        before = gradients["h"]
+        deactivate_after(xp, s, dh, before, scratch)
+        add_product(xp, weights.hh_T, s.recurrent, before, scratch.one)
 
 
 class BeforeWeights(NamedTuple):
-    """The blocks of ``weight_hh`` for r and z together (2H, H), for n (H, H), their transposes."""
+    """The blocks of ``weight_hh`` for r and z, halved (2H, H), for n (H, H); their transposes.
+
+    The transposes are not halved.
+    """
 
     rz: Array
     n: Array
@@ -158,6 +383,7 @@ class GRUBefore(Cell):
     memory = "z"
     saved = ("reset_h",)
     blocks = 3
+    logistic = ((0, 2),)
     torch_names = False
 
     def pieces(self, H: int) -> tuple[Piece, ...]:
@@ -165,13 +391,13 @@ class GRUBefore(Cell):
         return Piece(rz, rz, "h"), Piece(n, n, "reset_h")
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
-        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (2, 2, 1, 1, 1)))
+        return _scratch(xp, dtype, N, H, 2)
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         a, h = ws.work[t], ws.states["h"]
         r, z, n = (a[k * H : (k + 1) * H] for k in range(3))
         rz = a[: 2 * H]
-        return Step(rz, rz, r, z, n, ws.saved["reset_h"][t], h[t], h[t + 1])
+        return Step(a, rz, rz, r, z, n, ws.saved["reset_h"][t], h[t], h[t + 1])
 
     def stage(
         self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
@@ -179,20 +405,17 @@ class GRUBefore(Cell):
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rz, n = hh[: 2 * H], hh[2 * H :]
+        halved = self.halved(xp, rz, H, room, "rz")
         if room is None:
-            return BeforeWeights(rz, n, None, None)
-        back = transposed(xp, rz, room, "rz"), transposed(xp, n, room, "n")
-        return BeforeWeights(rz, n, *back)
+            return BeforeWeights(halved, n, None, None)
+        back = transposed(xp, rz, room, "rz_T"), transposed(xp, n, room, "n_T")
+        return BeforeWeights(halved, n, *back)
 
     def forward(self, xp: Any, weights: BeforeWeights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.rz, s.h_before, out=scratch.recurrent)
-        xp.add(s.rz, scratch.recurrent, out=s.rz)
-        sigmoid(xp, s.rz)
-        xp.multiply(s.r, s.h_before, out=s.u)
+        activate_gates(xp, s, scratch)
         xp.matmul(weights.n, s.u, out=scratch.one)
-        xp.add(s.n, scratch.one, out=s.n)
-        xp.tanh(s.n, out=s.n)
-        _interpolate(xp, s)
+        activate_candidate(xp, s, scratch)
 
     def backward(
         self,
@@ -203,37 +426,11 @@ class GRUBefore(Cell):
         gradients: dict[str, Array],
         scratch: Scratch,
     ) -> None:
-        carried, two, one, d_n, d_u = scratch.recurrent[: s.h.shape[0]], *scratch[1:]
-        _interpolate_backward(xp, s, dh, d_n, one)
-        s.n[...] = d_n
-        xp.matmul(weights.n_T, d_n, out=d_u)  # ∂L/∂(r ⊙ h')
-        xp.multiply(d_u, s.r, out=carried)
-        xp.multiply(d_u, s.h_before, out=d_u)  # ∂L/∂r
-        xp.multiply(dh, s.z, out=d_n)
-        xp.add(carried, d_n, out=carried)
-        sigmoid_slope(xp, s.rz, two)
-        xp.multiply(s.r, d_u, out=s.r)
-        xp.multiply(s.z, one, out=s.z)
-        xp.matmul(weights.rz_T, s.rz, out=gradients["h"])
-        xp.add(gradients["h"], carried, out=gradients["h"])
-
-
-def _interpolate(xp: Any, s: Step) -> None:
-    """H = (1 - z) ⊙ n + z ⊙ h' = n + z ⊙ (h' - n)."""
-    xp.subtract(s.h_before, s.n, out=s.h)
-    xp.multiply(s.h, s.z, out=s.h)
-    xp.add(s.h, s.n, out=s.h)
-
-
-def _interpolate_backward(xp: Any, s: Step, dh: Array, d_n: Array, d_z: Array) -> None:
-    """d_z = dh ⊙ (h' - n); d_n = dh ⊙ (1 - z) ⊙ (1 - n²), through n's tanh."""
-    xp.multiply(s.n, s.n, out=d_n)
-    xp.subtract(1.0, d_n, out=d_n)
-    xp.subtract(1.0, s.z, out=d_z)
-    xp.multiply(d_n, d_z, out=d_n)
-    xp.multiply(d_n, dh, out=d_n)
-    xp.subtract(s.h_before, s.n, out=d_z)
-    xp.multiply(d_z, dh, out=d_z)
+        before = gradients["h"]
+        deactivate_candidate(xp, s, dh, before, scratch)
+        xp.matmul(weights.n_T, s.n, out=scratch.one)  # ∂L/∂(r ⊙ h')
+        deactivate_gates(xp, s, before, scratch)
+        add_product(xp, weights.rz_T, s.rz, before, scratch.one)
 
 
 def create(config: ModelConfig) -> Cell:

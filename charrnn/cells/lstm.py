@@ -15,8 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
+from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.cells import _pointwise
 from charrnn.cells._base import Cell, Weights, Workspace
-from charrnn.cells._pointwise import sigmoid
+from charrnn.cells._pointwise import logistic
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
@@ -39,12 +41,136 @@ class Step(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Intermediate results: ``all`` (4H, N), ``two`` (2H, N), the others (H, N)."""
+    """Intermediate results: ``all`` (4H, N), ``two`` (2H, N), the others (H, N); constants, 0-d."""
 
     all: Array
     two: Array
     one: Array
     d_i: Array
+    half: Array
+    unit: Array
+
+
+CUDA = Source(
+    _pointwise.CUDA
+    + r"""
+// A block of the gates (4H, N) has `size` = H·N elements; a thread has the same one of each.
+extern "C" __global__ void lstm_forward(
+    real* gates, const real* product, const real* c_before, real* c, real* tanh_c, real* h,
+    long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real i = logistic(gates[k] + product[k]);
+        real f = logistic(gates[k + size] + product[k + size]);
+        real g = tanh(gates[k + 2 * size] + product[k + 2 * size]);
+        real o = logistic(gates[k + 3 * size] + product[k + 3 * size]);
+        real state = f * c_before[k] + i * g, t = tanh(state);
+        gates[k] = i;
+        gates[k + size] = f;
+        gates[k + 2 * size] = g;
+        gates[k + 3 * size] = o;
+        c[k] = state;
+        tanh_c[k] = t;
+        h[k] = o * t;
+    }
+}
+
+extern "C" __global__ void lstm_backward(
+    real* gates, const real* c_before, const real* tanh_c, real* dh, const real* from_after,
+    real* dc, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real i = gates[k], f = gates[k + size], g = gates[k + 2 * size], o = gates[k + 3 * size];
+        real t = tanh_c[k], d = dh[k] + from_after[k], e = dc[k] + d * o * (1 - t * t);
+        dh[k] = d;
+        dc[k] = e * f;
+        gates[k] = e * g * i * (1 - i);
+        gates[k + size] = e * c_before[k] * f * (1 - f);
+        gates[k + 2 * size] = e * i * (1 - g * g);
+        gates[k + 3 * size] = d * t * o * (1 - o);
+    }
+}
+
+extern "C" __global__ void lstm_complete(
+    const real* o, const real* tanh_c, const real* dh, real* dc, long long size
+) {
+    for (long long k = first(); k < size; k += stride())
+        dc[k] += dh[k] * o[k] * (1 - tanh_c[k] * tanh_c[k]);
+}
+"""
+)
+
+
+def _activate_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
+    size = s.h.size
+    arguments = (s.gates, scratch.all, s.c_before, s.c, s.tanh_c, s.h, size)
+    gpu.launch(s.h.dtype, "lstm_forward", blocks(size), THREADS, *arguments)
+
+
+@fused(CUDA, _activate_on_gpu)
+def activate(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Go from the two products, in ``s.gates`` and ``scratch.all``, to the gates and states."""
+    xp.add(s.gates, scratch.all, out=s.gates)
+    xp.tanh(s.gates, out=s.gates)
+    logistic(xp, s.i_f, scratch.half)
+    logistic(xp, s.o, scratch.half)
+    xp.multiply(s.f, s.c_before, out=s.c)
+    xp.multiply(s.i, s.g, out=s.h)
+    xp.add(s.c, s.h, out=s.c)  # c = f c' + i g
+    xp.tanh(s.c, out=s.tanh_c)
+    xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
+
+
+def _deactivate_on_gpu(
+    gpu: Gpu, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch
+) -> None:
+    size = dh.size
+    arguments = (s.gates, s.c_before, s.tanh_c, dh, from_after, dc, size)
+    gpu.launch(dh.dtype, "lstm_backward", blocks(size), THREADS, *arguments)
+
+
+@fused(CUDA, _deactivate_on_gpu)
+def deactivate(xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch) -> None:
+    """Go back from ∂L/∂(h, c) to the pre-activations (in ``s.gates``) and to ∂L/∂c' (in ``dc``).
+
+    ``dh`` becomes the total, with what comes ``from_after``.
+    """
+    _, two, one, d_i, _, unit = scratch
+    closed_i, closed_f = two[: one.shape[0]], two[one.shape[0] :]
+    xp.add(dh, from_after, out=dh)
+    xp.multiply(s.h, s.tanh_c, out=one)
+    xp.subtract(s.o, one, out=one)
+    xp.multiply(one, dh, out=one)
+    xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c), as h = o tanh c
+    xp.subtract(unit, s.o, out=s.o)
+    xp.multiply(s.o, s.h, out=s.o)
+    xp.multiply(s.o, dh, out=s.o)  # dh tanh(c) · o (1 - o)
+    xp.subtract(unit, s.i_f, out=two)
+    xp.multiply(dc, s.i, out=d_i)
+    xp.multiply(dc, s.f, out=dc)  # ∂L/∂c'
+    xp.multiply(closed_i, s.g, out=closed_i)
+    xp.multiply(closed_i, d_i, out=s.i)  # dc g · i (1 - i)
+    xp.multiply(closed_f, s.c_before, out=closed_f)
+    xp.multiply(closed_f, dc, out=s.f)  # dc c' · f (1 - f)
+    xp.multiply(s.g, s.g, out=one)
+    xp.subtract(unit, one, out=one)
+    xp.multiply(one, d_i, out=s.g)  # dc i · (1 - g²)
+
+
+def _complete_on_gpu(gpu: Gpu, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
+    arguments = (s.o, s.tanh_c, dh, dc, dh.size)
+    gpu.launch(dh.dtype, "lstm_complete", blocks(dh.size), THREADS, *arguments)
+
+
+@fused(CUDA, _complete_on_gpu)
+def complete(xp: Any, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
+    """Add dh o (1 - tanh² c) to dc."""
+    one = scratch.one
+    xp.multiply(s.tanh_c, s.tanh_c, out=one)
+    xp.subtract(scratch.unit, one, out=one)
+    xp.multiply(one, s.o, out=one)
+    xp.multiply(one, dh, out=one)
+    xp.add(dc, one, out=dc)
 
 
 class LSTM(Cell):
@@ -57,6 +183,7 @@ class LSTM(Cell):
     states = ("h", "c")
     saved = ("tanh_c",)
     blocks = 4
+    logistic = ((0, 2), (3, 4))
 
     def __init__(self, forget_bias: float = 1.0) -> None:
         self.forget_bias = forget_bias
@@ -66,7 +193,8 @@ class LSTM(Cell):
         bias[H : 2 * H] = self.forget_bias
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
-        return Scratch(*(xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1)))
+        arrays = (xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1))
+        return Scratch(*arrays, *(xp.asarray(number, dtype) for number in (0.5, 1.0)))
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         a, h, c = ws.work[t], ws.states["h"], ws.states["c"]
@@ -77,25 +205,12 @@ class LSTM(Cell):
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.all)
-        xp.add(s.gates, scratch.all, out=s.gates)
-        sigmoid(xp, s.i_f)
-        xp.tanh(s.g, out=s.g)
-        sigmoid(xp, s.o)
-        xp.multiply(s.f, s.c_before, out=s.c)
-        xp.multiply(s.i, s.g, out=s.h)
-        xp.add(s.c, s.h, out=s.c)  # c = f c' + i g
-        xp.tanh(s.c, out=s.tanh_c)
-        xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
+        activate(xp, s, scratch)
 
     def complete(
         self, xp: Any, s: Step, dh: Array, gradients: dict[str, Array], scratch: Scratch
     ) -> None:
-        dc, one = gradients["c"], scratch.one
-        xp.multiply(s.tanh_c, s.tanh_c, out=one)
-        xp.subtract(1.0, one, out=one)
-        xp.multiply(one, s.o, out=one)
-        xp.multiply(one, dh, out=one)
-        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c)
+        complete(xp, s, dh, gradients["c"], scratch)
 
     def backward(
         self,
@@ -106,27 +221,9 @@ class LSTM(Cell):
         gradients: dict[str, Array],
         scratch: Scratch,
     ) -> None:
-        _, two, one, d_i = scratch
-        closed_i, closed_f = two[: one.shape[0]], two[one.shape[0] :]
-        dc = gradients["c"]
-        xp.multiply(s.h, s.tanh_c, out=one)
-        xp.subtract(s.o, one, out=one)
-        xp.multiply(one, dh, out=one)
-        xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c), as h = o tanh c
-        xp.subtract(1.0, s.o, out=s.o)
-        xp.multiply(s.o, s.h, out=s.o)
-        xp.multiply(s.o, dh, out=s.o)  # dh tanh(c) · o (1 - o)
-        xp.subtract(1.0, s.i_f, out=two)
-        xp.multiply(dc, s.i, out=d_i)
-        xp.multiply(dc, s.f, out=dc)  # ∂L/∂c'
-        xp.multiply(closed_i, s.g, out=closed_i)
-        xp.multiply(closed_i, d_i, out=s.i)  # dc g · i (1 - i)
-        xp.multiply(closed_f, s.c_before, out=closed_f)
-        xp.multiply(closed_f, dc, out=s.f)  # dc c' · f (1 - f)
-        xp.multiply(s.g, s.g, out=one)
-        xp.subtract(1.0, one, out=one)
-        xp.multiply(one, d_i, out=s.g)  # dc i · (1 - g²)
-        xp.matmul(weights.hh_T, s.gates, out=gradients["h"])
+        before = gradients["h"]
+        deactivate(xp, s, dh, before, gradients["c"], scratch)
+        xp.matmul(weights.hh_T, s.gates, out=before)
 
 
 def create(config: ModelConfig) -> LSTM:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
+from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
 from charrnn.cells._base import Cell, Weights, Workspace
 from charrnn.errors import UsageError
 
@@ -28,6 +29,72 @@ class Step(NamedTuple):
     h: Array
 
 
+class Scratch(NamedTuple):
+    """φ'(a), (H, N), and the constant 1, 0-d."""
+
+    slope: Array
+    unit: Array
+
+
+CUDA = Source(
+    r"""
+extern "C" __global__ void rnn_forward(const real* a, real* h, int rectified, long long size) {
+    for (long long k = first(); k < size; k += stride()) {
+        real x = h[k] + a[k];
+        h[k] = rectified ? (x < 0 ? 0 : x) : tanh(x);  // what is no number stays so
+    }
+}
+
+extern "C" __global__ void rnn_backward(
+    const real* h, real* dh, const real* from_after, real* a, int rectified, long long size
+) {
+    for (long long k = first(); k < size; k += stride()) {
+        real y = h[k], d = dh[k] + from_after[k];
+        dh[k] = d;
+        a[k] = d * (rectified ? (real)(y > 0) : 1 - y * y);
+    }
+}
+"""
+)
+
+
+def _activate_on_gpu(gpu: Gpu, s: Step, activation: str) -> None:
+    arguments = (s.a, s.h, activation == "relu", s.h.size)
+    gpu.launch(s.h.dtype, "rnn_forward", blocks(s.h.size), THREADS, *arguments)
+
+
+@fused(CUDA, _activate_on_gpu)
+def activate(xp: Any, s: Step, activation: str) -> None:
+    """Go from the two products, in ``s.a`` and ``s.h``, to h = φ(their sum)."""
+    xp.add(s.h, s.a, out=s.h)
+    if activation == "tanh":
+        xp.tanh(s.h, out=s.h)
+    else:
+        xp.maximum(s.h, 0.0, out=s.h)
+
+
+def _deactivate_on_gpu(
+    gpu: Gpu, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
+) -> None:
+    arguments = (s.h, dh, from_after, s.a, activation == "relu", dh.size)
+    gpu.launch(dh.dtype, "rnn_backward", blocks(dh.size), THREADS, *arguments)
+
+
+@fused(CUDA, _deactivate_on_gpu)
+def deactivate(
+    xp: Any, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
+) -> None:
+    """Go back from ∂L/∂h, which becomes the total in ``dh``, to the pre-activation, in ``s.a``."""
+    slope = scratch.slope
+    xp.add(dh, from_after, out=dh)
+    if activation == "tanh":
+        xp.multiply(s.h, s.h, out=slope)
+        xp.subtract(scratch.unit, slope, out=slope)
+    else:
+        xp.greater(s.h, 0.0, out=slope)
+    xp.multiply(dh, slope, out=s.a)
+
+
 class RNN(Cell):
     """A vanilla cell with activation ``tanh`` or ``relu``."""
 
@@ -42,19 +109,15 @@ class RNN(Cell):
             )
         self.activation = activation
 
-    def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Array:
-        return xp.empty((H, N), dtype)
+    def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
+        return Scratch(xp.empty((H, N), dtype), xp.asarray(1.0, dtype))
 
     def view(self, ws: Workspace, t: int, H: int) -> Step:
         return Step(ws.work[t], ws.states["h"][t], ws.states["h"][t + 1])
 
-    def forward(self, xp: Any, weights: Weights, s: Step, scratch: Array) -> None:
+    def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=s.h)
-        xp.add(s.h, s.a, out=s.h)
-        if self.activation == "tanh":
-            xp.tanh(s.h, out=s.h)
-        else:
-            xp.maximum(s.h, 0.0, out=s.h)
+        activate(xp, s, self.activation)
 
     def backward(
         self,
@@ -63,15 +126,11 @@ class RNN(Cell):
         s: Step,
         dh: Array,
         gradients: dict[str, Array],
-        scratch: Array,
+        scratch: Scratch,
     ) -> None:
-        if self.activation == "tanh":
-            xp.multiply(s.h, s.h, out=scratch)
-            xp.subtract(1.0, scratch, out=scratch)
-        else:
-            xp.greater(s.h, 0.0, out=scratch)
-        xp.multiply(dh, scratch, out=s.a)
-        xp.matmul(weights.hh_T, s.a, out=gradients["h"])
+        before = gradients["h"]
+        deactivate(xp, s, dh, before, scratch, self.activation)
+        xp.matmul(weights.hh_T, s.a, out=before)
 
 
 def create(config: ModelConfig) -> RNN:

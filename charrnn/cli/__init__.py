@@ -1,12 +1,12 @@
 """The command line: parse, call the library, map errors to exit codes.
 
-Exit codes: 0 success, 1 failure, 2 usage error, 130 and 143 after SIGINT and SIGTERM, 141 when the
-reader of the output went away (the code that a shell gives a process that SIGPIPE ended).
+Exit codes: 0 success; 1 failure; 2 usage error; 3 a verdict that ``diagnose --fail-on`` names;
+129, 130 and 143 after SIGHUP, SIGINT and SIGTERM; 141 when the reader of the output went away (the
+code that a shell gives a process that SIGPIPE ended).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import NoReturn
 
@@ -17,30 +17,38 @@ EXIT_SIGPIPE = 141
 
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
-    from charrnn.cli.app import run
-
     try:
-        code = run(sys.argv[1:])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = EXIT_SIGPIPE
-    except KeyboardInterrupt:
-        code = EXIT_SIGINT
-    except OSError as problem:  # stdout full
-        code = EXIT_FAILURE
-        _complain(f"cannot write: {problem.strerror or problem}")
-    _abandon_stdout(code)
+        from charrnn.cli import _signals, _streams
+
+        _streams.open_closed()
+        _signals.raise_on_signals()
+        code = _outcome()
+        _signals.ignore_signals()
+        _streams.abandon()
+    except KeyboardInterrupt as problem:  # while all this was loaded, or as another code was found
+        code = getattr(problem, "exit_code", EXIT_SIGINT)
     sys.exit(code)
 
 
-def _complain(message: str) -> None:
-    print(f"charrnn: error: {message}", file=sys.stderr)
+def _outcome() -> int:
+    """Run the command line and return the exit code, with at most one line of complaint."""
+    from charrnn.cli._streams import complain
 
+    try:
+        from charrnn.cli.app import run
 
-def _abandon_stdout(code: int) -> None:
-    """Keep the interpreter from complaining, as it exits, about a stdout that is gone."""
-    if code in (EXIT_FAILURE, EXIT_SIGPIPE):
-        try:
-            sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return EXIT_SIGPIPE
+    except KeyboardInterrupt as problem:
+        return int(getattr(problem, "exit_code", EXIT_SIGINT))
+    except OSError as problem:  # stdout full or closed
+        complain(f"cannot write: {problem.strerror or problem}")
+        return EXIT_FAILURE
+    except MemoryError as problem:
+        complain(
+            f"out of memory: {problem or 'an allocation failed'}; use a smaller model or batch"
+        )
+        return EXIT_FAILURE
+    return code

@@ -56,11 +56,13 @@ def utf8(text: str | bytes) -> bytes:
 
 def json_line(record: dict[str, Any]) -> bytes:
     """Return the record as a line of JSON."""
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    from charrnn.report.text import safe_json
+
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False)
     try:
-        return line.encode()
+        return safe_json(line).encode() + b"\n"
     except UnicodeEncodeError:
-        return json.dumps(record, allow_nan=False).encode() + b"\n"
+        return safe_json(json.dumps(record, allow_nan=False)).encode() + b"\n"
 
 
 def json_text(text: str | bytes) -> str | list[int]:

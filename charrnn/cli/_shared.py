@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from charrnn.errors import shown
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
 
 Backend = Annotated[
     str, typer.Option(help="Where to compute: auto (a working GPU, else NumPy), numpy or cupy.")
+]
+Matmul = Annotated[
+    str,
+    typer.Option(help="Products of float32 matrices on a GPU: fp32, or tf32 (faster, coarser)."),
 ]
 Threads = Annotated[
     int | None,
@@ -30,13 +38,46 @@ Run = Annotated[
 
 def note(message: str) -> None:
     """Tell the user something that is no error, on stderr."""
-    print(f"charrnn: note: {message}", file=sys.stderr)
+    print(f"charrnn: note: {shown(message)}", file=sys.stderr)
 
 
-def open_backend(name: str, threads: int | None) -> backends.Backend:
-    """Select the backend and set the number of threads of matrix products."""
+@contextmanager
+def memory_told(need: int | None) -> Iterator[None]:
+    """Where memory runs out, say that the work takes ``need`` bytes."""
+    try:
+        yield
+    except Exception as problem:
+        from charrnn.backend.memory import explain
+
+        told = explain(problem, need)
+        if told is None:
+            raise
+        raise told from None
+
+
+def open_backend(
+    name: str, threads: int | None, matmul: str = "fp32", *, tell: bool = True
+) -> backends.Backend:
+    """Select the backend and set the number of threads of matrix products.
+
+    With ``tell``, say where ``auto`` falls back because a GPU that should work does not.
+    """
     from charrnn.backend import limit_threads, select
 
-    backend = select(name)
+    backend = select(name, matmul)
     limit_threads(threads)
+    if tell and not backend.expected:
+        note_fallback(backend)
     return backend
+
+
+def note_fallback(backend: backends.Backend) -> None:
+    """Say why ``auto`` took NumPy, if it fell back."""
+    if backend.note:
+        note(f"no GPU: {backend.note}; computing with NumPy")
+
+
+def note_slower(backend: backends.Backend) -> None:
+    """Say why a GPU computed more slowly than it could, if it did."""
+    if backend.graphs is not None and backend.graphs.note:
+        note(f"computed without CUDA graphs, which is slower: {backend.graphs.note}")

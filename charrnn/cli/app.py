@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from charrnn import __version__
-from charrnn.cli import bench, corpus, diagnose, evaluate, info, sample, train
-from charrnn.errors import CharRNNError
+from charrnn.cli import _streams, bench, corpus, diagnose, evaluate, info, sample, train
+from charrnn.errors import CharRNNError, shown
 
 app = typer.Typer(
     name="charrnn",
     help="Train, sample and examine character-level recurrent language models.",
+    epilog="Exit codes: 0 success; 1 failure; 2 usage error; 3 a verdict of diagnose --fail-on; "
+    "129, 130, 143 after SIGHUP, SIGINT (Ctrl-C), SIGTERM; 141 when the reader of the output went "
+    "away.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -56,20 +58,31 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        print(f"charrnn: error: {problem}", file=sys.stderr)
+        _streams.complain(shown(problem))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
     except Exception as problem:
-        if not hasattr(problem, "format_message"):
+        if hasattr(problem, "format_message"):
+            return _usage_error(problem)
+        told = _memory_error(problem)
+        if told is None:
             raise
-        return _usage_error(problem)
+        _streams.complain(shown(told))
+        return told.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _memory_error(problem: Exception) -> CharRNNError | None:
+    """Return what to say if memory ran out, on the machine or on its GPU."""
+    from charrnn.backend.memory import explain
+
+    return explain(problem)
 
 
 def _usage_error(problem: Any) -> int:
     """Say in one line what Typer found wrong with the arguments, and where help is."""
     path = problem.ctx.command_path if getattr(problem, "ctx", None) else "charrnn"
     message = " ".join(problem.format_message().split()).rstrip(".")
-    print(f"charrnn: error: {message}; see {path} --help", file=sys.stderr)
+    _streams.complain(f"{shown(message)}; see {path} --help")
     return int(problem.exit_code)

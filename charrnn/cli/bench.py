@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli._shared import Backend, note
+from charrnn.cli._shared import Backend, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig, at_least
 from charrnn.errors import UsageError
 
@@ -29,6 +29,7 @@ def bench(
         bool, typer.Option("--json", help="One JSON object on standard output.")
     ] = False,
     backend: Backend = "auto",
+    matmul: Matmul = "fp32",
     threads: Annotated[
         int | None,
         typer.Option(help="Try this number of threads alone.", show_default=False),
@@ -56,18 +57,19 @@ def bench(
     from charrnn import bench as measuring
     from charrnn.report.bench import bench_json, bench_text
 
-    engines = _engines(backend)
+    engines = _engines(backend, matmul)
     note(f"measuring for about {seconds:g} s; other programs that compute disturb it")
+    note_fallback(engines[-1])
     found = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
     text = json.dumps(bench_json(found)) + "\n" if as_json else bench_text(found)
     sys.stdout.buffer.write(text.encode())
 
 
-def _engines(name: str) -> list[backends.Backend]:
+def _engines(name: str, matmul: str) -> list[backends.Backend]:
     """Return the backends to try: with ``auto`` NumPy, and a GPU where one works."""
-    from charrnn.backend import numpy_backend, select
+    from charrnn.backend import numpy_backend
 
-    chosen = select(name)
+    chosen = open_backend(name, None, matmul, tell=False)
     if name == "auto" and chosen.name != "numpy":
         return [numpy_backend(), chosen]
     return [chosen]

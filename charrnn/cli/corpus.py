@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from charrnn.cli._output import json_line
 from charrnn.errors import CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ def _shown(text: str) -> str:
 
 
 def _print_json(record: dict[str, Any]) -> None:
-    _write([json.dumps(record, allow_nan=False).encode() + b"\n"])
+    _write([json_line(record)])
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

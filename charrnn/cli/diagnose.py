@@ -285,7 +285,7 @@ class _Wanted:
         from charrnn.diagnose.verdicts import find_broken
 
         path = runs.resolve(run)
-        loaded = checkpoint.load(path)
+        loaded = checkpoint.load(path, finite=False)  # what is broken in it is told
         model = loaded.model(engine)
         text = self.given.get("corpus")
         if text:
@@ -294,7 +294,7 @@ class _Wanted:
         elif find_broken(model, loaded.moments) and not (path.parent / "val.npy").is_file():
             ids, name = _none(loaded.vocabulary), "no text"
         else:
-            ids, name = runs.heldout(path, "val"), "the run's validation text"
+            ids, name = runs.heldout(path, "val", model.V), "the run's validation text"
         plan = replace(loaded.train or TrainConfig(), **self._plan())
         asked = {"lr", "clip_norm"} & set(self.given)
         return Subject(
@@ -330,7 +330,10 @@ class _Wanted:
         text = self.given.get("corpus") or [DEFAULT_TEXT]
         level = self.given.get("level", DataConfig.level)
         DataConfig(level=level)  # checks the value
-        return open_corpus(text, level=level, val_frac=val_frac), ", ".join(text)
+        corpus = open_corpus(text, level=level, val_frac=val_frac)
+        for line in corpus.notes:
+            note(line)
+        return corpus, ", ".join(text)
 
     def examine(self, subject: Subject, codes: frozenset[str]) -> int:
         """Examine a model and report on it."""

@@ -78,9 +78,10 @@ def evaluate(
     "split" (or null).
 
     With --per-line, each line is scored from a zero state, its newline included, and printed after
-    its nats a character and a tab; a line with nothing to score has - there. With --json one object
-    a line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (without the newline; a list
-    of integers at byte level).
+    its nats a character and a tab; a line with nothing to score has - there. Control characters in
+    it, and at byte level what is no UTF-8, are written as Python's escapes. With --json one object
+    a line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (exactly, without the
+    newline; a list of integers at byte level).
 
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
     nats; the first has - there. With --json one object a symbol: "symbol" (an integer at byte
@@ -131,7 +132,7 @@ class _Source:
             return
         from charrnn import runs
 
-        ids = runs.heldout(self.checkpoint, self.split)
+        ids = runs.heldout(self.checkpoint, self.split, len(self._vocabulary))
         for start in range(0, len(ids), _CHUNK):
             yield ids[start : start + _CHUNK]
 
@@ -206,9 +207,18 @@ def _per_line(source: _Source, model: LanguageModel, as_json: bool) -> None:
 
 
 def _line(scored: LineScore) -> bytes:
-    line = utf8(scored.line)
+    line = _safe(scored.line)
     amount = f"{scored.score.nats_per_char:.6f}" if scored.score.chars else "-"
     return amount.encode() + b"\t" + line + (b"" if line.endswith(b"\n") else b"\n")
+
+
+def _safe(line: str | bytes) -> bytes:
+    """Return a line of text with control characters escaped, all but tabs and its end."""
+    if isinstance(line, bytes):
+        line = line.decode("utf-8", "backslashreplace")
+    from charrnn.report.text import printable
+
+    return utf8(printable(line))
 
 
 def _line_record(number: int, scored: LineScore) -> bytes:

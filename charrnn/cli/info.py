@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from charrnn.cli._output import json_line
 from charrnn.cli._shared import Run
+from charrnn.errors import UsageError, shown
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Devices = Annotated[
+    bool, typer.Option("--devices", help="Tell instead what there is to compute with.")
+]
 
 
-def info(run: Run = None, as_json: Json = False) -> None:
-    """Tell what a run's best checkpoint holds."""
+def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> None:
+    """Tell what a run's best checkpoint holds, or what this machine computes with."""
+    if devices:
+        _devices(run, as_json)
+        return
     from charrnn import checkpoint, runs
 
     facts = _facts(checkpoint.load(runs.resolve(run)))
     if as_json:
-        _write(json.dumps(facts, ensure_ascii=False) + "\n")
+        sys.stdout.buffer.write(json_line(facts))
         return
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
     width = max(map(len, facts))
     _write("".join(f"{name:<{width}}  {_plain(value)}\n" for name, value in facts.items()))
+
+
+def _devices(run: str | None, as_json: bool) -> None:
+    """Tell what NumPy and CuPy find here, and which of them ``--backend auto`` takes."""
+    if run is not None:
+        raise UsageError("--devices tells about the machine, not about a run", "give one of them")
+    from charrnn.backend.devices import describe
+    from charrnn.report.devices import devices_text
+
+    facts = describe()
+    if as_json:
+        sys.stdout.buffer.write(json_line(facts))
+    else:
+        _write(devices_text(facts))
 
 
 def runs(as_json: Json = False) -> None:
@@ -38,14 +59,14 @@ def runs(as_json: Json = False) -> None:
     for folder in folders.folders():
         row: dict[str, Any] = {"run": folder.name}
         try:
-            facts = _facts(checkpoint.load(folder / folders.LAST))
+            facts = _facts(checkpoint.load(folders.resolve(str(folder), "last")))
         except CharRNNError as problem:
             rows.append(row | {"error": str(problem)})
             continue
         kept = ("cell", "layers", "hidden", "parameters", "step", "val_loss", "best_val_loss")
         rows.append(row | {key: facts[key] for key in kept} | {"seconds": facts["seconds"]})
     if as_json:
-        _write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        sys.stdout.buffer.write(b"".join(map(json_line, rows)))
     elif rows:
         from charrnn.report.tables import runs_table
 
@@ -92,7 +113,7 @@ def _symbols(symbols: list[str | int], most: int = 100) -> str:
 def _plain(value: Any) -> str:
     if value is None or value == []:
         return "–"
-    return ", ".join(map(ascii, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(ascii, value)) if isinstance(value, list) else shown(value)
 
 
 def _write(text: str) -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import signal
+import json
 import sys
 from contextlib import closing
 from dataclasses import fields
-from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli._shared import Backend, Threads, note, open_backend
+from charrnn.cli._shared import (
+    Backend,
+    Matmul,
+    Threads,
+    memory_told,
+    note,
+    note_fallback,
+    note_slower,
+    open_backend,
+)
+from charrnn.cli._signals import Deferral
 from charrnn.config import DEFAULT_STEPS, DataConfig, ModelConfig, TrainConfig
 
-EXIT_INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+if TYPE_CHECKING:
+    from charrnn.report.training import Report
+    from charrnn.train.session import Session
 
 
 def _option(*flags: str, help: str, default: object = None) -> Any:
@@ -214,6 +225,14 @@ def train(
             default=TrainConfig.watch,
         ),
     ] = None,
+    max_rollbacks: Annotated[
+        int | None,
+        _option(
+            help="Divergences after which training goes back to its last checkpoint and on at half "
+            "the rate; at the next it stops.",
+            default=TrainConfig.max_rollbacks,
+        ),
+    ] = None,
     eval_chars: Annotated[
         int | None,
         _option(
@@ -233,11 +252,19 @@ def train(
     init_from: Annotated[
         str | None, _option(help="Start a new run from the weights of RUN.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        _option(
+            "--dry-run",
+            help="Only tell parameters, memory and time, measured on a few steps; no run is made.",
+        ),
+    ] = False,
     quiet: Annotated[bool, _option("--quiet", "-q", help="Print nothing but errors.")] = False,
     as_json: Annotated[
         bool, _option("--json", help="One JSON object an event on standard output.")
     ] = False,
     backend: Backend = "auto",
+    matmul: Matmul = "fp32",
     threads: Threads = None,
 ) -> int:
     """Train a model on a text, and keep it under checkpoints/.
@@ -265,38 +292,51 @@ def train(
         init_from=init_from,
     )
     request.check()
-    from charrnn.train.session import open_session
+    from charrnn.train.opening import open_session
 
-    engine = open_backend(backend, threads)
+    engine = open_backend(backend, threads, matmul, tell=False)
 
-    caught: list[int] = []
-    session = open_session(request, engine, interrupted=lambda: bool(caught))
+    if dry_run:
+        return _dry_run(open_session(request, engine, dry=True), as_json)
+    with Deferral() as stop:
+        session = open_session(request, engine, interrupted=stop.asked, commit=stop.begin)
+        with closing(session):
+            if not quiet:
+                note_fallback(engine)
+            code = _follow(session, stop, choose(quiet, as_json))
+            if not quiet:
+                note_slower(engine)
+            return code
+
+
+def _dry_run(session: Session, as_json: bool) -> int:
+    """Tell what the training would take, on standard output."""
+    from charrnn.report.dry_run import dry_run
+    from charrnn.train.dry_run import measure
+
+    assert session.needed is not None
+    found = measure(session.loop, session.needed)
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_json()) + "\n")
+    else:
+        sys.stdout.buffer.write(dry_run(session.model.config, found).encode())
+    return 0
+
+
+def _follow(session: Session, stop: Deferral, report: Report) -> int:
+    """Train, and show what happens; return the exit code."""
     for line in session.notes:
         note(line)
     if session.finished:
         note(f"the run in {session.folder} is finished; give a later --steps to go on")
         return 0
-    handlers = _catch_signals(caught)
+    stop.farewell = report.abandon
     try:
-        with choose(quiet, as_json) as report, closing(session.records()) as records:
+        need = session.needed.total if session.needed else None
+        with memory_told(need), report, closing(session.records()) as records:
             for record in records:
                 report.show(record)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    return EXIT_INTERRUPTED[signal.Signals(caught[0])] if caught else 0
-
-
-def _catch_signals(caught: list[int]) -> dict[signal.Signals, Any]:
-    """Note the first SIGINT or SIGTERM; let the second act as it always does."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        for each in EXIT_INTERRUPTED:
-            signal.signal(each, signal.SIG_DFL if each == signal.SIGTERM else _leave)
-
-    return {number: signal.signal(number, handle) for number in EXIT_INTERRUPTED}
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(130)
+    except OSError:
+        if not stop.asked():
+            raise  # else the terminal has gone, too
+    return stop.exit_code

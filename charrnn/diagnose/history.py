@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -72,15 +73,13 @@ def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
     """
     found = History(run)
     for line in lines:
-        if line.get("event") == "step":
-            found.grad_norm.add(line["step"], line["grad_norm"])
-            found.loss.add(line["step"], line["loss"])
-        elif line.get("event") == "watch":
-            for layer, norm in line["grad_norms"].items():
-                found.layers.setdefault(layer, Series()).add(line["step"], norm)
-            for layer, ratio in line["update_ratios"].items():
-                found.update_ratios.setdefault(layer, Series()).add(line["step"], ratio)
-            found.clip_rate.add(line["step"], line["clip_rate"])
+        try:
+            _take(found, line)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise CharRNNError(
+                f"the metrics of run {run!r} hold a record that makes no sense",
+                "remove it from metrics.jsonl",
+            ) from None
     if not found.grad_norm.steps and not found.layers:
         raise CharRNNError(
             f"run {run!r} has no recorded steps", "train it with a smaller --log-every, or --watch"
@@ -89,6 +88,42 @@ def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
         found.jumps += jumps(layer, series)
     found.jumps.sort(key=lambda jump: (jump.step, jump.layer))
     return found
+
+
+def _take(found: History, line: dict[str, Any]) -> None:
+    """Add one record; whatever its types, the series hold numbers by printable names."""
+    if line.get("event") == "step":
+        step = _step(line)
+        found.grad_norm.add(step, _number(line["grad_norm"]))
+        found.loss.add(step, _number(line["loss"]))
+    elif line.get("event") == "watch":
+        step = _step(line)
+        for name, into in (("grad_norms", found.layers), ("update_ratios", found.update_ratios)):
+            for layer, value in line[name].items():
+                if not layer.isprintable() or len(layer) > 80:
+                    raise ValueError(layer)
+                into.setdefault(layer, Series()).add(step, _number(value))
+        found.clip_rate.add(step, _number(line["clip_rate"]))
+
+
+def _step(line: dict[str, Any]) -> int:
+    step = line["step"]
+    if type(step) is not int or not 0 <= step < 2**63:
+        raise ValueError("no step")
+    return step
+
+
+def _number(value: object) -> float | None:
+    """Return a number of the metrics, None for one that is not finite."""
+    if value is None:
+        return None
+    if type(value) not in (int, float):
+        raise TypeError("no number")
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def jumps(layer: str, series: Series) -> list[Jump]:

@@ -63,8 +63,8 @@ class Pullback:
             mine.states[name][:2] = array[t : t + 2]
         for index, name in enumerate(cell.states):
             mine.gradients[name][...] = vectors[index * H : (index + 1) * H]
-        dh = mine.gradients[cell.states[0]].copy()
         xp = self.layer.xp
+        dh = xp.zeros_like(mine.gradients[cell.states[0]])  # nothing comes from above
         cell.backward(xp, self.staged.cell, mine.steps[0], dh, mine.gradients, mine.scratch)
         return xp.concatenate([mine.gradients[name] for name in cell.states])
 

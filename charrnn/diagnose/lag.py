@@ -289,6 +289,7 @@ def replay(model: LanguageModel, window: Window, d_last: Array) -> dict[str, Flo
         for t in range(steps - 1, -1, -1):
             dh, step = d_out[t], ws.steps[t]
             xp.add(dh, gradients[cell.states[0]], out=dh)
+            gradients[cell.states[0]][...] = 0.0  # backward adds it too
             norms[cell.states[0]].append(column_norms(xp, dh))
             if len(cell.states) > 1:
                 before = {name: gradients[name].copy() for name in cell.states[1:]}

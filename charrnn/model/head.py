@@ -14,11 +14,100 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.backend import Array, Backend
+from charrnn.backend.kernels import Gpu, Source, fused
 from charrnn.model.layer import flatten
 from charrnn.model.parameters import Parameters
 
 SLAB_ELEMENTS = 1 << 21
 """Logits that may exist at once."""
+
+_COLUMNS, _ROWS = 32, 8
+
+CUDA = Source(
+    r"""
+// Each column of the products (V, M) belongs to 8 threads below each other, a block to 32 columns.
+extern "C" __global__ void cross_entropy(
+    real* products, const real* bias, const void* targets, int width, int V, long long M,
+    real share, double* partial
+) {
+    __shared__ real tops[8][32], sums[8][32];
+    __shared__ double room[256];
+    int x = threadIdx.x, y = threadIdx.y;
+    long long m = 32LL * blockIdx.x + x;
+    int rows = m < M ? V : 0;  // no thread leaves: all meet at the barriers
+    real* column = products + m;
+    real top = (real)-3.0e38;
+    for (int v = y; v < rows; v += 8) {
+        real z = column[v * M] + bias[v];
+        if (z > top) top = z;
+    }
+    tops[y][x] = top;
+    __syncthreads();
+    for (int i = 0; i < 8; ++i)
+        if (tops[i][x] > top) top = tops[i][x];
+    real sum = 0;
+    for (int v = y; v < rows; v += 8) sum += exp(column[v * M] + bias[v] - top);
+    sums[y][x] = sum;
+    __syncthreads();
+    sum = 0;
+    for (int i = 0; i < 8; ++i) sum += sums[i][x];
+    real scale = share / sum;
+    long long target = rows ? symbol(targets, width, m) : -1;
+    double nats = 0;
+    for (int v = y; v < rows; v += 8) {
+        real z = column[v * M] + bias[v] - top, d = exp(z) * scale;
+        if (v == target) {
+            nats = log(sum) - z;
+            d -= share;
+        }
+        column[v * M] = d;
+    }
+    nats = block_sum(nats, room, 32 * y + x, 256);
+    if (x == 0 && y == 0) partial[blockIdx.x] = nats;
+}
+
+extern "C" __global__ void total(const double* partial, long long count, real* out) {
+    __shared__ double room[256];
+    double sum = 0;
+    for (long long i = threadIdx.x; i < count; i += 256) sum += partial[i];
+    sum = block_sum(sum, room, threadIdx.x, 256);
+    if (threadIdx.x == 0) *out = (real)sum;
+}
+"""
+)
+
+
+def _cross_entropy_on_gpu(
+    gpu: Gpu, products: Array, bias: Array, targets: Array, count: int
+) -> Array:
+    V, M = products.shape
+    dtype, grid = products.dtype, -(-M // _COLUMNS)
+    partial = gpu.xp.empty(grid, gpu.xp.float64)
+    out = gpu.xp.empty((), dtype)
+    width, share = targets.dtype.itemsize, 1.0 / count
+    arguments = (products, bias, targets, width, V, M, share, partial)
+    gpu.launch(dtype, "cross_entropy", grid, (_COLUMNS, _ROWS), *arguments)
+    gpu.launch(dtype, "total", 1, _COLUMNS * _ROWS, partial, grid, out)
+    return out
+
+
+@fused(CUDA, _cross_entropy_on_gpu)
+def cross_entropy(xp: Any, products: Array, bias: Array, targets: Array, count: int) -> Array:
+    """Return Σ -ln softmax(products + bias)[target], 0-d, in nats, and leave its gradient / count.
+
+    ``products`` (V, M) are the logits before the bias (V,), one column for each of the symbols
+    ``targets`` (M,); ∂/∂logits of the sum, divided by ``count``, overwrites them.
+    """
+    at = _positions(xp, targets)
+    logits = xp.add(products, bias[:, None], out=products)
+    xp.subtract(logits, logits.max(axis=0), out=logits)
+    hit = logits.reshape(-1)[at]
+    exp = xp.exp(logits, out=logits)
+    sums = exp.sum(axis=0)
+    total = (xp.log(sums) - hit).sum()
+    d_logits = xp.divide(exp, sums * count, out=exp)
+    d_logits.reshape(-1)[at] -= 1.0 / count
+    return total
 
 
 class LanguageModelHead:
@@ -53,12 +142,12 @@ class LanguageModelHead:
     def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
         """Return -ln p[target], (T, N), in nats."""
         xp = self.backend.xp
-        parts = []
+        nats = xp.empty(targets.shape, top.dtype)
         for start, stop in self._slabs(*targets.shape):
             logits = self.logits(weights, top[start:stop])
             hit = _pick(xp, logits, targets[start:stop])
-            parts.append(_logsumexp(xp, logits)[:, 0] - hit)
-        return parts[0] if len(parts) == 1 else xp.concatenate(parts)
+            xp.subtract(_logsumexp(xp, logits)[:, 0], hit, out=nats[start:stop])
+        return nats
 
     def loss(
         self,
@@ -68,38 +157,34 @@ class LanguageModelHead:
         grads: Parameters,
         d_top: Array,
         room: dict[str, Array],
+        symbols: int | None = None,
     ) -> Array:
         """Return the mean cross-entropy in nats, a 0-d array, and its gradients.
 
         ``grads`` receives those of the head's parameters and ``d_top`` (T, H, N) ∂L/∂top. ``room``
         holds flattened sequences. All steps and streams stand side by side here, (V, T·N), so that
-        each product is one.
+        each product is one. ``symbols`` is what the mean is over, where these are but some of them.
         """
         xp = self.backend.xp
         T, N = targets.shape
-        weight, bias = weights[self._weight], weights[self._bias][:, None]
-        total: Any = 0.0
+        count = symbols or T * N
+        weight, bias = weights[self._weight], weights[self._bias]
+        total: Any = None
         for start, stop in self._slabs(T, N):
             outputs = flatten(xp, top[start:stop], room, "operand")
-            at = _positions(xp, targets[start:stop].reshape(-1))
-            logits = xp.matmul(weight, outputs)
-            xp.add(logits, bias, out=logits)
-            xp.subtract(logits, logits.max(axis=0), out=logits)
-            hit = logits.reshape(-1)[at]
-            exp = xp.exp(logits, out=logits)
-            sums = exp.sum(axis=0)
-            total = total + (xp.log(sums) - hit).sum()
-            d_logits = xp.divide(exp, sums * (T * N), out=exp)
-            d_logits.reshape(-1)[at] -= 1.0 / (T * N)
+            d_logits = xp.matmul(weight, outputs)
+            ids = targets[start:stop].reshape(-1)
+            nats = cross_entropy(xp, d_logits, bias, ids, count)
+            total = nats if total is None else total + nats
             d_outputs = xp.matmul(weight.T, d_logits)
             d_top[start:stop] = d_outputs.reshape(self.H, stop - start, N).transpose(1, 0, 2)
             if start == 0:
                 xp.matmul(d_logits, outputs.T, out=grads[self._weight])
                 xp.sum(d_logits, axis=1, out=grads[self._bias])
             else:
-                grads[self._weight][...] += d_logits @ outputs.T
+                grads[self._weight][...] += xp.matmul(d_logits, outputs.T)
                 grads[self._bias][...] += d_logits.sum(axis=1)
-        return total / (T * N)
+        return total / count
 
     def _slabs(self, T: int, N: int) -> list[tuple[int, int]]:
         size = max(1, SLAB_ELEMENTS // (self.V * N))

@@ -6,13 +6,19 @@ names them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from charrnn.backend import Array, Backend, numpy_backend
+from charrnn.backend.graph import Computation
 from charrnn.config import ModelConfig
 from charrnn.model import initialise
 from charrnn.model.head import LanguageModelHead
-from charrnn.model.layer import flatten, one_hot_product
+from charrnn.model.layer import flatten
+from charrnn.model.onehot import column_sums
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Stack, Window
 from charrnn.randomness import Purpose, generator
@@ -20,6 +26,8 @@ from charrnn.randomness import Purpose, generator
 EMBEDDING = "embedding.weight"
 RNN = "rnn."
 DECODER = "decoder."
+RECORDED = 8
+"""Passes over one window that are recorded at most; each needs memory."""
 
 
 class LanguageModel:
@@ -99,11 +107,18 @@ class LanguageModel:
         *,
         backward: bool = False,
         dropout_key: tuple[int, int] | None = None,
+        masks: Sequence[Array] | None = None,
     ) -> Array:
         """Read symbols (T, N) from the window's states; return the top output (T, H, N)."""
         x = self._embed(ids) if self.config.embed else ids
         return self.stack.forward(
-            self.weights, window, x, prefix=RNN, backward=backward, dropout_key=dropout_key
+            self.weights,
+            window,
+            x,
+            prefix=RNN,
+            backward=backward,
+            dropout_key=dropout_key,
+            masks=masks,
         )
 
     def loss_and_gradient(
@@ -113,26 +128,78 @@ class LanguageModel:
         targets: Array,
         grads: Parameters,
         dropout_key: tuple[int, int] | None = None,
+        symbols: int | None = None,
     ) -> Array:
         """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
 
         ``ids`` and ``targets`` are symbols (T, N) on the backend. With ``dropout_key`` (seed, step)
-        the configured dropout is applied.
+        the configured dropout is applied. ``symbols`` is what the mean is over, where the window
+        holds but some of them.
         """
-        top = self.forward(window, ids, backward=True, dropout_key=dropout_key)
+        if self.backend.graphs is None:
+            return self._loss_and_gradient(window, grads, None, dropout_key, symbols, ids, targets)
+        masks = self.stack.draw_masks(window, len(ids), dropout_key)
+        compute = partial(self._loss_and_gradient, window, grads, masks, None, symbols)
+        key = (id(grads), masks is None, symbols)
+        return self._recorded(window, key, compute, grads, ids, targets)
+
+    def _recorded(
+        self,
+        window: Window,
+        key: Any,
+        compute: Computation,
+        grads: Parameters | None,
+        *arrays: Array,
+    ) -> Array:
+        """Compute by the graph of this window, these weights and shapes."""
+        graphs = self.backend.graphs
+        assert graphs is not None
+        key = (key, id(self.weights), *((array.shape, array.dtype.name) for array in arrays))
+        if key not in window.recorded:
+            if len(window.recorded) == RECORDED:
+                return compute(*arrays)
+            weights = self.weights
+
+            def held() -> Any:
+                rooms = [dict(ws.room) for ws in window.layers]
+                return weights, grads, dict(window.room), rooms
+
+            window.recorded[key] = graphs.record(compute, held)
+        window.used = len(arrays[0])
+        result: Array = window.recorded[key](*arrays)
+        return result
+
+    def _loss_and_gradient(
+        self,
+        window: Window,
+        grads: Parameters,
+        masks: Sequence[Array] | None,
+        dropout_key: tuple[int, int] | None,
+        symbols: int | None,
+        ids: Array,
+        targets: Array,
+    ) -> Array:
+        top = self.forward(window, ids, backward=True, dropout_key=dropout_key, masks=masks)
         d_top = window.d_top
-        loss = self.head.loss(self.weights, top, targets, grads, d_top, window.room)
+        loss = self.head.loss(self.weights, top, targets, grads, d_top, window.room, symbols)
         embed = bool(self.config.embed)
         dx = self.stack.backward(self.weights, window, d_top, grads, prefix=RNN, dx=embed)
         if dx is not None:
             xp = self.backend.xp
             by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
-            one_hot_product(xp, flatten(xp, dx, window.room, "operand"), ids, out=by_symbol)
+            column_sums(xp, flatten(xp, dx, window.room, "operand"), ids, by_symbol)
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 
+    @np.errstate(all="ignore")  # weights may be anything; what comes of them is in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats; the states move on, no gradient is kept."""
+        if self.backend.graphs is None:
+            return self._surprisal(window, ids, targets)
+        compute = partial(self._surprisal, window)
+        return self._recorded(window, "surprisal", compute, None, ids, targets)
+
+    def _surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         return self.head.surprisal(self.weights, self.forward(window, ids), targets)
 
     def _embed(self, ids: Array) -> Array:

@@ -11,17 +11,25 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from charrnn.backend import Array, Backend
+from charrnn.backend.gemm import has_batches
 from charrnn.cells._base import Cell, Workspace
-from charrnn.cells._pointwise import transposed
+from charrnn.model.onehot import column_sums, columns
+
+ROWS = 64
+"""Of a block (see :class:`Backend`), where it is the operand of a product over several steps."""
 
 
 class Staged(NamedTuple):
-    """A layer's weights for one window: the cell's own form, input weights and their bias."""
+    """A layer's weights for one window: the cell's own form, input weights and their bias (G·H, 1).
+
+    ``bias``, and ``ih`` where the input is dense, have the rows of logistic gates halved; ``whole``
+    is ``weight_ih`` as it is.
+    """
 
     cell: Any
     ih: Array
-    ih_T: Array
     bias: Array
+    whole: Array
 
 
 class Layer:
@@ -37,6 +45,7 @@ class Layer:
         self.H = hidden
         self.xp = backend.xp
         self.block = backend.block
+        self.batched = has_batches(backend.xp)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the layer's parameters, without layer suffix, and their shapes."""
@@ -54,87 +63,111 @@ class Layer:
     def stage(self, weights: dict[str, Array], ws: Workspace | None, dense: bool = False) -> Staged:
         """Prepare the weights for one window.
 
-        ``ws`` is None if backward will not follow; ``dense`` tells whether ∂L/∂x may be asked for.
+        ``ws`` is None if backward will not follow; ``dense`` tells that the inputs are no symbols.
         """
-        room, ih = None if ws is None else ws.room, weights["weight_ih"]
-        cell = self.cell.stage(self.xp, weights, room)
-        back = transposed(self.xp, ih, room, "ih") if dense and room is not None else None
-        return Staged(cell, ih, back, weights["bias_ih"][:, None])
+        xp, cell, H = self.xp, self.cell, self.H
+        room, whole = None if ws is None else ws.room, weights["weight_ih"]
+        staged = cell.stage(xp, weights, room)
+        bias = cell.halved(xp, cell.input_bias(xp, weights), H, room, "bias")[:, None]
+        ih = cell.halved(xp, whole, H, room, "ih") if dense else whole
+        return Staged(staged, ih, bias, whole)
 
-    def forward(self, weights: Staged, ws: Workspace, x: Array, steps: int) -> Array:
-        """Run ``steps`` steps from the states at index 0 of ``ws``.
+    def table(self, weights: Staged) -> Array:
+        """Return what each symbol feeds into the layer, (G·H, V): a column of it, with the bias."""
+        return self.cell.halve(weights.ih.copy(), self.H) + weights.bias
 
-        Returns h_1 … h_steps, a view (steps, H, N) into the workspace.
+    def forward(
+        self, weights: Staged, ws: Workspace, x: Array, steps: int, start: int = 0
+    ) -> Array:
+        """Run the steps from ``start`` to ``steps``, from the states at index ``start`` of ``ws``.
+
+        ``x`` is the sequence from the window's first step on. Returns h_1 … h_steps, a view
+        (steps, H, N) into the workspace.
         """
         xp, cell = self.xp, self.cell
-        self._receive(weights, ws.work[:steps, cell.input_rows(self.H)], x)
+        rows = cell.input_rows(self.H)
+        if x.ndim == 3:
+            self._receive(weights, ws.work[start:steps, rows], x[start:steps])
+        elif not start:  # all symbols at once
+            self._receive(weights, ws.work[: len(x), rows], x)
         staged, scratch = weights.cell, ws.scratch
-        for step in ws.steps[:steps]:
+        for step in ws.steps[start:steps]:
             cell.forward(xp, staged, step, scratch)
         return ws.states[cell.states[0]][1 : steps + 1]
 
     def _receive(self, weights: Staged, inputs: Array, x: Array) -> None:
-        """Write ``weight_ih · x + bias_ih`` for all steps to ``inputs`` (T, G·H, N)."""
+        """Write ``weight_ih · x`` + bias for all steps to ``inputs`` (T, G·H, N)."""
         xp = self.xp
         T, F, N = inputs.shape
         if x.ndim == 2:
-            table = weights.ih
-            small = table.shape[1] <= T * N
-            if small:  # the bias is added once to each column rather than to each choice of one
-                table = table + weights.bias
-            for t in range(T):
-                _columns(xp, table, x[t], inputs[t])
+            small = weights.ih.shape[1] <= T * N  # then the columns are made before they are chosen
             if small:
+                columns(xp, self.table(weights), x, inputs)
                 return
-        else:
+            some = max(1, self.block // (F * N))
+            for start in range(0, T, some):
+                part = inputs[start : start + some]
+                columns(xp, weights.ih, x[start : start + some], part)
+                self.cell.halve(part.transpose(1, 0, 2), self.H)
+                xp.add(part, weights.bias, out=part)
+            return
+        if self.batched:
             xp.matmul(weights.ih, x, out=inputs)
-        some = max(1, self.block // (F * N))
-        for start in range(0, T, some):
-            received = inputs[start : start + some]
-            xp.add(received, weights.bias, out=received)
+            xp.add(inputs, weights.bias, out=inputs)
+            return
+        some = max(1, self.block // (ROWS * N))
+        for start in range(0, T, some):  # several steps side by side: narrow products are slow
+            part = x[start : start + some].transpose(1, 0, 2)
+            product = xp.matmul(weights.ih, part.reshape(self.D, -1)).reshape(F, -1, N)
+            xp.add(product.transpose(1, 0, 2), weights.bias, out=inputs[start : start + some])
 
     def backward(
-        self, weights: Staged, ws: Workspace, d_out: Array, steps: int, dx: Array | None
+        self, weights: Staged, ws: Workspace, d_out: Array, steps: int, start: int = 0
     ) -> None:
-        """Undo :meth:`forward`.
+        """Undo :meth:`forward`, back to the pre-activations.
 
-        ``d_out`` (steps, H, N) is ∂L/∂h_t as it arrives from above and ``ws.gradients`` what
-        arrives from after the window. Afterwards ``d_out`` holds the total ∂L/∂h_t,
-        ``ws.gradients`` ∂L/∂(initial states), ``ws.work`` the gradients of the pre-activations,
-        and ``dx`` (steps, D, N), if asked for, ∂L/∂x.
+        ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above and ``ws.gradients`` what arrives
+        from after step ``steps``. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
+        ∂L/∂(states before ``start``), and ``ws.work`` the gradients of the pre-activations.
         """
         xp, cell = self.xp, self.cell
         gradients, staged, scratch = ws.gradients, weights.cell, ws.scratch
-        from_after = gradients[cell.states[0]]
-        for t in range(steps - 1, -1, -1):
-            dh = d_out[t]
-            xp.add(dh, from_after, out=dh)
-            cell.backward(xp, staged, ws.steps[t], dh, gradients, scratch)
-        if dx is not None:
-            xp.matmul(weights.ih_T, ws.work[:steps, cell.input_rows(self.H)], out=dx)
+        for t in range(steps - 1, start - 1, -1):
+            cell.backward(xp, staged, ws.steps[t], d_out[t], gradients, scratch)
+
+    def pass_down(self, weights: Staged, ws: Workspace, dx: Array, part: slice) -> None:
+        """Write ∂L/∂x of a part that :meth:`backward` has undone to that of ``dx`` (T, D, N)."""
+        received = ws.work[part, self.cell.input_rows(self.H)]
+        self.xp.matmul(weights.whole.T, received, out=dx[part])
 
     def accumulate(
         self,
+        weights: Staged,
         ws: Workspace,
         x: Array,
         steps: int,
         grads: dict[str, Array],
         room: dict[str, Array],
+        dx: Array | None,
     ) -> None:
         """Write the weight gradients of the window that :meth:`backward` has just undone.
 
-        ``room`` holds flattened sequences; it may be shared by all layers.
+        ``room`` holds flattened sequences; it may be shared by all layers. ``dx`` (steps, D, N), if
+        asked for, receives ∂L/∂x.
         """
         xp, cell = self.xp, self.cell
         work = flatten(xp, ws.work[:steps], room, "work")
         rows = work[cell.input_rows(self.H)]
         if x.ndim == 2:
-            one_hot_product(xp, rows, x, out=grads["weight_ih"])
+            column_sums(xp, rows, x, grads["weight_ih"])
             # each step of each stream is in exactly one column: their sum is the bias's gradient
             xp.sum(grads["weight_ih"], axis=1, out=grads["bias_ih"])
         else:
             xp.matmul(rows, flatten(xp, x, room, "operand").T, out=grads["weight_ih"])
             xp.sum(rows, axis=1, out=grads["bias_ih"])
+        if dx is not None:
+            below = xp.matmul(weights.whole.T, rows).reshape(self.D, steps, -1)
+            dx[...] = below.transpose(1, 0, 2)
         last = ""
         for piece in cell.pieces(self.H):
             if piece.operand != last:
@@ -157,32 +190,3 @@ def flatten(xp: Any, sequence: Array, room: dict[str, Array], name: str) -> Arra
     out = room[name][:size].reshape(F, T, N)
     out[...] = sequence.transpose(1, 0, 2)
     return out.reshape(F, T * N)
-
-
-def one_hot_product(xp: Any, rows: Array, ids: Array, out: Array) -> None:
-    """Write ``rows`` (F, T·N) times the one-hot rows (T·N, V) of ``ids`` (T, N) to ``out`` (F, V).
-
-    Where the alphabet is larger than the window, only the symbols that occur are multiplied.
-    """
-    flat, V = ids.reshape(-1), out.shape[1]
-    if flat.size >= V:
-        xp.matmul(rows, _one_hot(xp, flat, V, rows.dtype), out=out)
-    else:
-        symbols, flat = xp.unique(flat, return_inverse=True)
-        out[...] = 0.0
-        out[:, symbols] = rows @ _one_hot(xp, flat.reshape(-1), symbols.size, rows.dtype)
-
-
-def _one_hot(xp: Any, ids: Array, V: int, dtype: Any) -> Array:
-    """Return (M, V) with a single 1 in each row m, at ``ids[m]``."""
-    hot = xp.zeros(ids.size * V, dtype)
-    hot[xp.arange(ids.size, dtype=xp.int64) * V + ids] = 1.0
-    return hot.reshape(ids.size, V)
-
-
-def _columns(xp: Any, weight: Array, ids: Array, out: Array) -> None:
-    """Write the columns ``ids`` (N,) of ``weight`` (F, D) to ``out`` (F, N): W @ one-hot(ids)."""
-    if xp.__name__ == "numpy":
-        xp.take(weight, ids, axis=1, out=out, mode="clip")  # the default mode buffers the output
-    else:
-        xp.take(weight, ids, axis=1, out=out)

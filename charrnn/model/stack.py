@@ -12,13 +12,15 @@ Usable on arrays of one's own::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
+from charrnn.backend.graph import lanes
 from charrnn.cells._base import Workspace
 from charrnn.config import ModelConfig
 from charrnn.model import dropout, initialise
@@ -49,6 +51,12 @@ class Window:
         Flattened sequences, for products over all steps at once.
     used
         How many steps the last forward pass had.
+    share
+        Which streams these are, and of how many; None if they are all there is.
+    drawn
+        Where masks are drawn that a recorded pass reads.
+    recorded
+        Passes over this window, recorded (see :mod:`charrnn.backend.graph`).
     """
 
     layers: list[Workspace]
@@ -60,6 +68,9 @@ class Window:
     d_out: list[Array]
     room: dict[str, Array] = field(default_factory=dict)
     used: int = 0
+    share: tuple[slice, int] | None = None
+    drawn: list[Array] = field(default_factory=list)
+    recorded: dict[Any, Any] = field(default_factory=dict)
 
     @property
     def d_top(self) -> Array:
@@ -147,6 +158,8 @@ class Stack:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
         dtype = np.dtype(self.config.dtype)
         shape = (steps, self.config.hidden, streams)
+        if self.backend.graphs is not None:
+            self.backend.graphs.reserve(len(self.layers))
         return Window(
             layers=[layer.workspace(dtype, steps, streams) for layer in self.layers],
             steps=steps,
@@ -166,6 +179,7 @@ class Stack:
         prefix: str = "",
         backward: bool = True,
         dropout_key: tuple[int, int] | None = None,
+        masks: Sequence[Array] | None = None,
     ) -> Array:
         """Run the stack over x from the window's initial states.
 
@@ -179,6 +193,8 @@ class Stack:
             Whether :meth:`backward` will follow (the weights are then prepared for it too).
         dropout_key
             (seed, step) to drop out by, or None for no dropout.
+        masks
+            Masks that :meth:`draw_masks` has drawn, in the place of a key.
 
         Returns
         -------
@@ -187,19 +203,42 @@ class Stack:
         steps = x.shape[0]
         window.used = steps
         window.staged, window.inputs, window.masks = [], [x], []
-        for index, (layer, ws) in enumerate(zip(self.layers, window.layers, strict=True)):
-            mine = self._of_layer(weights, index, prefix)
-            staged = layer.stage(mine, ws if backward else None, dense=x.ndim == 3)
-            x = layer.forward(staged, ws, x, steps)
-            mask = None
+        count = len(self.layers)
+        with lanes(self.backend.graphs, count) as order:
+            for part in order.parts(steps):
+                for index, (layer, ws) in enumerate(zip(self.layers, window.layers, strict=True)):
+                    if not part.start:
+                        mine = self._of_layer(weights, index, prefix)
+                        dense = window.inputs[index].ndim == 3
+                        with order.at(index):
+                            staged = layer.stage(mine, ws if backward else None, dense=dense)
+                        window.staged.append(staged)
+                    with order.at(index, part, after=index - 1):
+                        self._advance(window, index, part, dropout_key, masks)
+        return window.inputs[count]
+
+    def _advance(
+        self,
+        window: Window,
+        index: int,
+        part: slice,
+        dropout_key: tuple[int, int] | None,
+        masks: Sequence[Array] | None,
+    ) -> None:
+        """Run a layer over some steps."""
+        xp, ws = self.backend.xp, window.layers[index]
+        staged, x = window.staged[index], window.inputs[index]
+        self.layers[index].forward(staged, ws, x, part.stop, part.start)
+        out = ws.states[self.cell.states[0]][1 : window.used + 1]
+        if not part.start:
+            mask = None if masks is None else masks[index]
             if dropout_key is not None and self.config.dropout:
-                key = (*dropout_key, index)
-                mask = dropout.mask(self.backend, x.shape, self.config.dropout, x.dtype, key)
-                x = x * mask
-            window.staged.append(staged)
-            window.inputs.append(x)
+                mask = self._mask(window, out, (*dropout_key, index))
             window.masks.append(mask)
-        return x
+            window.inputs.append(out if mask is None else xp.empty_like(out))
+        mask = window.masks[index]
+        if mask is not None:
+            xp.multiply(out[part], mask[part], out=window.inputs[index + 1][part])
 
     def backward(
         self,
@@ -222,27 +261,68 @@ class Stack:
         """
         xp, steps = self.backend.xp, window.used
         window.d_top[...] = d_top
-        below: Array | None = None
-        for index in range(len(self.layers) - 1, -1, -1):
-            layer, ws, mask = self.layers[index], window.layers[index], window.masks[index]
-            d_out = window.d_out[index][:steps]
-            if mask is not None:
-                xp.multiply(d_out, mask, out=d_out)
+        below: list[Array | None] = [None, *(d_out[:steps] for d_out in window.d_out[:-1])]
+        if dx:
+            below[0] = xp.empty((steps, self.layers[0].D, window.streams), d_top.dtype)
+        with lanes(self.backend.graphs, len(self.layers)) as order:
+            for part in reversed(order.parts(steps)):
+                for index in range(len(self.layers) - 1, -1, -1):
+                    with order.at(index, part, after=index + 1):
+                        self._retreat(window, index, part, below[index])
+                    if not part.start:
+                        mine = self._of_layer(grads, index, prefix)
+                        with order.at(index):
+                            self._accumulate(window, index, mine, below[index])
+        return below[0]
+
+    def _retreat(self, window: Window, index: int, part: slice, below: Array | None) -> None:
+        """Undo some steps of a layer."""
+        xp, layer, ws = self.backend.xp, self.layers[index], window.layers[index]
+        d_out, mask, staged = window.d_out[index], window.masks[index], window.staged[index]
+        if mask is not None:
+            xp.multiply(d_out[part], mask[part], out=d_out[part])
+        if part.stop == window.used:
             for array in ws.gradients.values():
                 array[...] = 0.0
-            if index:
-                below = window.d_out[index - 1][:steps]
-            else:
-                below = xp.empty((steps, layer.D, window.streams), d_out.dtype) if dx else None
-            layer.backward(window.staged[index], ws, d_out, steps, below)
-            layer.accumulate(
-                ws,
-                window.inputs[index],
-                steps,
-                self._of_layer(grads, index, prefix),
-                window.room,
-            )
-        return below
+        layer.backward(staged, ws, d_out, part.stop, part.start)
+        if below is not None and layer.batched:
+            layer.pass_down(staged, ws, below, part)
+
+    def _accumulate(
+        self, window: Window, index: int, grads: dict[str, Array], below: Array | None
+    ) -> None:
+        """Write a layer's weight gradients; and what it passes down, where that is one product."""
+        layer, ws, x = self.layers[index], window.layers[index], window.inputs[index]
+        apart = layer.batched  # layers may be at work beside each other
+        room, dx = (ws.room, None) if apart else (window.room, below)
+        layer.accumulate(window.staged[index], ws, x, window.used, grads, room, dx)
+
+    def draw_masks(
+        self, window: Window, steps: int, dropout_key: tuple[int, int] | None
+    ) -> list[Array] | None:
+        """Return all masks of a pass of ``steps`` steps, always in the same memory of the window.
+
+        None without dropout.
+        """
+        if dropout_key is None or not self.config.dropout:
+            return None
+        dtype, shape = np.dtype(self.config.dtype), (window.steps, self.config.hidden)
+        if not window.drawn:
+            whole = (*shape, window.streams)
+            window.drawn = [self.backend.xp.empty(whole, dtype) for _ in self.layers]
+        masks = [whole[:steps] for whole in window.drawn]
+        for index, mask in enumerate(masks):
+            key = (*dropout_key, index)
+            dropout.mask(self.backend, mask.shape, self.config.dropout, dtype, key, mask)
+        return masks
+
+    def _mask(self, window: Window, x: Array, key: tuple[int, int, int]) -> Array:
+        """Return the dropout mask of x; a share of the streams has its share of the whole mask."""
+        steps, H, N = x.shape
+        part, streams = window.share or (slice(None), N)
+        shape = (steps, H, streams)
+        mask = dropout.mask(self.backend, shape, self.config.dropout, x.dtype, key)
+        return self.backend.xp.ascontiguousarray(mask[:, :, part])
 
     def _of_layer(self, weights: Parameters, index: int, prefix: str) -> dict[str, Array]:
         return {p: weights[prefix + self.name(p, index)] for p in self.layers[index].shapes()}

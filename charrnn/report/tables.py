@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.report.text import duration, loss
+from charrnn.report.text import duration, loss, printable
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
@@ -27,11 +27,11 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
     body = []
     for row in rows:
         if "error" in row:
-            body.append((row["run"], "unreadable", "", "", "", "", ""))
+            body.append((printable(row["run"]), "unreadable", "", "", "", "", ""))
             continue
         body.append(
             (
-                row["run"],
+                printable(row["run"]),
                 f"{row['cell']} {row['layers']}×{row['hidden']}",
                 f"{row['parameters']:,}",
                 f"{row['step']:,}",

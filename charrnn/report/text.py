@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
 
 def printable(text: str) -> str:
     """Return ``text`` with everything but newlines, tabs and printable characters escaped.
@@ -11,6 +15,15 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def safe_json(line: str) -> str:
+    """Return JSON with the control characters escaped that its writer leaves as they are.
+
+    These are DEL, the C1 controls, and those that turn the direction of a line; they can only be
+    inside of strings.
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def duration(seconds: float) -> str:

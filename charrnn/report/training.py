@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.report.text import duration, loss, printable
-from charrnn.train.records import End, Eval, Record, Sample, Start, Step
+from charrnn.report.text import duration, loss, printable, safe_json
+from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -41,6 +43,10 @@ class Report(ABC):
     def show(self, record: Record) -> None:
         """Show one record."""
 
+    def abandon(self) -> None:
+        """Leave the terminal usable although the process ends at once; safe in a signal handler."""
+        return
+
 
 class Silent(Report):
     """Shows nothing."""
@@ -54,7 +60,7 @@ class JsonLines(Report):
 
     def show(self, record: Record) -> None:
         """Write the record."""
-        sys.stdout.write(json.dumps(record.to_json()) + "\n")
+        sys.stdout.write(safe_json(json.dumps(record.to_json())) + "\n")
         sys.stdout.flush()
 
 
@@ -74,7 +80,7 @@ class PlainLines(Report):
 
     def write(self, line: str) -> None:
         """Write a line."""
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
     def line(self, record: Record) -> str:
         """Return the record in words; empty for what is not worth a line."""
@@ -90,6 +96,8 @@ class PlainLines(Report):
         if isinstance(record, Eval):
             mark = "  (best so far)" if record.best else ""
             return f"step {record.step:>6}  validation loss {record.val_loss:.4f} nats{mark}"
+        if isinstance(record, Rollback):
+            return setback(record)
         if isinstance(record, Sample):
             return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
         if isinstance(record, End):
@@ -118,9 +126,14 @@ class Live(PlainLines):
     def __exit__(self, *reason: Any) -> None:
         self._display.stop()
 
+    def abandon(self) -> None:
+        """Show the cursor again."""
+        with suppress(OSError):
+            os.write(2, b"\x1b[?25h\r\n")
+
     def write(self, line: str) -> None:
         """Write a line above the figures."""
-        self._display.console.print(line, markup=False, highlight=False)
+        self._display.console.print(printable(line), markup=False, highlight=False)
 
     def show(self, record: Record) -> None:
         """Update the figures, or write a line above them."""
@@ -160,7 +173,8 @@ def choose(quiet: bool, as_json: bool) -> Report:
         return JsonLines()
     if quiet:
         return Silent()
-    return Live() if sys.stderr.isatty() else PlainLines()
+    moving = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return Live() if moving else PlainLines()
 
 
 def describe(start: Start) -> str:
@@ -172,13 +186,23 @@ def describe(start: Start) -> str:
     until = f"{start.total_steps:,} steps" if start.total_steps else f"{start.minutes:g} minutes"
     if start.total_steps and start.minutes:
         until += f" or {start.minutes:g} minutes"
+    where = start.backend + (f" ({start.matmul})" if start.backend != "numpy" else "")
     return (
         f"{'resuming' if start.resumed else 'run'} {start.run}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
         f"{start.cell} {start.layers}×{start.hidden}, {first}, {start.parameters:,} parameters, "
-        f"{start.dtype} on {start.backend}\n"
+        f"{start.dtype} on {where}\n"
         f"{start.train_chars:,} {units} to train on{held}; {start.vocabulary:,} symbols; "
         f"{start.steps_per_epoch:,} steps an epoch, until {until}"
+    )
+
+
+def setback(record: Rollback) -> str:
+    """Return what diverged, and from where training goes on at what rate."""
+    value = "not finite" if record.value is None else f"{record.value:,.4g}"
+    return (
+        f"step {record.step:>6}  diverged: {record.tensor} is {value}; back to step "
+        f"{record.to_step}, learning rate × {record.lr_factor:g} (rollback {record.count})"
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.model.language import LanguageModel
 from charrnn.randomness import Purpose, generator
+from charrnn.sampling import ahead
 from charrnn.sampling.filters import choose, log_probabilities, weights
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 from charrnn.sampling.stepper import Stepper
@@ -105,6 +106,10 @@ def draws(
     """
     stepper, unknown = _primed(model, vocabulary, prime, streams), vocabulary.unknown
     ids: NDArray[Any] = np.repeat(prime[-1:], streams).astype(np.intp)
+    if ahead.possible(stepper, options):
+        numbers = _uniforms(seed, streams)
+        drawn = ahead.draw_ahead(stepper, options, unknown, ids, numbers, log_probs)
+        yield from map(Draw._make, drawn)
     for uniforms in _uniforms(seed, streams):
         logits = stepper.step(ids)
         ids = choose(weights(logits, options, unknown), uniforms)

@@ -42,17 +42,23 @@ def weights(logits: NDArray[Any], options: SampleOptions, unknown: int | None = 
     return tempered
 
 
+def not_finite() -> CharRNNError:
+    """Return the error for a model whose output cannot be drawn from."""
+    return CharRNNError(
+        "the model's output is not a finite number",
+        "its training has diverged; train again with a lower --lr or --clip-norm",
+    )
+
+
 def temper(logits: NDArray[Any], temperature: float, unknown: int | None = None) -> Weights:
     """Return exp((logits - max) / temperature); for temperature 0, 1 at the first maximum only."""
     scores = logits.astype(np.float64, order="C")
     if unknown is not None:
         scores[:, unknown] = -np.inf
-    top = np.maximum.reduce(scores, axis=1, keepdims=True)
-    if not isfinite(top.item() if len(top) == 1 else top.sum()):
-        raise CharRNNError(
-            "the model's output is not a finite number",
-            "its training has diverged; train again with a lower --lr or --clip-norm",
-        )
+    one = len(scores) == 1  # then plain indexing is faster than a reduction
+    top: Any = scores[0][scores[0].argmax()] if one else scores.max(axis=1, keepdims=True)
+    if not isfinite(top if one else top.sum()):
+        raise not_finite()
     if temperature == 0:
         rows = np.arange(len(scores))
         best = scores.argmax(axis=1)
@@ -98,11 +104,11 @@ def choose(p: Weights, uniforms: NDArray[np.float64]) -> NDArray[np.intp]:
     u < 1 keeps u times the sum below the sum also after rounding, so that the symbol exists and
     its weight is not 0.
     """
-    summed = p.cumsum(axis=1)
-    if len(summed) == 1:
-        row = summed[0]
-        first: NDArray[np.intp] = row.searchsorted(row[-1:] * uniforms, side="right")
+    if len(p) == 1:
+        row = np.add.accumulate(p[0])
+        first: NDArray[np.intp] = row.searchsorted(row[-1] * uniforms, side="right")
         return first
+    summed = p.cumsum(axis=1)
     below: NDArray[np.intp] = (summed <= summed[:, -1:] * uniforms[:, None]).sum(axis=1)
     return below
 

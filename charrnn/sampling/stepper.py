@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
-from charrnn.model.language import EMBEDDING, RNN, LanguageModel
-from charrnn.model.layer import Staged
+from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.model.layer import Layer, Staged
+from charrnn.model.onehot import columns
 
 READ_STEPS = 256
 """Symbols of a prime that are read at a time."""
 TABLE_ELEMENTS = 1 << 24
 """The largest table of input products that is worth its memory."""
+
+_quiet = np.errstate(all="ignore")  # weights may be anything; the output is checked
 
 
 class _LayerStep(NamedTuple):
@@ -49,6 +52,7 @@ class Stepper:
         N.
     """
 
+    @_quiet
     def __init__(self, model: LanguageModel, streams: int = 1) -> None:
         self.model = model
         self.streams = streams
@@ -58,10 +62,16 @@ class Stepper:
         self._dense = xp.empty((model.config.embed, streams), np.dtype(model.config.dtype))
         self._plans: tuple[list[_LayerStep], list[_LayerStep]] = ([], [])
         self._tops: list[Array] = []
-        staged = [
-            layer.stage({p: model.weights[RNN + stack.name(p, i)] for p in layer.shapes()}, None)
-            for i, layer in enumerate(stack.layers)
-        ]
+        staged = []
+        for i, layer in enumerate(stack.layers):
+            mine = {p: model.weights[RNN + stack.name(p, i)] for p in layer.shapes()}
+            staged.append(layer.stage(mine, None, dense=i > 0 or bool(model.config.embed)))
+        decoder = model.weights[DECODER + "weight"]
+        if streams == 1:
+            staged = [_by_columns(xp, each) for each in staged]
+            decoder = xp.asfortranarray(decoder)
+        self._decoder, self._decoder_bias = decoder, model.weights[DECODER + "bias"][:, None]
+        self._logits = xp.empty((model.V, streams), np.dtype(model.config.dtype))
         for phase in (0, 1):
             below = self._dense
             for layer, ws, weights in zip(stack.layers, self._window.layers, staged, strict=True):
@@ -76,10 +86,11 @@ class Stepper:
                     )
                 )
                 below = turned[stack.cell.states[0]][1]
-            self._tops.append(below[None])
-        self._feed = self._first_product(staged[0])
+            self._tops.append(below)
+        self._feed = self._first_product(stack.layers[0], staged[0])
         self._phase = 0
 
+    @_quiet
     def read(self, ids: NDArray[Any]) -> None:
         """Let every stream read the symbols ``ids`` (1-D, host) from a zero state."""
         model = self.model
@@ -91,14 +102,23 @@ class Stepper:
             mine[0] = read[0]
         self._phase = 0
 
+    @_quiet
     def step(self, ids: NDArray[Any]) -> NDArray[Any]:
         """Let stream n read the symbol ``ids[n]``; return the logits of what follows, (N, V).
 
-        Both are on the host.
+        Both are on the host; the next step may overwrite the logits.
+        """
+        backend = self.model.backend
+        return backend.get(self.advance(backend.put(ids))).T
+
+    def advance(self, ids: Array) -> Array:
+        """Let stream n read the symbol ``ids[n]``; return the logits (V, N), which are overwritten.
+
+        Both are where the backend computes.
         """
         xp, forward = self.model.backend.xp, self._forward
         plan = self._plans[self._phase]
-        self._feed(self.model.backend.put(ids))
+        self._feed(ids)
         first = True
         for below, ih, bias, received, staged, view, scratch in plan:
             if not first:
@@ -108,20 +128,26 @@ class Stepper:
             forward(xp, staged, view, scratch)
         top = self._tops[self._phase]
         self._phase ^= 1
-        logits = self.model.head.logits(self.model.weights, top)[0]
-        return self.model.backend.get(logits).T
+        logits = self._logits
+        xp.matmul(self._decoder, top, out=logits)
+        xp.add(logits, self._decoder_bias, out=logits)
+        return logits
 
-    def _first_product(self, weights: Staged) -> Callable[[Array], None]:
+    def _first_product(self, layer: Layer, weights: Staged) -> Callable[[Array], None]:
         """Return what writes ``weight_ih x + bias`` of the bottom layer for given symbols."""
         model, xp = self.model, self.model.backend.xp
         received, bias, dense = self._plans[0][0].received, weights.bias, self._dense
         embedding = model.weights[EMBEDDING] if model.config.embed else None
 
         def from_table(ids: Array) -> None:
-            xp.take(table, ids, axis=1, out=received, **unbuffered)
+            columns(xp, table, ids[None], received[None])
+
+        def from_row(ids: Array) -> None:
+            alone[...] = rows[ids[0]]
 
         def from_columns(ids: Array) -> None:
-            xp.take(weights.ih, ids, axis=1, out=received, **unbuffered)
+            columns(xp, weights.ih, ids[None], received[None])
+            layer.cell.halve(received, layer.H)
             xp.add(received, bias, out=received)
 
         def from_embedding(ids: Array) -> None:
@@ -129,9 +155,24 @@ class Stepper:
             xp.matmul(weights.ih, dense, out=received)
             xp.add(received, bias, out=received)
 
-        # NumPy's default mode copies through a buffer; CuPy has but one mode.
-        unbuffered: dict[str, Any] = {"mode": "clip"} if xp.__name__ == "numpy" else {}
         if model.V * weights.ih.shape[0] > TABLE_ELEMENTS:
             return from_columns if embedding is None else from_embedding
-        table = (weights.ih if embedding is None else weights.ih @ embedding.T) + bias
-        return from_table
+        table = layer.table(weights) if embedding is None else weights.ih @ embedding.T + bias
+        if self.streams > 1 or xp.__name__ != "numpy":
+            return from_table
+        alone, rows = received[:, 0], np.ascontiguousarray(table.T)
+        return from_row
+
+
+def _by_columns(xp: Any, weights: Staged) -> Staged:
+    """Store matrices column by column: with one stream each product adds columns up.
+
+    A quarter faster at H = 128 than a dot product for each row, and never slower.
+    """
+
+    def turned(array: Array | None) -> Array | None:
+        matrix = array is not None and array.shape[1] > 1
+        return xp.asfortranarray(array) if matrix else array
+
+    cell = type(weights.cell)(*map(turned, weights.cell))
+    return weights._replace(cell=cell, ih=turned(weights.ih))

@@ -1,8 +1,12 @@
 """The cache of encoded texts: where it is, what it holds, what may be trusted.
 
 An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the byte order of the machine)
-and ``meta.json`` (what they are, with a digest). It is written under a temporary name and renamed
+and ``meta.json`` (what they are, with digests). It is written under a temporary name and renamed
 when complete.
+
+Only what belongs to this user is read, links are not followed, and others can neither read nor
+write it. An entry is verified whole when it is first found; after that its file's times and inode
+tell whether it was touched, and then it is verified again.
 
 Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder of the system);
 ``CHARRNN_CACHE_LIMIT_GB`` is the size (in 10⁹ bytes, default 20) above which the entries not used
@@ -15,10 +19,10 @@ import atexit
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,12 +31,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import platformdirs
 
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CharRNNError, CorpusError, UsageError, shown
+from charrnn.text import entry
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-_TEMPORARY = "tmp-"
+_TEMPORARY = re.compile(r"tmp-(?:(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-)?.*")
 _ABANDONED = 24 * 3600.0  # seconds after which an unfinished entry belongs to no living process
-_EDGE = 1 << 16
 DEFAULT_LIMIT_GB = 20.0
 
 
@@ -44,18 +48,37 @@ class CacheEntry(NamedTuple):
     last_used: float
 
 
+class UnwritableError(CorpusError):
+    """The cache cannot be written: a full disk, or no folder that may be written at all."""
+
+
 def cache_dir() -> Path:
     """Return the cache folder, created if need be.
 
-    ``CHARRNN_CACHE``, else the user's cache folder; where neither can be written, a temporary
-    folder that lasts as long as the process.
+    ``CHARRNN_CACHE``, else the user's cache folder; where that cannot be used, a temporary folder
+    that lasts as long as the process.
+
+    Raises
+    ------
+    UnwritableError
+        If there is no temporary folder either.
     """
+    return place()[0]
+
+
+def place() -> tuple[Path, str]:
+    """Return the cache folder, and why it is not the one that was asked for (empty if it is)."""
     named = os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn")
     path = Path(named)
     if not os.environ.get("CHARRNN_CACHE") and not path.is_absolute():
-        return _temporary_dir()  # no home folder: "~" could not be expanded
-    path = path.absolute()
-    return path if _writable(path) else _temporary_dir()
+        why = "there is no home folder to keep encoded texts in"  # "~" could not be expanded
+    else:
+        path = path.absolute()
+        problem = _problem(path)
+        if not problem:
+            return path, ""
+        why = f"the cache of encoded texts {shown(path)} {problem}"
+    return _temporary_dir(), f"{why}; the next run encodes anew (CHARRNN_CACHE names a folder)"
 
 
 def cache_entries() -> list[CacheEntry]:
@@ -73,7 +96,7 @@ def clear_cache() -> int:
     """Remove every cached text (and nothing else from the folder); return the bytes freed."""
     freed = 0
     for path in _children():
-        if _KEY.fullmatch(path.name) or path.name.startswith(_TEMPORARY):
+        if _KEY.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name):
             size = _size(path)
             shutil.rmtree(path, ignore_errors=True)
             freed += size - _size(path)
@@ -83,19 +106,15 @@ def clear_cache() -> int:
 def load(key: str) -> tuple[Path, dict[str, Any]] | None:
     """Return the path of the ids and the description of an entry, or None.
 
-    An entry that is damaged in any way counts as absent.
+    An entry that is damaged in any way counts as absent, and so does one that is not this user's.
     """
-    folder = _folder() / key
     try:
-        content = json.loads((folder / "meta.json").read_bytes())
-        meta, ids = content["meta"], folder / "ids.bin"
-        sound = content["digest"] == _digest(meta) and meta["key"] == key
-        if not sound or ids.stat().st_size != meta["size"] or _edges(ids) != meta["edges"]:
-            return None
+        folder = _folder() / key
+        meta = entry.read(folder, key)
         os.utime(folder / "meta.json")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (CharRNNError, OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError):
         return None
-    return ids, meta
+    return folder / "ids.bin", meta
 
 
 @contextlib.contextmanager
@@ -103,11 +122,15 @@ def writing() -> Iterator[tuple[Path, BinaryIO]]:
     """Give a temporary folder and its open ``ids.bin``; the folder is removed on failure."""
     parent = _folder()
     try:
-        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"tmp-{_host()}-{os.getpid()}-", dir=parent))
     except OSError as error:
         raise unwritable(error) from None
     try:
-        with open(folder / "ids.bin", "xb", buffering=0, opener=_private) as file:
+        try:
+            file = open(folder / "ids.bin", "xb", buffering=0, opener=_private)  # noqa: SIM115
+        except OSError as error:
+            raise unwritable(error, parent) from None
+        with file:
             yield folder, file
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -117,10 +140,7 @@ def writing() -> Iterator[tuple[Path, BinaryIO]]:
 def publish(folder: Path, key: str, meta: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Turn a temporary folder into the entry ``key``; return what :func:`load` would."""
     ids = folder / "ids.bin"
-    meta = {**meta, "key": key, "size": ids.stat().st_size, "edges": _edges(ids)}
-    content = json.dumps({"meta": meta, "digest": _digest(meta)}).encode("ascii")
-    with open(folder / "meta.json", "xb", opener=_private) as file:
-        file.write(content)
+    meta = entry.describe(folder, {**meta, "key": key})
     target = folder.parent / key
     for _ in range(2):
         with contextlib.suppress(OSError):
@@ -129,7 +149,7 @@ def publish(folder: Path, key: str, meta: dict[str, Any]) -> tuple[Path, dict[st
         if (other := load(key)) is not None:  # another process was faster
             shutil.rmtree(folder, ignore_errors=True)
             return other
-        shutil.rmtree(target, ignore_errors=True)
+        _remove(target)
     # The damaged entry cannot be removed (open elsewhere, on Windows): use ours where it is.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return ids, meta
@@ -139,22 +159,23 @@ def evict(in_use: Path) -> None:
     """Remove the entries unused for the longest time above the limit, never ``in_use``."""
     limit = _limit()
     total = 0
-    for entry in sorted(cache_entries(), key=lambda entry: entry.path != in_use):
-        total += entry.bytes
-        if total > limit and entry.path != in_use:
-            shutil.rmtree(entry.path, ignore_errors=True)
+    for found in sorted(cache_entries(), key=lambda found: found.path != in_use):
+        total += found.bytes
+        if total > limit and found.path != in_use:
+            shutil.rmtree(found.path, ignore_errors=True)
     now = time.time()
     for path in _children():
         with contextlib.suppress(OSError):
-            if path.name.startswith(_TEMPORARY) and now - _newest(path) > _ABANDONED:
+            if _is_abandoned(path, now):
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def unwritable(error: OSError) -> CorpusError:
+def unwritable(error: OSError, folder: Path | None = None) -> UnwritableError:
     """Return the error for a cache that cannot be written (full, for example)."""
     reason = error.strerror or type(error).__name__
-    return CorpusError(
-        f"cannot write the cache of encoded texts in {str(cache_dir())!a}: {reason}",
+    where = folder or cache_dir()
+    return UnwritableError(
+        f"cannot write the cache of encoded texts in {shown(where)}: {reason}",
         "free space there, or name another folder in CHARRNN_CACHE",
     )
 
@@ -174,30 +195,41 @@ def _folder() -> Path:
     folder = cache_dir() / "corpora"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_mode & 0o077 and os.name != "nt":
+            folder.chmod(0o700)
     except OSError as error:
-        raise unwritable(error) from None
+        raise unwritable(error, folder) from None
     return folder
 
 
 def _children() -> list[Path]:
     try:
         return [path for path in _folder().iterdir() if path.is_dir() and not path.is_symlink()]
-    except OSError:
+    except (CharRNNError, OSError):
         return []
 
 
-def _writable(path: Path) -> bool:
+def _problem(path: Path) -> str:
+    """Return why a folder cannot be the cache, or nothing."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
-            return True
-    except OSError:
-        return False
+            pass
+        with contextlib.suppress(FileNotFoundError):
+            if not entry.is_mine((path / "corpora").lstat()):
+                return "holds a folder 'corpora' that is a link or another user's"
+    except (OSError, ValueError) as error:
+        return f"cannot be written ({getattr(error, 'strerror', None) or 'it is no path'})"
+    return ""
 
 
 @functools.cache
 def _temporary_dir() -> Path:
-    path = Path(tempfile.mkdtemp(prefix="charrnn-"))
+    try:
+        path = Path(tempfile.mkdtemp(prefix="charrnn-"))
+    except OSError as error:
+        message = f"there is no folder for temporary files: {error.strerror or error}"
+        raise UnwritableError(message, "name a folder in TMPDIR or CHARRNN_CACHE") from None
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
@@ -218,13 +250,29 @@ def _newest(folder: Path) -> float:
     return max([folder.stat().st_mtime, *(file.stat().st_mtime for file in folder.iterdir())])
 
 
-def _digest(meta: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode("ascii")).hexdigest()
+def _remove(path: Path) -> None:
+    """Remove whatever stands where an entry belongs; of a link, the link alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _edges(path: Path) -> str:
-    # Both ends of the file: enough to notice one that was never written to its end.
-    with path.open("rb", buffering=0) as file:
-        start = file.read(_EDGE)
-        file.seek(max(0, path.stat().st_size - _EDGE))
-        return hashlib.sha256(start + file.read(_EDGE)).hexdigest()
+@functools.cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode("utf-8", "replace")).hexdigest()[:8]
+
+
+def _is_abandoned(path: Path, now: float) -> bool:
+    """Tell whether a folder is an unfinished entry whose process is gone."""
+    name = _TEMPORARY.fullmatch(path.name)
+    if not name:
+        return False
+    if name["host"] == _host() and os.name == "posix":
+        try:
+            os.kill(int(name["process"]), 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            pass
+    return now - _newest(path) > _ABANDONED

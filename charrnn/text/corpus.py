@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from charrnn.errors import CharRNNError, CorpusError, UsageError
 from charrnn.text import cache
 from charrnn.text.counts import SymbolCounts
-from charrnn.text.encode import Request, build_entry, check_options, spool_pipes, vocabulary_of
+from charrnn.text.encode import Counted, Request, check_options, spool_pipes, vocabulary_of
 from charrnn.text.source import Spec, find_sources
 from charrnn.text.vocabulary import Level, Vocabulary
 
@@ -49,6 +49,8 @@ class Corpus:
         Absolute paths, ``-`` or names of built-in corpora, in the order read.
     cached
         Whether the ids were found in the cache.
+    notes
+        What the user should know, one line each: that there is no lasting cache, for example.
     """
 
     train: Ids
@@ -61,6 +63,7 @@ class Corpus:
     bytes: int
     sources: tuple[str, ...]
     cached: bool
+    notes: tuple[str, ...] = ()
 
 
 def open_corpus(
@@ -117,11 +120,7 @@ def open_corpus(
         key = request.key()
         corpus = _open_entry(cache.load(key), fractions, cached=True)
         if corpus is None:
-            entry = build_entry(request, key, stack)
-            corpus = _open_entry(entry, fractions, cached=False)
-            cache.evict(entry[0].parent)
-    if corpus is None:
-        raise CorpusError("the cache entry just written cannot be read", "try again")
+            corpus = _encode(Counted(request, stack), key, fractions)
     return corpus
 
 
@@ -189,6 +188,20 @@ def _split(parts: Sequence[Ids], fractions: tuple[Fraction, Fraction]) -> tuple[
     )
 
 
+def _encode(text: Counted, key: str, fractions: tuple[Fraction, Fraction]) -> Corpus:
+    """Encode a text into the cache or, where that cannot be written, into memory."""
+    try:
+        entry, note = text.write(key), cache.place()[1]
+        corpus = _open_entry(entry, fractions, cached=False)
+        cache.evict(entry[0].parent)
+    except cache.UnwritableError as problem:
+        corpus, note = None, f"{problem.message}: the text is kept in memory for this run"
+    if corpus is None:
+        ids, meta = text.keep()
+        corpus = _corpus(ids, meta, text.vocabulary, fractions, cached=False)
+    return replace(corpus, notes=(note,)) if note else corpus
+
+
 def _open_entry(
     entry: tuple[Path, dict[str, Any]] | None,
     fractions: tuple[Fraction, Fraction],
@@ -201,12 +214,30 @@ def _open_entry(
     try:
         vocabulary = Vocabulary.from_json(meta["vocabulary"])
         ids = np.memmap(path, vocabulary.dtype, mode="r", shape=(sum(meta["parts"]),))
-        ends = np.cumsum([0, *meta["parts"]]).tolist()
-        parts = [ids[a:b] for a, b in pairwise(ends)]
-        train, val, test = _split(parts, fractions)
-        digests = (str(meta["sha256"]), str(meta["heldout_sha256"]))
-        sources = tuple(meta["sources"])
-        raw_bytes = int(meta["bytes"])
-    except (CharRNNError, OSError, ValueError, KeyError, TypeError):
+    except (CharRNNError, OSError, ValueError):
         return None
-    return Corpus(train, val, test, vocabulary, *digests, len(ids), raw_bytes, sources, cached)
+    return _corpus(ids, meta, vocabulary, fractions, cached=cached)
+
+
+def _corpus(
+    ids: Ids,
+    meta: dict[str, Any],
+    vocabulary: Vocabulary,
+    fractions: tuple[Fraction, Fraction],
+    *,
+    cached: bool,
+) -> Corpus:
+    ends = np.cumsum([0, *meta["parts"]]).tolist()
+    train, val, test = _split([ids[a:b] for a, b in pairwise(ends)], fractions)
+    return Corpus(
+        train=train,
+        val=val,
+        test=test,
+        vocabulary=vocabulary,
+        sha256=meta["sha256"],
+        heldout_sha256=meta["heldout_sha256"],
+        chars=len(ids),
+        bytes=meta["bytes"],
+        sources=tuple(meta["sources"]),
+        cached=cached,
+    )

@@ -17,14 +17,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError, UsageError, VocabularyError
+from charrnn.errors import CorpusError, UsageError, VocabularyError, shown
 from charrnn.text import cache
 from charrnn.text.counts import SymbolCounts
-from charrnn.text.source import Source, changed, shown, text_sources
+from charrnn.text.source import Source, changed, text_sources
 from charrnn.text.tokens import check_codec, pieces
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
-_FORMAT = 1  # of a cache entry: any change of what is written needs another number
+_FORMAT = 2  # of a cache entry: any change of what is written needs another number
+_MOST_LISTED = 60_000_000  # bytes of a vocabulary in a checkpoint, well below what it may be
 _TICK = 0.03  # seconds; the clock of file times may be this coarse
 
 
@@ -71,36 +72,84 @@ def _spooled(source: Source, stdin: BinaryIO | None, stack: contextlib.ExitStack
     try:
         spooled = source.spool(cache.cache_dir(), stdin)
     except OSError as error:
+        if source.kind == "builtin":
+            return source  # it can be made twice
         raise cache.unwritable(error) from None
     if spooled.spooled is not None:
         stack.callback(spooled.spooled.close)
     return spooled
 
 
-def build_entry(
-    request: Request, key: str, stack: contextlib.ExitStack
-) -> tuple[Path, dict[str, Any]]:
-    """Encode the text in two passes, counting and mapping, into a new cache entry."""
-    request = _readable(request, stack)
-    vocabulary, meta = _count(request)
-    sizes = []
-    with cache.writing() as (folder, file):
-        for part in request.parts:
-            sizes.append(0)
-            for piece in _pieces(request, part):
+class Counted:
+    """A text whose symbols have been counted: the first of two passes over it.
+
+    Attributes
+    ----------
+    request
+        What to encode, with everything that can be read but once laid aside.
+    vocabulary
+        Of the whole text.
+    meta
+        Digests, sizes and names, as a cache entry describes them.
+    """
+
+    def __init__(self, request: Request, stack: contextlib.ExitStack) -> None:
+        self.request = _readable(request, stack)
+        self.vocabulary, self.meta = _count(self.request)
+        self.meta["vocabulary"] = self.vocabulary.to_json()
+
+    def write(self, key: str) -> tuple[Path, dict[str, Any]]:
+        """Make the second pass, mapping, into a new cache entry.
+
+        Raises
+        ------
+        UnwritableError
+            If the cache cannot be written.
+        """
+        sizes, digest = [0, 0, 0], hashlib.sha256()
+        with cache.writing() as (folder, file):
+            for part, ids in self._ids():
+                view = np.ascontiguousarray(ids).view(np.uint8).data
+                digest.update(view)
+                _write(file, view)
+                sizes[part] += len(ids)
+            meta = {**self.meta, "parts": sizes, "ids_sha256": digest.hexdigest()}
+            try:
+                os.fsync(file.fileno())
+                file.close()
+                return cache.publish(folder, key, meta)
+            except OSError as error:
+                raise cache.unwritable(error, folder.parent) from None
+
+    def keep(self) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Make the second pass into memory; return all ids and their description.
+
+        Raises
+        ------
+        CorpusError
+            If there is not enough memory.
+        """
+        try:
+            parts: list[list[NDArray[Any]]] = [[], [], []]
+            for part, ids in self._ids():
+                parts[part].append(ids)
+            sizes = [sum(map(len, part)) for part in parts]
+            empty = np.empty(0, self.vocabulary.dtype)
+            whole = np.concatenate([empty, *parts[0], *parts[1], *parts[2]])
+        except MemoryError:
+            message = "neither the disk nor the memory has room for the encoded text"
+            raise CorpusError(message, "name a folder with room in CHARRNN_CACHE") from None
+        whole.flags.writeable = False
+        return whole, {**self.meta, "parts": sizes}
+
+    def _ids(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the number of the part and the ids of every piece."""
+        for number, part in enumerate(self.request.parts):
+            for piece in _pieces(self.request, part):
                 try:
-                    ids = vocabulary.encode(piece)
+                    yield number, self.vocabulary.encode(piece)
                 except VocabularyError:
                     raise changed(part[0].name) from None
-                sizes[-1] += len(ids)
-                _write(file, ids)
-        meta = {**meta, "parts": sizes, "vocabulary": vocabulary.to_json()}
-        try:
-            os.fsync(file.fileno())
-            file.close()
-            return cache.publish(folder, key, meta)
-        except OSError as error:
-            raise cache.unwritable(error) from None
 
 
 def _readable(request: Request, stack: contextlib.ExitStack) -> Request:
@@ -156,11 +205,27 @@ def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:
     if len(vocabulary) == 1 and vocabulary.unknown is not None:
         message = f"--min-count {min_count} folds every symbol of the text into the unknown one"
         raise UsageError(message, "give a smaller number")
+    if vocabulary.level == "word" and (size := _listed_size(vocabulary)) > _MOST_LISTED:
+        raise CorpusError(
+            f"the vocabulary of {len(vocabulary):,} words takes {size / 1e6:,.0f} MB as a list, "
+            f"a checkpoint has room for {_MOST_LISTED / 1e6:,.0f}",
+            "give a higher --min-count, or --level char",
+        )
     return vocabulary
 
 
-def _write(file: BinaryIO, ids: NDArray[Any]) -> None:
-    view = np.ascontiguousarray(ids).view(np.uint8).data
+def _listed_size(vocabulary: Vocabulary) -> int:
+    """Return at least the bytes that the symbols take as JSON within JSON."""
+    return sum(map(_listed_symbol, vocabulary.symbols))
+
+
+def _listed_symbol(symbol: str | int) -> int:
+    # Quotes and comma take 5 bytes; two escapes of 7 a character is the most there can be.
+    text = str(symbol)
+    return 5 + (len(text) if text.isascii() else 14 * len(text))
+
+
+def _write(file: BinaryIO, view: memoryview) -> None:
     try:
         while view:
             view = view[file.write(view) :]

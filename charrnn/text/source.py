@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError, UsageError, shown
 
 CHUNK = 1 << 20
 _SNIFF = 8192
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 Spec = str | os.PathLike[str]
@@ -154,11 +155,6 @@ def text_sources(sources: Sequence[Source]) -> list[Source]:
     return kept
 
 
-def shown(name: str) -> str:
-    """Return a path for a message: as it is, or escaped where it holds control characters."""
-    return name if name.isprintable() else ascii(name)
-
-
 def changed(name: str) -> CorpusError:
     """Return the error for a text that is not the same any more."""
     return CorpusError(f"{shown(name)} changed while being read", "try again once it is complete")
@@ -187,7 +183,31 @@ def _find(name: str) -> list[Source]:
         return _walk(path)
     if stat.S_ISREG(status.st_mode):
         return [Source(_absolute(path), "file", identity=_identity(status))]
+    if _is_device(path, status):
+        raise device(name)
     return [Source(str(path.absolute()), "pipe")]
+
+
+def device(name: str) -> CorpusError:
+    """Return the error for a device that is no terminal: many of them have no end."""
+    what = "standard input" if name == "-" else shown(name)
+    return CorpusError(f"{what} is a device, not a text", "name a file, a directory or a pipe")
+
+
+def _is_device(path: Path, status: os.stat_result) -> bool:
+    """Tell whether a path is a device other than a terminal or the null device."""
+    if not stat.S_ISCHR(status.st_mode):
+        return stat.S_ISBLK(status.st_mode)
+    if str(path.resolve()) == os.devnull:
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY | _NO_WAITING)
+    except OSError:
+        return False  # reading it will say what is wrong
+    try:
+        return not os.isatty(handle)
+    finally:
+        os.close(handle)
 
 
 def _builtin(name: str) -> Source:
@@ -244,10 +264,22 @@ def _read_stdin(stdin: BinaryIO | None, size: int) -> Iterator[bytes]:
         if sys.stdin is None:
             raise CorpusError("standard input is closed", "name a file instead of -")
         stdin = sys.stdin.buffer
+        _refuse_device(stdin)
     # read1 returns what a pipe holds now; read would wait until the whole chunk is there.
     read = getattr(stdin, "read1", stdin.read)
     while data := read(size):
         yield data
+
+
+def _refuse_device(stdin: BinaryIO) -> None:
+    try:
+        status = os.fstat(stdin.fileno())
+    except (OSError, ValueError):
+        return  # no file of the system's
+    null = stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat())
+    special = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
+    if special and not null and not stdin.isatty():
+        raise device("-")
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

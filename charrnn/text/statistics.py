@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError
-from charrnn.text.source import CHUNK, find_sources, shown, text_sources
+from charrnn.errors import CorpusError, shown
+from charrnn.text.source import CHUNK, find_sources, text_sources
 from charrnn.text.tokens import check_codec, pieces
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-from charrnn.errors import CorpusError, UsageError
-from charrnn.text.source import CHUNK, Source, shown
+from charrnn.errors import CorpusError, UsageError, shown
+from charrnn.text.source import CHUNK, Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
-_WORD_CHAR = re.compile(r"\w")
+_NO_WORD = re.compile(r"\W")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Codecs that can produce no lone surrogate: nothing to look for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
@@ -83,9 +83,7 @@ def whole_words(texts: Iterable[str]) -> Iterator[str]:
     """Cut a text given in pieces anew, so that no edge falls inside a word."""
     held: list[str] = []
     for text in texts:
-        cut = len(text)
-        while cut and _WORD_CHAR.match(text, cut - 1):
-            cut -= 1
+        cut = _last_edge(text)
         if cut:
             yield "".join([*held, text[:cut]])
             held.clear()
@@ -93,6 +91,17 @@ def whole_words(texts: Iterable[str]) -> Iterator[str]:
             held.append(text[cut:])
     if held:
         yield "".join(held)
+
+
+def _last_edge(text: str) -> int:
+    """Return the place after the last character that is in no word, 0 if there is none."""
+    stop, size = len(text), 64
+    while stop:
+        start = max(0, stop - size)
+        if found := list(_NO_WORD.finditer(text, start, stop)):
+            return found[-1].end()
+        stop, size = start, 8 * size
+    return 0
 
 
 def pieces(

@@ -10,21 +10,24 @@ whoever iterates over it decides what to do about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil, isfinite
+from math import inf
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from charrnn.config import DEFAULT_STEPS, TrainConfig
-from charrnn.errors import CharRNNError, CheckpointError, UsageError
+from charrnn.config import TrainConfig
+from charrnn.errors import CheckpointError, UsageError
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
+from charrnn.model.shards import Shards
 from charrnn.progress import Progress
 from charrnn.randomness import Purpose, words
 from charrnn.text.streams import Streams
 from charrnn.train import clipping, optimizers, schedules
-from charrnn.train.records import End, Eval, Record, Sample, Step
+from charrnn.train.divergence import Guard, State, all_finite
+from charrnn.train.limits import Limits
+from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
 from charrnn.train.watch import Watcher
 
 SMOOTHING = 0.98
@@ -46,7 +49,8 @@ class Loop:
     sampler
         Returns a short sample at a step, for ``config.sample_every``.
     interrupted
-        Asked after every step; once it is true the loop ends, with the step complete.
+        Asked after every step, and within an evaluation, which is then given up to be made again;
+        once it is true the loop ends, with the step complete.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Loop:
         self.backend = model.backend
         self.progress = progress or Progress()
         self.streams = Streams(train, config.batch, config.seq_len)
-        self.window = model.window(config.seq_len, config.batch)
+        self.window = Shards(model, config.seq_len, config.batch)
         self.grads = model.weights.like(self.backend.xp.empty_like(model.weights.flat))
         self.optimizer = optimizers.create(
             config.optimizer, self.backend, model.weights.flat, config.momentum, config.weight_decay
@@ -79,22 +83,32 @@ class Loop:
                 "--patience and --schedule plateau need a validation text",
                 "give --val-frac or --val",
             )
-        schedules.check(config.schedule)
-        self._watcher = Watcher(self.backend, model.weights, config.watch) if config.watch else None
+        self._limits = Limits(config, self.streams.windows_per_epoch)
+        self._guard = Guard(model, self.grads, self.optimizer.moments, self.window)
         self._sampler, self._interrupted = sampler, interrupted
-        self._saved = self._sampled = self.progress.step
-        self._restore(moments or {}, states or {})
+        self._started, self._seconds_before = perf_counter(), self.progress.seconds
+        self._begin(moments or {}, states or {})
+
+    def _begin(self, moments: dict[str, np.ndarray], states: dict[str, np.ndarray]) -> None:
+        """Go on from the step that the progress tells."""
+        self._restore(moments, states)
         self._loss: Any = None
         self._norm: Any = None
         self._lr = 0.0
         self._train_seconds, self._train_steps = 0.0, 0
-        self._started, self._seconds_before = perf_counter(), self.progress.seconds
-        smoothed = self.progress.smoothed
+        self.owed: list[Record] = []  # of the step made last, still to be told
+        smoothed, watch = self.progress.smoothed, self.config.watch
         self._smoothed = None if smoothed is None else self.grads.flat.dtype.type(smoothed)
+        self._watcher = Watcher(self.backend, self.model.weights, watch) if watch else None
+        if self._watcher:
+            self._watcher.go_on(self.progress.watched, self.progress.clipped)
 
     def _restore(self, moments: dict[str, np.ndarray], states: dict[str, np.ndarray]) -> None:
         """Take over what a checkpoint holds; a run that has begun needs all of it."""
         if not (self.progress.step or moments or states):
+            self.window.reset()
+            for moment in self.optimizer.moments.values():
+                moment[...] = 0.0
             return
         put, sequences = self.backend.put, dict(self.window.states())
         fit = all(
@@ -111,43 +125,72 @@ class Loop:
         for name, sequence in sequences.items():
             sequence[0] = put(states[name])
 
+    def go_back(self, good: State) -> None:
+        """Put everything as it was in a good state; only the time goes on."""
+        self.progress = good.progress
+        self.model.weights.flat[...] = self.backend.put(good.weights)
+        self._begin(good.moments, good.states)
+
     def records(self) -> Iterator[Record]:
         """Train until a stop condition holds; yield what happens as it happens.
 
         Raises
         ------
-        CharRNNError
-            If the loss or the gradient is not finite any more.
+        DivergedError
+            If anything is not finite any more, or the loss far too large. To go on, go back first.
         """
         config, progress = self.config, self.progress
         while not self._interrupted():
             step = progress.step
+            if self.stop_reason():
+                self._check_end()  # before anything of this step is kept
             if self._due(config.eval_every, progress.evaluated) and self.validation:
-                yield self._evaluate(scheduled=True)
-            if self._due(config.sample_every, self._sampled) and self._sampler:
-                self._sampled = step
+                record = self._evaluate(scheduled=True)
+                if record is None:
+                    continue
+                yield record
+            if self._due(config.sample_every, progress.sampled) and self._sampler:
+                progress.sampled = step
+                self._guard.everything(step)
                 yield Sample(step, self._sampler(step))
-            if self._due(config.save_every, self._saved):
-                self._saved = step
+            if self._due(config.save_every, progress.saved):
                 yield SaveDue(step)
             reason = self.stop_reason()
             if reason:
                 if self.validation and progress.measured != step:
-                    yield self._evaluate(scheduled=False)
+                    record = self._evaluate(scheduled=False)
+                    if record is None:
+                        continue
+                    yield record
                 yield self._end(reason)
                 return
             self.step()
             if self._watcher and progress.step % config.watch == 0:
-                yield self._watcher.record(progress.step)
+                self.owed.append(self._watcher.record(progress.step))
             if progress.step % config.log_every == 0:
-                yield self._report()
+                self.owed.append(self._report())
+            while self.owed:
+                yield self.owed.pop(0)
         yield self._end("interrupted")
 
-    @np.errstate(all="ignore")  # divergence is found in the loss, and reported once
+    @np.errstate(all="ignore")  # the guard finds what is not finite
     def step(self) -> None:
-        """Make one update."""
+        """Make one update.
+
+        Raises
+        ------
+        DivergedError
+            On NumPy: if anything is not finite, or the loss far too large.
+        """
+        with self.window.lent():
+            self._update()
+
+    def _update(self) -> None:
         begun = perf_counter()
         config, progress, xp = self.config, self.progress, self.backend.xp
+        guard, count = self._guard if self._guard.every_step else None, progress.step + 1
+        if guard:
+            guard.states(count)
         window = self.streams.window(progress.step)
         if window.start or config.state == "reset":
             self.window.reset()
@@ -155,22 +198,25 @@ class Loop:
             self._restart_some()
         ids, targets = self.backend.put(window.inputs), self.backend.put(window.targets)
         key = (config.seed, progress.step) if self.model.config.dropout else None
-        self._loss = self.model.loss_and_gradient(self.window, ids, targets, self.grads, key)
-        self.window.carry()
+        self._loss = self.window.loss_and_gradient(ids, targets, self.grads, key)
         flat = self.grads.flat
         self._norm = size = clipping.norm(xp, flat)
+        if guard:
+            guard.gradient(count, self._loss, self._norm)
+        self.window.carry()
         if self._watcher:
-            self._watcher.begin(progress.step + 1, self.model.weights.flat, flat)
+            self._watcher.begin(count, self.model.weights.flat, flat)
         scale: Any = 1.0
         if config.clip_value:
             clipping.by_value(xp, flat, config.clip_value)
             size = clipping.norm(xp, flat)
         if config.clip_norm:
             scale = clipping.scale_for_norm(xp, size, config.clip_norm)
-        self._lr = self.learning_rate()
-        progress.step += 1
-        progress.epoch = window.epoch
-        self.optimizer.apply(self.model.weights.flat, flat, self._lr, scale, progress.step)
+        self._lr = self._limits.learning_rate(progress, self.seconds)
+        progress.step, progress.epoch = count, window.epoch
+        self.optimizer.apply(self.model.weights.flat, flat, self._lr, scale, count)
+        if guard:
+            guard.update(count)
         if self._watcher:
             self._watcher.end(self.model.weights.flat, scale)
         if self._smoothed is None:
@@ -191,46 +237,16 @@ class Loop:
     @property
     def total_steps(self) -> int | None:
         """Steps at which training ends at the latest; None if only a time limit is given."""
-        config = self.config
-        limits = [config.steps] if config.steps is not None else []
-        if config.epochs is not None:
-            limits.append(ceil(config.epochs * self.streams.windows_per_epoch))
-        if not limits and config.minutes is None:
-            limits.append(DEFAULT_STEPS)
-        return min(limits) if limits else None
+        return self._limits.total_steps
 
     def stop_reason(self) -> str | None:
         """Return which stop condition holds, if any."""
-        config, step = self.config, self.progress.step
-        if config.patience and self.progress.stale >= config.patience:
-            return "patience"
-        if self.total_steps is not None and step >= self.total_steps:
-            return "steps" if config.steps is None or step >= config.steps else "epochs"
-        if config.minutes is not None and self.seconds >= config.minutes * 60:
-            return "minutes"
-        return None
+        return self._limits.reason(self.progress, self.seconds)
 
     @property
     def seconds(self) -> float:
         """Wall-clock time of the run so far, over all its sessions."""
         return self._seconds_before + perf_counter() - self._started
-
-    def learning_rate(self) -> float:
-        """Return the learning rate of the next update."""
-        config, step = self.config, self.progress.step
-        rate = schedules.factor(config.schedule, self._share(), step, config.warmup)
-        return config.lr * rate * self.progress.plateau
-
-    def _share(self) -> float:
-        """Return the share of the schedule's horizon that is over."""
-        if self.config.horizon is not None:
-            return self.progress.step / self.config.horizon
-        shares = [0.0]
-        if self.total_steps is not None:
-            shares.append(self.progress.step / self.total_steps)
-        if self.config.minutes is not None:
-            shares.append(self.seconds / (self.config.minutes * 60))
-        return max(shares)
 
     def _due(self, every: int, last: int) -> bool:
         step = self.progress.step
@@ -238,8 +254,8 @@ class Loop:
 
     def _report(self) -> Step:
         begun = perf_counter()
-        loss, norm = self._checked("loss", self._loss), self._checked("gradient norm", self._norm)
-        self.progress.smoothed = float(self.backend.get(self._smoothed))
+        loss, norm, smoothed = self._checked_numbers()
+        self.progress.smoothed = smoothed
         elapsed = self._train_seconds + perf_counter() - begun  # a GPU is waited for here
         chars = self._train_steps * self.config.batch * self.config.seq_len
         self._train_seconds, self._train_steps = 0.0, 0
@@ -247,28 +263,45 @@ class Loop:
             step=self.progress.step,
             epoch=self.progress.epoch,
             loss=loss,
-            smoothed=self.progress.smoothed,
+            smoothed=smoothed,
             grad_norm=norm,
             lr=self._lr,
             chars_per_second=chars / elapsed if elapsed else 0.0,
             seconds=self.seconds,
         )
 
-    def _checked(self, what: str, value: Any) -> float:
-        number = float(self.backend.get(value))
-        if not isfinite(number):
-            raise CharRNNError(
-                f"training diverged: the {what} is {number} at step {self.progress.step}",
-                "lower --lr or --clip-norm; the last checkpoint is intact",
-            )
-        return number
+    def _checked_numbers(self) -> tuple[float, float, float]:
+        """Return loss, gradient norm and smoothed loss on the host, in one transfer."""
+        numbers: tuple[Any, ...] = (self._loss, self._norm, self._smoothed)
+        if self._guard.every_step:  # in the step already
+            return float(numbers[0]), float(numbers[1]), float(numbers[2])
+        step = self.progress.step
+        both = self.backend.xp.stack([*numbers, self._guard.total()])
+        loss, norm, smoothed, total = self.backend.get(both).tolist()
+        self._guard.everything(step, total)
+        self._guard.gradient(step, loss, norm)
+        return loss, norm, smoothed
 
-    def _evaluate(self, scheduled: bool) -> Eval:
-        """Measure the validation loss; only a scheduled one moves best, patience and plateau."""
+    def _check_end(self) -> None:
+        """Look at the last losses: a run does not end well with a model worse than a guess."""
+        if self._loss is not None:
+            loss, _, smoothed = self._checked_numbers()
+            self._guard.end(self.progress.step, loss, smoothed)
+        elif self.progress.smoothed is not None:
+            self._guard.end(self.progress.step, inf, self.progress.smoothed)
+
+    def _evaluate(self, scheduled: bool) -> Eval | None:
+        """Measure the validation loss; only a scheduled one moves best, patience and plateau.
+
+        Returns None, and changes nothing, if interrupted.
+        """
         assert self.validation is not None
         progress = self.progress
-        with np.errstate(all="ignore"):  # a loss that is not finite is reported below
-            loss = self._checked("validation loss", self.validation.loss())
+        with np.errstate(all="ignore"):
+            loss = self.validation.loss(self._interrupted)
+        if loss is None:
+            return None
+        self._guard.loss(progress.step, "validation loss", loss)
         progress.val_loss, progress.measured = loss, progress.step
         best = progress.kept_val_loss is None or loss < progress.kept_val_loss
         if best:
@@ -303,25 +336,19 @@ class Loop:
 
         Raises
         ------
-        CharRNNError
-            If a weight or the loss is not finite: such a model must not replace a good one.
+        DivergedError
+            If any of it is not finite: such a model must not replace a good one.
         """
-        get = self.backend.get
+        get, step = self.backend.get, self.progress.step
         weights = get(self.model.weights.flat)
-        if not np.isfinite(weights).all():
-            raise CharRNNError(
-                f"training diverged: a weight is not finite at step {self.progress.step}",
-                "lower --lr or --clip-norm; the last checkpoint is intact",
-            )
-        if self._smoothed is not None:
-            self.progress.smoothed = self._checked("smoothed loss", self._smoothed)
-        self.progress.seconds = self.seconds
         moments = {name: get(array) for name, array in self.optimizer.moments.items()}
         states = {name: get(sequence[0]) for name, sequence in self.window.states()}
+        if not all_finite((weights, *moments.values(), *states.values())):
+            self._guard.everything(step)
+        if self._smoothed is not None:
+            self.progress.smoothed = float(get(self._smoothed))
+            self._guard.loss(step, "smoothed loss", self.progress.smoothed)
+        if self._watcher:
+            self.progress.watched, self.progress.clipped = self._watcher.counts()
+        self.progress.seconds = self.seconds
         return weights, moments, states
-
-
-class SaveDue(Record):
-    """The loop's wish for a checkpoint at this step; whoever saves reports a Save instead."""
-
-    event = "save-due"

@@ -1,8 +1,9 @@
 """Optimizers over the flat parameter vector, in passes short enough for the processor's caches.
 
-Each ``update`` sees one block of weights w and gradients g (already scaled by clipping), its
-moments, and a scratch block; it changes w and the moments in place. The step count is 1 at the
-first update.
+A rule sees one block of weights w and gradients g, its moments, and a scratch block a; it changes
+w and the moments in place and uses g up. ``scale`` multiplies the gradient (what clipping by norm
+asks for), ``decay`` · w is then added to it, and w is multiplied by ``kept`` before it is updated.
+On a GPU each rule is one kernel over the whole vector.
 """
 
 from __future__ import annotations
@@ -12,7 +13,180 @@ from math import sqrt
 from typing import Any, ClassVar
 
 from charrnn.backend import Array, Backend
+from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
 from charrnn.errors import UsageError
+
+CUDA = Source(
+    r"""
+// Each rule reads the gradient's factor where clipping left it, if it is there.
+extern "C" __global__ void adam(
+    real* w, const real* g, real* m, real* v, long long size, const real* at, real scale,
+    real decay, real kept, real rate, real root, real beta1, real beta2, real epsilon
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], d = g[i] * scale + decay * x, a = m[i], b = v[i];
+        a += (d - a) * beta1;
+        b += (d * d - b) * beta2;
+        m[i] = a;
+        v[i] = b;
+        w[i] = x * kept - rate * (a / (sqrt(b) * root + epsilon));
+    }
+}
+
+extern "C" __global__ void rmsprop(
+    real* w, const real* g, real* v, long long size, const real* at, real scale, real decay,
+    real lr, real alpha, real rest, real epsilon
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], d = g[i] * scale + decay * x, b = v[i] * alpha + d * d * rest;
+        v[i] = b;
+        w[i] = x - lr * (d / (sqrt(b) + epsilon));
+    }
+}
+
+extern "C" __global__ void sgd(
+    real* w, const real* g, real* u, long long size, const real* at, real scale, real decay,
+    real lr, real momentum
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], b = u[i] * momentum + (g[i] * scale + decay * x);
+        u[i] = b;
+        w[i] = x - lr * b;
+    }
+}
+"""
+)
+
+BETA1, BETA2 = 0.9, 0.999
+ALPHA = 0.99
+EPSILON = 1e-8
+
+
+def _scaled(xp: Any, w: Array, g: Array, a: Array, scale: Any, decay: float) -> None:
+    """Make g the gradient that a rule applies: g · scale + decay · w."""
+    xp.multiply(g, scale, out=g)
+    if decay:
+        xp.multiply(w, decay, out=a)
+        xp.add(g, a, out=g)
+
+
+def _launch(
+    gpu: Gpu, name: str, w: Array, g: Array, moments: tuple[Array, ...], scale: Any, *rest: float
+) -> None:
+    factor = (None, scale) if isinstance(scale, float) else (scale, 1.0)
+    size = w.size
+    arguments = (w, g, *moments, size, *factor, *rest)
+    gpu.launch(w.dtype, name, blocks(size), THREADS, *arguments)
+
+
+def _adam_on_gpu(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    rate: float,
+    root: float,
+) -> None:
+    fixed = (1 - BETA1, 1 - BETA2, EPSILON)
+    _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
+
+
+@fused(CUDA, _adam_on_gpu)
+def adam(
+    xp: Any,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    rate: float,
+    root: float,
+) -> None:
+    """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ), ``root`` 1 / √(1 - β₂ᵗ)."""
+    _scaled(xp, w, g, a, scale, decay)
+    if kept != 1.0:
+        xp.multiply(w, kept, out=w)
+    xp.subtract(g, m, out=a)
+    xp.multiply(a, 1 - BETA1, out=a)
+    xp.add(m, a, out=m)
+    xp.multiply(g, g, out=a)
+    xp.subtract(a, v, out=a)
+    xp.multiply(a, 1 - BETA2, out=a)
+    xp.add(v, a, out=v)
+    xp.sqrt(v, out=a)
+    xp.multiply(a, root, out=a)
+    xp.add(a, EPSILON, out=a)
+    xp.divide(m, a, out=a)
+    xp.multiply(a, rate, out=a)
+    xp.subtract(w, a, out=w)
+
+
+def _rmsprop_on_gpu(
+    gpu: Gpu, w: Array, g: Array, v: Array, a: Array, scale: Any, decay: float, lr: float
+) -> None:
+    _launch(gpu, "rmsprop", w, g, (v,), scale, decay, lr, ALPHA, 1 - ALPHA, EPSILON)
+
+
+@fused(CUDA, _rmsprop_on_gpu)
+def rmsprop(
+    xp: Any, w: Array, g: Array, v: Array, a: Array, scale: Any, decay: float, lr: float
+) -> None:
+    """Apply RMSprop."""
+    _scaled(xp, w, g, a, scale, decay)
+    xp.multiply(v, ALPHA, out=v)
+    xp.multiply(g, g, out=a)
+    xp.multiply(a, 1 - ALPHA, out=a)
+    xp.add(v, a, out=v)
+    xp.sqrt(v, out=a)
+    xp.add(a, EPSILON, out=a)
+    xp.divide(g, a, out=a)
+    xp.multiply(a, lr, out=a)
+    xp.subtract(w, a, out=w)
+
+
+def _sgd_on_gpu(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    u: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    momentum: float,
+) -> None:
+    _launch(gpu, "sgd", w, g, (u,), scale, decay, lr, momentum)
+
+
+@fused(CUDA, _sgd_on_gpu)
+def sgd(
+    xp: Any,
+    w: Array,
+    g: Array,
+    u: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    momentum: float,
+) -> None:
+    """Apply stochastic gradient descent with momentum."""
+    _scaled(xp, w, g, a, scale, decay)
+    xp.multiply(u, momentum, out=u)
+    xp.add(u, g, out=u)
+    xp.multiply(u, lr, out=a)
+    xp.subtract(w, a, out=w)
 
 
 class Optimizer(ABC):
@@ -48,28 +222,25 @@ class Optimizer(ABC):
         count
             Updates made so far, this one included.
         """
-        xp = self.backend.xp
         block = self._scratch.size
         for start in range(0, weights.size, block):
             part = slice(start, start + block)
             w, g = weights[part], grads[part]
-            a = self._scratch[: w.size]
-            xp.multiply(g, scale, out=g)
-            if self.weight_decay:
-                self.decay(xp, w, g, lr, a)
             moments = [self.moments[name][part] for name in self.slots]
-            self.update(xp, w, g, lr, count, moments, a)
-
-    def decay(self, xp: Any, w: Array, g: Array, lr: float, a: Array) -> None:
-        """Weight decay as an L2 penalty: g += decay · w."""
-        xp.multiply(w, self.weight_decay, out=a)
-        xp.add(g, a, out=g)
+            self.update(w, g, moments, self._scratch[: w.size], lr, scale, count)
 
     @abstractmethod
     def update(
-        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
     ) -> None:
-        """Apply g to w; ``a`` is a scratch block."""
+        """Apply the rule to one block."""
 
 
 class Adam(Optimizer):
@@ -80,33 +251,32 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
-    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def update(
-        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
     ) -> None:
         m, v = moments
-        xp.subtract(g, m, out=a)
-        xp.multiply(a, 1 - self.beta1, out=a)
-        xp.add(m, a, out=m)
-        xp.multiply(g, g, out=a)
-        xp.subtract(a, v, out=a)
-        xp.multiply(a, 1 - self.beta2, out=a)
-        xp.add(v, a, out=v)
-        xp.sqrt(v, out=a)
-        xp.multiply(a, 1 / sqrt(1 - self.beta2**count), out=a)
-        xp.add(a, self.epsilon, out=a)
-        xp.divide(m, a, out=a)
-        xp.multiply(a, lr / (1 - self.beta1**count), out=a)
-        xp.subtract(w, a, out=w)
+        rate, root = lr / (1 - BETA1**count), 1 / sqrt(1 - BETA2**count)
+        decay, kept = self.decay(lr)
+        adam(self.backend.xp, w, g, m, v, a, scale, decay, kept, rate, root)
+
+    def decay(self, lr: float) -> tuple[float, float]:
+        """Return by what w is multiplied to be added to the gradient, and by what it shrinks."""
+        return self.weight_decay, 1.0
 
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
 
-    def decay(self, xp: Any, w: Array, g: Array, lr: float, a: Array) -> None:
-        """W ← w - lr · decay · w, apart from the gradient."""
-        xp.multiply(w, 1 - lr * self.weight_decay, out=w)
+    def decay(self, lr: float) -> tuple[float, float]:
+        return 0.0, 1 - lr * self.weight_decay
 
 
 class RMSprop(Optimizer):
@@ -116,21 +286,18 @@ class RMSprop(Optimizer):
     """
 
     slots = ("v",)
-    alpha, epsilon = 0.99, 1e-8
 
     def update(
-        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
     ) -> None:
-        (v,) = moments
-        xp.multiply(v, self.alpha, out=v)
-        xp.multiply(g, g, out=a)
-        xp.multiply(a, 1 - self.alpha, out=a)
-        xp.add(v, a, out=v)
-        xp.sqrt(v, out=a)
-        xp.add(a, self.epsilon, out=a)
-        xp.divide(g, a, out=a)
-        xp.multiply(a, lr, out=a)
-        xp.subtract(w, a, out=w)
+        rmsprop(self.backend.xp, w, g, moments[0], a, scale, self.weight_decay, lr)
 
 
 class SGD(Optimizer):
@@ -139,13 +306,17 @@ class SGD(Optimizer):
     slots = ("u",)
 
     def update(
-        self, xp: Any, w: Array, g: Array, lr: float, count: int, moments: list[Array], a: Array
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
     ) -> None:
-        (u,) = moments
-        xp.multiply(u, self.momentum, out=u)
-        xp.add(u, g, out=u)
-        xp.multiply(u, lr, out=a)
-        xp.subtract(w, a, out=w)
+        decay, momentum = self.weight_decay, self.momentum
+        sgd(self.backend.xp, w, g, moments[0], a, scale, decay, lr, momentum)
 
 
 _OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -161,6 +332,12 @@ def check(name: str) -> None:
     """Raise :class:`UsageError` if there is no optimizer of that name."""
     if name not in _OPTIMIZERS:
         raise UsageError(f"unknown optimizer {name!r}", f"choose one of {', '.join(NAMES)}")
+
+
+def moments(name: str) -> int:
+    """Return how many arrays of the size of the weights an optimizer keeps."""
+    check(name)
+    return len(_OPTIMIZERS[name].slots)
 
 
 def create(

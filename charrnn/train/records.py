@@ -46,6 +46,7 @@ class Start(Record):
     total_steps: int | None
     minutes: float | None
     backend: str
+    matmul: str
     seed: int
     version: str
 
@@ -95,11 +96,34 @@ class Eval(Record):
 
 
 @dataclass(frozen=True)
+class Rollback(Record):
+    """Training diverged in ``step``, went back to ``to_step`` and goes on at a lower rate.
+
+    ``tensor`` names what was not finite, or too large a loss; ``value`` is the number found there,
+    None where it is not finite; ``lr_factor`` what every learning rate is multiplied by from now
+    on; ``count`` how many rollbacks the run has had.
+    """
+
+    event = "rollback"
+    to_step: int
+    tensor: str
+    value: float | None
+    lr_factor: float
+    count: int
+
+
+@dataclass(frozen=True)
 class Sample(Record):
     """A short sample of the model as it is."""
 
     event = "sample"
     text: str
+
+
+class SaveDue(Record):
+    """The loop's wish for a checkpoint at this step; whoever saves reports a Save instead."""
+
+    event = "save-due"
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ FREE = (
     "sample_every",
     "keep",
     "watch",
+    "max_rollbacks",
 )
-"""Training options that a resumed run may change: when to stop, and what to tell and keep."""
+"""Training options that a resumed run may change: when to stop, and what to tell and keep.
+Also how often to go back after a divergence."""
 
 _ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from charrnn import __version__, runs
+import numpy as np
+
+from charrnn import __version__, estimate, runs
 from charrnn import checkpoint as checkpoints
-from charrnn.backend import Backend
 from charrnn.checkpoint import Checkpoint
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, CorpusError, UsageError
+from charrnn.config import DataConfig, TrainConfig
+from charrnn.durable import UnflushedError
+from charrnn.errors import CharRNNError
+from charrnn.lock import Lock
+from charrnn.metrics import Metrics
 from charrnn.model.language import LanguageModel
-from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
-from charrnn.train import vocabulary_change
-from charrnn.train.loop import Loop, SaveDue
-from charrnn.train.records import End, Eval, Record, Save, Start
-from charrnn.train.request import Request, absolute_sources
+from charrnn.progress import Progress
+from charrnn.text import Corpus, fit_window
+from charrnn.train.divergence import DivergedError, State, guarded
+from charrnn.train.loop import Loop
+from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
+from charrnn.train.request import absolute_sources
 
 SAMPLE_LENGTH = 200
 
@@ -31,6 +37,8 @@ class Session:
         The run's folder; a new run's is made last, when nothing else can fail any more.
     notes
         What the user should know before training starts, one line each.
+    needed
+        What training takes, where that was estimated.
     finished
         Why there is nothing left to do, if a run was resumed that had ended already; else None.
     """
@@ -43,15 +51,24 @@ class Session:
         train: TrainConfig,
         notes: list[str],
         *,
-        folder: Path | None = None,
+        lock: Lock | None = None,
         resumed: Checkpoint | None = None,
+        beginning: Callable[[], np.ndarray] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.corpus, self.notes = model, corpus, notes
-        self.folder = folder or Path()
+        self.needed: estimate.Estimate | None = None
+        self._metrics: Metrics | None = None
+        self._lock: Lock | None = None
+        self.folder = Path()
+        if lock is not None:
+            self.keep_in(lock)
         self._data = absolute_sources(data, corpus.sources)
         self._train, self._resumed = train, resumed is not None
+        self._good, self._beginning = resumed.path if resumed else None, beginning
+        self._floor = 0  # length of the metrics before the first step of this session
         batch, seq_len, lowered = fit_window(len(corpus.train), train.batch, train.seq_len)
+        notes.extend(corpus.notes)
         if lowered:
             notes.append(lowered)
         if len(corpus.val) < 2:
@@ -68,9 +85,12 @@ class Session:
             interrupted=interrupted,
         )
         self.loop.progress.total_steps = self.loop.total_steps
-        progress = self.loop.progress
-        measured = self.loop.validation is None or progress.measured == progress.step
-        self.finished = self.loop.stop_reason() if resumed and measured else None
+        ended = self.loop.progress.ended == self.loop.progress.step
+        self.finished = self.loop.stop_reason() if resumed and ended else None
+
+    def keep_in(self, lock: Lock) -> None:
+        """Keep the run in the folder that is locked, and let it go when training ends."""
+        self._lock, self.folder = lock, lock.folder
 
     def records(self) -> Generator[Record]:
         """Train; write metrics and checkpoints; yield every record.
@@ -83,16 +103,25 @@ class Session:
             If training diverges or a file cannot be written; the last checkpoint is intact.
         """
         try:
-            self._metrics = runs.Metrics(self.folder, self.loop.progress.metrics_bytes)
+            self._metrics = Metrics(self.folder, self.loop.progress.metrics_bytes)
             if not self._resumed:
                 for split, ids in (("val", self.corpus.val), ("test", self.corpus.test)):
                     if len(ids):
                         runs.keep_heldout(self.folder, split, ids)
             yield self._written(self._start())
-            for record in self.loop.records():
-                yield from self._keep(record)
+            self._floor = self._metrics.size
+            advice = f"look at it with charrnn diagnose {self.folder}, or lower --lr"
+            yield from guarded(self.loop, self._keep, self._good_state, advice)
         except GeneratorExit:
-            self._save(runs.LAST)
+            with suppress(DivergedError):  # then the last checkpoint is better
+                for owed in self.loop.owed:
+                    self._written(owed)
+                self._save(runs.LAST)
+            raise
+        except DivergedError:
+            if self._good is None:  # that there is something to look at, and to go on from
+                self.loop.go_back(self._good_state())
+                self._save(runs.LAST)
             raise
         except OSError as problem:
             raise CharRNNError(
@@ -100,18 +129,32 @@ class Session:
                 "the last checkpoint is intact",
             ) from None
         finally:
-            if hasattr(self, "_metrics"):
-                self._metrics.close()
+            self.close()
+
+    def close(self) -> None:
+        """Close the metrics and let the folder go; :meth:`records` does it at its end."""
+        if self._metrics is not None:
+            self._metrics.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def _keep(self, record: Record) -> Iterator[Record]:
         """Write what a record asks for, before or after its own line."""
         if isinstance(record, SaveDue):
-            yield self._save(runs.LAST)
             if self._train.keep:
                 yield self._save_numbered(record.step)
-        elif isinstance(record, End):
+            self.loop.progress.saved = record.step  # a run that is killed before does it all again
             yield self._save(runs.LAST)
-            yield self._written(replace(record, run=str(self.folder)))
+        elif isinstance(record, Rollback):
+            self._cut()
+            yield self._written(record)
+            yield self._save(runs.LAST)  # the lower rate must survive, too
+        elif isinstance(record, End):
+            end = replace(record, run=str(self.folder))
+            if end.reason != "interrupted":
+                self.loop.progress.ended = end.step
+            yield self._save(runs.LAST, end)
+            yield end
         else:
             line = self._written(record)
             # Saved before anything is yielded: whoever stops there must not lose it.
@@ -120,34 +163,67 @@ class Session:
             yield from saved
 
     def _written(self, record: Record) -> Record:
+        assert self._metrics is not None
         self._metrics.write(record.to_json())
         return record
 
-    def _save(self, name: str) -> Record:
-        loop = self.loop
-        weights, moments, states = loop.host_state()
-        loop.progress.metrics_bytes = self._metrics.settle()
+    def _save(self, name: str, end: End | None = None, counted: bool = True) -> Record:
+        """Save, after all lines that belong to it have reached the disk.
+
+        Its own line is part of what a resumed run keeps if it is ``counted``, that of the end never
+        is: what is not kept is done and told again.
+        """
+        loop, metrics = self.loop, self._metrics
+        assert metrics is not None
         path = self.folder / name
-        checkpoints.save(
-            path,
-            Checkpoint(
-                config=self.model.config,
-                vocabulary=self.corpus.vocabulary,
-                weights=weights,
-                data=self._data,
-                train=self._train,
-                corpus_sha256=self.corpus.sha256,
-                heldout_sha256=self.corpus.heldout_sha256,
-                progress=loop.progress,
-                moments=moments,
-                states=states,
-            ),
-        )
-        return self._written(Save(loop.progress.step, str(path)))
+        weights, moments, states = loop.host_state()
+        before = metrics.size
+        record = self._written(Save(loop.progress.step, str(path)))
+        loop.progress.metrics_bytes = metrics.size if counted else before
+        if end is not None:
+            self._written(end)
+        metrics.settle()
+        try:
+            checkpoints.save(
+                path,
+                Checkpoint(
+                    config=self.model.config,
+                    vocabulary=self.corpus.vocabulary,
+                    weights=weights,
+                    data=self._data,
+                    train=self._train,
+                    corpus_sha256=self.corpus.sha256,
+                    heldout_sha256=self.corpus.heldout_sha256,
+                    progress=loop.progress,
+                    moments=moments,
+                    states=states,
+                ),
+            )
+        except UnflushedError:
+            raise
+        except CharRNNError:
+            metrics.cut(before)
+            raise
+        if name in (runs.LAST, runs.BEST):
+            self._good, self._beginning = path, None
+        return record
+
+    def _good_state(self) -> State:
+        """Return what was saved last or, before that, what the run began with."""
+        if self._good is not None:
+            found = checkpoints.load(self._good)
+            return State(found.progress, found.weights, found.moments, found.states)
+        assert self._beginning is not None
+        return State(Progress(), self._beginning(), {}, {})
+
+    def _cut(self) -> None:
+        """Drop the metrics of steps that the loop went back over."""
+        assert self._metrics is not None
+        self._metrics.cut(max(self._floor, self.loop.progress.metrics_bytes))
 
     def _save_numbered(self, step: int) -> Record:
         """Keep this step's checkpoint, and of such ones the newest ``keep``."""
-        record = self._save(f"step-{step:08d}{runs.SUFFIX}")
+        record = self._save(f"step-{step:08d}{runs.SUFFIX}", counted=False)
         kept = sorted(self.folder.glob(f"step-*{runs.SUFFIX}"))
         for path in kept[: -self._train.keep]:
             path.unlink(missing_ok=True)
@@ -187,94 +263,7 @@ class Session:
             total_steps=loop.total_steps,
             minutes=loop.config.minutes,
             backend=self.model.backend.name,
+            matmul=self.model.backend.matmul,
             seed=self._train.seed,
             version=__version__,
         )
-
-
-def open_session(
-    request: Request, backend: Backend, interrupted: Callable[[], bool] = lambda: False
-) -> Session:
-    """Return a session that begins, continues or fine-tunes, as the request says.
-
-    Raises
-    ------
-    UsageError
-        For options that cannot be, exclude each other, or conflict with the checkpoint.
-    CharRNNError
-        For a text or checkpoint that cannot be used, or a folder that cannot be made.
-    """
-    request.check()
-    if request.resume is not None:
-        return _resume(request, backend, interrupted)
-    start = checkpoints.load(runs.resolve(request.init_from)) if request.init_from else None
-    config = request.inherited_model(start) if start else request.fresh_model()
-    train, data = request.fresh_train(), request.fresh_data()
-    if start and "level" not in request.data:
-        data = replace(data, level=start.vocabulary.level)
-    corpus = _read(data)
-    notes: list[str] = []
-    model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
-    session = Session(model, corpus, data, train, notes, interrupted=interrupted)
-    session.folder = runs.create(request.name, request.out, data.sources[0])
-    return session
-
-
-def _model(
-    config: ModelConfig,
-    vocabulary: Vocabulary,
-    seed: int,
-    backend: Backend,
-    start: Checkpoint | None,
-    notes: list[str],
-) -> LanguageModel:
-    if start is None:
-        return LanguageModel.fresh(config, len(vocabulary), seed, backend)
-    weights, change = vocabulary_change.transfer(start, config, vocabulary, seed)
-    notes.append(f"starting from {start.path}: {change}")
-    return LanguageModel(config, len(vocabulary), backend, weights)
-
-
-def _resume(request: Request, backend: Backend, interrupted: Callable[[], bool]) -> Session:
-    checkpoint = checkpoints.load(runs.resolve(request.resume, "last"))
-    assert checkpoint.path is not None
-    data, train = request.resumed(checkpoint)
-    if not request.sources and "-" in data.sources:
-        raise UsageError("the run was trained on standard input", "give its text again")
-    corpus = _read(data)
-    mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
-    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
-        raise CorpusError(
-            "the text is not the one that the run was trained on",
-            "give the same text, or start a new run from its weights with --init-from",
-        )
-    session = Session(
-        checkpoint.model(backend),
-        corpus,
-        data,
-        train,
-        [],
-        folder=checkpoint.path.parent,
-        resumed=checkpoint,
-        interrupted=interrupted,
-    )
-    horizon, end = train.horizon, session.loop.total_steps
-    if train.schedule == "cosine" and horizon and (end is None or end > horizon):
-        verb = "ended" if checkpoint.step >= horizon else "ends"
-        floor = "from there on the learning rate stays at its floor"
-        session.notes.append(f"the cosine {verb} at step {horizon}: {floor}")
-    return session
-
-
-def _read(data: DataConfig) -> Corpus:
-    return open_corpus(
-        data.sources,
-        level=data.level,  # type: ignore[arg-type]
-        encoding=data.encoding,
-        errors=data.errors,
-        min_count=data.min_count,
-        val_frac=data.val_frac,
-        test_frac=data.test_frac,
-        val=data.val,
-        test=data.test,
-    )

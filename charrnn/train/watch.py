@@ -41,6 +41,15 @@ class Watcher:
         self._clipped: Any = 0
         self._steps = 0
 
+    def go_on(self, steps: int, clipped: int) -> None:
+        """Count on from so many updates since the last record, of which so many were clipped."""
+        self._steps, self._clipped = steps, clipped
+
+    def counts(self) -> tuple[int, int]:
+        """Return the updates since the last record, and how many of them were clipped."""
+        clipped = self._clipped
+        return self._steps, clipped if isinstance(clipped, int) else int(self.backend.get(clipped))
+
     def begin(self, step: int, weights: Array, grads: Array) -> None:
         """Look at the gradient of the update that will be the ``step``-th, before clipping."""
         self._norms = []
@@ -61,8 +70,7 @@ class Watcher:
         """Return what was gathered since the last record."""
         xp, count = self.backend.xp, len(self._parts)
         squares = self.backend.get(xp.stack(self._norms)).astype(np.float64)
-        clipped = self._clipped
-        clipped = float(clipped) if isinstance(clipped, int) else self.backend.get(clipped)
+        steps, clipped = self.counts()
         grads, moved, weights = squares[:count], squares[count : 2 * count], squares[2 * count :]
         with np.errstate(all="ignore"):
             ratios = np.sqrt(moved / weights)
@@ -72,7 +80,7 @@ class Watcher:
             step=step,
             grad_norms=_finite(names, np.sqrt(grads)),
             update_ratios=_finite(names, ratios) | _finite(["global"], np.array([whole])),
-            clip_rate=float(clipped) / max(1, self._steps),
+            clip_rate=clipped / max(1, steps),
         )
         self._clipped, self._steps = 0, 0
         return watch

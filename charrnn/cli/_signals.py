@@ -1,0 +1,100 @@
+"""What SIGINT, SIGTERM and SIGHUP do: end at once without a word, or finish the step and save.
+
+The exit code is 128 and the number of the signal: 130, 143 and 129, as a shell gives a process that
+the signal killed. Outside training a signal is an exception, so that what is half done is cleaned
+up. While a model is trained the first one is only noted; a second one leaves at once, with the last
+checkpoint as it is. A SIGHUP is never a second one, because a closing terminal may send it twice;
+who asked for it to be ignored (``nohup``) is not disturbed by it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+NUMBERS = tuple(n for n in (signal.SIGINT, signal.SIGTERM, HANGUP) if n is not None)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(number)
+
+
+def raise_on_signals() -> None:
+    """From now on, raise :class:`Stopped` for a signal that nobody asked to be ignored."""
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def ignore_signals() -> None:
+    """From now on, ignore them: the exit code is settled."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+class Deferral:
+    """A context in which signals raise :class:`Stopped` until :meth:`begin`, and then only count.
+
+    Parameters
+    ----------
+    farewell
+        Called before a second signal ends the process.
+    """
+
+    def __init__(self, farewell: Callable[[], object] = lambda: None) -> None:
+        self.farewell = farewell
+        self._number = 0
+        self._deferred = False
+        self._before: dict[int, Any] = {}
+
+    @property
+    def exit_code(self) -> int:
+        """What the process should exit with; 0 if no signal came."""
+        return 128 + self._number if self._number else 0
+
+    def begin(self) -> None:
+        """Note signals from now on instead of raising."""
+        self._deferred = True
+
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self._number != 0
+
+    def __enter__(self) -> Self:
+        for number in NUMBERS:
+            before = signal.getsignal(number)
+            # A shell script that starts a command with & has it ignore SIGINT; training is told
+            # to stop with kill -INT all the same.
+            if number != HANGUP or before is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._deferred:
+            raise Stopped(number)
+        if not self._number:
+            self._number = number
+        elif number != HANGUP:
+            self.farewell()
+            os._exit(128 + number)

@@ -1,0 +1,53 @@
+"""The three standard streams where some of them are closed, full, or lead nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any
+
+
+def open_closed() -> None:
+    """Fill the places of closed standard streams, as a file opened later would take their number.
+
+    Reading from a closed stdin and writing to a closed stdout stay errors; what goes to a closed
+    stderr is lost.
+    """
+    wrong_way = (os.O_WRONLY, os.O_RDONLY, os.O_RDWR)
+    for number, flags in enumerate(wrong_way):
+        try:
+            os.fstat(number)
+        except OSError:
+            handle = os.open(os.devnull, flags)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def complain(message: str) -> None:
+    """Say what is wrong on stderr, if that is possible."""
+    with contextlib.suppress(OSError):
+        print(f"charrnn: error: {message}", file=sys.stderr, flush=True)
+
+
+def abandon() -> None:
+    """Keep the interpreter from complaining, as it exits, about streams that are gone."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        if not _flushed(stream):
+            with contextlib.suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+
+
+def _flushed(stream: Any) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""A training window in shards: each thread takes a share of the streams.
+
+Streams meet in nothing but the sum of their gradients, so each thread goes forward and backward
+over its own without waiting; then the gradients are added. The result is that of one window up to
+the order of additions, and the same at every run with as many threads. On a GPU, or with one
+thread, there is one shard, which is the window itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from charrnn.backend import Array
+from charrnn.backend.threads import Threads
+from charrnn.model.language import LanguageModel
+from charrnn.model.parameters import Parameters
+
+
+class Shards:
+    """A model's windows of ``steps`` steps of ``streams`` streams, forward and backward.
+
+    Parameters
+    ----------
+    model
+        Read at every call, so it may be trained meanwhile.
+    steps, streams
+        T and N.
+    threads
+        What may be used; by default all that BLAS uses.
+    """
+
+    def __init__(
+        self, model: LanguageModel, steps: int, streams: int, threads: Threads | None = None
+    ) -> None:
+        self.model = model
+        self._threads = threads or Threads(model.backend)
+        count = self._threads.shares(streams)
+        bounds = [streams * k // count for k in range(count + 1)]
+        self._parts = [slice(*pair) for pair in pairwise(bounds)]
+        self._windows = [model.window(steps, part.stop - part.start) for part in self._parts]
+        self._grads: list[Parameters] = []
+        if count == 1:
+            self._starts = dict(self._windows[0].states())
+            return
+        xp, like = model.backend.xp, model.weights
+        self._grads = [like.like(xp.empty_like(like.flat)) for _ in self._parts[1:]]
+        self._starts = {
+            name: xp.zeros((1, model.config.hidden, streams), sequence.dtype)
+            for name, sequence in self._windows[0].states()
+        }
+        for window, part in zip(self._windows, self._parts, strict=True):
+            window.share = (part, streams)
+
+    @property
+    def count(self) -> int:
+        """The number of shards."""
+        return len(self._parts)
+
+    def lent(self) -> AbstractContextManager[None]:
+        """Keep BLAS to one thread while this lasts, if the shards use the others."""
+        return self._threads.lent() if self.count > 1 else nullcontext()
+
+    def states(self) -> Iterator[tuple[str, Array]]:
+        """Yield name and sequence of each state; index 0 of it, (H, N), is what is carried."""
+        yield from self._starts.items()
+
+    def reset(self) -> None:
+        """Start from zero states."""
+        for _, array in self.states():
+            array[0] = 0.0
+
+    def restart(self, kept: Array) -> None:
+        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
+
+        A state that is not finite stays so: it must be noticed, not hidden.
+        """
+        for _, array in self.states():
+            array[0] *= kept
+
+    def carry(self) -> None:
+        """Start the next window from the states in which the last one ended."""
+        if self.count == 1:
+            self._windows[0].carry()
+            return
+        for window, part in zip(self._windows, self._parts, strict=True):
+            for name, sequence in window.states():
+                self._starts[name][0][:, part] = sequence[window.used]
+
+    def loss_and_gradient(
+        self,
+        ids: Array,
+        targets: Array,
+        grads: Parameters,
+        dropout_key: tuple[int, int] | None = None,
+    ) -> Array:
+        """Return what :meth:`LanguageModel.loss_and_gradient` does for the whole window."""
+        if self.count == 1:
+            window = self._windows[0]
+            return self.model.loss_and_gradient(window, ids, targets, grads, dropout_key)
+        compute = [
+            partial(self._shard, k, ids, targets, each, dropout_key)
+            for k, each in enumerate((grads, *self._grads))
+        ]
+        losses = self._threads.run(compute)
+        for each in self._grads:
+            grads.flat[...] += each.flat
+        return sum(losses[1:], losses[0])
+
+    @np.errstate(all="ignore")  # a setting of each thread; what is not finite is looked for later
+    def _shard(
+        self,
+        k: int,
+        ids: Array,
+        targets: Array,
+        grads: Parameters,
+        dropout_key: tuple[int, int] | None,
+    ) -> Array:
+        """Compute one shard's part of the mean loss and of its gradient."""
+        xp, part, window = self.model.backend.xp, self._parts[k], self._windows[k]
+        for name, sequence in window.states():
+            sequence[0] = self._starts[name][0][:, part]
+        mine, wanted = (xp.ascontiguousarray(array[:, part]) for array in (ids, targets))
+        return self.model.loss_and_gradient(window, mine, wanted, grads, dropout_key, targets.size)

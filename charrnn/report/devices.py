@@ -1,0 +1,42 @@
+"""What ``charrnn info --devices`` shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.backend.memory import gigabytes
+
+
+def devices_text(facts: dict[str, Any]) -> str:
+    """Return the facts of :func:`charrnn.backend.devices.describe` in words, one a line."""
+    auto, cpu, gpu = facts["auto"], facts["numpy"], facts["cupy"]
+    rows = [("auto takes", f"{auto['backend']}: {auto['why']}"), ("NumPy", cpu["version"])]
+    blas = cpu["blas"]
+    if blas:
+        parts = (blas["name"], blas["version"], blas["kernels"] and f"({blas['kernels']})")
+        words = " ".join(str(part) for part in parts if part)
+        rows.append(("BLAS", f"{words}, {blas['threads']} threads"))
+    rows.append(("cores", str(cpu["cores"])))
+    rows.append(("memory", _memory(cpu)))
+    if gpu["version"]:
+        runtime, driver = gpu["runtime"] or "none", gpu["driver"] or "none"
+        rows.append(("CuPy", f"{gpu['version']}, CUDA runtime {runtime}, driver {driver}"))
+    if gpu["problem"]:
+        rows.append(("GPU", gpu["problem"]))
+    for at, device in enumerate(gpu["devices"]):
+        rows.append(
+            (
+                f"GPU {at}",
+                f"{device['name']}, compute capability {device['compute_capability']}, "
+                f"{device['multiprocessors']} multiprocessors, {_memory(device)}",
+            )
+        )
+    width = max(len(name) for name, _ in rows)
+    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+
+
+def _memory(facts: dict[str, Any]) -> str:
+    total, free = facts["memory_total"], facts["memory_free"]
+    if total is None:
+        return "unknown"
+    return gigabytes(total) + ("" if free is None else f", {gigabytes(free)} free")

@@ -1,0 +1,66 @@
+"""Drawing on a device, ahead of the host: it is asked for symbols only every so many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.sampling.device import choose, log_probabilities, temper
+from charrnn.sampling.filters import not_finite
+from charrnn.sampling.options import SampleOptions
+from charrnn.sampling.stepper import Stepper
+
+MOST = 32
+"""Steps between two looks at the device, once a sample is under way; the first look is at once."""
+
+
+def possible(stepper: Stepper, options: SampleOptions) -> bool:
+    """Whether waiting for the device costs, and all filters that are asked for run there."""
+    return not (stepper.model.backend.synchronous or options.top_k or options.top_p < 1)
+
+
+def draw_ahead(
+    stepper: Stepper,
+    options: SampleOptions,
+    unknown: int | None,
+    first: NDArray[Any],
+    uniforms: Iterator[NDArray[np.float64]],
+    log_probs: bool,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64] | None]]:
+    """Yield symbols (N,) and, if asked for, their log-probabilities (N,), step by step.
+
+    Parameters
+    ----------
+    first
+        The symbol that each stream reads first, (N,).
+    uniforms
+        One number for each stream, (N,), at every step.
+
+    Raises
+    ------
+    CharRNNError
+        The model's output is not a number.
+    """
+    backend, xp = stepper.model.backend, stepper.model.backend.xp
+    ids, steps = backend.put(first), 1
+    while True:
+        numbers = backend.put(np.stack(list(islice(uniforms, steps))))
+        chosen = xp.empty(numbers.shape, np.int64)
+        nats = xp.empty(numbers.shape, np.float64) if log_probs else None
+        for k in range(steps):
+            logits = stepper.advance(ids)
+            weights = temper(xp, logits, options.temperature, unknown, options.min_p)
+            chosen[k] = choose(xp, weights, numbers[k])
+            ids = xp.maximum(chosen[k], 0)  # -1 is no symbol that could be read
+            if nats is not None:
+                nats[k] = log_probabilities(xp, logits, ids)
+        drawn = backend.get(chosen)
+        if (drawn < 0).any():
+            raise not_finite()
+        logs = [None] * steps if nats is None else backend.get(nats)
+        yield from zip(drawn, logs, strict=True)
+        steps = min(2 * steps, MOST)

@@ -1,0 +1,141 @@
+"""One entry of the cache: what describes its ids, and how they are verified before use."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import operator
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from charrnn.text.vocabulary import Vocabulary
+
+_CHUNK = 1 << 20
+_MOST = 1 << 28  # bytes of a description
+_TICK = 30_000_000  # nanoseconds; the clock of file times may be this coarse
+_DESCRIBED = {
+    *("key", "size", "ids_sha256", "parts", "vocabulary"),
+    *("sources", "bytes", "sha256", "heldout_sha256"),
+}
+
+
+def read(folder: Path, key: str) -> dict[str, Any]:
+    """Return the description of an entry after making sure that its ids are the described ones.
+
+    Raises
+    ------
+    OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError, CheckpointError
+        The entry is not there, not this user's, or damaged.
+    """
+    if not is_mine(folder.lstat()):
+        raise PermissionError(errno.EPERM, "not a folder of this user's")
+    with _open(folder / "meta.json") as file:
+        content = json.loads(file.read(_MOST))
+    meta: dict[str, Any] = content["meta"]
+    if content["digest"] != _digest(meta) or meta["key"] != key:
+        raise ValueError("the description is damaged")
+    vocabulary = _check(meta)
+    with _open(folder / "ids.bin") as file:
+        stamp = _stamp(file)
+        if stamp[0] != meta["size"]:
+            raise ValueError("the ids are cut off")
+        if not _is_settled(content.get("stamp"), content.get("stamped"), stamp):
+            _verify(file, meta["ids_sha256"], vocabulary)
+            _write(folder, meta, stamp)
+    return meta
+
+
+def describe(folder: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """Write the description of ids that were just written; return it."""
+    with _open(folder / "ids.bin") as file:
+        stamp = _stamp(file)
+    meta = {**meta, "size": stamp[0]}
+    _write(folder, meta, stamp)
+    return meta
+
+
+def is_mine(status: os.stat_result) -> bool:
+    """Tell whether a folder or a file is a real one, not a link, and this user's own."""
+    real = stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)
+    return real and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a regular file of this user's; never a link, never anything to wait for."""
+    names = ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
+    flags = functools.reduce(operator.or_, (getattr(os, name, 0) for name in names), os.O_RDONLY)
+    file = os.fdopen(os.open(path, flags), "rb", 0)
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode) or not is_mine(status):
+        file.close()
+        raise PermissionError(errno.EPERM, "not a file of this user's")
+    return file
+
+
+def _stamp(file: BinaryIO) -> list[int]:
+    """Return what changes with a file: size, times, inode."""
+    status = os.fstat(file.fileno())
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _is_settled(known: object, stamped: object, stamp: list[int]) -> bool:
+    """Tell whether a file is still the one that was stamped.
+
+    Not if it was stamped within the tick of the clock in which it was written: another change in
+    that tick would not show.
+    """
+    return known == stamp and isinstance(stamped, int) and stamped - max(stamp[1:3]) > _TICK
+
+
+def _check(meta: dict[str, Any]) -> Vocabulary:
+    """Return the vocabulary of a description that is whole, and at one with itself."""
+    vocabulary = Vocabulary.from_json(meta["vocabulary"])
+    numbers = [meta["size"], meta["bytes"], *meta["parts"]]
+    texts = [meta["ids_sha256"], meta["sha256"], meta["heldout_sha256"], *meta["sources"]]
+    sound = (
+        meta.keys() == _DESCRIBED
+        and isinstance(meta["parts"], list)
+        and len(meta["parts"]) == 3
+        and isinstance(meta["sources"], list)
+        and all(type(n) is int and 0 <= n < 2**62 for n in numbers)
+        and all(isinstance(text, str) for text in texts)
+        and sum(meta["parts"]) * vocabulary.dtype.itemsize == meta["size"]
+    )
+    if not sound:
+        raise ValueError("the description makes no sense")
+    return vocabulary
+
+
+def _verify(file: BinaryIO, claimed: str, vocabulary: Vocabulary) -> None:
+    """Raise ValueError unless the ids are those that were written, and all in the vocabulary."""
+    digest, largest = hashlib.sha256(), 0
+    while data := file.read(_CHUNK):
+        digest.update(data)
+        largest = max(largest, int(np.frombuffer(data, vocabulary.dtype).max()))
+    if digest.hexdigest() != claimed or largest >= len(vocabulary):
+        raise ValueError("the ids are damaged")
+
+
+def _write(folder: Path, meta: dict[str, Any], stamp: list[int]) -> None:
+    """Write the description; an older one is exchanged whole."""
+    content = {"meta": meta, "digest": _digest(meta), "stamp": stamp, "stamped": time.time_ns()}
+    handle, name = tempfile.mkstemp(prefix=".meta-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(json.dumps(content).encode("ascii"))
+        Path(name).replace(folder / "meta.json")
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _digest(meta: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode("ascii")).hexdigest()

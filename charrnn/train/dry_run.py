@@ -1,0 +1,75 @@
+"""A training that is not made: what it would take, measured on a few of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from charrnn.estimate import Estimate, machine
+from charrnn.train.divergence import DivergedError
+from charrnn.train.loop import Loop
+
+SECONDS = 1.2
+"""How long steps are measured, at least one of them; a long step takes as long as it takes."""
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a training would take.
+
+    ``memory`` is an estimate and ``available`` what the machine has, in bytes; ``step_seconds`` is
+    the median of the steps measured, evaluation and saving not counted. ``steps_left`` and
+    ``seconds_left`` are None where a time limit alone ends the training.
+    """
+
+    parameters: int
+    memory: Estimate
+    available: int | None
+    step_seconds: float
+    chars_per_second: float
+    steps_per_epoch: int
+    epoch_seconds: float
+    steps_left: int | None
+    seconds_left: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as one JSON object."""
+        return asdict(self)
+
+
+def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
+    """Make a few steps of a training, which is of no use afterwards, and tell what it would take.
+
+    The first step prepares memory and is only counted if it is the only one.
+    """
+    begun = perf_counter()
+    measured: list[float] = []
+    while not measured or (perf_counter() - begun < seconds and len(measured) < _MOST):
+        start = perf_counter()
+        try:
+            loop.step()
+        except DivergedError:  # it is not the subject here
+            if not measured:
+                measured.append(perf_counter() - start)
+            break
+        loop.backend.get(loop.model.weights.flat[:1])  # waits for a GPU
+        measured.append(perf_counter() - start)
+    made = len(measured)
+    step = median(measured[1:] or measured)
+    left = None
+    if loop.total_steps is not None:
+        left = max(0, loop.total_steps - max(0, loop.progress.step - made))
+    return DryRun(
+        parameters=needed.parameters,
+        memory=needed,
+        available=machine(loop.backend),
+        step_seconds=step,
+        chars_per_second=loop.config.batch * loop.config.seq_len / step,
+        steps_per_epoch=loop.streams.windows_per_epoch,
+        epoch_seconds=step * loop.streams.windows_per_epoch,
+        steps_left=left,
+        seconds_left=None if left is None else step * left,
+    )

@@ -1,0 +1,202 @@
+"""Opening a training session: new, resumed, or from another run's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from charrnn import checkpoint as checkpoints
+from charrnn import estimate, runs
+from charrnn.backend import Backend
+from charrnn.backend.threads import Threads
+from charrnn.checkpoint import Checkpoint
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.errors import CorpusError, UsageError
+from charrnn.lock import Lock
+from charrnn.metrics import lack as metrics_lack
+from charrnn.model.language import LanguageModel
+from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
+from charrnn.train import optimizers, vocabulary_change
+from charrnn.train.request import Request
+from charrnn.train.session import Session
+
+
+def open_session(
+    request: Request,
+    backend: Backend,
+    interrupted: Callable[[], bool] = lambda: False,
+    commit: Callable[[], object] = lambda: None,
+    dry: bool = False,
+) -> Session:
+    """Return a session that begins, continues or fine-tunes, as the request says.
+
+    Parameters
+    ----------
+    request, backend
+        What is asked, and where it is computed.
+    interrupted
+        Asked after every step; once it is true, training ends there and is saved.
+    commit
+        Called when all that can fail is done and training may begin, before a new folder is made:
+        from here on the session is ended by ``interrupted``, not by an exception.
+    dry
+        Make no folder and take no lock: the session is only to be looked at.
+
+    Raises
+    ------
+    UsageError
+        For options that cannot be, exclude each other, or conflict with the checkpoint.
+    CharRNNError
+        For a text or checkpoint that cannot be used, or a folder that cannot be made.
+    """
+    request.check()
+    if request.resume is not None:
+        return _resume(request, backend, interrupted, commit, dry)
+    start = checkpoints.load(runs.resolve(request.init_from)) if request.init_from else None
+    config = request.inherited_model(start) if start else request.fresh_model()
+    train, data = request.fresh_train(), request.fresh_data()
+    if start and "level" not in request.data:
+        data = replace(data, level=start.vocabulary.level)
+    corpus = _read(data)
+    notes: list[str] = []
+    needed = _needed(config, corpus, train, backend)
+    model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
+    beginning = _beginning(model, train.seed, start)
+    session = Session(
+        model, corpus, data, train, notes, beginning=beginning, interrupted=interrupted
+    )
+    session.needed = needed
+    if not dry:
+        commit()
+        session.keep_in(runs.create(request.name, request.out, data.sources[0]))
+    return session
+
+
+def _needed(
+    config: ModelConfig, corpus: Corpus, train: TrainConfig, backend: Backend
+) -> estimate.Estimate:
+    """Return what the training will take; raise if this machine does not have it."""
+    batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
+    needed = estimate.estimate(
+        config,
+        len(corpus.vocabulary),
+        batch,
+        seq_len,
+        moments=optimizers.moments(train.optimizer),
+        shards=Threads(backend).shares(batch),
+        scored=min(len(corpus.val), train.eval_chars),
+    )
+    estimate.require(needed, backend)
+    return needed
+
+
+def _model(
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    seed: int,
+    backend: Backend,
+    start: Checkpoint | None,
+    notes: list[str],
+) -> LanguageModel:
+    if start is None:
+        return LanguageModel.fresh(config, len(vocabulary), seed, backend)
+    weights, change = vocabulary_change.transfer(start, config, vocabulary, seed)
+    notes.append(f"starting from {start.path}: {change}")
+    return LanguageModel(config, len(vocabulary), backend, weights)
+
+
+def _beginning(
+    model: LanguageModel, seed: int, start: Checkpoint | None
+) -> Callable[[], np.ndarray]:
+    """Return what gives the starting weights again, on the host.
+
+    Fresh ones are drawn again. Those that came from a checkpoint are kept in memory until the first
+    save, because its file may be another by then.
+    """
+    if start is None:
+        config, symbols = model.config, model.V
+        return lambda: np.asarray(LanguageModel.fresh(config, symbols, seed).weights.flat)
+    kept = model.backend.get(model.weights.flat).copy()
+    return lambda: kept
+
+
+def _resume(
+    request: Request,
+    backend: Backend,
+    interrupted: Callable[[], bool],
+    commit: Callable[[], object],
+    dry: bool,
+) -> Session:
+    path = runs.resolve(request.resume, "last")
+    lock = None if dry else Lock(path.parent)
+    try:
+        if not Path(str(request.resume)).is_file():
+            path = runs.resolve(str(path.parent), "last")  # another may just have saved there
+        session = _continued(checkpoints.load(path), lock, request, backend, interrupted)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    if not dry:
+        commit()
+    if session.finished:
+        session.close()
+    return session
+
+
+def _continued(
+    checkpoint: Checkpoint,
+    lock: Lock | None,
+    request: Request,
+    backend: Backend,
+    interrupted: Callable[[], bool],
+) -> Session:
+    data, train = request.resumed(checkpoint)
+    if not request.sources and "-" in data.sources:
+        raise UsageError("the run was trained on standard input", "give its text again")
+    corpus = _read(data)
+    mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
+    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
+        raise CorpusError(
+            "the text is not the one that the run was trained on",
+            "give the same text, or start a new run from its weights with --init-from",
+        )
+    needed = _needed(checkpoint.config, corpus, train, backend)
+    session = Session(
+        checkpoint.model(backend),
+        corpus,
+        data,
+        train,
+        [],
+        lock=lock,
+        resumed=checkpoint,
+        interrupted=interrupted,
+    )
+    session.needed = needed
+    horizon, end = train.horizon, session.loop.total_steps
+    if train.schedule == "cosine" and horizon and (end is None or end > horizon):
+        verb = "ended" if checkpoint.step >= horizon else "ends"
+        floor = "from there on the learning rate stays at its floor"
+        session.notes.append(f"the cosine {verb} at step {horizon}: {floor}")
+    assert checkpoint.path is not None
+    if metrics_lack(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
+        lost = "the lines that are missing there stay missing"
+        session.notes.append(f"{runs.METRICS} is shorter than the checkpoint says: {lost}")
+    return session
+
+
+def _read(data: DataConfig) -> Corpus:
+    return open_corpus(
+        data.sources,
+        level=data.level,  # type: ignore[arg-type]
+        encoding=data.encoding,
+        errors=data.errors,
+        min_count=data.min_count,
+        val_frac=data.val_frac,
+        test_frac=data.test_frac,
+        val=data.val,
+        test=data.test,
+    )
