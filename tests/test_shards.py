@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from charrnn.backend import numpy_backend
-from charrnn.backend.threads import FEWEST, Threads
+from charrnn.backend.threads import FEWEST, LARGEST, Threads
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
-from charrnn.model.shards import Shards
+from charrnn.model.shards import Shards, shards
 
 V, T = 7, 5
 
@@ -21,7 +21,7 @@ class Shared(Threads):
         super().__init__(numpy_backend())
         self.wanted = count
 
-    def shares(self, streams):
+    def shares(self, streams, matrix):
         return self.wanted
 
 
@@ -121,8 +121,20 @@ def test_infinity_in_a_thread_is_no_warning():
 def test_threads_are_shared_out_where_each_gets_enough(monkeypatch):
     threads = Threads(numpy_backend())
     monkeypatch.setattr(Threads, "count", property(lambda self: 4))
-    assert threads.shares(4 * FEWEST) == 4
-    assert threads.shares(4 * FEWEST - 1) == 1
+    assert threads.shares(4 * FEWEST, LARGEST) == 4
+    assert threads.shares(4 * FEWEST - 1, LARGEST) == 1
+    assert threads.shares(4 * FEWEST, LARGEST + 1) == 1
+
+
+def test_the_matrix_of_each_step_is_what_counts(monkeypatch):
+    threads = Threads(numpy_backend())
+    monkeypatch.setattr(Threads, "count", property(lambda self: 2))
+    sizes = {"lstm": 627, "gru": 724, "rnn": 1254}
+    for cell, hidden in sizes.items():
+        for more, count in ((0, 2), (1, 1)):
+            config = ModelConfig(cell=cell, hidden=hidden + more)
+            assert shards(config, 2 * FEWEST, threads) == count
+    assert shards(ModelConfig(hidden=512, dtype="float64"), 2 * FEWEST, threads) == 1
 
 
 def test_blas_gets_its_threads_back():

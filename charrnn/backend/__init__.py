@@ -65,10 +65,8 @@ class Backend:
 
     def get(self, array: Array) -> np.ndarray:
         """Return the array on the host: itself on NumPy, a copy from a GPU (which waits for it)."""
-        import numpy as np
-
         if self.name == "numpy":
-            return np.asarray(array)
+            return self.xp.asarray(array)  # type: ignore[no-any-return]
         host: np.ndarray = self.xp.asnumpy(array)
         return host
 

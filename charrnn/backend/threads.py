@@ -19,6 +19,8 @@ R = TypeVar("R")
 
 FEWEST = 16
 """Streams that a thread needs to be worth it: with fewer the products get too narrow."""
+LARGEST = 6 << 20
+"""Bytes of a matrix that each thread may read for itself at each step; beyond, caches suffer."""
 
 
 class Threads:
@@ -45,10 +47,13 @@ class Threads:
         counts = [library.num_threads or 1 for library in self._libraries]
         return min(counts, default=1)
 
-    def shares(self, streams: int) -> int:
-        """Return into how many shares so many streams should be divided: one a thread, or one."""
+    def shares(self, streams: int, matrix: int) -> int:
+        """Return into how many shares so many streams should be divided: one a thread, or one.
+
+        ``matrix`` is the size in bytes of what each step multiplies.
+        """
         count = self.count
-        return count if streams >= FEWEST * count else 1
+        return count if streams >= FEWEST * count and matrix <= LARGEST else 1
 
     @contextmanager
     def lent(self) -> Iterator[None]:

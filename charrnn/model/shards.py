@@ -15,10 +15,18 @@ from itertools import pairwise
 
 import numpy as np
 
+from charrnn import cells
 from charrnn.backend import Array
 from charrnn.backend.threads import Threads
+from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
+
+
+def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
+    """Return into how many shards so many streams of such a model are best divided."""
+    rows = len(cells.create(config).gates) * config.hidden
+    return threads.shares(streams, rows * config.hidden * np.dtype(config.dtype).itemsize)
 
 
 class Shards:
@@ -39,7 +47,7 @@ class Shards:
     ) -> None:
         self.model = model
         self._threads = threads or Threads(model.backend)
-        count = self._threads.shares(streams)
+        count = shards(model.config, streams, self._threads)
         bounds = [streams * k // count for k in range(count + 1)]
         self._parts = [slice(*pair) for pair in pairwise(bounds)]
         self._windows = [model.window(steps, part.stop - part.start) for part in self._parts]

@@ -18,6 +18,7 @@ from charrnn.errors import CorpusError, UsageError
 from charrnn.lock import Lock
 from charrnn.metrics import lack as metrics_lack
 from charrnn.model.language import LanguageModel
+from charrnn.model.shards import shards
 from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
@@ -86,7 +87,7 @@ def _needed(
         batch,
         seq_len,
         moments=optimizers.moments(train.optimizer),
-        shards=Threads(backend).shares(batch),
+        shards=shards(config, batch, Threads(backend)),
         scored=min(len(corpus.val), train.eval_chars),
     )
     estimate.require(needed, backend)
