@@ -189,6 +189,7 @@ def test_a_hopeless_score_is_infinite() -> None:
     assert Score(2, 1e9).perplexity == math.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "embed"), [("lstm", 0), ("gru", 3), ("rnn", 0)])
 def test_a_device_gives_the_scores_of_the_host(device, cell: str, embed: int) -> None:
     host, ids = new_model(cell=cell, embed=embed), text(12, 2060)

@@ -166,6 +166,7 @@ def test_masks_change_from_step_to_step(double):
         assert not any(np.array_equal(masks[0], other[0]) for other in seen[:i])
 
 
+@pytest.mark.slow
 def test_a_shorter_window_has_a_graph_of_its_own(double, rng):
     """What it leaves in the arrays that both use does not disturb the other."""
     found = []
@@ -199,6 +200,7 @@ def test_there_are_not_more_graphs_than_allowed(double, monkeypatch, rng):
     assert double.replays == 2
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_recorded_too(double):
     found = []
     for recording in (False, True):

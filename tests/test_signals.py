@@ -26,6 +26,7 @@ NUMBERS = [
     pytest.param(signal.SIGTERM, 143, id="TERM", marks=pytest.mark.slow),
 ]
 both = pytest.mark.parametrize(("number", "code"), NUMBERS)
+SELDOM = [pytest.param(phase, marks=pytest.mark.slow) for phase in ("flush", "told")]
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_before_training_begins_it_ends_without_a_word_or_a_trace(phase, number,
 
 
 @both
-@pytest.mark.parametrize("phase", ["begin", "step", "eval", "flush", "save", "told"])
+@pytest.mark.parametrize("phase", ["begin", "step", "eval", *SELDOM, "save"])
 def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(phase, number, code, whole):
     process, said = start(phase, 0.3, *TRAIN)
     process.send_signal(number)
