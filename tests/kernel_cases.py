@@ -76,13 +76,6 @@ def mask(rng, dtype):
             yield Case((shape, np.dtype(dtype), key, 2**30, 1.25), exact=True)
 
 
-def masked(rng, dtype):
-    for key in KEYS:
-        for shape in ((1, 1, 1), (3, 7, 5), (2, 3, 400)):
-            x = vectors(rng, dtype, int(np.prod(shape))).reshape(shape)
-            yield Case((x, key, 2**31 + 5, 2.0), exact=True)
-
-
 def columns(rng, dtype):
     for n, (T, F, N, D) in enumerate(
         ((1, 1, 1, 1), (5, 12, 3, 7), (3, 40, 33, 300), (70, 4, 2, 65))
@@ -229,7 +222,6 @@ CASES = {
     "cells.rnn.activate": rectified_too(lambda s, d, g, r: (s,)),
     "cells.rnn.deactivate": rectified_too(lambda s, d, g, r: (s, d, g["h"], r)),
     "model.dropout.draw": mask,
-    "model.dropout.draw_and_apply": masked,
     "model.head.cross_entropy": cross_entropy,
     "model.onehot.column_sums": column_sums,
     "model.onehot.columns": columns,

@@ -20,10 +20,10 @@ from charrnn.randomness import Purpose
 CUDA = Source(
     philox.CUDA
     + r"""
-// A thread makes the mask of 8 elements from one block of bits, and applies it where x is given.
+// A thread makes the mask of 8 elements from one block of bits.
 extern "C" __global__ void dropout(
-    const real* x, real* out, real* mask, long long size,
-    u64 layer, u64 step, u64 seed, u64 purpose, u32 threshold, real scale
+    real* mask, long long size, u64 layer, u64 step, u64 seed, u64 purpose,
+    u32 threshold, real scale
 ) {
     for (long long block = first(); 8 * block < size; block += stride()) {
         u64 bits[4];
@@ -32,9 +32,7 @@ extern "C" __global__ void dropout(
             long long i = 8 * block + j;
             if (i >= size) break;
             u32 word = (u32)(bits[j / 2] >> (32 * (j % 2)));
-            real kept = word >= threshold ? scale : (real)0;
-            mask[i] = kept;
-            if (x) out[i] = x[i] * kept;
+            mask[i] = word >= threshold ? scale : (real)0;
         }
     }
 }
@@ -52,7 +50,9 @@ def _mask_on_gpu(
     out: Array | None = None,
 ) -> Array:
     mask = gpu.xp.empty(shape, dtype) if out is None else out
-    _launch(gpu, None, None, mask, key, threshold, scale)
+    grid = blocks(mask.size, 8 * THREADS)
+    arguments = (mask, mask.size, *key.words, threshold, scale)
+    gpu.launch(mask.dtype, "dropout", grid, THREADS, *arguments)
     return mask
 
 
@@ -83,31 +83,6 @@ def draw(
     return out
 
 
-def _apply_on_gpu(
-    gpu: Gpu, x: Array, key: Key, threshold: int, scale: float
-) -> tuple[Array, Array]:
-    out, mask = gpu.xp.empty_like(x), gpu.xp.empty_like(x)
-    _launch(gpu, x, out, mask, key, threshold, scale)
-    return out, mask
-
-
-@fused(CUDA, _apply_on_gpu)
-def draw_and_apply(
-    xp: Any, x: Array, key: Key, threshold: int, scale: float
-) -> tuple[Array, Array]:
-    """Return x times the mask of :func:`draw`, and the mask."""
-    mask = draw.plain(xp, x.shape, x.dtype, key, threshold, scale)
-    return x * mask, mask
-
-
-def _launch(
-    gpu: Gpu, x: Any, out: Any, mask: Array, key: Key, threshold: int, scale: float
-) -> None:
-    grid = blocks(mask.size, 8 * THREADS)
-    arguments = (x, out, mask, mask.size, *key.words, threshold, scale)
-    gpu.launch(mask.dtype, "dropout", grid, THREADS, *arguments)
-
-
 def mask(
     backend: Backend,
     shape: tuple[int, ...],
@@ -122,13 +97,6 @@ def mask(
     integer, are below rate · 2^32. Written to ``out``, contiguous, if it is given.
     """
     return draw(backend.xp, shape, np.dtype(dtype), *_drawn(rate, key), out)
-
-
-def apply(
-    backend: Backend, x: Array, rate: float, key: tuple[int, int, int]
-) -> tuple[Array, Array]:
-    """Return x times its :func:`mask`, and the mask, for the way back."""
-    return draw_and_apply(backend.xp, x, *_drawn(rate, key))
 
 
 def _drawn(rate: float, key: tuple[int, int, int]) -> tuple[Key, int, float]:
