@@ -50,7 +50,7 @@ def device(monkeypatch):
 def compiling(monkeypatch):
     """The double of CuPy that compiles CUDA text for the host, with a cuBLAS; yields it."""
     if cuda_on_host.compiler() is None:
-        nvrtc.missing("there is no C++ compiler")
+        nvrtc.missing("c++", "there is no C++ compiler")
     double = fake_cupy.create(kernels=True)
     monkeypatch.setitem(sys.modules, "cupy", double)
     monkeypatch.setattr("charrnn.backend.gemm.load", cublas_on_host.Library)

@@ -48,7 +48,7 @@ def device(request, monkeypatch):
     """The backend to compare with NumPy, and the sizes that suit it."""
     if request.param == "double":
         if cuda_on_host.compiler() is None:
-            nvrtc.missing("there is no C++ compiler")
+            nvrtc.missing("c++", "there is no C++ compiler")
         monkeypatch.setitem(sys.modules, "cupy", fake_cupy.create(kernels=True))
         monkeypatch.setattr("charrnn.backend.gemm.load", cublas_on_host.Library)
         return select("cupy"), SMALL
