@@ -78,10 +78,8 @@ class Cell(ABC):
     saved: ClassVar[tuple[str, ...]] = ()
     blocks: ClassVar[int]
     """R: how many (H, N) blocks one step's working array has."""
-    logistic: ClassVar[tuple[tuple[int, int], ...]] = ()
-    """First and last-plus-one block of weights, for each run of gates that are logistic."""
     candidates: ClassVar[tuple[str, ...]] = ()
-    """Those of the gates that pass through tanh; the others are logistic."""
+    """Those of the gates that are not logistic."""
     memory: ClassVar[str] = ""
     """The gate that says how much of the state is kept from one step to the next, if any."""
     torch_names: ClassVar[bool] = True
@@ -113,15 +111,16 @@ class Cell(ABC):
 
     def halve(self, array: Array, H: int) -> Array:
         """Halve the rows of logistic gates in place: σ(x) comes of tanh(x / 2)."""
-        for start, stop in self.logistic:
-            array[start * H : stop * H] *= 0.5
+        for k, gate in enumerate(self.gates):
+            if gate not in self.candidates:
+                array[k * H : (k + 1) * H] *= 0.5
         return array
 
     def halved(
         self, xp: Any, matrix: Array, H: int, room: dict[str, Array] | None, name: str
     ) -> Array:
         """Return a copy with the logistic gates' rows halved, kept under ``name`` in ``room``."""
-        if not self.logistic:
+        if set(self.gates) == set(self.candidates):
             return matrix
         out = xp.empty_like(matrix) if room is None or name not in room else room[name]
         if room is not None:

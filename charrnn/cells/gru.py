@@ -306,7 +306,6 @@ class GRUAfter(Cell):
     candidates = ("n",)
     memory = "z"
     blocks = 4
-    logistic = ((0, 2),)
 
     def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
         return {"weight_hh": (3 * H, H), "bias_hh": (3 * H,)}
@@ -383,7 +382,6 @@ class GRUBefore(Cell):
     memory = "z"
     saved = ("reset_h",)
     blocks = 3
-    logistic = ((0, 2),)
     torch_names = False
 
     def pieces(self, H: int) -> tuple[Piece, ...]:

@@ -183,7 +183,6 @@ class LSTM(Cell):
     states = ("h", "c")
     saved = ("tanh_c",)
     blocks = 4
-    logistic = ((0, 2), (3, 4))
 
     def __init__(self, forget_bias: float = 1.0) -> None:
         self.forget_bias = forget_bias

@@ -100,6 +100,7 @@ class RNN(Cell):
 
     name = "rnn"
     gates = ("h",)
+    candidates = ("h",)
     blocks = 1
 
     def __init__(self, activation: str = "tanh") -> None:

@@ -21,6 +21,7 @@ from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
+from charrnn.model.stack import Carried
 
 
 def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
@@ -29,7 +30,7 @@ def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
     return threads.shares(streams, rows * config.hidden * np.dtype(config.dtype).itemsize)
 
 
-class Shards:
+class Shards(Carried):
     """A model's windows of ``steps`` steps of ``streams`` streams, forward and backward.
 
     Parameters
@@ -76,19 +77,6 @@ class Shards:
     def states(self) -> Iterator[tuple[str, Array]]:
         """Yield name and sequence of each state; index 0 of it, (H, N), is what is carried."""
         yield from self._starts.items()
-
-    def reset(self) -> None:
-        """Start from zero states."""
-        for _, array in self.states():
-            array[0] = 0.0
-
-    def restart(self, kept: Array) -> None:
-        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
-
-        A state that is not finite stays so: it must be noticed, not hidden.
-        """
-        for _, array in self.states():
-            array[0] *= kept
 
     def carry(self) -> None:
         """Start the next window from the states in which the last one ended."""

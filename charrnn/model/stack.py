@@ -12,6 +12,7 @@ Usable on arrays of one's own::
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +30,29 @@ from charrnn.model.parameters import Parameters
 from charrnn.randomness import Purpose, generator
 
 
+class Carried(ABC):
+    """States that are carried from window to window."""
+
+    @abstractmethod
+    def states(self) -> Iterator[tuple[str, Array]]:
+        """Yield name (``h_l0``, ``c_l0``, …) and sequence of each state; index 0 is carried."""
+
+    def reset(self) -> None:
+        """Start from zero states."""
+        for _, array in self.states():
+            array[0] = 0.0
+
+    def restart(self, kept: Array) -> None:
+        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
+
+        A state that is not finite stays so: it must be noticed, not hidden.
+        """
+        for _, array in self.states():
+            array[0] *= kept
+
+
 @dataclass
-class Window:
+class Window(Carried):
     """Arrays of the whole stack for windows of at most ``steps`` steps of ``streams`` streams.
 
     Attributes
@@ -82,19 +104,6 @@ class Window:
         for index, layer in enumerate(self.layers):
             for name, array in layer.states.items():
                 yield f"{name}_l{index}", array
-
-    def reset(self) -> None:
-        """Start from zero states."""
-        for _, array in self.states():
-            array[0] = 0.0
-
-    def restart(self, kept: Array) -> None:
-        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
-
-        A state that is not finite stays so: it must be noticed, not hidden.
-        """
-        for _, array in self.states():
-            array[0] *= kept
 
     def carry(self) -> None:
         """Start the next window from the states in which the last one ended."""
