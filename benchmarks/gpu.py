@@ -159,7 +159,7 @@ def learning(options: argparse.Namespace) -> Result:
 
 def device_note() -> str:
     """Return the GPU and the versions that matter, on one line."""
-    from charrnn.backend.devices import describe
+    from charrnn.backend.describe import describe
 
     facts = describe()["cupy"]
     names = ", ".join(device["name"] for device in facts["devices"]) or "no GPU"

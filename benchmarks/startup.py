@@ -65,7 +65,7 @@ def write_checkpoint(path: Path, layers: int, hidden: int) -> None:
     from tasks.charrnn_side import fresh
     from tasks.data import SYMBOLS, Size
 
-    from charrnn.checkpoint import Checkpoint, save
+    from charrnn.storage.checkpoint import Checkpoint, save
     from charrnn.text import Vocabulary
 
     model = fresh(Size("lstm", layers, hidden))

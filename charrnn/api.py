@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from charrnn import checkpoint as checkpoints
-from charrnn import runs
 from charrnn.backend import Backend, numpy_backend, select
-from charrnn.checkpoint import Checkpoint
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.estimate import estimate, require
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
+from charrnn.model.memory import estimate, require
 from charrnn.sampling import SampleOptions, stream
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
 from charrnn.train import optimizers
 from charrnn.train.divergence import in_memory

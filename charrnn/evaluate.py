@@ -19,8 +19,8 @@ from charrnn.backend import Array
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.model.stack import Window
-from charrnn.text.streams import evaluation_streams
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.windows import evaluation_streams
 
 Ids = NDArray[Any]
 STEPS = 256

@@ -4,13 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-import cublas_on_host
-import cuda_on_host
-import fake_cupy
 import numpy as np
-import nvrtc
 import pytest
-import running
+from doubles import cublas_on_host, cuda_on_host, fake_cupy
+from helpers import nvrtc, running
 
 
 def pytest_configure(config):
@@ -53,7 +50,7 @@ def compiling(monkeypatch):
         nvrtc.missing("c++", "there is no C++ compiler")
     double = fake_cupy.create(kernels=True)
     monkeypatch.setitem(sys.modules, "cupy", double)
-    monkeypatch.setattr("charrnn.backend.gemm.load", cublas_on_host.Library)
+    monkeypatch.setattr("charrnn.backend.gpu.cublas.load", cublas_on_host.Library)
     return double
 
 

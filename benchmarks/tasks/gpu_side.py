@@ -14,7 +14,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import samples
 from charrnn.text import Vocabulary
-from charrnn.text.streams import Streams
+from charrnn.text.windows import Streams
 from charrnn.train.loop import Loop
 from tasks.data import SYMBOLS, Size, random_ids
 

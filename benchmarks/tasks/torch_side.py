@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from charrnn.text.streams import Streams, evaluation_streams
+from charrnn.text.windows import Streams, evaluation_streams
 from charrnn.train.schedules import factor
 from tasks.data import SYMBOLS, Size, random_ids
 from tasks.footprint import footprint

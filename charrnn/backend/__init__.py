@@ -15,7 +15,7 @@ from charrnn.errors import BackendError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from charrnn.backend.graph import Graphs
+    from charrnn.backend.gpu.graphs import Graphs
 
 Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
 Name = Literal["auto", "numpy", "cupy"]
@@ -101,7 +101,7 @@ def select(name: str = "auto", matmul: str = "fp32") -> Backend:
 
 
 def _gpu_or_numpy(name: str, matmul: str) -> Backend:
-    from charrnn.backend.device import NotInstalledError, open_cupy
+    from charrnn.backend.gpu.open import NotInstalledError, open_cupy
 
     try:
         cupy = open_cupy(matmul)
@@ -110,8 +110,8 @@ def _gpu_or_numpy(name: str, matmul: str) -> Backend:
             raise
         expected = isinstance(problem, NotInstalledError)
         return numpy_backend(problem.message, expected)
-    from charrnn.backend.gemm import with_own_products
-    from charrnn.backend.graph import Graphs
+    from charrnn.backend.gpu.cublas import with_own_products
+    from charrnn.backend.gpu.graphs import Graphs
 
     xp, why = with_own_products(cupy, matmul)
     return Backend("cupy", xp, block=1 << 62, matmul=matmul, graphs=Graphs(xp, why))

@@ -3,7 +3,7 @@
 A cell is the maths of one time step: its recurrent product and its pointwise equations, forward
 and backward. Everything that can be done for many steps at once (input products, weight gradients)
 belongs to :mod:`charrnn.model.layer`. Adding a cell means adding one file here with a class
-``Cell`` that derives from :class:`charrnn.cells._base.Cell`, and a reference to the tests.
+``Cell`` that derives from :class:`charrnn.cells.base.Cell`, and a reference to the tests.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from charrnn.cells._base import Cell
+    from charrnn.cells.base import Cell
     from charrnn.config import ModelConfig
 
 _ALIASES = {"vanilla": "rnn"}
+_SHARED = ("base", "pointwise")
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all cells, in alphabetical order."""
-    return tuple(sorted(m.name for m in iter_modules(__path__) if not m.name.startswith("_")))
+    return tuple(sorted(m.name for m in iter_modules(__path__) if m.name not in _SHARED))
 
 
 def canonical(name: str) -> str:

@@ -16,11 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.gemm import add_product
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.cells import _pointwise
-from charrnn.cells._base import Cell, Piece, Workspace
-from charrnn.cells._pointwise import logistic, sigmoid_slope, transposed
+from charrnn.backend.gpu.cublas import add_product
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.cells import pointwise
+from charrnn.cells.base import Cell, Piece, Workspace
+from charrnn.cells.pointwise import logistic, sigmoid_slope, transposed
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _scratch(xp: Any, dtype: Any, N: int, H: int, width: int) -> Scratch:
 
 
 CUDA = Source(
-    _pointwise.CUDA
+    pointwise.CUDA
     + r"""
 // Each block of the arrays has `size` = H·N elements; a thread has the same one of each.
 extern "C" __global__ void gru_after_forward(

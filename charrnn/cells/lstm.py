@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.cells import _pointwise
-from charrnn.cells._base import Cell, Weights, Workspace
-from charrnn.cells._pointwise import logistic
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.cells import pointwise
+from charrnn.cells.base import Cell, Weights, Workspace
+from charrnn.cells.pointwise import logistic
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
@@ -52,7 +52,7 @@ class Scratch(NamedTuple):
 
 
 CUDA = Source(
-    _pointwise.CUDA
+    pointwise.CUDA
     + r"""
 // A block of the gates (4H, N) has `size` = H·N elements; a thread has the same one of each.
 extern "C" __global__ void lstm_forward(

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.cells._base import Cell, Weights, Workspace
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.cells.base import Cell, Weights, Workspace
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def utf8(text: str | bytes) -> bytes:
 
 def json_line(record: dict[str, Any]) -> bytes:
     """Return the record as a line of JSON."""
-    from charrnn.report.text import safe_json
+    from charrnn.display import safe_json
 
     line = json.dumps(record, ensure_ascii=False, allow_nan=False)
     try:

@@ -54,8 +54,8 @@ def bench(
         raise UsageError(f"--seconds must be a number above 0, not {seconds}")
     if threads is not None:
         at_least("--threads", threads, 1)
-    from charrnn import bench as measuring
     from charrnn.report.bench import bench_json, bench_text
+    from charrnn.train import bench as measuring
 
     engines = _engines(backend, matmul)
     note(f"measuring for about {seconds:g} s; other programs that compute disturb it")

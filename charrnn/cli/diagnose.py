@@ -255,7 +255,7 @@ class _Wanted:
                     f"{str(path)!a} does not end in {' or '.join(suffixes)}", "name such a file"
                 )
         if self.plot is not None:
-            from charrnn.report.diagnose_plot import need_matplotlib
+            from charrnn.report.diagnose.plot import need_matplotlib
 
             need_matplotlib()
 
@@ -280,9 +280,9 @@ class _Wanted:
 
     def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
         """Return a trained model on its validation text or on the text given."""
-        from charrnn import checkpoint, runs
         from charrnn.diagnose.examine import Subject
         from charrnn.diagnose.verdicts import find_broken
+        from charrnn.storage import checkpoint, runs
 
         path = runs.resolve(run)
         loaded = checkpoint.load(path, finite=False)  # what is broken in it is told
@@ -346,7 +346,7 @@ class _Wanted:
         if self.as_json:
             _write(json_line(report.to_json()))
         else:
-            from charrnn.report.diagnose import make_console, render, report_parts
+            from charrnn.report.diagnose.terminal import make_console, render, report_parts
 
             _write(render(report_parts(report, make_console().width)))
         self._draw([report])
@@ -356,8 +356,8 @@ class _Wanted:
         """Train and examine several cells."""
         from charrnn import cells
         from charrnn.diagnose import compare as comparing
-        from charrnn.report.diagnose import render
-        from charrnn.report.diagnose_compare import compare_parts
+        from charrnn.report.diagnose.compare import compare_parts
+        from charrnn.report.diagnose.terminal import render
         from charrnn.train.request import Request
 
         chosen = [cells.canonical(name.strip()) for name in names.split(",")]
@@ -390,27 +390,27 @@ class _Wanted:
 
     def history(self, run: str | None) -> int:
         """Show what training recorded."""
-        from charrnn import runs
         from charrnn.diagnose.history import read
+        from charrnn.storage import runs
 
         path = runs.resolve(run, "last")
         found = read(str(path.parent), runs.read_metrics(path.parent))
         if self.as_json:
             _write(json_line(found.to_json()))
         else:
-            from charrnn.report.diagnose import make_console, render
-            from charrnn.report.diagnose_history import history_parts
+            from charrnn.report.diagnose.history import history_parts
+            from charrnn.report.diagnose.terminal import make_console, render
 
             _write(render(history_parts(found, make_console().width)))
         return 0
 
     def _draw(self, reports: list[Any]) -> None:
         if self.plot is not None:
-            from charrnn.report.diagnose_plot import draw
+            from charrnn.report.diagnose.plot import draw
 
             draw(reports, self.plot)
         if self.html is not None:
-            from charrnn.report.diagnose_html import write_page
+            from charrnn.report.diagnose.html import write_page
 
             write_page(reports, self.html)
 

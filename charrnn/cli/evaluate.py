@@ -93,7 +93,7 @@ def evaluate(
         for flag, value in reading.items():
             if value is not None:
                 raise UsageError(f"{flag} is for a text, not for --split", f"leave {flag} out")
-    from charrnn import checkpoint, runs
+    from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
     engine = open_backend(backend, threads)
@@ -130,7 +130,7 @@ class _Source:
 
             yield from iter_ids(self.text, self._vocabulary, **self._options)
             return
-        from charrnn import runs
+        from charrnn.storage import runs
 
         ids = runs.heldout(self.checkpoint, self.split, len(self._vocabulary))
         for start in range(0, len(ids), _CHUNK):
@@ -216,7 +216,7 @@ def _safe(line: str | bytes) -> bytes:
     """Return a line of text with control characters escaped, all but tabs and its end."""
     if isinstance(line, bytes):
         line = line.decode("utf-8", "backslashreplace")
-    from charrnn.report.text import printable
+    from charrnn.display import printable
 
     return utf8(printable(line))
 

@@ -23,7 +23,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     if devices:
         _devices(run, as_json)
         return
-    from charrnn import checkpoint, runs
+    from charrnn.storage import checkpoint, runs
 
     facts = _facts(checkpoint.load(runs.resolve(run)))
     if as_json:
@@ -39,7 +39,7 @@ def _devices(run: str | None, as_json: bool) -> None:
     """Tell what NumPy and CuPy find here, and which of them ``--backend auto`` takes."""
     if run is not None:
         raise UsageError("--devices tells about the machine, not about a run", "give one of them")
-    from charrnn.backend.devices import describe
+    from charrnn.backend.describe import describe
     from charrnn.report.devices import devices_text
 
     facts = describe()
@@ -51,9 +51,9 @@ def _devices(run: str | None, as_json: bool) -> None:
 
 def runs(as_json: Json = False) -> None:
     """List the runs under checkpoints/, oldest first."""
-    from charrnn import checkpoint
-    from charrnn import runs as folders
     from charrnn.errors import CharRNNError
+    from charrnn.storage import checkpoint
+    from charrnn.storage import runs as folders
 
     rows: list[dict[str, Any]] = []
     for folder in folders.folders():

@@ -98,7 +98,8 @@ def sample(
     _check(length, until, count, next_, as_json)
     if prime is not None and prime_file is not None:
         raise UsageError("--prime and --prime-file exclude each other", "give one of them")
-    from charrnn import checkpoint, runs, sampling
+    from charrnn import sampling
+    from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
     engine = open_backend(backend, threads)

@@ -33,7 +33,7 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnose.values import Floats
 from charrnn.model.language import LanguageModel
-from charrnn.text.streams import Streams
+from charrnn.text.windows import Streams
 
 STEPS = 16
 """Steps that are read at a time: logits and gates of many targets take room."""

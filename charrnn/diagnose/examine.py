@@ -14,7 +14,7 @@ from charrnn.diagnose import context, gates, gradcheck, jacobian, lag, norms, sp
 from charrnn.diagnose.values import in_float64, plain
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
-from charrnn.text.streams import fit_window
+from charrnn.text.windows import fit_window
 
 LARGEST_WINDOW = 256
 """The largest lag that is chosen where the training window is longer than the default lag."""

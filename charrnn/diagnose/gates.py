@@ -19,7 +19,7 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnose.values import Floats
 from charrnn.model.language import LanguageModel
-from charrnn.text.streams import Streams
+from charrnn.text.windows import Streams
 
 LEFT, RIGHT = 0.1, 0.9
 STILL = 1e-4

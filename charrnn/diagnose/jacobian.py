@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array, numpy_backend
-from charrnn.cells._base import Workspace
+from charrnn.cells.base import Workspace
 from charrnn.diagnose.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged

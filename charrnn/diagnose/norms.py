@@ -26,7 +26,7 @@ from charrnn.diagnose.values import Spread
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Window
-from charrnn.text.streams import Streams
+from charrnn.text.windows import Streams
 from charrnn.train import clipping, optimizers
 from charrnn.train.watch import layer_of
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from charrnn import randomness
-from charrnn.backend import Array, Backend, philox
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.backend.philox import Key
+from charrnn.backend import Array, Backend
+from charrnn.backend.gpu import philox
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.backend.gpu.philox import Key
 from charrnn.randomness import Purpose
 
 CUDA = Source(

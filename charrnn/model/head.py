@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.kernels import Gpu, Source, fused
+from charrnn.backend.gpu.kernels import Gpu, Source, fused
 from charrnn.model.layer import flatten
 from charrnn.model.parameters import Parameters
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.gemm import has_batches
-from charrnn.cells._base import Cell, Workspace
+from charrnn.backend.gpu.cublas import has_batches
+from charrnn.cells.base import Cell, Workspace
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64

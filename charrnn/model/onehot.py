@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.backend import Array
-from charrnn.backend.kernels import THREADS, Gpu, Source, Strided, blocks, fused
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, Strided, blocks, fused
 
 _MOST_ROWS = 65535  # of a grid
 _ORDERED = 64  # threads of a block that puts ids in order

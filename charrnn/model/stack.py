@@ -21,8 +21,8 @@ import numpy as np
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
-from charrnn.backend.graph import lanes
-from charrnn.cells._base import Workspace
+from charrnn.backend.gpu.graphs import lanes
+from charrnn.cells.base import Workspace
 from charrnn.config import ModelConfig
 from charrnn.model import dropout, initialise
 from charrnn.model.layer import Layer, Staged
@@ -78,7 +78,7 @@ class Window(Carried):
     drawn
         Where masks are drawn that a recorded pass reads.
     recorded
-        Passes over this window, recorded (see :mod:`charrnn.backend.graph`).
+        Passes over this window, recorded (see :mod:`charrnn.backend.gpu.graphs`).
     """
 
     layers: list[Workspace]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from charrnn.bench import ENOUGH_BATCH, Bench
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.report.tables import aligned
+from charrnn.train.bench import ENOUGH_BATCH, Bench
 
 _SHOWN = ("cell", "layers", "hidden", "embed")
 

@@ -8,7 +8,7 @@ from charrnn.backend.memory import gigabytes
 
 
 def devices_text(facts: dict[str, Any]) -> str:
-    """Return the facts of :func:`charrnn.backend.devices.describe` in words, one a line."""
+    """Return the facts of :func:`charrnn.backend.describe.describe` in words, one a line."""
     auto, cpu, gpu = facts["auto"], facts["numpy"], facts["cupy"]
     rows = [("auto takes", f"{auto['backend']}: {auto['why']}"), ("NumPy", cpu["version"])]
     blas = cpu["blas"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from charrnn.config import ModelConfig
-from charrnn.estimate import amount
-from charrnn.report.text import duration
+from charrnn.display import duration
+from charrnn.model.memory import amount
 from charrnn.train.dry_run import DryRun
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.report.text import duration, loss, printable
+from charrnn.display import duration, loss, printable
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.report.text import duration, loss, printable, safe_json
+from charrnn.display import duration, loss, printable, safe_json
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.sampling.device import choose, log_probabilities, temper
 from charrnn.sampling.filters import not_finite
+from charrnn.sampling.on_device import choose, log_probabilities, temper
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 

@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.text.cache import CacheEntry, cache_dir, cache_entries, clear_cache
+    from charrnn.text.cache.store import CacheEntry, cache_dir, cache_entries, clear_cache
     from charrnn.text.corpus import Corpus, corpus_from_text, open_corpus
     from charrnn.text.reading import iter_ids, iter_lines, read_text
-    from charrnn.text.streams import (
+    from charrnn.text.vocabulary import Level, Vocabulary
+    from charrnn.text.windows import (
         EvaluationStreams,
         EvaluationWindow,
         Streams,
@@ -18,23 +19,22 @@ if TYPE_CHECKING:
         evaluation_streams,
         fit_window,
     )
-    from charrnn.text.vocabulary import Level, Vocabulary
 
 _HOME = {
-    "CacheEntry": "cache",
+    "CacheEntry": "cache.store",
     "Corpus": "corpus",
-    "EvaluationStreams": "streams",
-    "EvaluationWindow": "streams",
+    "EvaluationStreams": "windows",
+    "EvaluationWindow": "windows",
     "Level": "vocabulary",
-    "Streams": "streams",
+    "Streams": "windows",
     "Vocabulary": "vocabulary",
-    "Window": "streams",
-    "cache_dir": "cache",
-    "cache_entries": "cache",
-    "clear_cache": "cache",
+    "Window": "windows",
+    "cache_dir": "cache.store",
+    "cache_entries": "cache.store",
+    "clear_cache": "cache.store",
     "corpus_from_text": "corpus",
-    "evaluation_streams": "streams",
-    "fit_window": "streams",
+    "evaluation_streams": "windows",
+    "fit_window": "windows",
     "iter_ids": "reading",
     "iter_lines": "reading",
     "open_corpus": "corpus",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import CharRNNError, CorpusError, UsageError
-from charrnn.text import cache
+from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.encode import Counted, Request, check_options, spool_pipes, vocabulary_of
 from charrnn.text.source import Spec, find_sources
@@ -118,7 +118,7 @@ def open_corpus(
             parts.append(tuple(spool_pipes(sources, stdin, stack)))
         request = Request(tuple(parts), level, encoding, errors, min_count)
         key = request.key()
-        corpus = _open_entry(cache.load(key), fractions, cached=True)
+        corpus = _open_entry(store.load(key), fractions, cached=True)
         if corpus is None:
             corpus = _encode(Counted(request, stack), key, fractions)
     return corpus
@@ -191,10 +191,10 @@ def _split(parts: Sequence[Ids], fractions: tuple[Fraction, Fraction]) -> tuple[
 def _encode(text: Counted, key: str, fractions: tuple[Fraction, Fraction]) -> Corpus:
     """Encode a text into the cache or, where that cannot be written, into memory."""
     try:
-        entry, note = text.write(key), cache.place()[1]
+        entry, note = text.write(key), store.place()[1]
         corpus = _open_entry(entry, fractions, cached=False)
-        cache.evict(entry[0].parent)
-    except cache.UnwritableError as problem:
+        store.evict(entry[0].parent)
+    except store.UnwritableError as problem:
         corpus, note = None, f"{problem.message}: the text is kept in memory for this run"
     if corpus is None:
         ids, meta = text.keep()

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import CorpusError, UsageError, VocabularyError, shown
-from charrnn.text import cache
+from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
+from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import Source, changed, text_sources
-from charrnn.text.tokens import check_codec, pieces
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
 _FORMAT = 2  # of a cache entry: any change of what is written needs another number
@@ -70,11 +70,11 @@ def spool_pipes(
 
 def _spooled(source: Source, stdin: BinaryIO | None, stack: contextlib.ExitStack) -> Source:
     try:
-        spooled = source.spool(cache.cache_dir(), stdin)
+        spooled = source.spool(store.cache_dir(), stdin)
     except OSError as error:
         if source.kind == "builtin":
             return source  # it can be made twice
-        raise cache.unwritable(error) from None
+        raise store.unwritable(error) from None
     if spooled.spooled is not None:
         stack.callback(spooled.spooled.close)
     return spooled
@@ -107,7 +107,7 @@ class Counted:
             If the cache cannot be written.
         """
         sizes, digest = [0, 0, 0], hashlib.sha256()
-        with cache.writing() as (folder, file):
+        with store.writing() as (folder, file):
             for part, ids in self._ids():
                 view = np.ascontiguousarray(ids).view(np.uint8).data
                 digest.update(view)
@@ -117,9 +117,9 @@ class Counted:
             try:
                 os.fsync(file.fileno())
                 file.close()
-                return cache.publish(folder, key, meta)
+                return store.publish(folder, key, meta)
             except OSError as error:
-                raise cache.unwritable(error, folder.parent) from None
+                raise store.unwritable(error, folder.parent) from None
 
     def keep(self) -> tuple[NDArray[Any], dict[str, Any]]:
         """Make the second pass into memory; return all ids and their description.
@@ -230,7 +230,7 @@ def _write(file: BinaryIO, view: memoryview) -> None:
         while view:
             view = view[file.write(view) :]
     except OSError as error:
-        raise cache.unwritable(error) from None
+        raise store.unwritable(error) from None
 
 
 def _names(part: Sequence[Source]) -> str:

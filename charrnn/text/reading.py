@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from charrnn.errors import CorpusError, shown
+from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import CHUNK, Source, Spec, find_sources, text_sources
-from charrnn.text.tokens import check_codec, pieces
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
 
 

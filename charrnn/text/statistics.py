@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import CorpusError, shown
+from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import CHUNK, find_sources, text_sources
-from charrnn.text.tokens import check_codec, pieces
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
 _FREQUENT = 10

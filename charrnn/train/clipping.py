@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.backend import Array
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
 
 CUDA = Source(
     r"""

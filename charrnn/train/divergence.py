@@ -29,7 +29,7 @@ from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.shards import Shards
-from charrnn.progress import Progress
+from charrnn.storage.progress import Progress
 from charrnn.train.records import Record, Rollback, SaveDue
 
 if TYPE_CHECKING:

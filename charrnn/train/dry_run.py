@@ -7,7 +7,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from charrnn.estimate import Estimate, machine
+from charrnn.model.memory import Estimate, machine
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 

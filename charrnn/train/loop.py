@@ -21,13 +21,13 @@ from charrnn.errors import CheckpointError, UsageError
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import Shards
-from charrnn.progress import Progress
 from charrnn.randomness import Purpose, words
-from charrnn.text.streams import Streams
+from charrnn.storage.progress import Progress
+from charrnn.text.windows import Streams
 from charrnn.train import clipping, optimizers, schedules
 from charrnn.train.divergence import Guard, State, all_finite
-from charrnn.train.limits import Limits
 from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
+from charrnn.train.stopping import Limits
 from charrnn.train.watch import Watcher
 
 SMOOTHING = 0.98

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn import checkpoint as checkpoints
-from charrnn import estimate, runs
 from charrnn.backend import Backend
 from charrnn.backend.threads import Threads
-from charrnn.checkpoint import Checkpoint
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CorpusError, UsageError
-from charrnn.lock import Lock
-from charrnn.metrics import lack as metrics_lack
+from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.storage.lock import Lock
+from charrnn.storage.metrics import lack as metrics_lack
 from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
@@ -78,10 +79,10 @@ def open_session(
 
 def _needed(
     config: ModelConfig, corpus: Corpus, train: TrainConfig, backend: Backend
-) -> estimate.Estimate:
+) -> memory.Estimate:
     """Return what the training will take; raise if this machine does not have it."""
     batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
-    needed = estimate.estimate(
+    needed = memory.estimate(
         config,
         len(corpus.vocabulary),
         batch,
@@ -90,7 +91,7 @@ def _needed(
         shards=shards(config, batch, Threads(backend)),
         scored=min(len(corpus.val), train.eval_chars),
     )
-    estimate.require(needed, backend)
+    memory.require(needed, backend)
     return needed
 
 

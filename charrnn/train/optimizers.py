@@ -13,7 +13,7 @@ from math import sqrt
 from typing import Any, ClassVar
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
 from charrnn.errors import UsageError
 
 CUDA = Source(

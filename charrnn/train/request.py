@@ -17,7 +17,7 @@ from charrnn.errors import UsageError
 from charrnn.train import optimizers, schedules
 
 if TYPE_CHECKING:
-    from charrnn.checkpoint import Checkpoint
+    from charrnn.storage.checkpoint import Checkpoint
 
 Options = Mapping[str, Any]
 

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn import __version__, estimate, runs
-from charrnn import checkpoint as checkpoints
-from charrnn.checkpoint import Checkpoint
+from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
-from charrnn.durable import UnflushedError
 from charrnn.errors import CharRNNError
-from charrnn.lock import Lock
-from charrnn.metrics import Metrics
+from charrnn.files import UnflushedError
+from charrnn.model import memory
 from charrnn.model.language import LanguageModel
-from charrnn.progress import Progress
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.storage.lock import Lock
+from charrnn.storage.metrics import Metrics
+from charrnn.storage.progress import Progress
 from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError, State, guarded
 from charrnn.train.loop import Loop
@@ -57,7 +59,7 @@ class Session:
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.corpus, self.notes = model, corpus, notes
-        self.needed: estimate.Estimate | None = None
+        self.needed: memory.Estimate | None = None
         self._metrics: Metrics | None = None
         self._lock: Lock | None = None
         self.folder = Path()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.checkpoint import Checkpoint
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
 from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
 

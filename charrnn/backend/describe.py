@@ -1,0 +1,90 @@
+"""What there is to compute with, as plain facts."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from charrnn.backend import memory, select
+from charrnn.backend.gpu.open import import_cupy, reason
+from charrnn.errors import BackendError
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe() -> dict[str, Any]:
+    """Return what ``auto`` takes and why, and what NumPy and CuPy find here; bytes for memory."""
+    chosen = select("auto")
+    why = chosen.note or "a GPU works"
+    return {"auto": {"backend": chosen.name, "why": why}, "numpy": _numpy(), "cupy": _cupy()}
+
+
+def _numpy() -> dict[str, Any]:
+    import numpy as np
+
+    there = memory.host()
+    return {
+        "version": np.__version__,
+        "blas": _blas(),
+        "cores": cores(),
+        "memory_total": there.total,
+        "memory_free": there.free,
+    }
+
+
+def _blas() -> dict[str, Any] | None:
+    """Return the library of NumPy's products, where it can be told."""
+    from threadpoolctl import threadpool_info
+
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    if not found:
+        return None
+    library = found[0]
+    return {
+        "name": library["internal_api"],
+        "version": library["version"],
+        "kernels": library.get("architecture"),
+        "threads": library["num_threads"],
+    }
+
+
+def _cupy() -> dict[str, Any]:
+    facts: dict[str, Any] = dict.fromkeys(("version", "runtime", "driver", "problem"))
+    facts["devices"] = []
+    try:
+        cupy = import_cupy()
+    except BackendError as problem:
+        return facts | {"problem": str(problem)}
+    runtime = cupy.cuda.runtime
+    facts["version"] = cupy.__version__
+    try:
+        facts["runtime"] = _version(runtime.runtimeGetVersion())
+        facts["driver"] = _version(runtime.driverGetVersion())
+        facts["devices"] = [_device(cupy, at) for at in range(runtime.getDeviceCount())]
+    except Exception as problem:  # each part of CUDA has a class of its own
+        facts["problem"] = reason(problem)
+    return facts
+
+
+def _device(cupy: Any, at: int) -> dict[str, Any]:
+    properties = cupy.cuda.runtime.getDeviceProperties(at)
+    with cupy.cuda.Device(at):
+        there = memory.gpu(cupy)
+    name = properties["name"]
+    return {
+        "name": name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name),
+        "compute_capability": f"{properties['major']}.{properties['minor']}",
+        "multiprocessors": properties["multiProcessorCount"],
+        "memory_total": there.total,
+        "memory_free": there.free,
+    }
+
+
+def _version(number: int) -> str | None:
+    """Return CUDA's number of a version as it is written; 0 stands for none."""
+    return f"{number // 1000}.{number % 1000 // 10}" if number else None

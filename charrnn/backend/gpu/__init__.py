@@ -1,0 +1,1 @@
+"""The GPU: finding one, CUDA kernels, matrix products of its own, recorded graphs."""

@@ -1,0 +1,221 @@
+"""The report as one page of figures, for a paper: norms, lag profiles, use of context, gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from math import floor, isfinite, log10
+from pathlib import Path
+from typing import Any
+
+from charrnn.diagnose.examine import Report
+from charrnn.display import printable
+from charrnn.errors import CharRNNError
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
+"""Okabe and Ito's palette without its yellow: told apart by every eye, and in print."""
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "charrnn",
+    "svg.fonttype": "none",
+}
+
+
+def need_matplotlib() -> None:
+    """Raise :class:`CharRNNError` if the plotting library is not installed."""
+    if find_spec("matplotlib") is None:
+        raise CharRNNError("--plot needs matplotlib", "pip install 'charrnn[plot]'")
+
+
+def draw(reports: Sequence[Report], path: Path) -> None:
+    """Draw one report, or several cells side by side, to a .png, .svg or .pdf file.
+
+    Raises
+    ------
+    CharRNNError
+        If matplotlib is not installed or the file cannot be written.
+    """
+    need_matplotlib()
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.27, 8.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        rows = sum(len(layer.gates) for report in reports for layer in report.gates)
+        axes = figure.subplots(2, 2, height_ratios=(1, max(1.0, rows / 14)))
+        _titles(figure, reports)
+        _lag(axes[0][0], reports)
+        _context(axes[0][1], reports)
+        _norms(axes[1][0], reports)
+        _gates(axes[1][1], reports)
+        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+        try:
+            figure.savefig(path, dpi=200, metadata=metadata[path.suffix.lower()])
+        except OSError as problem:
+            raise CharRNNError(
+                f"cannot write {str(path)!a}: {problem.strerror}", "name another file"
+            ) from None
+
+
+def _titles(figure: Any, reports: Sequence[Report]) -> None:
+    names = [printable(report.subject.name) for report in reports]
+    found = []
+    for report in reports:
+        for verdict in report.verdicts:
+            layer = "" if verdict.layer is None else f" (layer {verdict.layer})"
+            prefix = f"{report.subject.model.config.cell}: " if len(reports) > 1 else ""
+            found.append(f"{prefix}{verdict.code}{layer}")
+    told = ", ".join(found) if found else "nothing found that stands against it"
+    title = names[0] if len(names) == 1 else " · ".join(names)
+    figure.suptitle(f"{title}\n{told}".replace("$", r"\$"), fontsize=9, x=0.01, ha="left")
+
+
+def _label(reports: Sequence[Report], report: Report, layer: int, state: str = "") -> str:
+    prefix = f"{report.subject.model.config.cell} " if len(reports) > 1 else ""
+    return f"{prefix}layer {layer}{f', {state}' if state else ''}"
+
+
+def _lag(axis: Any, reports: Sequence[Report]) -> None:
+    axis.set_title("Gradient of a single-step loss by lag")
+    axis.set_xlabel("lag k (steps)")
+    axis.set_ylabel("G(k), mean and quartiles")
+    index, floor = 0, 1e-1
+    for report in reports:
+        for layer in report.lag.layers if report.lag else ():
+            for state, curve in layer.curves.items():
+                colour = COLOURS[index % len(COLOURS)]
+                lags = range(len(curve.mean))
+                usable = [v if isfinite(v) and v > 0 else float("nan") for v in curve.mean]
+                axis.plot(
+                    lags,
+                    usable,
+                    color=colour,
+                    linestyle="-" if state == "h" else "--",
+                    label=_label(reports, report, layer.layer, state),
+                )
+                if len(reports) == 1:
+                    axis.fill_between(lags, curve.q25, curve.q75, color=colour, alpha=0.12, lw=0)
+                floor = min([floor, *(v for v in usable if v == v)])
+                index += 1
+        if report.lag and report is reports[0]:
+            axis.axvline(report.lag.seq_len, color="0.5", lw=0.8, ls=":")
+            axis.annotate(
+                "window",
+                (report.lag.seq_len, 0.02),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, 0),
+                textcoords="offset points",
+                rotation=90,
+                fontsize=6.5,
+                color="0.4",
+            )
+    axis.set_yscale("log")
+    axis.set_ylim(bottom=max(floor / 2, 1e-16))
+    if index:
+        axis.legend()
+
+
+def _context(axis: Any, reports: Sequence[Report]) -> None:
+    axis.set_title("Use of context")
+    axis.set_xlabel("characters of context")
+    axis.set_ylabel("loss (nats)")
+    for index, report in enumerate(reports):
+        if report.context is None:
+            continue
+        cut, colour = report.context.cut, COLOURS[index % len(COLOURS)]
+        name = f"{report.subject.model.config.cell}: " if len(reports) > 1 else ""
+        axis.plot(cut.lengths, cut.loss, color=colour, marker="o", ms=2, label=f"{name}cut off")
+        if len(reports) == 1:
+            axis.plot(
+                cut.lengths,
+                cut.replaced,
+                color=COLOURS[1],
+                ls="--",
+                marker="o",
+                ms=2,
+                label="replaced by other text",
+            )
+        if cut.used:
+            axis.axvline(cut.used, color=colour, lw=0.8, ls=":", label=f"{name}uses {cut.used}")
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set_xlim(left=0)
+    ticks = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    axis.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=7)
+    axis.minorticks_off()
+    longest = max((r.context.cut.lengths[-1] for r in reports if r.context), default=1)
+    axis.set_xlim(right=longest * 1.1)
+    if axis.lines:
+        axis.legend()
+
+
+def _norms(axis: Any, reports: Sequence[Report]) -> None:
+    axis.set_title("Gradient norms before clipping")
+    axis.set_xlabel("norm: median, and up to the 95th percentile")
+    labels, at = [], 0
+    for index, report in enumerate(reports):
+        if report.norms is None:
+            continue
+        many = len(reports) > 1
+        parts = report.norms.layers if many else report.norms.parameters
+        for name, part in [*parts.items(), ("all", report.norms.all)]:
+            colour = COLOURS[index % len(COLOURS)] if many else _of_layer(report, part.layer)
+            if isfinite(part.grad.median) and part.grad.median > 0:
+                axis.barh(at, part.grad.median, height=0.62, color=colour)
+                axis.plot([part.grad.median, part.grad.p95], [at, at], color="0.2", lw=0.9)
+            prefix = f"{report.subject.model.config.cell} " if many else ""
+            labels.append(prefix + name.removeprefix("rnn."))
+            at += 1
+        clip = report.norms.clip
+        if clip.limit and report is reports[0]:
+            axis.axvline(clip.limit, color="0.5", lw=0.8, ls=":", label="clip-norm")
+            axis.legend(loc="lower right")
+    axis.set_xscale("log")
+    left, right = axis.get_xlim()
+    axis.set_xlim(10.0 ** floor(log10(left)), right)  # whole decades, so that labels have room
+    axis.xaxis.set_minor_formatter("")
+    axis.set_yticks(range(len(labels)), labels)
+    axis.tick_params(axis="y", labelsize=6.5, length=0)
+    axis.grid(axis="y", visible=False)
+    axis.invert_yaxis()
+
+
+def _of_layer(report: Report, layer: str) -> str:
+    names = [*report.norms.layers, "global"] if report.norms else [layer]
+    return COLOURS[names.index(layer) % len(COLOURS)]
+
+
+def _gates(axis: Any, reports: Sequence[Report]) -> None:
+    axis.set_title("Gates: share of time and units")
+    axis.set_xlabel("saturated left │ between │ saturated right")
+    labels: list[str] = []
+    for report in reports:
+        for layer in report.gates:
+            prefix = f"{report.subject.model.config.cell} " if len(reports) > 1 else ""
+            rows = [(gate.gate, gate.left, gate.right) for gate in layer.gates]
+            if not rows:
+                rows = [("|h| > 0.9", 0.0, layer.units.saturated)]
+            for gate, left, right in rows:
+                at = len(labels)
+                axis.barh(at, left, height=0.62, color=COLOURS[0])
+                axis.barh(at, 1 - left - right, left=left, height=0.62, color="0.88")
+                axis.barh(at, right, left=1 - right, height=0.62, color=COLOURS[1])
+                labels.append(f"{prefix}layer {layer.layer}, {gate}")
+    axis.set_xlim(0, 1)
+    axis.set_yticks(range(len(labels)), labels)
+    axis.tick_params(axis="y", labelsize=7, length=0)
+    axis.grid(axis="y", visible=False)
+    axis.invert_yaxis()

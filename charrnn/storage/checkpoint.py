@@ -1,0 +1,244 @@
+"""A checkpoint: everything that a run is at one step, in one safetensors file.
+
+Weights carry the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``,
+…, ``decoder.bias``). ``bias_hh`` is written as zeros for the cells that have one bias, and added to
+it when a file is read. Besides them: ``optimizer.<moment>`` (flat, in the order of the model's
+parameters) and ``state.<name>_l<layer>`` (H, N), the hidden state that the next window starts from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn import __version__
+from charrnn.backend import Backend
+from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, refuse_unknown, to_json
+from charrnn.errors import CheckpointError, UsageError, shown
+from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.storage import container
+from charrnn.storage.progress import Progress
+from charrnn.text.vocabulary import Vocabulary
+
+FORMAT = 1
+_MOMENT = "optimizer."
+_STATE = "state."
+_FACTS = {
+    *("digest", "format", "version", "head", "model", "data", "train"),
+    *("corpus_sha256", "heldout_sha256", "progress", "vocabulary"),
+}
+_BLOCK = 1 << 18
+
+
+@dataclass
+class Checkpoint:
+    """A model and, where it comes from training, all that its training needs to go on.
+
+    Attributes
+    ----------
+    config, vocabulary
+        Architecture and symbols.
+    weights
+        Flat host vector (P,) in the order of the model's parameters.
+    data, train
+        How text was read and the model trained; None for a model saved outside training.
+    corpus_sha256, heldout_sha256
+        Digests of the bytes of the training text and of separate held-out files, or empty.
+    progress
+        Step, epoch, losses, seconds.
+    moments
+        The optimizer's moments, flat (P,) each.
+    states
+        Carried hidden states, (H, N) each.
+    path
+        Where it was read from, if it was.
+    version
+        The charrnn that wrote it.
+    """
+
+    config: ModelConfig
+    vocabulary: Vocabulary
+    weights: np.ndarray
+    data: DataConfig | None = None
+    train: TrainConfig | None = None
+    corpus_sha256: str = ""
+    heldout_sha256: str = ""
+    progress: Progress = field(default_factory=Progress)
+    moments: dict[str, np.ndarray] = field(default_factory=dict)
+    states: dict[str, np.ndarray] = field(default_factory=dict)
+    path: Path | None = None
+    version: str = __version__
+
+    @property
+    def step(self) -> int:
+        """Updates made."""
+        return self.progress.step
+
+    def model(self, backend: Backend | None = None) -> LanguageModel:
+        """Return the model on the given backend."""
+        return LanguageModel(self.config, len(self.vocabulary), backend, self.weights)
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return int(self.weights.size)
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises
+    ------
+    CharRNNError
+        If it cannot be written.
+    """
+    model = LanguageModel(checkpoint.config, len(checkpoint.vocabulary), None, checkpoint.weights)
+    tensors = dict(model.weights)
+    for name, like in _single_biases(model):
+        tensors[name] = np.zeros_like(tensors[like])
+    tensors |= {_MOMENT + name: array for name, array in checkpoint.moments.items()}
+    tensors |= {_STATE + name: array for name, array in checkpoint.states.items()}
+    facts = {
+        "format": FORMAT,
+        "version": checkpoint.version,
+        "head": model.head.kind,
+        "model": to_json(checkpoint.config),
+        "data": to_json(checkpoint.data) if checkpoint.data else None,
+        "train": to_json(checkpoint.train) if checkpoint.train else None,
+        "corpus_sha256": checkpoint.corpus_sha256,
+        "heldout_sha256": checkpoint.heldout_sha256,
+        "progress": checkpoint.progress.to_json(),
+        "vocabulary": checkpoint.vocabulary.to_json(),
+    }
+    container.write(path, tensors, facts)
+
+
+def load(path: Path, *, finite: bool = True) -> Checkpoint:
+    """Read a checkpoint after checking all of it.
+
+    Nothing is allocated by a size that the file only claims, and no path in it is followed.
+
+    Parameters
+    ----------
+    finite
+        Refuse a tensor that holds NaN or an infinity, which no training saves. Whoever wants to
+        see what is wrong with such a model switches it off.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no checkpoint, is damaged, is of another format version, or (with
+        ``finite``) holds a value that is not finite.
+    """
+    tensors, facts = container.read(path)
+    try:
+        refuse_unknown(facts, _FACTS)
+        if type(facts["format"]) is not int or facts["format"] != FORMAT:
+            raise CheckpointError(
+                f"it has format version {_brief(facts['format'])}, this charrnn reads {FORMAT}",
+                "use the charrnn that wrote it",
+            )
+        if facts["head"] != "language-model":
+            raise CheckpointError(f"it has a head of unknown kind {_brief(facts['head'])}")
+        if finite:
+            _require_finite(tensors)
+        config = from_json(ModelConfig, facts["model"])
+        vocabulary = Vocabulary.from_json(facts["vocabulary"])
+        checkpoint = Checkpoint(
+            config=config,
+            vocabulary=vocabulary,
+            weights=_weights(config, len(vocabulary), tensors),
+            data=None if facts["data"] is None else from_json(DataConfig, facts["data"]),
+            train=None if facts["train"] is None else from_json(TrainConfig, facts["train"]),
+            corpus_sha256=_text(facts, "corpus_sha256"),
+            heldout_sha256=_text(facts, "heldout_sha256"),
+            progress=Progress.from_json(facts["progress"]),
+            path=path,
+            version=_text(facts, "version"),
+        )
+    except CheckpointError as problem:
+        message = f"cannot use {shown(path)}: {problem.message}"
+        raise CheckpointError(message, problem.remedy) from None
+    except UsageError as problem:  # a cell or form that does not exist; the remedy names an option
+        raise CheckpointError(f"cannot use {shown(path)}: {problem.message}") from None
+    except KeyError as problem:
+        raise CheckpointError(f"{shown(path)} is damaged: {problem} is missing") from None
+    if checkpoint.data and checkpoint.data.level != vocabulary.level:
+        raise CheckpointError(f"{shown(path)} is damaged: its text and its vocabulary disagree")
+    _take_training(checkpoint, tensors)
+    return checkpoint
+
+
+def _text(facts: dict[str, Any], name: str) -> str:
+    if not isinstance(facts[name], str) or len(facts[name]) > 100 or not facts[name].isprintable():
+        raise CheckpointError(f"{name} is not a text")
+    return str(facts[name])
+
+
+def _brief(value: object) -> str:
+    """Return a value of a file for a message: short, and without control characters."""
+    line = ascii(value) if isinstance(value, str | int | float | None) else type(value).__name__
+    return line if len(line) <= 60 else line[:60] + "…"
+
+
+def _require_finite(tensors: dict[str, np.ndarray]) -> None:
+    for name, array in tensors.items():
+        flat = array.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            if not np.isfinite(flat[start : start + _BLOCK]).all():
+                raise CheckpointError(
+                    f"tensor {_brief(name)} holds a value that is not a finite number",
+                    "use another checkpoint of the run, or see charrnn diagnose",
+                )
+
+
+def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.ndarray:
+    """Put the flat vector together, after comparing all shapes; nothing is allocated before."""
+    if config.layers > len(tensors):
+        raise CheckpointError(f"it has too few tensors for {config.layers} layers")
+    shapes = LanguageModel.describe(config, V)
+    dtype = np.dtype(config.dtype)
+    for name, shape in shapes.items():
+        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype != dtype:
+            raise CheckpointError(f"tensor {name} is missing or does not fit its configuration")
+    flat: np.ndarray = np.empty(sum(prod(shape) for shape in shapes.values()), dtype)
+    parameters = Parameters(shapes, flat)
+    for name, array in parameters.items():
+        array[...] = tensors.pop(name)
+    model = LanguageModel(config, V, None, flat)
+    for name, like in _single_biases(model):
+        if name in tensors:
+            if tensors[name].shape != parameters[like].shape or tensors[name].dtype != dtype:
+                raise CheckpointError(f"tensor {name} does not fit its configuration")
+            second = tensors.pop(name)
+            if second.any():  # adding zeros would turn -0.0 into 0.0
+                parameters[like][...] += second
+    return flat
+
+
+def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
+    """Return (name of the second bias, name of the first) where PyTorch has two and we one."""
+    if not model.stack.cell.torch_names or "bias_hh" in model.stack.layers[0].shapes():
+        return []
+    layers = range(model.config.layers)
+    return [(f"{RNN}bias_hh_l{layer}", f"{RNN}bias_ih_l{layer}") for layer in layers]
+
+
+def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
+    """Sort what is left of the tensors into moments and states."""
+    H, P = checkpoint.config.hidden, checkpoint.weights.size
+    for name, array in tensors.items():
+        fits = array.dtype == checkpoint.weights.dtype
+        if fits and name.startswith(_MOMENT) and array.shape == (P,):
+            checkpoint.moments[name.removeprefix(_MOMENT)] = array
+        elif fits and name.startswith(_STATE) and array.ndim == 2 and array.shape[0] == H:
+            checkpoint.states[name.removeprefix(_STATE)] = array
+        else:
+            raise CheckpointError(
+                f"{shown(checkpoint.path)} is damaged: unexpected tensor {_brief(name)}"
+            )

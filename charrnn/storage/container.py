@@ -1,0 +1,279 @@
+"""One file for tensors and facts: safetensors with a digest of the whole file inside it.
+
+The file is a plain safetensors file with one metadata key, ``charrnn``, whose value is a JSON
+object; its first member is ``digest``, the SHA-256 of the file's bytes with the 64 digits of the
+digest itself read as zeros. Nothing in a file is executed or followed. Reading parses strictly:
+nothing is allocated by a size that the file only claims, and the whole file is verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from itertools import chain
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from charrnn import files
+from charrnn.errors import CharRNNError, CheckpointError, shown
+
+_KEY = "charrnn"
+_PREFIX = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
+_DIGITS = 64
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_MAX_HEADER = 100_000_000
+_SLACK = 12_000_000  # bytes that a header's objects may take, however small the file
+_CHUNK = 1 << 20
+_DIMENSIONS = 8
+_ENTRY = {"dtype", "shape", "data_offsets"}
+
+
+def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+    """Write the file whole or not at all, tensor by tensor: without a copy of them in memory.
+
+    Parameters
+    ----------
+    tensors
+        Arrays of float32 or float64.
+
+    Raises
+    ------
+    CharRNNError
+        If the disk is full, the folder cannot be written, or :func:`read` would refuse the file;
+        an earlier file stays as it was.
+    """
+    ordered = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    head = _head({name: tensors[name] for name in ordered}, facts)
+    size = len(head) + sum(tensors[name].nbytes for name in ordered)
+    if len(head) - 8 > _MAX_HEADER or _room_for(head[8:].decode()) > size + _SLACK:
+        raise CharRNNError(
+            f"cannot write {shown(path)}: the vocabulary is too large for so small a model",
+            "give a higher --min-count or --hidden",
+        )
+    digest = hashlib.sha256(head)
+    for name in ordered:
+        digest.update(_bytes(tensors[name]))
+    at = 8 + len(_PREFIX)
+    head[at : at + _DIGITS] = digest.hexdigest().encode()
+    files.write(path, chain([head], (_bytes(tensors[name]) for name in ordered)))
+
+
+def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytearray:
+    """Return all of the file before its tensors, the digest as zeros.
+
+    The order of tensors and the padding of the header are those of the safetensors library.
+    """
+    text = json.dumps({"digest": "0" * _DIGITS, **facts}, separators=(",", ":"))
+    header: dict[str, Any] = {"__metadata__": {_KEY: text}}
+    end = 0
+    for name, array in tensors.items():
+        start, end = end, end + array.nbytes
+        dtype = _NAMES[array.dtype.newbyteorder("<")]
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+    data = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    data += b" " * (-len(data) % 8)
+    return bytearray(len(data).to_bytes(8, "little") + data)
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    """Return an array's bytes as the file has them; a copy only if they lie otherwise."""
+    flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return flat.reshape(-1).view(np.uint8).data
+
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the tensors (read-only) and the facts of a file, after checking all of it.
+
+    The header is checked against the file's size before anything is allocated; then each tensor is
+    read straight into its array while the digest is computed, so that a file takes its own size in
+    memory, once.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, is no regular file, is no checkpoint, or is damaged.
+    """
+    try:
+        with _open(path) as file:
+            return _read(file, os.fstat(file.fileno()).st_size)
+    except _DamagedError as problem:
+        raise CheckpointError(f"{shown(path)} {problem}", problem.remedy) from None
+    except (OSError, ValueError) as problem:  # a path with a NUL character is a ValueError
+        reason = getattr(problem, "strerror", None) or "it is not a file's name"
+        raise CheckpointError(f"cannot read {shown(path)}: {reason}") from None
+    except MemoryError:
+        raise CheckpointError(
+            f"cannot read {shown(path)}: there is not enough memory for its tensors",
+            "free memory, or use a machine with more",
+        ) from None
+
+
+class _DamagedError(Exception):
+    """Why a file cannot be used, to be read after its name."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a regular file; a FIFO or a device is not even opened, and never waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise _DamagedError("is not a regular file", "name a checkpoint file or a run folder")
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # exchanged just now
+        file.close()
+        raise _DamagedError("is not a regular file", "name a checkpoint file or a run folder")
+    return file
+
+
+def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    at = 8 + len(_PREFIX)
+    start = file.read(at + _DIGITS)
+    if len(start) < at + _DIGITS or start[8:at] != _PREFIX:
+        raise _DamagedError("is not a charrnn checkpoint")
+    length = int.from_bytes(start[:8], "little")
+    if not at + _DIGITS - 8 < length <= min(size - 8, _MAX_HEADER):
+        raise _DamagedError("is damaged: its header is cut off")
+    digest = hashlib.sha256(start[:at] + b"0" * _DIGITS)
+    claimed, body = start[at:], size - 8 - length
+    try:
+        entries, facts = _parse(_header(file, start[8:], length, digest), size)
+        layout = _layout(entries, body)
+        tensors = {name: np.empty(shape, dtype) for name, dtype, shape in layout}
+    except _DamagedError:
+        _hash(file, digest, body)
+        _compare(claimed, digest)  # a file damaged by chance is told from a forged one
+        raise
+    for array in tensors.values():
+        part = array.reshape(-1).view(np.uint8).data
+        for begin in range(0, len(part), _CHUNK):
+            _fill(file, part[begin : begin + _CHUNK])
+            digest.update(part[begin : begin + _CHUNK])
+        array.flags.writeable = False
+    _compare(claimed, digest)
+    return tensors, facts
+
+
+def _header(file: BinaryIO, start: bytes, length: int, digest: hashlib._Hash) -> str:
+    """Return the header as text; what is after its ``start`` goes into the digest."""
+    header = bytearray(length)
+    header[: len(start)] = start
+    rest = memoryview(header)[len(start) :]
+    _fill(file, rest)
+    digest.update(rest)
+    try:
+        return header.decode("ascii")
+    except UnicodeDecodeError:
+        raise _DamagedError("is damaged: its header makes no sense") from None
+
+
+def _fill(file: BinaryIO, buffer: memoryview) -> None:
+    """Read as much as the buffer holds."""
+    while buffer:
+        count = file.readinto(buffer)  # type: ignore[attr-defined]
+        if not count:
+            raise _DamagedError("is damaged: it became shorter while it was read")
+        buffer = buffer[count:]
+
+
+def _hash(file: BinaryIO, digest: hashlib._Hash, size: int) -> None:
+    while size > 0 and (data := file.read(min(size, _CHUNK))):
+        digest.update(data)
+        size -= len(data)
+
+
+def _compare(claimed: bytes, digest: hashlib._Hash) -> None:
+    if claimed != digest.hexdigest().encode():
+        raise _DamagedError(
+            "is damaged: its contents do not match its digest",
+            "use another checkpoint of the run (best, last, step-…)",
+        )
+
+
+def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the entries of the tensors and the facts of a file of ``size`` bytes.
+
+    Python's objects take many times the bytes of their JSON text: what they could take at most is
+    estimated before they are made, and must be in proportion to the file.
+    """
+    if _room_for(header) > size + _SLACK:
+        raise _DamagedError("is damaged: its header lists more than its tensors can be about")
+    try:
+        entries = _DECODER.decode(header)
+        del header
+        metadata = entries.pop("__metadata__")
+        if list(metadata) != [_KEY]:
+            raise _DamagedError("is damaged: its header has unknown metadata")
+        facts = _DECODER.decode(metadata.pop(_KEY))
+        if not isinstance(facts, dict):
+            raise _DamagedError("is damaged: its header makes no sense")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _DamagedError("is damaged: its header makes no sense") from None
+    return entries, facts
+
+
+def _room_for(header: str) -> int:
+    """Return about the most bytes that the objects of a header's JSON can take."""
+    return 100 * sum(map(header.count, ",[{")) + 200 * header.count(":")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _DamagedError("is damaged: a name occurs twice in its header")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise _DamagedError(f"is damaged: its header holds {name}, which is no number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_number)
+
+
+def _layout(entries: dict[str, Any], body: int) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+    """Return name, type and shape of every tensor, in the order of the file.
+
+    Together they must fill the ``body`` bytes after the header exactly.
+    """
+    found = []
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or entry.keys() != _ENTRY:
+            raise _DamagedError("is damaged: a tensor is not described as it must be")
+        dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+        if dtype is None:
+            raise _DamagedError("is damaged: a tensor has an unexpected type")
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        sound = _sizes(shape, body) and _sizes(offsets, body) and len(offsets) == 2
+        if not sound or prod(max(n, 1) for n in shape) > body:
+            raise _DamagedError("is damaged: a tensor has an impossible shape")
+        if offsets[1] - offsets[0] != prod(shape) * dtype.itemsize:
+            raise _DamagedError("is damaged: the tensors do not fill the file")
+        found.append((offsets, name, dtype, tuple(shape)))
+    end = 0
+    found.sort(key=lambda entry: entry[0])
+    for (start, stop), *_ in found:
+        if start != end:
+            raise _DamagedError("is damaged: the tensors do not fill the file")
+        end = stop
+    if end != body:
+        raise _DamagedError("is damaged: the tensors do not fill the file")
+    return [(name, dtype, shape) for _, name, dtype, shape in found]
+
+
+def _sizes(value: object, most: int) -> bool:
+    """Tell whether a value is a short list of whole numbers from 0 to ``most``."""
+    return (
+        isinstance(value, list)
+        and len(value) <= _DIMENSIONS
+        and all(type(n) is int and 0 <= n <= most for n in value)
+    )

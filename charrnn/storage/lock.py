@@ -1,0 +1,211 @@
+"""One training a run folder: a lock that names its owner and does not outlive it.
+
+The file ``.lock`` in the folder is locked with ``flock``, which the system takes back when its
+owner ends, however it ends: a lock left behind by a process that was killed is no lock. What the
+file says (process, host) is for messages. Where the system or the file system has no such locks,
+the file itself is the lock, and what it says decides whether its owner still lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import stat
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+from charrnn import files
+from charrnn.errors import CharRNNError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+NAME = ".lock"
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
+_TRIES = 100
+_SETTLE = 0.1  # seconds
+
+
+class LockedError(CharRNNError):
+    """Another process holds the folder."""
+
+
+class Lock:
+    """Holds a folder from its making to :meth:`release`, or to the end of the process.
+
+    Files that an owner who was killed left half written are removed from the folder.
+
+    Attributes
+    ----------
+    folder
+        The folder.
+
+    Parameters
+    ----------
+    folder
+        Must exist.
+    made
+        It was made for this lock: it is removed with it if nothing else is in it then.
+
+    Raises
+    ------
+    LockedError
+        If another process (or another session of this one) holds it.
+    CharRNNError
+        If the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, made: bool = False) -> None:
+        self.folder = folder
+        path = folder / NAME
+        try:
+            handle = _take(path)
+        except OSError as problem:
+            if made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise CharRNNError(
+                f"cannot lock run folder {str(folder)!r}: {problem.strerror or problem}",
+                "see who may write there, or train into another folder",
+            ) from None
+        self._finalizer = weakref.finalize(self, _release, path, handle, os.getpid(), made)
+        files.sweep(folder)
+
+    def release(self) -> None:
+        """Let the folder go, and remove the lock's file; once more does nothing."""
+        self._finalizer()
+
+
+def _take(path: Path) -> int:
+    """Become the owner of the file; return its handle, which holds the lock while it is open."""
+    for _ in range(_TRIES):
+        handle = _open(path)
+        try:
+            if _won(handle, path):
+                try:
+                    _sign(handle)
+                except OSError:  # the disk is full
+                    path.unlink(missing_ok=True)
+                    raise
+                kept, handle = handle, -1
+                return kept
+        finally:
+            if handle >= 0:
+                os.close(handle)
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _open(path: Path) -> int:
+    handle = os.open(path, _FLAGS | os.O_CREAT, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, f"{NAME} is not a plain file")
+    return handle
+
+
+def _won(handle: int, path: Path) -> bool:
+    """Lock the open file; False if it has been removed meanwhile, an exception if it is held."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            if problem.errno in _HELD:
+                raise _held(path, _owner(handle, patient=True)) from None
+        else:
+            return _current(handle, path)
+    # No locks here, so what the file says must do; of several who sign at once the last one wins.
+    owner = _owner(handle)
+    if owner is not None and _lives(owner):
+        raise _held(path, owner)
+    _sign(handle)
+    time.sleep(_SETTLE)
+    return _owner(handle) == _myself() and _current(handle, path)
+
+
+def _current(handle: int, path: Path) -> bool:
+    """Whether the open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _release(path: Path, handle: int, pid: int, made: bool) -> None:
+    """Remove the file while it is still locked: who opened it meanwhile sees that it is gone."""
+    closed = os.name == "nt"  # an open file cannot be removed there
+    with contextlib.suppress(OSError):
+        if closed:
+            os.close(handle)
+        if pid == os.getpid():  # and not in a fork
+            path.unlink(missing_ok=True)
+            if made:
+                path.parent.rmdir()
+    with contextlib.suppress(OSError):
+        if not closed:
+            os.close(handle)
+
+
+def _held(path: Path, owner: dict[str, Any] | None) -> LockedError:
+    by, remedy = "another process", "wait until it ends, or train into another folder"
+    if owner:
+        by = f"process {owner['pid']} on {ascii(owner['host'])[1:-1]}"
+    if owner and owner["host"] != socket.gethostname():
+        remedy += f"; if it runs no more, remove {str(path)!r}"
+    return LockedError(f"run {str(path.parent)!r} is being trained by {by}", remedy)
+
+
+def _sign(handle: int) -> None:
+    """Say in the file who owns it."""
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    files.write_all(handle, json.dumps(_myself()).encode())
+
+
+def _myself() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"pid": pid, "host": socket.gethostname(), "start": _start(pid)}
+
+
+def _owner(handle: int, patient: bool = False) -> dict[str, Any] | None:
+    """Return what the file says, None if nothing sensible; its owner may be about to write it."""
+    for _ in range(20 if patient else 1):
+        os.lseek(handle, 0, os.SEEK_SET)
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(os.read(handle, 4096))
+            if (
+                isinstance(found, dict)
+                and type(found.get("pid")) is int
+                and isinstance(found.get("host"), str)
+            ):
+                return found
+        if patient:
+            time.sleep(0.01)
+    return None
+
+
+def _lives(owner: dict[str, Any]) -> bool:
+    """Whether the process still runs, as far as can be known: not so of another machine's."""
+    if owner["host"] != socket.gethostname():
+        return True
+    pid = owner["pid"]
+    if pid <= 0 or not files.alive(pid):
+        return False
+    start = _start(pid)
+    return None in (start, owner.get("start")) or start == owner["start"]
+
+
+def _start(pid: int) -> str | None:
+    """Return when a process began, in the system's own words, where it tells."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, ValueError):
+        return None
+    return text.rpartition(")")[2].split()[19]

@@ -1,0 +1,278 @@
+"""The cache of encoded texts: where it is, what it holds, what may be trusted.
+
+An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the byte order of the machine)
+and ``meta.json`` (what they are, with digests). It is written under a temporary name and renamed
+when complete.
+
+Only what belongs to this user is read, links are not followed, and others can neither read nor
+write it. An entry is verified whole when it is first found; after that its file's times and inode
+tell whether it was touched, and then it is verified again.
+
+Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder of the system);
+``CHARRNN_CACHE_LIMIT_GB`` is the size (in 10⁹ bytes, default 20) above which the entries not used
+for the longest time are removed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import os
+import re
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import platformdirs
+
+from charrnn.errors import CharRNNError, CorpusError, UsageError, shown
+from charrnn.text.cache import entry
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+_TEMPORARY = re.compile(r"tmp-(?:(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-)?.*")
+_ABANDONED = 24 * 3600.0  # seconds after which an unfinished entry belongs to no living process
+DEFAULT_LIMIT_GB = 20.0
+
+
+class CacheEntry(NamedTuple):
+    """One encoded text: its folder, its size in bytes, when it was last used (Unix seconds)."""
+
+    path: Path
+    bytes: int
+    last_used: float
+
+
+class UnwritableError(CorpusError):
+    """The cache cannot be written: a full disk, or no folder that may be written at all."""
+
+
+def cache_dir() -> Path:
+    """Return the cache folder, created if need be.
+
+    ``CHARRNN_CACHE``, else the user's cache folder; where that cannot be used, a temporary folder
+    that lasts as long as the process.
+
+    Raises
+    ------
+    UnwritableError
+        If there is no temporary folder either.
+    """
+    return place()[0]
+
+
+def place() -> tuple[Path, str]:
+    """Return the cache folder, and why it is not the one that was asked for (empty if it is)."""
+    named = os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn")
+    path = Path(named)
+    if not os.environ.get("CHARRNN_CACHE") and not path.is_absolute():
+        why = "there is no home folder to keep encoded texts in"  # "~" could not be expanded
+    else:
+        path = path.absolute()
+        problem = _problem(path)
+        if not problem:
+            return path, ""
+        why = f"the cache of encoded texts {shown(path)} {problem}"
+    return _temporary_dir(), f"{why}; the next run encodes anew (CHARRNN_CACHE names a folder)"
+
+
+def cache_entries() -> list[CacheEntry]:
+    """Return the cached texts, the most recently used first."""
+    found = []
+    for path in _children():
+        if _KEY.fullmatch(path.name):
+            with contextlib.suppress(OSError):  # removed by another process meanwhile
+                used = (path / "meta.json").stat().st_mtime
+                found.append(CacheEntry(path, _size(path), used))
+    return sorted(found, key=lambda entry: -entry.last_used)
+
+
+def clear_cache() -> int:
+    """Remove every cached text (and nothing else from the folder); return the bytes freed."""
+    freed = 0
+    for path in _children():
+        if _KEY.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name):
+            size = _size(path)
+            shutil.rmtree(path, ignore_errors=True)
+            freed += size - _size(path)
+    return freed
+
+
+def load(key: str) -> tuple[Path, dict[str, Any]] | None:
+    """Return the path of the ids and the description of an entry, or None.
+
+    An entry that is damaged in any way counts as absent, and so does one that is not this user's.
+    """
+    try:
+        folder = _folder() / key
+        meta = entry.read(folder, key)
+        os.utime(folder / "meta.json")
+    except (CharRNNError, OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError):
+        return None
+    return folder / "ids.bin", meta
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[tuple[Path, BinaryIO]]:
+    """Give a temporary folder and its open ``ids.bin``; the folder is removed on failure."""
+    parent = _folder()
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"tmp-{_host()}-{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise unwritable(error) from None
+    try:
+        try:
+            file = open(folder / "ids.bin", "xb", buffering=0, opener=_private)  # noqa: SIM115
+        except OSError as error:
+            raise unwritable(error, parent) from None
+        with file:
+            yield folder, file
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def publish(folder: Path, key: str, meta: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Turn a temporary folder into the entry ``key``; return what :func:`load` would."""
+    ids = folder / "ids.bin"
+    meta = entry.describe(folder, {**meta, "key": key})
+    target = folder.parent / key
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            folder.replace(target)
+            return target / "ids.bin", meta
+        if (other := load(key)) is not None:  # another process was faster
+            shutil.rmtree(folder, ignore_errors=True)
+            return other
+        _remove(target)
+    # The damaged entry cannot be removed (open elsewhere, on Windows): use ours where it is.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return ids, meta
+
+
+def evict(in_use: Path) -> None:
+    """Remove the entries unused for the longest time above the limit, never ``in_use``."""
+    limit = _limit()
+    total = 0
+    for found in sorted(cache_entries(), key=lambda found: found.path != in_use):
+        total += found.bytes
+        if total > limit and found.path != in_use:
+            shutil.rmtree(found.path, ignore_errors=True)
+    now = time.time()
+    for path in _children():
+        with contextlib.suppress(OSError):
+            if _is_abandoned(path, now):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def unwritable(error: OSError, folder: Path | None = None) -> UnwritableError:
+    """Return the error for a cache that cannot be written (full, for example)."""
+    reason = error.strerror or type(error).__name__
+    where = folder or cache_dir()
+    return UnwritableError(
+        f"cannot write the cache of encoded texts in {shown(where)}: {reason}",
+        "free space there, or name another folder in CHARRNN_CACHE",
+    )
+
+
+def _limit() -> float:
+    value = os.environ.get("CHARRNN_CACHE_LIMIT_GB") or DEFAULT_LIMIT_GB
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = -1.0
+    if not limit >= 0:
+        raise UsageError(f"CHARRNN_CACHE_LIMIT_GB={value!a} is no size", "give a number of GB")
+    return limit * 1e9
+
+
+def _folder() -> Path:
+    folder = cache_dir() / "corpora"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_mode & 0o077 and os.name != "nt":
+            folder.chmod(0o700)
+    except OSError as error:
+        raise unwritable(error, folder) from None
+    return folder
+
+
+def _children() -> list[Path]:
+    try:
+        return [path for path in _folder().iterdir() if path.is_dir() and not path.is_symlink()]
+    except (CharRNNError, OSError):
+        return []
+
+
+def _problem(path: Path) -> str:
+    """Return why a folder cannot be the cache, or nothing."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+        with contextlib.suppress(FileNotFoundError):
+            if not entry.is_mine((path / "corpora").lstat()):
+                return "holds a folder 'corpora' that is a link or another user's"
+    except (OSError, ValueError) as error:
+        return f"cannot be written ({getattr(error, 'strerror', None) or 'it is no path'})"
+    return ""
+
+
+@functools.cache
+def _temporary_dir() -> Path:
+    try:
+        path = Path(tempfile.mkdtemp(prefix="charrnn-"))
+    except OSError as error:
+        message = f"there is no folder for temporary files: {error.strerror or error}"
+        raise UnwritableError(message, "name a folder in TMPDIR or CHARRNN_CACHE") from None
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            total += file.stat().st_size
+    return total
+
+
+def _newest(folder: Path) -> float:
+    return max([folder.stat().st_mtime, *(file.stat().st_mtime for file in folder.iterdir())])
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever stands where an entry belongs; of a link, the link alone."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@functools.cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode("utf-8", "replace")).hexdigest()[:8]
+
+
+def _is_abandoned(path: Path, now: float) -> bool:
+    """Tell whether a folder is an unfinished entry whose process is gone."""
+    name = _TEMPORARY.fullmatch(path.name)
+    if not name:
+        return False
+    if name["host"] == _host() and os.name == "posix":
+        try:
+            os.kill(int(name["process"]), 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            pass
+    return now - _newest(path) > _ABANDONED

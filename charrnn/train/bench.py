@@ -1,0 +1,249 @@
+"""How fast this machine trains: batch, threads and backend, measured and proposed.
+
+Trials are interleaved, so that other load falls on all of them alike, and compared by their median.
+First the number of threads is tried at the default batch, then the batch at the threads that won;
+on a GPU only the batch. Training is the real loop, on random symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from charrnn.backend import Backend, limit_threads
+from charrnn.backend.describe import cores
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import CharRNNError
+from charrnn.model.language import LanguageModel
+from charrnn.sampling import stream
+from charrnn.text import Vocabulary
+from charrnn.train.loop import Loop
+
+BATCHES = {"numpy": (16, 32, 64, 128), "cupy": (32, 64, 128, 256, 512)}
+ENOUGH_THREADS = 0.97
+"""The fewest threads are proposed that reach this share of the best speed."""
+ENOUGH_BATCH = 0.8
+"""The smallest batch is proposed that reaches this share of the best speed: a larger one makes
+fewer updates for the same text, which costs more learning than so little speed is worth."""
+SYMBOLS = "".join(map(chr, range(32, 97)))
+TURN = 0.05
+"""Seconds that one turn of a trial lasts at least."""
+LEAST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting and its speed.
+
+    ``threads`` is None where they do not matter (on a GPU); ``seconds`` is the median of one update
+    and ``chars_per_second`` what follows from it.
+    """
+
+    backend: str
+    threads: int | None
+    batch: int
+    seconds: float
+    chars_per_second: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was measured, and what follows.
+
+    ``proposal`` is one of ``trials``; ``sampling`` is the characters a second of one stream with
+    the proposal's backend and threads.
+    """
+
+    model: ModelConfig
+    seq_len: int
+    trials: tuple[Trial, ...]
+    proposal: Trial
+    sampling: float
+
+
+@dataclass
+class _Case:
+    """A trial in the making."""
+
+    backend: Backend
+    threads: int | None
+    batch: int
+    loop: Loop
+    repeats: int = 1
+    seconds: list[float] = field(default_factory=list)
+
+    def turn(self) -> float:
+        """Make the updates of one turn; return the seconds of one."""
+        limit_threads(self.threads)
+        self.loop.step()  # brings caches and sleeping threads back after another case's turn
+        self._wait()
+        begun = perf_counter()
+        for _ in range(self.repeats):
+            self.loop.step()
+        self._wait()
+        return (perf_counter() - begun) / self.repeats
+
+    def _wait(self) -> None:
+        self.backend.get(self.loop.model.weights.flat[:1])
+
+    def trial(self) -> Trial:
+        """Return the result."""
+        seconds = median(self.seconds)
+        chars = self.batch * self.loop.config.seq_len
+        return Trial(self.backend.name, self.threads, self.batch, seconds, chars / seconds)
+
+
+def thread_choices(most: int) -> tuple[int, ...]:
+    """Return the numbers of threads to try: powers of two below ``most``, and ``most``."""
+    return (*(1 << k for k in range(most.bit_length()) if 1 << k < most), most)
+
+
+def run(
+    model: ModelConfig,
+    backends: Sequence[Backend],
+    *,
+    seq_len: int = TrainConfig.seq_len,
+    threads: int | None = None,
+    seconds: float = 15.0,
+    clock: Callable[[], float] = perf_counter,
+) -> Bench:
+    """Measure training on every backend and propose a setting.
+
+    Parameters
+    ----------
+    model
+        The architecture to train.
+    backends
+        Where to try it.
+    seq_len
+        Steps of a window.
+    threads
+        Try these threads alone.
+    seconds
+        About how long to measure in all; a large model takes what a few updates take.
+    clock
+        Seconds, for the time that may be spent.
+
+    Raises
+    ------
+    UsageError
+        If ``seq_len`` or ``threads`` cannot be.
+    CharRNNError
+        If the memory does not hold a trial.
+    """
+    TrainConfig(seq_len=seq_len)  # an impossible window fails here
+    share = 0.9 * seconds / len(backends)
+    trials: list[Trial] = []
+    winners: list[Trial] = []
+    with _threads_restored():
+        for backend in backends:
+            plan = _Plan(model, backend, seq_len, clock)
+            found = _of_backend(plan, threads, share)
+            trials += found
+            winners.append(propose_batch([t for t in found if t.threads == found[-1].threads]))
+        best = max(winners, key=lambda trial: trial.chars_per_second)
+        limit_threads(best.threads)
+        chosen = next(backend for backend in backends if backend.name == best.backend)
+        sampling = _sampling(model, chosen, 0.1 * seconds, clock)
+    return Bench(model, seq_len, tuple(trials), best, sampling)
+
+
+def propose_threads(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the fewest threads among those near the best speed."""
+    best = max(trial.chars_per_second for trial in trials)
+    near = [t for t in trials if t.chars_per_second >= ENOUGH_THREADS * best]
+    return min(near, key=lambda trial: trial.threads or 0)
+
+
+def propose_batch(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the smallest batch among those near the best speed."""
+    best = max(trial.chars_per_second for trial in trials)
+    near = [t for t in trials if t.chars_per_second >= ENOUGH_BATCH * best]
+    return min(near, key=lambda trial: trial.batch)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    model: ModelConfig
+    backend: Backend
+    seq_len: int
+    clock: Callable[[], float]
+
+    def case(self, threads: int | None, batch: int) -> _Case:
+        """Build a model and its training."""
+        config = TrainConfig(
+            batch=batch,
+            seq_len=self.seq_len,
+            steps=1 << 40,
+            schedule="constant",
+            lr=1e-3,
+            eval_every=0,
+            save_every=0,
+        )
+        rng = np.random.default_rng(0)
+        ids = rng.integers(0, len(SYMBOLS), 16 * batch * self.seq_len + 1, dtype=np.uint8)
+        try:
+            limit_threads(threads)  # how the loop divides its work depends on them
+            network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
+            loop = Loop(network, ids, ids[:0], config)
+        except MemoryError:
+            raise CharRNNError(
+                f"not enough memory to train this model with a batch of {batch}",
+                "lower --hidden, --layers or --seq-len",
+            ) from None
+        return _Case(self.backend, threads, batch, loop)
+
+    def measure(self, choices: Sequence[tuple[int | None, int]], seconds: float) -> list[Trial]:
+        """Time the (threads, batch) given, in turns, for about ``seconds``."""
+        begun = self.clock()
+        cases = [self.case(threads, batch) for threads, batch in choices]
+        for case in cases:
+            case.repeats = max(1, round(TURN / case.turn()))
+        while len(cases[0].seconds) < LEAST_ROUNDS or self.clock() - begun < seconds:
+            for case in cases:
+                case.seconds.append(case.turn())
+        return [case.trial() for case in cases]
+
+
+def _of_backend(plan: _Plan, threads: int | None, seconds: float) -> list[Trial]:
+    """Return all trials of a backend; the last ones have the threads that won."""
+    batches = BATCHES[plan.backend.name]
+    if plan.backend.name != "numpy":
+        return plan.measure([(None, batch) for batch in batches], seconds)
+    found: list[Trial] = []
+    if threads is None:
+        choices = thread_choices(cores())
+        default = TrainConfig.batch
+        found = plan.measure([(count, default) for count in choices], 0.4 * seconds)
+        threads, seconds = propose_threads(found).threads, 0.6 * seconds
+        found = [trial for trial in found if trial.threads != threads]
+    return found + plan.measure([(threads, batch) for batch in batches], seconds)
+
+
+def _sampling(
+    model: ModelConfig, backend: Backend, seconds: float, clock: Callable[[], float]
+) -> float:
+    """Return the characters a second of one sampled stream."""
+    network = LanguageModel.fresh(model, len(SYMBOLS), 0, backend)
+    symbols = stream(network, Vocabulary("char", tuple(SYMBOLS)), length=0)
+    for _ in islice(symbols, 20):
+        pass
+    made, begun = 0, clock()
+    while made == 0 or clock() - begun < seconds:
+        made += sum(1 for _ in islice(symbols, 20))
+    return made / (clock() - begun)
+
+
+@contextmanager
+def _threads_restored() -> Iterator[None]:
+    """Give the BLAS the number of threads back that it had."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(user_api="blas"):
+        yield

@@ -1,0 +1,109 @@
+"""The command line as a whole: help, errors in one line, exit codes, what is imported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.commands import ENDLESS, charrnn
+
+
+def test_version():
+    from charrnn import __version__
+
+    assert charrnn("--version").stdout == f"charrnn {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "eval", "info", "runs", "corpus"])
+def test_every_command_has_help(command):
+    done = charrnn(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: charrnn {command}")
+
+
+def test_the_help_of_train_shows_the_defaults():
+    from charrnn.config import ModelConfig, TrainConfig
+
+    shown = " ".join(charrnn("train", "--help").stdout.split())
+    assert f"Units of a layer. [default: {ModelConfig.hidden}]" in shown
+    assert f"Learning rate. [default: {TrainConfig.lr}]" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nonsense"], 2, "nonsense"),
+        (["train", "hello", "--no-such-option"], 2, "--no-such-option"),
+        (["train", "hello", "--hidden", "many"], 2, "many"),
+        (["train"], 2, "no text"),
+        (["train", "no/such/file.txt"], 1, "no/such/file.txt"),
+        (["train", "hello", "--hidden", "-3"], 2, "--hidden"),
+        (["train", "hello", "--val-frac", "1"], 2, "--val-frac"),
+        (["train", "hello", "--dropout", "1"], 2, "--dropout"),
+        (["train", "hello", "--lr", "nan"], 2, "--lr"),
+        (["train", "hello", "--cell", "elman"], 2, "elman"),
+        (["train", "hello", "--optimizer", "newton"], 2, "newton"),
+        (["train", "hello", "--schedule", "never"], 2, "never"),
+        (["train", "hello", "--activation", "relu"], 2, "--activation"),
+        (["train", "hello", "--gru-reset", "before"], 2, "--gru-reset"),
+        (["train", "hello", "--momentum", "0.5"], 2, "--momentum"),
+        (["train", "hello", "--state", "reset", "--restart", "0.1"], 2, "--restart"),
+        (["train", "hello", "--init", "identity"], 2, "identity"),
+        (["train", "hello", "--name", "a/b"], 2, "a/b"),
+        (["train", "hello", "--name", "a", "--out", "b"], 2, "--out"),
+        (["train", "hello", "--resume", "a", "--init-from", "b"], 2, "--init-from"),
+        (["train", "hello", "--backend", "abacus"], 2, "abacus"),
+        (["train", "hello", "--threads", "0"], 2, "--threads"),
+        (["train", "--resume", "last"], 1, "no run"),
+        (["sample"], 1, "no run"),
+        (["sample", "nobody"], 1, "nobody"),
+        (["info", "nobody"], 1, "nobody"),
+        (["eval", "--split", "val"], 1, "no run"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_an_exit_code(arguments, code, says, tmp_path):
+    done = charrnn(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("charrnn: error: ")
+    assert says in done.stderr
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_no_command_shows_the_help():
+    done = charrnn()
+    assert "Commands:" in done.stdout + done.stderr
+
+
+def test_a_reader_that_goes_away_loses_nothing(tmp_path):
+    """The training is saved, and the exit code is the conventional one."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn", "train", "hello", "--json", *ENDLESS],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    for _ in range(3):
+        json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    told = json.loads(charrnn("info", "hello", "--json", cwd=tmp_path).stdout)
+    assert told["step"] >= 2
+
+
+def test_stdout_that_is_full_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "charrnn", "corpus", "make", "hello"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("charrnn: error: ")

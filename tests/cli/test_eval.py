@@ -1,0 +1,251 @@
+"""``charrnn eval`` as a user meets it."""
+
+import io
+import json
+import math
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from charrnn.cli.app import run
+from charrnn.config import ModelConfig
+from charrnn.evaluate import score
+from charrnn.model.language import LanguageModel
+from charrnn.storage import checkpoint, runs
+from charrnn.text.vocabulary import Vocabulary
+
+CHARS = Vocabulary("char", tuple("\t\n \\abcdeé漢"))
+BYTES = Vocabulary("byte", tuple(range(256)))
+TEXT = "abé 漢\tc\\\n\nd\nbad cab"
+
+
+def save(name: str, vocabulary: Vocabulary) -> LanguageModel:
+    config = ModelConfig(hidden=10, layers=2)
+    model = LanguageModel.fresh(config, len(vocabulary), 4)
+    folder = Path("checkpoints", name)
+    folder.mkdir(parents=True)
+    saved = checkpoint.Checkpoint(config, vocabulary, model.weights.flat)
+    checkpoint.save(folder / "last.safetensors", saved)
+    return model
+
+
+@pytest.fixture
+def model(home: Path) -> LanguageModel:
+    Path("text.txt").write_bytes(TEXT.encode())
+    return save("chars", CHARS)
+
+
+@pytest.fixture
+def call(capfdbinary):
+    """Run a command line; return its exit code, standard output and standard error."""
+
+    def run_it(*arguments: str) -> tuple[int, bytes, str]:
+        code = run(["eval", *arguments])
+        out, err = capfdbinary.readouterr()
+        return code, out, err.decode()
+
+    return run_it
+
+
+def nats(model: LanguageModel, text: str) -> float:
+    return score(model, [CHARS.encode(text)]).nats_per_char
+
+
+def test_json_holds_the_exact_score(model, call) -> None:
+    code, out, err = call("text.txt", "--json")
+    assert (code, err) == (0, "")
+    record = json.loads(out)
+    assert record["chars"] == len(TEXT) - 1
+    assert record["nats_per_char"] == pytest.approx(nats(model, TEXT), rel=1e-9)
+    assert record["bits_per_char"] == pytest.approx(nats(model, TEXT) / math.log(2), rel=1e-9)
+    assert record["perplexity"] == pytest.approx(math.exp(nats(model, TEXT)), rel=1e-9)
+    assert record["run"] == str(Path("checkpoints", "chars", "last.safetensors"))
+    assert record["source"] == ["text.txt"]
+    assert record["split"] is None
+
+
+def test_the_table_shows_the_same_figures(model, call) -> None:
+    out = call("text.txt")[1].decode()
+    rows = dict(line.split("  ", 1) for line in out.splitlines())
+    figures = {name.strip(): value.strip() for name, value in rows.items()}
+    assert figures["characters scored"] == str(len(TEXT) - 1)
+    assert figures["nats a character"] == f"{nats(model, TEXT):.6f}"
+    assert figures["perplexity"] == f"{math.exp(nats(model, TEXT)):.4f}"
+
+
+def test_texts_are_joined_and_may_come_from_a_pipe(model, call, monkeypatch) -> None:
+    Path("more.txt").write_bytes(b"ab\n")
+    whole = json.loads(call("text.txt", "more.txt", "--json")[1])
+    assert whole["nats_per_char"] == pytest.approx(nats(model, TEXT + "ab\n"), rel=1e-9)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(TEXT.encode() + b"ab\n")))
+    piped = json.loads(call("-", "--json", "--run", "chars")[1])
+    assert piped["nats_per_char"] == whole["nats_per_char"]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_is_the_run_s_own_text(model, call, split: str) -> None:
+    ids = CHARS.encode("bead " * 30)
+    runs.keep_heldout(Path("checkpoints/chars"), split, ids)
+    record = json.loads(call("--split", split, "--json")[1])
+    assert record["chars"] == 149
+    assert record["nats_per_char"] == pytest.approx(score(model, [ids]).nats_per_char, rel=1e-9)
+    assert (record["source"], record["split"]) == (None, split)
+
+
+def test_a_missing_split_is_one_line(model, call) -> None:
+    code, out, err = call("--split", "test")
+    assert (code, out, err.count("\n")) == (1, b"", 1)
+    assert "test" in err
+
+
+def test_each_line_is_printed_after_its_score(model, call) -> None:
+    out = call("text.txt", "--per-line")[1].decode()
+    lines = TEXT.splitlines(keepends=True)
+    expected = [f"{nats(model, line):.6f}" if len(line) > 1 else "-" for line in lines]
+    printed = [line.split("\t", 1) for line in out.splitlines(keepends=True)]
+    assert [amount for amount, _ in printed] == expected
+    assert "".join(line for _, line in printed) == TEXT + "\n"
+
+
+def test_lines_in_json(model, call) -> None:
+    records = [
+        json.loads(line) for line in call("text.txt", "--per-line", "--json")[1].splitlines()
+    ]
+    assert [record["line"] for record in records] == [1, 2, 3, 4]
+    assert [record["text"] for record in records] == TEXT.split("\n")
+    assert [record["chars"] for record in records] == [8, 0, 1, 6]
+    assert records[1]["nats_per_char"] is None
+    assert records[3]["nats_per_char"] == pytest.approx(nats(model, "bad cab"), rel=1e-6)
+
+
+def test_lines_of_a_split(model, call) -> None:
+    runs.keep_heldout(Path("checkpoints/chars"), "val", CHARS.encode(TEXT))
+    assert call("--split", "val", "--per-line") == call("text.txt", "--per-line")
+
+
+def test_every_symbol_has_a_line_with_its_surprisal(model, call) -> None:
+    lines = call("text.txt", "--per-char")[1].decode().splitlines()
+    shown = [line.rsplit("\t", 1) for line in lines]
+    escaped = TEXT.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    assert "".join(symbol for symbol, _ in shown) == escaped
+    assert shown[0][1] == "-"
+    total = sum(float(value) for _, value in shown[1:])
+    assert total / (len(TEXT) - 1) == pytest.approx(nats(model, TEXT), abs=1e-5)
+
+
+def test_symbols_in_json(model, call) -> None:
+    records = [
+        json.loads(line) for line in call("text.txt", "--per-char", "--json")[1].splitlines()
+    ]
+    assert "".join(record["symbol"] for record in records) == TEXT
+    assert records[0]["nats"] is None
+    mean = np.mean([record["nats"] for record in records[1:]])
+    assert mean == pytest.approx(nats(model, TEXT), rel=1e-6)
+
+
+def test_bytes(home, call) -> None:
+    model = save("bytes", BYTES)
+    data = b"\x00\xff\xc3\n\nab\\\x7f"
+    Path("data.bin").write_bytes(data)
+    record = json.loads(call("data.bin", "--json")[1])
+    expected = score(model, [np.frombuffer(data, np.uint8)]).nats_per_char
+    assert record["nats_per_char"] == pytest.approx(expected, rel=1e-9)
+    out = call("data.bin", "--per-line")[1]
+    escaped = [b"\\x00\\xff\\xc3", b"", b"ab\\\\x7f"]
+    assert [line.split(b"\t", 1)[1] for line in out.split(b"\n")[:-1]] == escaped
+    lines = [json.loads(line) for line in call("data.bin", "--per-line", "--json")[1].splitlines()]
+    assert [line["text"] for line in lines] == [list(part) for part in data.split(b"\n")]
+    shown = [line.split(b"\t")[0] for line in call("data.bin", "--per-char")[1].splitlines()]
+    assert b"".join(shown) == rb"\x00\xff\xc3\n\nab\\\x7f"
+    chars = [json.loads(line) for line in call("data.bin", "--per-char", "--json")[1].splitlines()]
+    assert [one["symbol"] for one in chars] == list(data)
+
+
+def test_unknown_symbols(model, call) -> None:
+    Path("other.txt").write_text("abZcd", encoding="utf-8")
+    code, out, err = call("other.txt", "--json")
+    assert (code, out) == (1, b"")
+    assert "'Z'" in err
+    record = json.loads(call("other.txt", "--json", "--unknown", "skip")[1])
+    assert record["chars"] == 3
+    assert record["nats_per_char"] == pytest.approx(nats(model, "abcd"), rel=1e-9)
+
+
+def test_other_encodings(model, call) -> None:
+    Path("latin.txt").write_bytes("abéé".encode("latin-1"))
+    code, out, err = call("latin.txt")
+    assert (code, out) == (1, b"")
+    assert "offset 2" in err
+    record = json.loads(call("latin.txt", "--json", "--encoding", "latin-1")[1])
+    assert record["nats_per_char"] == pytest.approx(nats(model, "abéé"), rel=1e-9)
+    arguments = ("latin.txt", "--json", "--errors", "replace", "--unknown", "skip")
+    assert json.loads(call(*arguments)[1])["chars"] == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"a"])
+def test_a_text_that_is_too_short_is_one_line(model, call, content: bytes) -> None:
+    Path("short.txt").write_bytes(content)
+    for flags in ((), ("--json",)):
+        code, out, err = call("short.txt", *flags)
+        assert (code, out, err.count("\n")) == (1, b"", 1)
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_model_with_weights_that_are_no_numbers_is_refused(
+    home, call, flags: tuple[str, ...]
+) -> None:
+    model = save("chars", CHARS)
+    model.weights["decoder.bias"][1] = np.nan
+    saved = checkpoint.Checkpoint(model.config, CHARS, model.weights.flat)
+    checkpoint.save(Path("checkpoints/chars/last.safetensors"), saved)
+    Path("text.txt").write_bytes(b"abc")
+    code, out, err = call("text.txt", *flags)
+    assert (code, out) == (1, b"")
+    assert "decoder.bias" in err
+    assert "charrnn diagnose" in err
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_model_whose_output_overflows_has_no_score(home, call, flags: tuple[str, ...]) -> None:
+    model = save("chars", CHARS)
+    model.weights["decoder.bias"][...] = -np.finfo(np.float32).max
+    model.weights["decoder.bias"][0] = np.finfo(np.float32).max
+    saved = checkpoint.Checkpoint(model.config, CHARS, model.weights.flat)
+    checkpoint.save(Path("checkpoints/chars/last.safetensors"), saved)
+    Path("text.txt").write_bytes(b"abc")
+    code, out, _ = call("text.txt", *flags)
+    assert code == 0
+    if flags:
+        assert json.loads(out)["nats_per_char"] is None
+    else:
+        assert b"inf" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), "--split"),
+        (("text.txt", "--split", "val"), "--split"),
+        (("text.txt", "--per-line", "--per-char"), "--per-line"),
+        (("--split", "train"), "--split"),
+        (("--split", "val", "--encoding", "latin-1"), "--encoding"),
+        (("--split", "val", "--unknown", "skip"), "--unknown"),
+        (("text.txt", "--encoding", "klingon"), "klingon"),
+        (("text.txt", "--backend", "abacus"), "abacus"),
+    ],
+)
+def test_impossible_options_are_named_and_exit_with_2(
+    model, call, arguments: tuple[str, ...], named: str
+) -> None:
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, b"")
+    assert named in err
+
+
+def test_a_missing_text_is_named(model, call) -> None:
+    code, out, err = call("nowhere.txt")
+    assert (code, out) == (1, b"")
+    assert "nowhere.txt" in err

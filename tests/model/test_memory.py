@@ -1,0 +1,191 @@
+"""What a training takes is told before it is allocated, and is what it then takes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from helpers.running import SMALL, begin, train
+
+from charrnn.backend import numpy_backend
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.model import memory as estimates
+from charrnn.model.language import LanguageModel
+from charrnn.model.memory import BASE, amount, estimate, parameters, require
+from charrnn.storage import runs
+from charrnn.text import corpus_from_text
+from charrnn.train import dry_run, optimizers
+from charrnn.train.loop import Loop
+
+CASES = {
+    "lstm": ({"hidden": 96, "layers": 2}, {}, 40),
+    "gru": ({"cell": "gru", "hidden": 64, "layers": 3, "dropout": 0.2}, {"batch": 64}, 65),
+    "before": ({"cell": "gru", "gru_reset": "before", "hidden": 80}, {"optimizer": "sgd"}, 30),
+    "rnn": ({"cell": "rnn", "hidden": 128, "embed": 64}, {"batch": 96, "seq_len": 48}, 65),
+    "double": ({"hidden": 64, "dtype": "float64"}, {"optimizer": "rmsprop"}, 50),
+    "long": ({"hidden": 16}, {"batch": 2, "seq_len": 3000}, 20),
+    "alphabet": ({"hidden": 64}, {"batch": 16, "seq_len": 24}, 4000),
+    "embedded": ({"hidden": 48, "embed": 24}, {}, 4000),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_memory_is_what_is_then_taken(case):
+    shape, plan, V = CASES[case]
+    ids = np.concatenate([np.arange(V), np.random.default_rng(3).integers(0, V, 30_000)])
+    corpus = corpus_from_text("".join(chr(0x4E00 + i) for i in ids), val_frac=0.1)
+    config, plan = ModelConfig(**shape), TrainConfig(**plan, eval_chars=2000)
+    tracemalloc.start()
+    try:
+        model = LanguageModel.fresh(config, V, 0)
+        tracemalloc.reset_peak()
+        loop = Loop(model, corpus.train, corpus.val, plan)
+        loop.step()
+        loop.step()
+        loop.validation.loss()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    needed = estimate(
+        config,
+        V,
+        plan.batch,
+        plan.seq_len,
+        moments=optimizers.moments(plan.optimizer),
+        shards=loop.window.count,
+        scored=loop.validation.chars,
+    )
+    assert needed.parameters == parameters(config, V) == model.weights.flat.size
+    assert 0.8 < (needed.total - BASE) / peak < 1.25
+
+
+def test_an_estimate_is_quick_however_absurd_the_sizes():
+    begun = time.monotonic()
+    huge = 10**12
+    config = ModelConfig(hidden=huge, layers=huge, embed=huge)
+    needed = estimate(config, 10**6, huge, huge, shards=64)
+    assert needed.total > 10**45
+    with pytest.raises(CharRNNError, match=r"this machine has [\d.]+ [MGT]B; lower --batch"):
+        require(needed, numpy_backend())
+    assert time.monotonic() - begun < 1
+
+
+def test_what_is_lowered_is_named(monkeypatch):
+    monkeypatch.setattr(estimates, "machine", lambda backend: 10**8)
+    config = ModelConfig(hidden=64)
+    require(estimate(config, 60, 32, 32), numpy_backend())
+    with pytest.raises(CharRNNError) as caught:
+        require(estimate(config, 60, 4000, 4000), numpy_backend())
+    assert "most of it for windows; this machine has 100 MB; lower --batch" in str(caught.value)
+    monkeypatch.setattr(estimates, "machine", lambda backend: None)
+    require(estimate(config, 60, 4000, 4000), numpy_backend())
+
+
+@pytest.mark.parametrize(
+    "option", ["hidden", "layers", "embed", pytest.param("batch", marks=pytest.mark.slow)]
+)
+def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypatch):
+    monkeypatch.setattr(estimates, "machine", lambda backend: 16 * 10**9)
+    monkeypatch.setattr(
+        LanguageModel, "fresh", lambda *a: pytest.fail("something was allocated already")
+    )
+    if option == "batch":  # lowered to what the text can fill, which is harmless
+        monkeypatch.undo()
+        session = begin(text, **SMALL | {"batch": 10**9, "seq_len": 10**9})
+        assert session.loop.config.batch == 1
+        return
+    with pytest.raises(CharRNNError, match="this takes about") as caught:
+        begin(text, name="run", **SMALL | {option: 10**9})
+    assert "\n" not in str(caught.value)
+    assert not runs.HOME.exists()
+
+
+def test_a_container_is_believed(monkeypatch):
+    monkeypatch.setattr(estimates, "_cgroup", lambda: 12345)
+    assert estimates.machine(numpy_backend()) == 12345
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (2.5e10, "25 GB"), (9.999e11, "1 TB")],
+)
+def test_amounts_are_readable(count, shown):
+    assert amount(count) == shown
+
+
+def tree(folder):
+    return {
+        path: path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+        if path.name != ".lock"
+    }
+
+
+def charrnn(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "charrnn", "train", *arguments, "--backend", "numpy"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    )
+
+
+def test_a_dry_run_tells_and_writes_nothing(text, home):
+    before = tree(home)
+    options = (text, "--hidden", "24", "--batch", "4", "--seq-len", "8", "--dry-run")
+    done = charrnn(*options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("model   lstm 1×24, one-hot, float32: ")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "memory", "time"]
+    told = json.loads(charrnn(*options, "--steps", "77", "--json").stdout)
+    assert told["parameters"] == told["memory"]["parameters"] > 24 * 24 * 4
+    assert told["steps_left"] == 77
+    assert told["seconds_left"] == pytest.approx(77 * told["step_seconds"])
+    assert told["epoch_seconds"] == pytest.approx(told["steps_per_epoch"] * told["step_seconds"])
+    assert told["chars_per_second"] == pytest.approx(32 / told["step_seconds"])
+    assert 0 < told["memory"]["total"] < told["available"]
+    assert tree(home) == before
+
+
+def test_a_dry_run_of_a_run_that_goes_on_leaves_it_as_it_is(text, home):
+    session, _ = train(text, name="run", **SMALL, stop=13)
+    before = tree(home)
+    told = json.loads(charrnn("--resume", "run", "--dry-run", "--json").stdout)
+    assert told["steps_left"] == 27
+    told = json.loads(charrnn(text, "--init-from", "run", "--dry-run", "--json").stdout)
+    assert told["steps_left"] == 5000
+    assert told["parameters"] == session.model.weights.flat.size
+    assert tree(home) == before
+
+
+def test_a_dry_run_does_not_care_where_training_would_lead(text):
+    session = begin(text, **SMALL | {"lr": 1e30})
+    found = dry_run.measure(session.loop, session.needed, seconds=0.1)
+    assert found.step_seconds > 0
+    assert found.steps_left == 40
+
+
+def test_a_dry_run_ends_soon(text):
+    session = begin(text, **SMALL)
+    begun = time.monotonic()
+    dry_run.measure(session.loop, session.needed)
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("option", ["steps", "seed", "hidden", "min_count", "warmup"])
+def test_a_number_that_no_checkpoint_could_hold_is_refused(option, text):
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} must be below 2"):
+        begin(text, **SMALL | {option: 1 << 63})
+
+
+def test_options_beyond_all_counting_are_no_traceback_and_spoil_no_checkpoint(text):
+    session = begin(text, name="run", **SMALL | {"steps": None}, epochs=1e308, stop=3)
+    assert session.loop.total_steps == 1 << 62
+    list(session.records())
+    assert begin(resume="run").loop.progress.step == 3

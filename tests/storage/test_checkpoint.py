@@ -1,0 +1,252 @@
+"""Checkpoints: everything comes back, and nothing that does not fit gets in."""
+
+import copy
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import reference
+from helpers.checkpoints import CHARS, checkpoint_of, parts
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.model.language import LanguageModel
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import container
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.storage.progress import Progress
+from charrnn.text import Vocabulary
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "last.safetensors"
+
+
+@pytest.mark.parametrize("form", reference.FORMS)
+@pytest.mark.parametrize("embed", [0, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_everything_comes_back(form, embed, dtype, path):
+    saved = checkpoint_of(form, embed=embed, dtype=dtype, dropout=0.1)
+    checkpoints.save(path, saved)
+    loaded = checkpoints.load(path)
+    for name in ("config", "vocabulary", "data", "train", "progress", "version"):
+        assert getattr(loaded, name) == getattr(saved, name), name
+    assert (loaded.corpus_sha256, loaded.heldout_sha256) == ("ab" * 32, "cd" * 32)
+    assert loaded.path == path
+    assert loaded.step == 12
+    assert loaded.parameters == saved.weights.size
+    for mine, theirs in (
+        ({"weights": saved.weights}, {"weights": loaded.weights}),
+        (saved.moments, loaded.moments),
+        (saved.states, loaded.states),
+    ):
+        assert mine.keys() == theirs.keys()
+        for name, array in mine.items():
+            assert theirs[name].dtype == dtype
+            np.testing.assert_array_equal(theirs[name], array)
+    again = path.with_name("again")
+    checkpoints.save(again, loaded)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_loaded_model_computes_the_same_and_can_be_trained(path, rng):
+    saved = checkpoint_of("gru-after", embed=2, dtype="float64")
+    checkpoints.save(path, saved)
+    ids = rng.integers(0, 4, (6, 2))
+    outputs = []
+    for checkpoint in (saved, checkpoints.load(path)):
+        model = checkpoint.model()
+        outputs.append(model.surprisal(model.window(6, 2), ids, ids).copy())
+        model.weights.flat[...] += 1.0  # not the file's own bytes
+    np.testing.assert_array_equal(*outputs)
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        Vocabulary("byte", (0, 10, 255)),
+        Vocabulary("byte", (7, 256), unknown=1),
+        Vocabulary("word", (" ", "das", "straße")),
+        Vocabulary("char", ("a", "\ufffd"), unknown=1),
+    ],
+)
+def test_every_kind_of_vocabulary_comes_back(vocabulary, path):
+    checkpoints.save(path, checkpoint_of(vocabulary=vocabulary))
+    assert checkpoints.load(path).vocabulary == vocabulary
+
+
+def test_a_model_without_training_comes_back(path):
+    model = LanguageModel.fresh(ModelConfig(cell="rnn", hidden=2), 4, seed=0)
+    checkpoints.save(path, Checkpoint(model.config, CHARS, model.weights.flat))
+    loaded = checkpoints.load(path)
+    assert loaded.data is loaded.train is None
+    assert loaded.moments == loaded.states == {}
+
+
+@pytest.mark.parametrize("form", ["lstm", "rnn-tanh"])
+def test_a_second_bias_in_the_file_is_added_to_the_first(form, path, rng):
+    checkpoint = checkpoint_of(form, dtype="float64")
+    checkpoints.save(path, checkpoint)
+    tensors, facts = parts(path)
+    second = rng.standard_normal(tensors["rnn.bias_hh_l1"].shape)
+    assert not tensors["rnn.bias_hh_l1"].any()
+    container.write(path, tensors | {"rnn.bias_hh_l1": second}, facts)
+    folded, plain = checkpoints.load(path).model().weights, checkpoint.model().weights
+    np.testing.assert_array_equal(folded["rnn.bias_ih_l1"], plain["rnn.bias_ih_l1"] + second)
+    np.testing.assert_array_equal(folded["rnn.bias_ih_l0"], plain["rnn.bias_ih_l0"])
+    del tensors["rnn.bias_hh_l0"]
+    container.write(path, tensors, facts)
+    np.testing.assert_array_equal(checkpoints.load(path).weights, checkpoint.weights)
+    container.write(path, tensors | {"rnn.bias_hh_l1": second[1:]}, facts)
+    refused(path, "bias_hh_l1 does not fit")
+
+
+def refused(path, match):
+    with pytest.raises(CheckpointError, match=match) as caught:
+        checkpoints.load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert message.isprintable()
+
+
+def test_every_flipped_byte_of_a_small_file_is_found(path):
+    small = checkpoint_of("rnn-tanh", hidden=1, layers=1)
+    checkpoints.save(path, replace(small, moments={}, states={}))
+    whole = path.read_bytes()
+    assert checkpoints.load(path).step == 12
+    for at in range(len(whole)):
+        for data in (whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :], whole[:at]):
+            path.write_bytes(data)
+            with pytest.raises(CheckpointError):
+                checkpoints.load(path)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "match"),
+    [
+        ("format", 2, "format version 2, this charrnn reads 1"),
+        ("format", "\x1b[31m", "format version"),
+        ("head", "classifier", "head of unknown kind 'classifier'"),
+        ("head", "\x1b[31m", "head of unknown kind"),
+        ("vocabulary", {"level": "char", "symbols": ["a", "b"], "unknown": None}, "does not fit"),
+        ("corpus_sha256", "\x1b[31m", "corpus_sha256 is not a text"),
+    ],
+)
+def test_what_does_not_fit_is_named(fact, value, match, path):
+    checkpoints.save(path, checkpoint_of())
+    tensors, facts = parts(path)
+    container.write(path, tensors, facts | {fact: value})
+    refused(path, match)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("layers", 10**9), ("hidden", 10**7), ("embed", 10**12)]
+)
+def test_a_claim_of_size_allocates_nothing(name, size, path):
+    checkpoints.save(path, checkpoint_of())
+    tensors, facts = parts(path)
+    facts["model"][name] = size
+    container.write(path, tensors, facts)
+    begun = time.monotonic()
+    with pytest.raises(CheckpointError):
+        checkpoints.load(path)
+    assert time.monotonic() - begun < 1.0
+
+
+def test_tensors_that_do_not_fit_are_refused(path):
+    checkpoints.save(path, checkpoint_of())
+    tensors, facts = parts(path)
+    weight, moment = tensors["decoder.weight"], tensors["optimizer.m"]
+    without = {name: array for name, array in tensors.items() if name != "rnn.weight_hh_l1"}
+    for broken, match in (
+        (without, r"rnn\.weight_hh_l1 is missing"),
+        (tensors | {"decoder.weight": weight.T}, r"decoder\.weight is missing or does not fit"),
+        (tensors | {"decoder.weight": weight.astype(np.float64)}, r"decoder\.weight"),
+        (tensors | {"rnn.weight_ih_l2": weight}, "unexpected tensor"),
+        (tensors | {"\x1b[31m": weight}, "unexpected tensor"),
+        (tensors | {"optimizer.m": moment[1:]}, "unexpected tensor"),
+        (tensors | {"state.h_l0": tensors["state.h_l0"][1:]}, "unexpected tensor"),
+    ):
+        container.write(path, broken, facts)
+        refused(path, match)
+
+
+def leaves(value, where=()):
+    """Yield the path of everything inside a JSON value, containers included."""
+    if where:
+        yield where
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, item in inner:
+        yield from leaves(item, (*where, key))
+
+
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    1e400,
+    float("nan"),
+    0.5,
+    2**70,
+    "",
+    "junk",
+    "\x1b[31m",
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
+
+
+def test_no_fact_however_wrong_causes_another_error(path, monkeypatch):
+    """Every fact replaced by every kind of junk, or left out: refused, or it still fits."""
+    monkeypatch.setattr("os.fsync", lambda handle: None)  # many small files
+    small = checkpoint_of("gru-before", hidden=1, layers=1)
+    checkpoints.save(path, replace(small, states={}, moments={}))
+    tensors, facts = parts(path)
+    surprises, refusals = [], 0
+    for where in leaves(facts):
+        for junk in (*JUNK, "left out"):
+            changed = copy.deepcopy(facts)
+            parent = changed
+            for key in where[:-1]:
+                parent = parent[key]
+            if junk == "left out":
+                del parent[where[-1]]
+            else:
+                parent[where[-1]] = junk
+            container.write(path, tensors, changed)
+            try:
+                checkpoints.load(path)
+            except CheckpointError as problem:
+                refusals += 1
+                if not str(problem).isprintable():
+                    surprises.append((where, junk, str(problem)))
+            except Exception as problem:
+                surprises.append((where, junk, repr(problem)))
+    assert not surprises, surprises[:20]
+    assert refusals > 300
+
+
+def test_a_failing_save_leaves_a_loadable_checkpoint(path, monkeypatch):
+    saved = checkpoint_of()
+    checkpoints.save(path, saved)
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("os.fsync", fail)
+        with pytest.raises(CharRNNError, match="No space left"):
+            checkpoints.save(path, replace(saved, progress=Progress(step=13)))
+    assert checkpoints.load(path).step == 12
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -1,0 +1,166 @@
+"""Run folders: which checkpoint a name means, where new runs go, and their metrics."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.storage import runs
+from charrnn.storage.metrics import Metrics
+
+
+def make(name, *files, age=0):
+    folder = runs.HOME / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        (folder / file).write_bytes(b"")
+        os.utime(folder / file, (1e9 - age, 1e9 - age))
+    return folder
+
+
+def test_a_name_a_folder_and_a_file_mean_the_same(home):
+    folder = make("poems", runs.BEST, runs.LAST)
+    for name in ("poems", str(folder), str(folder.absolute()), f"{folder}/"):
+        assert runs.resolve(name).samefile(folder / runs.BEST)
+        assert runs.resolve(name, "last").samefile(folder / runs.LAST)
+    numbered = make("poems", "step-00000010.safetensors") / "step-00000010.safetensors"
+    assert runs.resolve(str(numbered)) == numbered
+    assert runs.resolve(str(numbered), "last") == numbered
+
+
+def test_without_a_name_the_newest_run_is_meant(home):
+    make("b-old", runs.LAST, age=50)
+    make("a-new", runs.LAST, runs.BEST, age=5)
+    make("c-older", runs.LAST, age=99)
+    make("unfinished")
+    assert runs.resolve() == runs.HOME / "a-new" / runs.BEST
+    assert runs.resolve("last", "last") == runs.HOME / "a-new" / runs.LAST
+    assert [folder.name for folder in runs.folders()] == ["c-older", "b-old", "a-new"]
+    os.utime(runs.HOME / "b-old" / runs.LAST)
+    assert runs.resolve() == runs.HOME / "b-old" / runs.LAST  # it has no best
+    make("d-newest", runs.BEST, age=-1e9)
+    assert runs.resolve("last", "last") == runs.HOME / "d-newest" / runs.BEST  # it has no last
+
+
+def test_what_is_not_there_is_an_error_with_a_remedy(home):
+    with pytest.raises(CharRNNError, match=r"no run under checkpoints.*charrnn train"):
+        runs.resolve()
+    make("empty")
+    for name, which, match in (
+        ("gone", "best", "there is no run 'gone'"),
+        ("\x1b[31m", "best", r"no run '\\x1b\[31m'"),
+        ("empty", "best", "no checkpoint yet"),
+    ):
+        with pytest.raises(CharRNNError, match=match) as caught:
+            runs.resolve(name, which)
+        assert caught.value.exit_code == 1
+        assert str(caught.value).isprintable()
+        assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/a/b/poems.txt", "poems"),
+        ("poems.tar.gz", "poems.tar"),
+        ("-", "stdin"),
+        ("python-docs", "python-docs"),
+        ("..", "run"),
+        ("dir/", "dir"),
+        ("a b\x1b[31m\n/c:d*.txt", "c-d"),
+        ("Über größe.txt", "Über-größe"),
+        (".txt", "txt"),
+    ],
+)
+def test_a_run_is_named_after_its_text(source, name, home):
+    held = [runs.create(None, None, source) for _ in range(2)]
+    assert [lock.folder for lock in held] == [runs.HOME / name, runs.HOME / f"{name}-2"]
+    make(f"{name}-3")
+    assert runs.create(None, None, source).folder == runs.HOME / f"{name}-4"
+
+
+def test_an_existing_run_is_never_written_over(home):
+    lock = runs.create("mine", None, "t")
+    folder = lock.folder
+    assert folder == runs.HOME / "mine"
+    (folder / "notes").touch()
+    lock.release()
+    for file in (runs.METRICS, runs.LAST, runs.BEST):
+        (folder / file).write_bytes(b"kept")
+        with pytest.raises(UsageError, match=r"a run in .*--resume"):
+            runs.create("mine", None, "t")
+        with pytest.raises(UsageError, match="a run in"):
+            runs.create(None, str(folder), "t")
+        assert (folder / file).read_bytes() == b"kept"
+        (folder / file).unlink()
+        assert {path.name for path in folder.iterdir()} == {"notes"}
+    assert runs.create(None, "deep/down/here", "t").folder.is_dir()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "last", "../up"])
+def test_a_name_that_is_no_plain_word_is_an_error(name, home):
+    with pytest.raises(UsageError, match="--name cannot be"):
+        runs.create(name, None, "t")
+    assert not runs.HOME.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(home):
+    (home / "file").write_text("x")
+    with pytest.raises(CharRNNError, match="is not a folder"):
+        runs.create(None, "file", "t")
+    with pytest.raises(CharRNNError, match="cannot make folder"):
+        runs.create(None, "file/below", "t")
+    with pytest.raises(UsageError, match="exclude each other"):
+        runs.create("a", "b", "t")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+def test_a_held_out_text_comes_back(dtype, home, rng):
+    folder = make("run", runs.BEST)
+    ids = rng.integers(0, 200, 12345).astype(dtype)
+    ids.flags.writeable = False
+    runs.keep_heldout(folder, "val", ids)
+    found = runs.heldout(folder / runs.BEST, "val")
+    assert isinstance(found, np.memmap)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, ids)
+    assert {path.name for path in folder.iterdir()} == {runs.BEST, "val.npy"}
+
+
+def test_a_held_out_text_that_is_missing_or_no_text_is_an_error(home):
+    folder = make("run", runs.BEST)
+    with pytest.raises(CharRNNError, match=r"no test text .*--test-frac"):
+        runs.heldout(folder / runs.BEST, "test")
+    (folder / "val.npy").write_bytes(b"not an array")
+    with pytest.raises(CharRNNError):
+        runs.heldout(folder / runs.BEST, "val")
+    for wrong in (np.zeros((2, 2), np.uint8), np.zeros(3), np.array([{"a": 1}], dtype=object)):
+        np.save(folder / "val.npy", wrong, allow_pickle=True)
+        with pytest.raises(CharRNNError):
+            runs.heldout(folder / runs.BEST, "val")
+
+
+def test_metrics_are_appended_and_cut(home):
+    folder = make("run")
+    metrics = Metrics(folder, 0)
+    metrics.write({"step": 1, "text": "é\n\x1b"})
+    length = metrics.settle()
+    assert length == (folder / runs.METRICS).stat().st_size
+    metrics.write({"step": 2})
+    metrics.close()
+    with (folder / runs.METRICS).open("a") as file:
+        file.write('{"step": 3')
+    assert [line["step"] for line in runs.read_metrics(folder)] == [1, 2]
+    metrics = Metrics(folder, length)
+    metrics.write({"step": 4})
+    assert metrics.settle() == (folder / runs.METRICS).stat().st_size
+    metrics.close()
+    assert list(runs.read_metrics(folder)) == [{"step": 1, "text": "é\n\x1b"}, {"step": 4}]
+    for line in (folder / runs.METRICS).read_text(encoding="utf-8").splitlines():
+        json.loads(line)
+
+
+def test_a_run_without_metrics_has_none(home):
+    assert list(runs.read_metrics(make("run"))) == []
