@@ -9,7 +9,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import _streams, bench, corpus, diagnose, evaluate, info, sample, train
-from charrnn.errors import CharRNNError, shown
+from charrnn.errors import CharRNNError, option, shown
 
 app = typer.Typer(
     name="charrnn",
@@ -58,7 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        _streams.complain(shown(problem))
+        _streams.complain(shown(problem.told(option)))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         told = _memory_error(problem)
         if told is None:
             raise
-        _streams.complain(shown(told))
+        _streams.complain(shown(told.told(option)))
         return told.exit_code
     return result if isinstance(result, int) else 0
 

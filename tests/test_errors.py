@@ -1,0 +1,24 @@
+"""Messages in the words of whoever reads them."""
+
+import copy
+import pickle
+
+import pytest
+
+from charrnn.errors import CharRNNError, UsageError, in_words, option, setting
+
+
+def test_a_setting_is_an_option_on_the_command_line_and_a_parameter_in_python():
+    problem = UsageError(f"{setting('seq_len')} must be at least 1, not 0", f"see {setting('lr')}")
+    assert str(problem) == "seq_len must be at least 1, not 0; see lr"
+    assert problem.told(option) == "--seq-len must be at least 1, not 0; see --lr"
+
+
+@pytest.mark.parametrize("again", [copy.copy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_an_error_survives_a_copy(again):
+    problem = again(CharRNNError(f"no {setting('out')}", "make one"))
+    assert (str(problem), problem.remedy) == ("no out; make one", "make one")
+
+
+def test_text_without_marks_stays_as_it_is():
+    assert in_words("{lr} \\x02 --lr %s", option) == "{lr} \\x02 --lr %s"
