@@ -18,7 +18,7 @@ LAYERS = (
     ("storage",),
     ("evaluate", "sampling"),
     ("train",),
-    ("diagnose",),
+    ("diagnosis",),
     ("api",),
     ("report",),
     ("cli",),

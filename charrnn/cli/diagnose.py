@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from charrnn.backend import Backend as Engine
-    from charrnn.diagnose.examine import Settings, Subject
+    from charrnn.diagnosis.examine import Settings, Subject
     from charrnn.text import Corpus
 
 EXIT_FINDING = 3
@@ -262,7 +262,7 @@ class _Wanted:
     def settings(self) -> Settings:
         """Return how much to measure."""
         from charrnn.config import at_least
-        from charrnn.diagnose.examine import Settings
+        from charrnn.diagnosis.examine import Settings
 
         for name, least in (("windows", 1), ("max_lag", 1), ("anchors", 2), ("targets", 2)):
             if name in self.given:
@@ -280,8 +280,8 @@ class _Wanted:
 
     def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
         """Return a trained model on its validation text or on the text given."""
-        from charrnn.diagnose.examine import Subject
-        from charrnn.diagnose.verdicts import find_broken
+        from charrnn.diagnosis.examine import Subject
+        from charrnn.diagnosis.verdicts import find_broken
         from charrnn.storage import checkpoint, runs
 
         path = runs.resolve(run)
@@ -314,7 +314,7 @@ class _Wanted:
 
     def fresh(self, engine: Engine) -> Subject:
         """Return an untrained model on the text given."""
-        from charrnn.diagnose.examine import Subject
+        from charrnn.diagnosis.examine import Subject
         from charrnn.model.language import LanguageModel
         from charrnn.train.request import Request
 
@@ -337,7 +337,7 @@ class _Wanted:
 
     def examine(self, subject: Subject, codes: frozenset[str]) -> int:
         """Examine a model and report on it."""
-        from charrnn.diagnose.examine import examine
+        from charrnn.diagnosis.examine import examine
 
         with _progress() as show:
             report = examine(subject, self.settings(), show)
@@ -355,7 +355,7 @@ class _Wanted:
     def compare(self, names: str, engine: Engine, codes: frozenset[str]) -> int:
         """Train and examine several cells."""
         from charrnn import cells
-        from charrnn.diagnose import compare as comparing
+        from charrnn.diagnosis import compare as comparing
         from charrnn.report.diagnose.compare import compare_parts
         from charrnn.report.diagnose.terminal import render
         from charrnn.train.request import Request
@@ -390,7 +390,7 @@ class _Wanted:
 
     def history(self, run: str | None) -> int:
         """Show what training recorded."""
-        from charrnn.diagnose.history import read
+        from charrnn.diagnosis.history import read
         from charrnn.storage import runs
 
         path = runs.resolve(run, "last")
@@ -426,7 +426,7 @@ def _codes(listed: str | None) -> frozenset[str]:
     """Return the verdicts of --fail-on."""
     if listed is None:
         return frozenset()
-    from charrnn.diagnose.verdicts import CODES
+    from charrnn.diagnosis.verdicts import CODES
 
     codes = frozenset(code.strip() for code in listed.split(","))
     for code in sorted(codes - set(CODES)):

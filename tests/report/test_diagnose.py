@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnose.examine import Settings, Subject, examine
+from charrnn.diagnosis.examine import Settings, Subject, examine
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.report.diagnose import html, plot, terminal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from charrnn.diagnose.compare import Contestant
+from charrnn.diagnosis.compare import Contestant
 from charrnn.display import duration, printable
 from charrnn.report.diagnose.figures import number, sparkline
 from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts

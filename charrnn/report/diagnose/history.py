@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from charrnn.diagnose.history import BEFORE, JUMP, History, Series
+from charrnn.diagnosis.history import BEFORE, JUMP, History, Series
 from charrnn.display import printable
 from charrnn.report.diagnose.figures import number, percent, sparkline
 from charrnn.report.diagnose.terminal import heading, table

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from charrnn.diagnose.examine import Report
-from charrnn.diagnose.verdicts import Verdict
+from charrnn.diagnosis.examine import Report
+from charrnn.diagnosis.verdicts import Verdict
 from charrnn.display import printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import TrainConfig
-from charrnn.diagnose import context, gates, gradcheck, jacobian, lag, norms, spectra, verdicts
-from charrnn.diagnose.values import in_float64, plain
+from charrnn.diagnosis import context, gates, gradcheck, jacobian, lag, norms, spectra, verdicts
+from charrnn.diagnosis.values import in_float64, plain
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.text.windows import fit_window

@@ -54,11 +54,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.diagnose.spectra import GAMMA
+from charrnn.diagnosis.spectra import GAMMA
 from charrnn.model.language import LanguageModel
 
 if TYPE_CHECKING:
-    from charrnn.diagnose.examine import Report
+    from charrnn.diagnosis.examine import Report
 
 CODES = (
     "broken",

@@ -5,7 +5,7 @@ import pytest
 
 from charrnn.backend import numpy_backend, select
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnose import history
+from charrnn.diagnosis import history
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.train.loop import Loop

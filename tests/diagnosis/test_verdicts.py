@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnose import verdicts
-from charrnn.diagnose.examine import Settings, Subject, examine
+from charrnn.diagnosis import verdicts
+from charrnn.diagnosis.examine import Settings, Subject, examine
 from charrnn.model.language import LanguageModel
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.diagnose.values import plain
+from charrnn.diagnosis.values import plain
 from charrnn.errors import CharRNNError
 
 JUMP = 5.0

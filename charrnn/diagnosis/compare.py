@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnose.examine import Report, Settings, Subject, examine
+from charrnn.diagnosis.examine import Report, Settings, Subject, examine
 from charrnn.model.language import LanguageModel
 from charrnn.text import Corpus, fit_window
 from charrnn.train.loop import Loop
@@ -116,7 +116,7 @@ def train_and_examine(
 
 def to_json(contestants: Sequence[Contestant], text: str) -> dict[str, Any]:
     """Return all reports as one JSON object, with the verdicts of each cell at the top too."""
-    from charrnn.diagnose.values import plain
+    from charrnn.diagnosis.values import plain
 
     horizons: list[Any] = plain([h for c in contestants for h in c.horizons()])
     return {

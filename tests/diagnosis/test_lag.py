@@ -6,8 +6,8 @@ from helpers import reference
 
 from charrnn.backend import select
 from charrnn.config import ModelConfig
-from charrnn.diagnose import lag
-from charrnn.diagnose.values import column_norms, in_float64
+from charrnn.diagnosis import lag
+from charrnn.diagnosis.values import column_norms, in_float64
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 

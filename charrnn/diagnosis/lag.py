@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
-from charrnn.diagnose.values import Floats, column_norms, plain
+from charrnn.diagnosis.values import Floats, column_norms, plain
 from charrnn.errors import CorpusError
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
@@ -191,7 +191,7 @@ def profile(
     Parameters
     ----------
     model
-        In float64 (:func:`charrnn.diagnose.values.in_float64`).
+        In float64 (:func:`charrnn.diagnosis.values.in_float64`).
     ids
         The text, 1-D.
     anchors

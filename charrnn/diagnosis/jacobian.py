@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array, numpy_backend
 from charrnn.cells.base import Workspace
-from charrnn.diagnose.values import Floats
+from charrnn.diagnosis.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.stack import Window
