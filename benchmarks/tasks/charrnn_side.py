@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.backend import limit_threads, numpy_backend
+from charrnn.backend import numpy_backend
+from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel

@@ -10,7 +10,7 @@ class Sgemm:
 
     def __init__(self, size: int = 2048, threads: int | None = None) -> None:
         if threads is not None:
-            from charrnn.backend import limit_threads
+            from charrnn.backend.threads import limit_threads
 
             limit_threads(threads)
         rng = np.random.default_rng(0)

@@ -1,9 +1,9 @@
-"""Threads of the processor: how many BLAS uses, and when to use them otherwise.
+"""Threads of the processor: how many BLAS uses, and what else they can be used for.
 
-Small products gain little from several BLAS threads, which meet at every one of them and spin in
-between; beside other programs they wait for each other most of the time. Where each thread can get
-enough streams of its own, one thread a share of the streams is faster, and twice to four times as
-fast on a busy machine.
+Small products gain little from several BLAS threads, which meet at every product and spin in
+between; beside other programs they wait for each other most of the time. Where each thread gets
+enough streams of its own, it is faster to divide the streams among the threads, and two to four
+times as fast on a busy machine.
 """
 
 from __future__ import annotations
@@ -13,23 +13,43 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from charrnn.backend import Backend
+from charrnn.backend.array import Backend
+from charrnn.errors import UsageError, setting
 
 R = TypeVar("R")
 
 FEWEST = 16
-"""Streams that a thread needs to be worth it: with fewer the products get too narrow."""
+"""Streams that a thread needs; with fewer, its products are too narrow to be fast."""
 LARGEST = 6 << 20
-"""Bytes of a matrix that each thread may read for itself at each step; beyond, caches suffer."""
+"""Bytes of the matrix that each thread reads for itself at each step; a larger one does not fit the
+caches."""
+
+
+def limit_threads(count: int | None) -> None:
+    """Set the number of BLAS threads of this process; None leaves the library's choice.
+
+    Raises
+    ------
+    UsageError
+        If ``count`` is less than 1.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise UsageError(f"{setting('threads')} must be at least 1, not {count}")
+    import numpy as np  # noqa: F401 - its BLAS must be loaded before it can be limited
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=count, user_api="blas")
 
 
 class Threads:
-    """The threads that BLAS may use, lent to something else.
+    """The threads that BLAS uses, for tasks of one's own.
 
     Parameters
     ----------
     backend
-        Only NumPy's threads can be lent.
+        On a GPU there are no such threads: :attr:`count` is 1.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -37,27 +57,27 @@ class Threads:
         if backend.name == "numpy":
             from threadpoolctl import ThreadpoolController
 
-            found = ThreadpoolController().select(user_api="blas")
-            self._libraries = list(found.lib_controllers)
+            blas = ThreadpoolController().select(user_api="blas")
+            self._libraries = list(blas.lib_controllers)
         self._pool: ThreadPoolExecutor | None = None
 
     @property
     def count(self) -> int:
-        """Threads that BLAS uses now; 1 where that cannot be changed."""
+        """Number of threads that BLAS uses now; 1 where it cannot be changed."""
         counts = [library.num_threads or 1 for library in self._libraries]
         return min(counts, default=1)
 
     def shares(self, streams: int, matrix: int) -> int:
-        """Return into how many shares so many streams should be divided: one a thread, or one.
+        """Return the best number of shares for ``streams`` streams: one for each thread, or 1.
 
-        ``matrix`` is the size in bytes of what each step multiplies.
+        ``matrix`` is the size in bytes of the matrix that every step multiplies by.
         """
         count = self.count
         return count if streams >= FEWEST * count and matrix <= LARGEST else 1
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Let BLAS compute in the calling thread alone while this lasts."""
+    def serial_blas(self) -> Iterator[None]:
+        """Make BLAS compute in the calling thread alone, for the duration of the context."""
         before = [library.num_threads for library in self._libraries]
         try:
             for library in self._libraries:
@@ -68,7 +88,7 @@ class Threads:
                 library.set_num_threads(number)
 
     def run(self, tasks: Sequence[Callable[[], R]]) -> list[R]:
-        """Return what the tasks return, each run in a thread of its own, the first in this one."""
+        """Return the results of all tasks; each runs in its own thread, the first in this one."""
         if len(tasks) == 1:
             return [tasks[0]()]
         if self._pool is None:
@@ -78,5 +98,5 @@ class Threads:
             first = tasks[0]()
         finally:
             for other in others:
-                other.exception()  # none may still write when this returns
+                other.exception()  # wait: none may still write when this returns
         return [first, *(other.result() for other in others)]

@@ -62,7 +62,8 @@ def open_backend(
 
     With ``tell``, say where ``auto`` falls back because a GPU that should work does not.
     """
-    from charrnn.backend import limit_threads, select
+    from charrnn.backend import select
+    from charrnn.backend.threads import limit_threads
 
     backend = select(name, matmul)
     limit_threads(threads)

@@ -72,7 +72,7 @@ class Shards(Carried):
 
     def lent(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread while this lasts, if the shards use the others."""
-        return self._threads.lent() if self.count > 1 else nullcontext()
+        return self._threads.serial_blas() if self.count > 1 else nullcontext()
 
     def states(self) -> Iterator[tuple[str, Array]]:
         """Yield name and sequence of each state; index 0 of it, (H, N), is what is carried."""

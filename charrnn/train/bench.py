@@ -16,8 +16,9 @@ from time import perf_counter
 
 import numpy as np
 
-from charrnn.backend import Backend, limit_threads
+from charrnn.backend import Backend
 from charrnn.backend.describe import cores
+from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from helpers import reference
 
-from charrnn import backend as backends
 from charrnn.backend import array_module, numpy_backend, select
+from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BackendError, CharRNNError, UsageError
 from charrnn.evaluate import Validation, score, score_lines, surprisals
@@ -399,14 +399,14 @@ def test_threads_are_limited():
 
     before = blas()
     try:
-        backends.limit_threads(1)
+        limit_threads(1)
         assert blas() == {1}
-        backends.limit_threads(None)
+        limit_threads(None)
         assert blas() == {1}
     finally:
         threadpoolctl.threadpool_limits(limits=max(before), user_api="blas")
     with pytest.raises(UsageError, match="at least 1"):
-        backends.limit_threads(0)
+        limit_threads(0)
 
 
 def test_the_double_is_a_module_of_its_own(device):

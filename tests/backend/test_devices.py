@@ -153,7 +153,7 @@ def test_products_are_fp32_unless_tf32_is_asked_for(device):
 
 
 def test_tf32_is_for_gpus_that_have_it(device, monkeypatch):
-    with pytest.raises(UsageError, match="tf32 is for a GPU"):
+    with pytest.raises(UsageError, match="tf32 needs a GPU"):
         select("numpy", "tf32")
     monkeypatch.setattr(fake_cupy._Device, "compute_capability", "75")
     with pytest.raises(UsageError, match=r"compute capability 8\.0"):

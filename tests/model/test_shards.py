@@ -140,7 +140,7 @@ def test_the_matrix_of_each_step_is_what_counts(monkeypatch):
 def test_blas_gets_its_threads_back():
     threads = Threads(numpy_backend())
     before = [library.num_threads for library in threads._libraries]
-    with pytest.raises(ValueError, match="stop"), threads.lent():
+    with pytest.raises(ValueError, match="stop"), threads.serial_blas():
         assert threads.count == 1
         raise ValueError("stop")
     assert [library.num_threads for library in threads._libraries] == before

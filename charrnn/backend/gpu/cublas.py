@@ -14,7 +14,7 @@ from ctypes import byref, c_double, c_float, c_int, c_longlong, c_size_t, c_void
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from charrnn.backend import Array
+from charrnn.backend.array import Array
 from charrnn.backend.gpu.open import reason
 from charrnn.errors import BackendError
 

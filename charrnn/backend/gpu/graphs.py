@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
-from charrnn.backend import Array
+from charrnn.backend.array import Array
 from charrnn.backend.gpu.cublas import Module
 from charrnn.backend.gpu.open import reason
 

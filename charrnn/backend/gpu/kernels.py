@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
-from charrnn.backend import Array
+from charrnn.backend.array import Array
 
 P = ParamSpec("P")
 R = TypeVar("R")

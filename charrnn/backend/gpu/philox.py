@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from charrnn.backend import Array
+from charrnn.backend.array import Array
 from charrnn.randomness import Purpose
 
 ROUNDS = 10

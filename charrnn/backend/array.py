@@ -1,0 +1,81 @@
+"""A backend: an array module, and what is known about the device that it computes on."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.backend.gpu.graphs import Graphs
+
+Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
+
+CACHED = 1 << 15
+"""Elements of a block that fits the caches of a CPU."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array module and how to reach it.
+
+    Attributes
+    ----------
+    name
+        ``"numpy"`` or ``"cupy"``.
+    xp
+        The array module.
+    note
+        Why ``auto`` took this one, where it fell back; empty otherwise.
+    expected
+        Whether that is no surprise, because CuPy is not installed.
+    block
+        Elements that one pass over the flat parameter vector should handle at a time: what fits
+        the caches of a CPU, everything on a GPU.
+    matmul
+        How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
+    graphs
+        What records computations; None on NumPy.
+    """
+
+    name: str
+    xp: Any
+    note: str = ""
+    block: int = CACHED
+    matmul: str = "fp32"
+    expected: bool = False
+    graphs: Graphs | None = None
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether looking at a number costs no waiting for other computations."""
+        return self.name == "numpy"
+
+    def put(self, host: np.ndarray, dtype: Any = None) -> Array:
+        """Copy a host array to where this backend computes (no copy on NumPy if not needed)."""
+        return self.xp.asarray(host, dtype=dtype)
+
+    def get(self, array: Array) -> np.ndarray:
+        """Return the array on the host: itself on NumPy, a copy from a GPU (which waits for it)."""
+        if self.name == "numpy":
+            return self.xp.asarray(array)  # type: ignore[no-any-return]
+        host: np.ndarray = self.xp.asnumpy(array)
+        return host
+
+
+def numpy_backend(note: str = "", expected: bool = False) -> Backend:
+    """Return the NumPy backend."""
+    import numpy as np
+
+    return Backend("numpy", np, note, expected=expected)
+
+
+def array_module(array: Array) -> Any:
+    """Return the module that ``array`` belongs to (CuPy arrays know theirs; all else is NumPy)."""
+    import numpy as np
+
+    if isinstance(array, np.ndarray):
+        return np
+    return sys.modules[type(array).__module__.partition(".")[0]]

@@ -1,0 +1,50 @@
+"""Choosing a backend by name."""
+
+from __future__ import annotations
+
+from charrnn.backend.array import Backend, numpy_backend
+from charrnn.errors import BackendError, UsageError, setting
+
+NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
+MATMULS: tuple[str, ...] = ("fp32", "tf32")
+
+
+def select(name: str = "auto", matmul: str = "fp32") -> Backend:
+    """Return the backend called ``name``; ``auto`` takes a working GPU, else NumPy.
+
+    ``matmul`` is how it multiplies float32 matrices, ``fp32`` or (only on a GPU) ``tf32``.
+
+    Raises
+    ------
+    UsageError
+        If a name is unknown, or if ``tf32`` is asked for where NumPy computes.
+    BackendError
+        If CuPy was asked for and cannot run; the message says what is missing.
+    """
+    for value, known, what in ((name, NAMES, "backend"), (matmul, MATMULS, setting("matmul"))):
+        if value not in known:
+            raise UsageError(f"unknown {what} {value!r}", f"choose one of {', '.join(known)}")
+    chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, matmul)
+    if chosen.matmul != matmul:
+        why = f" ({chosen.note})" if chosen.note else ""
+        raise UsageError(
+            f"{setting('matmul')} {matmul} needs a GPU, and NumPy computes here{why}",
+            "leave it out",
+        )
+    return chosen
+
+
+def _gpu_or_numpy(name: str, matmul: str) -> Backend:
+    from charrnn.backend.gpu.open import NotInstalledError, open_cupy
+
+    try:
+        cupy = open_cupy(matmul)
+    except BackendError as problem:
+        if name == "cupy":
+            raise
+        return numpy_backend(problem.message, expected=isinstance(problem, NotInstalledError))
+    from charrnn.backend.gpu.cublas import with_own_products
+    from charrnn.backend.gpu.graphs import Graphs
+
+    xp, why = with_own_products(cupy, matmul)
+    return Backend("cupy", xp, block=1 << 62, matmul=matmul, graphs=Graphs(xp, why))

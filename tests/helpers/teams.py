@@ -1,0 +1,61 @@
+"""A team over threads: a second implementation of the interface, for tests."""
+
+import threading
+
+from charrnn.backend.team import Team
+
+
+class ThreadTeam(Team):
+    """One member of a team of threads; :func:`run` makes all of them."""
+
+    def __init__(self, rank, size, barrier, given):
+        self.rank, self.size = rank, size
+        self._barrier, self._given = barrier, given
+
+    def _all(self, value):
+        """Return what every member gave, by rank."""
+        self._given[self.rank] = value
+        self._barrier.wait()
+        found = list(self._given)
+        self._barrier.wait()
+        return found
+
+    def sum(self, flat):
+        parts = self._all(flat.copy())
+        flat[...] = parts[0]
+        for part in parts[1:]:
+            flat[...] += part
+
+    def any(self, flag):
+        return any(self._all(flag))
+
+    def same(self, number):
+        return self._all(number)[0]
+
+
+def run(size, member, timeout=60):
+    """Return what ``member(team)`` returns, by rank, run on ``size`` threads at once.
+
+    If one member fails, the others stop waiting, and its exception is raised.
+    """
+    barrier, given = threading.Barrier(size, timeout=timeout), [None] * size
+    results, failures = [None] * size, []
+
+    def work(rank):
+        try:
+            results[rank] = member(ThreadTeam(rank, size, barrier, given))
+        except threading.BrokenBarrierError:
+            pass
+        except BaseException as problem:
+            failures.append(problem)
+            barrier.abort()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    assert not barrier.broken, "the members did not make the same calls"
+    return results
