@@ -1,6 +1,7 @@
-"""What a run is made of: frozen records, and every default, once.
+"""The configuration of a run: frozen dataclasses that hold every setting and its default, once.
 
-Validation happens on construction, so a record that exists is possible.
+Every field carries its :class:`~charrnn.options.Option`. Values are checked on construction, so
+every instance is valid.
 """
 
 from __future__ import annotations
@@ -10,154 +11,196 @@ from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, TypeVar
 
-from charrnn.errors import CheckpointError, UsageError
+from charrnn.errors import CheckpointError, UsageError, setting
+from charrnn.options import MODEL, SAVING, TEXT, TRAINING, check_fields, declare
+from charrnn.registry import CELLS
 
-INITS = ("uniform", "xavier", "orthogonal", "identity")
-DTYPES = ("float32", "float64")
-STATES = ("carry", "reset")
-LEVELS = ("char", "byte", "word")
+DEFAULT_STEPS = 5000
+"""Where a run ends if neither steps, nor epochs, nor minutes are given."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The architecture: everything that fixes names and shapes of the weights, and their start."""
+    """The architecture: all that decides names, shapes and initial values of the weights."""
 
-    cell: str = "lstm"
-    layers: int = 1
-    hidden: int = 512
-    embed: int = 0
-    """Width of a learned embedding; 0 feeds one-hot vectors straight into the first layer."""
-    activation: str = "tanh"
-    gru_reset: str = "after"
-    forget_bias: float = 1.0
-    init: str = "uniform"
-    dropout: float = 0.0
-    dtype: str = "float32"
+    cell: str = declare("lstm", "Recurrent cell.", group=MODEL, choices=CELLS.names)
+    layers: int = declare(1, "Stacked layers.", group=MODEL, least=1)
+    hidden: int = declare(512, "Hidden units of a layer.", group=MODEL, least=1)
+    embed: int = declare(
+        0,
+        "Width of a learned embedding; 0 feeds one-hot vectors into the first layer.",
+        group=MODEL,
+        least=0,
+    )
+    activation: str = declare("tanh", "Of the rnn: tanh or relu.", group=MODEL)
+    gru_reset: str = declare(
+        "after",
+        "Reset gate after the recurrent product (as PyTorch) or before (as Cho 2014).",
+        group=MODEL,
+    )
+    forget_bias: float = declare(1.0, "Initial bias of the LSTM's forget gate.", group=MODEL)
+    init: str = declare(
+        "uniform",
+        "Initial weights.",
+        group=MODEL,
+        choices=("uniform", "xavier", "orthogonal", "identity"),
+    )
+    dropout: float = declare(
+        0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
+    )
+    dtype: str = declare(
+        "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
+    )
 
     def __post_init__(self) -> None:
-        _countable(self)
-        at_least("--layers", self.layers, 1)
-        at_least("--hidden", self.hidden, 1)
-        at_least("--embed", self.embed, 0)
-        finite("--forget-bias", self.forget_bias)
-        one_of("--init", self.init, INITS)
+        object.__setattr__(self, "cell", CELLS.canonical(self.cell))
+        check_fields(self)
         if self.init == "identity" and self.cell != "rnn":
             raise UsageError(
-                f"--init identity is for --cell rnn, not {self.cell}",
-                "use --init orthogonal for gated cells",
+                f"{setting('init')} identity is for {setting('cell')} rnn, not {self.cell}",
+                f"use {setting('init')} orthogonal for gated cells",
             )
-        fraction("--dropout", self.dropout)
-        one_of("--dtype", self.dtype, DTYPES)
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How the text becomes symbols, and what is held out."""
+    """How the text becomes symbols, and which part of it is held out."""
 
-    level: str = "char"
-    encoding: str = "utf-8"
-    errors: str = "strict"
-    min_count: int = 1
-    val_frac: float = 0.1
-    test_frac: float = 0.0
+    level: str = declare(
+        "char", "What counts as a symbol.", group=TEXT, choices=("char", "byte", "word")
+    )
+    encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
+    errors: str = declare(
+        "strict",
+        "Bytes that cannot be decoded: strict (an error) or replace.",
+        group=TEXT,
+        choices=("strict", "replace"),
+    )
+    min_count: int = declare(
+        1, "Fold symbols that occur less often into the unknown symbol.", group=TEXT, least=1
+    )
+    val_frac: float = declare(
+        0.1,
+        "Fraction of the text, after the training text, for validation.",
+        group=TEXT,
+        least=0,
+        below=1,
+    )
+    test_frac: float = declare(
+        0.0, "Fraction of the text, at its end, for testing.", group=TEXT, least=0, below=1
+    )
     sources: tuple[str, ...] = ()
-    val: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
+    """The training text: files, directories, ``-`` or a built-in corpus."""
+    val: tuple[str, ...] = declare((), "A validation text of its own; may be repeated.", group=TEXT)
+    test: tuple[str, ...] = declare((), "A test text of its own; may be repeated.", group=TEXT)
 
     def __post_init__(self) -> None:
-        _countable(self)
-        one_of("--level", self.level, LEVELS)
-        one_of("--errors", self.errors, ("strict", "replace"))
-        at_least("--min-count", self.min_count, 1)
-        fraction("--val-frac", self.val_frac)
-        fraction("--test-frac", self.test_frac)
+        check_fields(self)
         if self.val_frac + self.test_frac >= 1:
-            raise UsageError("--val-frac and --test-frac leave nothing to train on")
+            raise UsageError(
+                f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
+                "their sum must be below 1",
+            )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. Lengths are in steps; one step is one window of all streams."""
+    """How a model is trained. A step is one update, from one window of all streams."""
 
-    seq_len: int = 32
-    batch: int = 32
-    state: str = "carry"
-    restart: float = 0.01
-    """With a carried state: the probability that a stream begins a window from a zero state.
-
-    A model that never sees a zero state after its first window learns to rely on what its state has
-    settled into, and can fail where it has to start afresh: in sampling and in evaluation.
-    """
-    steps: int | None = None
-    epochs: float | None = None
-    minutes: float | None = None
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    """Of ``sgd`` alone."""
-    lr: float = 8e-3
-    schedule: str = "cosine"
-    horizon: int | None = None
-    """Steps over which the schedule runs; by default until the stop condition."""
-    warmup: int = 0
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    """Largest allowed norm of the whole gradient; 0 switches clipping by norm off."""
-    clip_value: float = 0.0
-    """Largest allowed magnitude of one gradient element; 0 switches clipping by value off."""
-    patience: int = 0
-    """Evaluations without a better validation loss after which training stops; 0: never."""
-    seed: int = 0
-    log_every: int = 25
-    eval_every: int = 500
-    save_every: int = 500
-    sample_every: int = 0
-    keep: int = 0
-    watch: int = 0
-    """Steps between records of gradient norms by layer; 0: none."""
-    eval_chars: int = 500_000
-    max_rollbacks: int = 3
-    """Divergences after which training goes back and on at a lower rate; at the next it stops."""
+    seq_len: int = declare(32, "Steps of a window.", group=TRAINING, least=1)
+    batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
+    state: str = declare(
+        "carry",
+        "Hidden state from window to window: carry or reset.",
+        group=TRAINING,
+        choices=("carry", "reset"),
+    )
+    restart: float = declare(
+        0.01,
+        "Probability that a stream begins a window from a zero state.",
+        group=TRAINING,
+        least=0,
+        below=1,
+    )
+    """With a carried state. A model that never sees a zero state after its first window learns to
+    rely on what its state has become, and can fail where it has to start afresh: in sampling and
+    in evaluation."""
+    steps: int | None = declare(
+        None,
+        "Stop after so many steps. The first of --steps, --epochs and --minutes counts",
+        kind=int,
+        group=TRAINING,
+        least=1,
+        shown=f"{DEFAULT_STEPS} if none of them is given",
+    )
+    epochs: float | None = declare(
+        None, "Stop after so many passes over the text.", kind=float, group=TRAINING, above=0
+    )
+    minutes: float | None = declare(
+        None, "Stop after so much time.", kind=float, group=TRAINING, above=0
+    )
+    optimizer: str = declare("adam", "adam, adamw, rmsprop or sgd.", group=TRAINING)
+    momentum: float = declare(0.9, "Of sgd.", group=TRAINING, least=0, below=1)
+    lr: float = declare(8e-3, "Learning rate.", group=TRAINING, above=0)
+    schedule: str = declare(
+        "cosine",
+        "Learning rate over time: cosine, constant, plateau or step.",
+        group=TRAINING,
+    )
+    horizon: int | None = declare(
+        None,
+        "Steps of the schedule.",
+        kind=int,
+        group=TRAINING,
+        least=1,
+        shown="until training stops",
+    )
+    warmup: int = declare(0, "Steps over which the learning rate rises.", group=TRAINING, least=0)
+    weight_decay: float = declare(0.0, "Weight decay.", group=TRAINING, least=0)
+    clip_norm: float = declare(
+        1.0, "Largest norm of the whole gradient; 0: no limit.", group=TRAINING, least=0
+    )
+    clip_value: float = declare(
+        0.0, "Largest magnitude of a gradient element; 0: no limit.", group=TRAINING, least=0
+    )
+    patience: int = declare(
+        0,
+        "Stop after so many evaluations without a better validation loss; 0: never.",
+        group=TRAINING,
+        least=0,
+    )
+    seed: int = declare(0, "Of all random numbers.", group=TRAINING)
+    log_every: int = declare(25, "Steps between reports.", group=SAVING, least=1)
+    eval_every: int = declare(
+        500, "Steps between evaluations; 0: only at the end.", group=SAVING, least=0
+    )
+    save_every: int = declare(
+        500, "Steps between checkpoints; 0: only at the end.", group=SAVING, least=0
+    )
+    sample_every: int = declare(0, "Steps between short samples; 0: none.", group=SAVING, least=0)
+    keep: int = declare(
+        0, "Numbered checkpoints to keep besides best and last.", group=SAVING, least=0
+    )
+    watch: int = declare(
+        0,
+        "Steps between records of gradient norms by layer (charrnn diagnose --history); 0: none.",
+        group=SAVING,
+        least=0,
+    )
+    eval_chars: int = declare(
+        500_000, "Characters of the validation text to evaluate on.", group=SAVING, least=1
+    )
+    max_rollbacks: int = declare(
+        3,
+        "Divergences after which training returns to its last checkpoint and continues at half the "
+        "rate; at the next one it stops.",
+        group=TRAINING,
+        least=0,
+    )
 
     def __post_init__(self) -> None:
-        _countable(self)
-        at_least("--seq-len", self.seq_len, 1)
-        at_least("--batch", self.batch, 1)
-        one_of("--state", self.state, STATES)
-        fraction("--restart", self.restart)
-        if self.steps is not None:
-            at_least("--steps", self.steps, 1)
-        for option, limit in (("--epochs", self.epochs), ("--minutes", self.minutes)):
-            if limit is not None and not (isfinite(limit) and limit > 0):
-                raise UsageError(f"{option} must be a number above 0, not {limit}")
-        fraction("--momentum", self.momentum)
-        if not (isfinite(self.lr) and self.lr > 0):
-            raise UsageError(f"--lr must be a number above 0, not {self.lr}")
-        if self.horizon is not None:
-            at_least("--horizon", self.horizon, 1)
-        at_least("--warmup", self.warmup, 0)
-        for option, value in (
-            ("--weight-decay", self.weight_decay),
-            ("--clip-norm", self.clip_norm),
-            ("--clip-value", self.clip_value),
-        ):
-            finite(option, value)
-            at_least(option, value, 0)
-        for option, count in (
-            ("--patience", self.patience),
-            ("--sample-every", self.sample_every),
-            ("--eval-every", self.eval_every),
-            ("--save-every", self.save_every),
-            ("--keep", self.keep),
-            ("--watch", self.watch),
-            ("--max-rollbacks", self.max_rollbacks),
-        ):
-            at_least(option, count, 0)
-        at_least("--log-every", self.log_every, 1)
-        at_least("--eval-chars", self.eval_chars, 1)
+        check_fields(self)
 
-
-DEFAULT_STEPS = 5000
-"""Where a run ends if neither steps, nor epochs, nor minutes are given."""
 
 _Record = TypeVar("_Record", ModelConfig, DataConfig, TrainConfig)
 
@@ -170,16 +213,16 @@ def to_json(record: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
 def from_json(cls: type[_Record], data: object) -> _Record:
     """Rebuild a record that :func:`to_json` wrote.
 
-    A field that is missing, as an older version did not have it yet, gets its default.
+    A field that is missing, because an older version did not have it yet, gets its default.
 
     Raises
     ------
     CheckpointError
-        If a field is unknown, of the wrong type, or impossible.
+        If a field is unknown, of the wrong type, or invalid.
     """
     known = {f.name: f for f in fields(cls)}
     if not isinstance(data, dict):
-        raise CheckpointError(f"damaged configuration: {cls.__name__} is no record")
+        raise CheckpointError(f"damaged configuration: {cls.__name__} is not an object")
     refuse_unknown(data, known)
     values: dict[str, Any] = {}
     for name, value in data.items():
@@ -215,35 +258,3 @@ def _checked(owner: str, name: str, value: object, annotation: str) -> object:
         if len(items) == len(value):
             return items
     raise CheckpointError(f"damaged configuration: {owner}.{name} has the wrong type")
-
-
-def _countable(record: ModelConfig | DataConfig | TrainConfig) -> None:
-    """Raise :class:`UsageError` for a whole number that a checkpoint could not hold."""
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise UsageError(f"--{field.name.replace('_', '-')} must be below 2^63")
-
-
-def at_least(option: str, value: float, least: float) -> None:
-    """Raise :class:`UsageError` if the option's value is below ``least``."""
-    if not value >= least:
-        raise UsageError(f"{option} must be at least {least}, not {value}")
-
-
-def one_of(option: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise :class:`UsageError` if the option's value is not one of ``choices``."""
-    if value not in choices:
-        raise UsageError(f"{option} cannot be {value!r}", f"choose one of {', '.join(choices)}")
-
-
-def fraction(option: str, value: float) -> None:
-    """Raise :class:`UsageError` unless 0 ≤ value < 1."""
-    if not 0 <= value < 1:
-        raise UsageError(f"{option} must be at least 0 and below 1, not {value}")
-
-
-def finite(option: str, value: float) -> None:
-    """Raise :class:`UsageError` if the option's value is NaN or infinite."""
-    if not isfinite(value):
-        raise UsageError(f"{option} must be a finite number, not {value}")

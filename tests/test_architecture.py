@@ -10,7 +10,8 @@ import pytest
 
 LAYERS = (
     ("errors",),
-    ("files", "display"),
+    ("files", "display", "options"),
+    ("registry",),
     ("config", "randomness"),
     ("backend", "text"),
     ("cells",),

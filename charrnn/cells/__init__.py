@@ -9,22 +9,18 @@ belongs to :mod:`charrnn.model.layer`. Adding a cell means adding one file here 
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from charrnn.errors import UsageError
+from charrnn.registry import CELLS
 
 if TYPE_CHECKING:
     from charrnn.cells.base import Cell
     from charrnn.config import ModelConfig
 
-_ALIASES = {"vanilla": "rnn"}
-_SHARED = ("base", "pointwise")
-
 
 def names() -> tuple[str, ...]:
     """Return the names of all cells, in alphabetical order."""
-    return tuple(sorted(m.name for m in iter_modules(__path__) if m.name not in _SHARED))
+    return CELLS.names()
 
 
 def canonical(name: str) -> str:
@@ -35,14 +31,10 @@ def canonical(name: str) -> str:
     UsageError
         If there is no such cell.
     """
-    name = _ALIASES.get(name, name)
-    if name not in names():
-        raise UsageError(f"unknown cell {name!r}", f"choose one of {', '.join(names())}")
-    return name
+    return CELLS.canonical(name)
 
 
 def create(config: ModelConfig) -> Cell:
     """Return the cell that ``config`` describes."""
-    module = import_module(f"charrnn.cells.{canonical(config.cell)}")
-    cell: Cell = module.create(config)
+    cell: Cell = import_module(f"charrnn.cells.{config.cell}").create(config)
     return cell

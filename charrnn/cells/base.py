@@ -71,6 +71,8 @@ class Cell(ABC):
     """The equations of one recurrent cell. Stateless: weights and arrays are passed in."""
 
     name: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names by which it may be chosen."""
     gates: ClassVar[tuple[str, ...]]
     """The gates in the order of their blocks in the weights (PyTorch's order)."""
     states: ClassVar[tuple[str, ...]] = ("h",)

@@ -99,6 +99,7 @@ class RNN(Cell):
     """A vanilla cell with activation ``tanh`` or ``relu``."""
 
     name = "rnn"
+    aliases = ("vanilla",)
     gates = ("h",)
     candidates = ("h",)
     blocks = 1

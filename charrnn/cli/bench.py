@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._shared import Backend, Matmul, note, note_fallback, open_backend
-from charrnn.config import ModelConfig, TrainConfig, at_least
-from charrnn.errors import UsageError
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.options import Option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
+
+SECONDS = Option(15.0, "About how long to measure.", above=0)
+THREADS = Option(None, "Try this number of threads alone.", kind=int, least=1)
 
 
 def bench(
@@ -24,7 +27,7 @@ def bench(
         int, typer.Option(help="Width of a learned embedding; 0: one-hot.")
     ] = ModelConfig.embed,
     seq_len: Annotated[int, typer.Option(help="Steps of a window.")] = TrainConfig.seq_len,
-    seconds: Annotated[float, typer.Option(help="About how long to measure.")] = 15.0,
+    seconds: Annotated[float, typer.Option(help=SECONDS.help)] = SECONDS.default,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output.")
     ] = False,
@@ -32,7 +35,7 @@ def bench(
     matmul: Matmul = "fp32",
     threads: Annotated[
         int | None,
-        typer.Option(help="Try this number of threads alone.", show_default=False),
+        typer.Option(help=THREADS.help, show_default=False),
     ] = None,
 ) -> None:
     """Measure how fast this machine trains, and propose batch, threads and backend.
@@ -46,14 +49,10 @@ def bench(
     "batch", "seconds" of a step, "chars_per_second"), "sampling_chars_per_second" (one stream) and
     "proposal": the trial proposed, with "command".
     """
-    from charrnn import cells
-
-    model = ModelConfig(cell=cells.canonical(cell), layers=layers, hidden=hidden, embed=embed)
-    at_least("--seq-len", seq_len, 1)
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--seconds must be a number above 0, not {seconds}")
-    if threads is not None:
-        at_least("--threads", threads, 1)
+    model = ModelConfig(cell=cell, layers=layers, hidden=hidden, embed=embed)
+    TrainConfig(seq_len=seq_len)  # checks the value
+    SECONDS.check("seconds", seconds)
+    THREADS.check("threads", threads)
     from charrnn.report.bench import bench_json, bench_text
     from charrnn.train import bench as measuring
 

@@ -261,18 +261,21 @@ class _Wanted:
 
     def settings(self) -> Settings:
         """Return how much to measure."""
-        from charrnn.config import at_least
         from charrnn.diagnosis.examine import Settings
+        from charrnn.options import Option
+
+        def at_least(name: str, value: int, least: int) -> None:
+            Option(None, "", kind=int, least=least).check(name, value)
 
         for name, least in (("windows", 1), ("max_lag", 1), ("anchors", 2), ("targets", 2)):
             if name in self.given:
-                at_least("--" + name.replace("_", "-"), self.given[name], least)
+                at_least(name, self.given[name], least)
         if "lyapunov_steps" in self.given:
-            at_least("--lyapunov-steps", self.given["lyapunov_steps"], 10)
+            at_least("lyapunov_steps", self.given["lyapunov_steps"], 10)
         found = Settings(**self.of(Settings))
         length = self.given.get("context_length")
         if length is not None:
-            at_least("--context", length, found.max_lag + 1 if found.max_lag is not None else 2)
+            at_least("context", length, found.max_lag + 1 if found.max_lag is not None else 2)
             found = replace(found, context=length)
             if found.max_lag is None:
                 found = replace(found, max_lag=min(64, length - 1))

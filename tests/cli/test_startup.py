@@ -7,7 +7,14 @@ import pytest
 
 MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_extensions"}
 """Besides the standard library: the command line itself, and what Typer brings along."""
-BELOW_THE_COMMAND_LINE = {"charrnn.cli", "charrnn.config", "charrnn.errors", "charrnn.sampling"}
+BELOW_THE_COMMAND_LINE = {
+    "charrnn.cli",
+    "charrnn.config",
+    "charrnn.errors",
+    "charrnn.options",
+    "charrnn.registry",
+    "charrnn.sampling",
+}
 """The parts of charrnn that declare options, defaults and errors."""
 
 COMMANDS = ("train", "sample", "eval", "info", "runs", "corpus", "bench", "diagnose")

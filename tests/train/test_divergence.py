@@ -453,5 +453,5 @@ def test_the_overflow_of_a_sum_is_no_divergence(text):
 
 
 def test_the_number_of_rollbacks_cannot_be_negative():
-    with pytest.raises(UsageError, match="--max-rollbacks must be at least 0"):
+    with pytest.raises(UsageError, match="max_rollbacks must be at least 0"):
         TrainConfig(max_rollbacks=-1)

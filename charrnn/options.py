@@ -1,0 +1,183 @@
+"""Settings declared once: default, help text, type and valid values.
+
+The configurations carry an :class:`Option` on each field, and every cell, optimizer and schedule
+declares its own. Values are checked against the declaration, and the command line builds its
+options from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from operator import index
+from typing import Any
+
+from charrnn.errors import UsageError, setting
+
+Choices = tuple[str, ...] | Callable[[], tuple[str, ...]]
+
+TEXT, MODEL, TRAINING, SAVING = "Text", "Model", "Training", "Saving and reports"
+"""The groups of options, which are the headings of a command's help."""
+
+_KEY = "option"
+_LIMIT = 2**63
+_WORDS = {int: "an integer", float: "a number", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting.
+
+    Attributes
+    ----------
+    default
+        Used where no value is given. None: the setting may stay unset. An empty tuple: the setting
+        is a tuple of strings, and its command-line option may be repeated.
+    help
+        What it does, for the command line's help.
+    kind
+        The type of one value: ``int``, ``float`` or ``str``; by default that of ``default``.
+    group
+        The heading under which help shows it.
+    choices
+        The valid strings, or a function that returns them.
+    least, most, above, below
+        A number must be ≥ ``least``, ≤ ``most``, > ``above`` and < ``below``, where they are given.
+    remedy
+        What to do about an invalid value, where the range does not say it all.
+    shown
+        What help shows as the default in place of ``default``.
+    metavar
+        What help shows for the value.
+    """
+
+    default: Any
+    help: str
+    kind: Any = None
+    group: str = ""
+    choices: Choices = ()
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    remedy: str = ""
+    shown: str = ""
+    metavar: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind is None:
+            object.__setattr__(self, "kind", str if self.repeatable else type(self.default))
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the setting is a tuple of strings."""
+        return isinstance(self.default, tuple)
+
+    @property
+    def valid(self) -> tuple[str, ...]:
+        """The valid strings; empty if any string is valid."""
+        return self.choices() if callable(self.choices) else self.choices
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return ``value`` in the setting's own type.
+
+        Raises
+        ------
+        UsageError
+            If it has the wrong type or is not one of the valid values; the message calls the
+            setting ``name``.
+        """
+        if value is None and self.default is None:
+            return None
+        if self.repeatable:
+            if isinstance(value, str):
+                raise UsageError(f"{setting(name)} must be a list of strings, not a string")
+            return tuple(self._string(name, item) for item in value)
+        if self.kind is str:
+            return self._string(name, value)
+        return self._number(name, value)
+
+    def _string(self, name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise UsageError(f"{setting(name)} must be a string, not {_brief(value)}")
+        valid = self.valid
+        if valid and value not in valid:
+            raise UsageError(
+                f"{setting(name)} {_brief(value)} is invalid", self.remedy or one(valid)
+            )
+        return value
+
+    def _number(self, name: str, value: Any) -> int | float:
+        number: int | float
+        try:
+            if isinstance(value, bool | str):
+                raise TypeError
+            number = index(value) if self.kind is int else float(value)
+        except (TypeError, ValueError, OverflowError):
+            wanted = _WORDS[self.kind]
+            raise UsageError(f"{setting(name)} must be {wanted}, not {_brief(value)}") from None
+        if self.kind is int and not -_LIMIT <= number < _LIMIT:
+            raise UsageError(f"{setting(name)} must be below 2^63")
+        if not isfinite(number):
+            raise UsageError(f"{setting(name)} must be a finite number, not {number}", self.remedy)
+        if not self._in_range(number):
+            raise UsageError(f"{setting(name)} must be {self.range}, not {number}", self.remedy)
+        return number
+
+    def _in_range(self, number: float) -> bool:
+        return (
+            (self.least is None or number >= self.least)
+            and (self.most is None or number <= self.most)
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    @property
+    def range(self) -> str:
+        """The valid numbers in words, such as ``at least 0 and below 1``; empty if all are."""
+        limits = {
+            "at least": self.least,
+            "above": self.above,
+            "at most": self.most,
+            "below": self.below,
+        }
+        return " and ".join(
+            f"{word} {limit}" for word, limit in limits.items() if limit is not None
+        )
+
+
+def declare(default: Any, help: str, **rest: Any) -> Any:
+    """Return a dataclass field that carries an :class:`Option` of these attributes."""
+    return field(default=default, metadata={_KEY: Option(default, help, **rest)})
+
+
+def declared(record: type[Any]) -> dict[str, Option]:
+    """Return the options that the fields of a dataclass carry, by name."""
+    return {f.name: f.metadata[_KEY] for f in fields(record) if _KEY in f.metadata}
+
+
+def check_fields(record: Any) -> None:
+    """Check every field of a dataclass instance that carries an option.
+
+    Meant for ``__post_init__``, also of a frozen class: each value is replaced by what
+    :meth:`Option.check` returns.
+    """
+    for name, option in declared(type(record)).items():
+        object.__setattr__(record, name, option.check(name, getattr(record, name)))
+
+
+def check_values(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checked value for each option, the default where ``values`` has none."""
+    return {name: o.check(name, values.get(name, o.default)) for name, o in options.items()}
+
+
+def one(names: tuple[str, ...]) -> str:
+    """Return the remedy that lists what to choose from."""
+    return f"choose one of {', '.join(names)}"
+
+
+def _brief(value: object) -> str:
+    """Return a value for a message: escaped, and not long."""
+    line = ascii(value)
+    return line if len(line) <= 60 else line[:60] + "…"
