@@ -11,6 +11,7 @@ from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.api import Model as Model
+    from charrnn.api import diagnose as diagnose
     from charrnn.api import fit as fit
     from charrnn.api import load as load
     from charrnn.model.stack import Stack as Stack
@@ -19,12 +20,13 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Model": "charrnn.api",
+    "diagnose": "charrnn.api",
     "fit": "charrnn.api",
     "load": "charrnn.api",
     "Stack": "charrnn.model.stack",
 }
 
-__all__ = ["CharRNNError", "Model", "Stack", "__version__", "fit", "load"]
+__all__ = ["CharRNNError", "Model", "Stack", "__version__", "diagnose", "fit", "load"]
 
 
 def __getattr__(name: str) -> object:

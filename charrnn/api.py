@@ -9,6 +9,7 @@
     print(model.evaluate("hellohello").bits_per_char)
     model.save("hello.safetensors")
     model = charrnn.load("hello.safetensors")
+    print(charrnn.diagnose(model, "hello" * 100).verdicts)
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import numpy as np
 
 from charrnn.backend import Backend, numpy_backend, select
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import UsageError
+from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.memory import estimate, require
@@ -40,6 +42,10 @@ from charrnn.train.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from charrnn.diagnosis.report import Report
+    from charrnn.diagnosis.subjects import Subject
+    from charrnn.text import Level
 
 _DATA = {"level", "min_count", "val_frac", "test_frac"}
 
@@ -213,12 +219,99 @@ def fit(
     return Model(network, corpus.vocabulary)
 
 
+def diagnose(
+    model: Model | ModelConfig | str | PathLike[str] | None = None,
+    text: str | bytes | None = None,
+    *,
+    level: Level | None = None,
+    unknown: Literal["error", "skip"] = "error",
+    backend: str | Backend = "auto",
+    progress: Callable[[str], object] = lambda stage: None,
+    **options: Any,
+) -> Report:
+    """Examine the gradients of a model: how far back they reach, and what is wrong with them.
+
+    Parameters
+    ----------
+    model
+        A run or checkpoint file as in :func:`load`, a :class:`Model`, or a
+        :class:`~charrnn.config.ModelConfig`, of which a fresh model is made.
+    text
+        The text to examine it on, bytes or a string at byte level. By default the validation text
+        of the run.
+    level
+        ``char`` (default), ``byte`` or ``word``, for a configuration.
+    unknown
+        What to do with symbols that the model does not know.
+    backend
+        Where to compute a run or configuration: ``auto``, ``numpy`` or ``cupy``.
+    progress
+        Called with the name of each part of the examination as it begins.
+    **options
+        How much to measure, by the fields of :class:`~charrnn.diagnosis.settings.Settings`; and
+        ``seq_len``, ``batch``, ``state``, ``optimizer``, ``lr``, ``clip_norm`` to assume in place
+        of the run's own.
+
+    Returns
+    -------
+    The report, with ``verdicts`` and ``to_json()``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option or an invalid value.
+    CorpusError
+        If the text is missing or too short.
+    VocabularyError
+        If it holds a symbol that the model does not know.
+    CharRNNError
+        If there is no such run or its checkpoint cannot be read.
+    """
+    from charrnn.diagnosis.examine import examine  # not needed to load, train and sample
+
+    names = {f.name for f in fields(Settings)}
+    _refuse_unknown(set(options) - names - set(ASSUMABLE), "charrnn.diagnose")
+    settings = Settings(**{k: v for k, v in options.items() if k in names})
+    assumed = {k: v for k, v in options.items() if k in ASSUMABLE}
+    engine = select(backend) if isinstance(backend, str) else backend
+    subject = _subject(model, text, level, unknown, engine, assumed, settings.seed)
+    return examine(subject, settings, progress)
+
+
+def _subject(
+    model: Model | ModelConfig | str | PathLike[str] | None,
+    text: str | bytes | None,
+    level: Level | None,
+    unknown: Literal["error", "skip"],
+    engine: Backend,
+    assumed: dict[str, Any],
+    seed: int,
+) -> Subject:
+    """Return what :func:`diagnose` examines."""
+    from charrnn.diagnosis import subjects
+
+    if level is not None and not isinstance(model, ModelConfig):
+        raise UsageError("level is for a configuration: a model has its own", "leave it out")
+    if text is None and isinstance(model, Model | ModelConfig):
+        raise CorpusError("there is no text to examine the model on", "give text")
+    if isinstance(model, ModelConfig):
+        corpus = corpus_from_text(text or "", level=level or "char", val_frac=0.0)
+        plan = TrainConfig(**assumed, seed=seed)
+        symbols = len(corpus.vocabulary)
+        return subjects.untrained(model, symbols, corpus.train, "the text given", plan, engine)
+    if isinstance(model, Model):
+        encoded = model.vocabulary.encode(text or "", unknown)
+        return subjects.of_model(model.network, encoded, assumed)
+    path = runs.resolve(None if model is None else str(model))
+    loaded = checkpoints.load(path, finite=False)  # what is broken in it is reported
+    ids = None if text is None else loaded.vocabulary.encode(text, unknown)
+    return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)
+
+
 def _request(options: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     """Sort options by the configuration that they belong to."""
     model, plan = ({f.name for f in fields(cls)} for cls in (ModelConfig, TrainConfig))
-    unknown = sorted(set(options) - model - plan - _DATA)
-    if unknown:
-        raise UsageError(f"unknown option {unknown[0]!r}", "see the options of charrnn train")
+    _refuse_unknown(set(options) - model - plan - _DATA, "charrnn train")
 
     def of(names: set[str]) -> dict[str, Any]:
         return {name: value for name, value in options.items() if name in names}
@@ -226,3 +319,9 @@ def _request(options: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     data = of(_DATA)
     DataConfig(**data)  # checks the values
     return Request(sources=("",), model=of(model), train=of(plan)), data
+
+
+def _refuse_unknown(names: set[str], command: str) -> None:
+    """Raise :class:`UsageError` for options that there are not."""
+    if names:
+        raise UsageError(f"unknown option {min(names)!r}", f"see the options of {command}")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import charrnn
+from charrnn.config import ModelConfig
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,73 @@ def test_failures_are_one_class():
         charrnn.fit("h")
 
 
+QUICK = {"anchors": 16, "targets": 16, "lyapunov_steps": 40, "windows": 2, "max_lag": 12}
+
+
+def test_a_model_is_diagnosed_on_a_text(hello):
+    report = charrnn.diagnose(hello, "hello" * 60, **QUICK, seed=2)
+    assert report.lag.max_lag == 12
+    assert report.subject.model is hello.network
+    assert "lr-high" not in [verdict.code for verdict in report.verdicts]  # the rate is not known
+    assert report.to_json()["chars"] == 300
+
+
+def test_a_checkpoint_is_diagnosed_by_its_path_as_in_memory(hello, tmp_path):
+    path = tmp_path / "hello.safetensors"
+    hello.save(path)
+    stages = []
+    report = charrnn.diagnose(path, "hello" * 60, **QUICK, progress=stages.append)
+    known = charrnn.diagnose(hello, "hello" * 60, **QUICK).to_json()
+    assert report.to_json() | {"run": known["run"]} == known
+    assert stages[:2] == ["norms", "gates"]
+    with pytest.raises(charrnn.CharRNNError, match="no val text"):
+        charrnn.diagnose(path)
+
+
+def test_a_configuration_is_diagnosed_untrained_and_told_in_the_words_of_python():
+    config = ModelConfig(hidden=12, forget_bias=-5.0)
+    report = charrnn.diagnose(config, b"hello" * 80, level="byte", **QUICK, lr=9.0, clip_norm=1e-6)
+    told = {verdict.code: verdict for verdict in report.verdicts}
+    assert set(told) == {"vanishing", "clip-tight", "lr-high"}
+    assert told["vanishing"].remedy.startswith("a larger forget_bias")
+    assert told["lr-high"].message.startswith("at lr 9 ")
+    assert told["clip-tight"].message.startswith("clip_norm 1e-06 ")
+    assert report.subject.fresh
+
+
+def test_a_diagnosis_refuses_what_is_invalid_in_one_line(hello):
+    config = ModelConfig(hidden=4)
+    for arguments, options, says in (
+        ((hello,), {}, "no text"),
+        ((config,), {}, "no text"),
+        ((config, "hel"), {}, "at least 4"),
+        ((hello, "hello" * 9), {"level": "char"}, "level"),
+        ((hello, "hello" * 9), {"hidden": 3}, "unknown option 'hidden'"),
+        ((hello, "hello" * 9), {"anchors": 1}, "anchors must be at least 2"),
+        ((hello, "hello" * 9), {"context": 8, "max_lag": 8}, "context must be at least 9"),
+        ((hello, "hello" * 9), {"lr": -1}, "lr must be above 0"),
+        (("no-such-run",), {}, "no run"),
+    ):
+        with pytest.raises(charrnn.CharRNNError, match=says) as told:
+            charrnn.diagnose(*arguments, **options)
+        assert "\n" not in str(told.value)
+        assert "--" not in str(told.value)
+
+
+def test_diagnose_stays_a_function_once_it_was_used(hello):
+    charrnn.diagnose(hello, "hello" * 60, **QUICK)
+    assert callable(charrnn.diagnose)
+
+
 def test_the_names_are_listed_and_nothing_else_is_there():
-    assert set(dir(charrnn)) >= {"load", "fit", "Model", "Stack", "CharRNNError", "__version__"}
+    assert set(dir(charrnn)) >= {
+        "load",
+        "fit",
+        "diagnose",
+        "Model",
+        "Stack",
+        "CharRNNError",
+        "__version__",
+    }
     with pytest.raises(AttributeError):
         charrnn.nothing  # noqa: B018

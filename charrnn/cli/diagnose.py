@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,19 +14,17 @@ import typer
 from charrnn.cli._output import Output, json_line
 from charrnn.cli._shared import Backend, Run, note, open_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import CorpusError, UsageError
+from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from charrnn.backend import Backend as Engine
-    from charrnn.diagnosis.examine import Settings, Subject
+    from charrnn.diagnosis.report import Report
+    from charrnn.diagnosis.subjects import Subject
     from charrnn.text import Corpus
 
 EXIT_FINDING = 3
 DEFAULT_TEXT = "python-docs"
-MOST = 4_000_000
-"""Symbols of a text given with --corpus that are read for a run."""
 
 
 def _option(*flags: str, help: str, default: object = None, metavar: str | None = None) -> Any:
@@ -217,12 +215,14 @@ def diagnose(
 
 
 class _Wanted:
-    """The options as they were given, and what is made of them."""
+    """The options as they were given, and what is done about them."""
 
     def __init__(
         self, options: dict[str, Any], as_json: bool, plot: Path | None, html: Path | None
     ) -> None:
         self.given = {name: value for name, value in options.items() if value is not None}
+        if "context_length" in self.given:
+            self.given["context"] = self.given.pop("context_length")
         self.as_json, self.plot, self.html = as_json, plot, html
 
     def of(self, record: type) -> dict[str, Any]:
@@ -241,8 +241,7 @@ class _Wanted:
         if not making:
             for name in (*self.of(ModelConfig), "level"):
                 if name in self.given:
-                    option = "--" + name.replace("_", "-")
-                    raise UsageError(f"{option} is for --fresh and --compare", "leave it out")
+                    raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
         if compare is None and "steps" in self.given:
             raise UsageError("--steps is for --compare", "leave it out")
         if compare is not None and "cell" in self.given:
@@ -261,71 +260,36 @@ class _Wanted:
 
     def settings(self) -> Settings:
         """Return how much to measure."""
-        from charrnn.diagnosis.examine import Settings
-        from charrnn.options import Option
+        return Settings(**self.of(Settings))
 
-        def at_least(name: str, value: int, least: int) -> None:
-            Option(None, "", kind=int, least=least).check(name, value)
-
-        for name, least in (("windows", 1), ("max_lag", 1), ("anchors", 2), ("targets", 2)):
-            if name in self.given:
-                at_least(name, self.given[name], least)
-        if "lyapunov_steps" in self.given:
-            at_least("lyapunov_steps", self.given["lyapunov_steps"], 10)
-        found = Settings(**self.of(Settings))
-        length = self.given.get("context_length")
-        if length is not None:
-            at_least("context", length, found.max_lag + 1 if found.max_lag is not None else 2)
-            found = replace(found, context=length)
-            if found.max_lag is None:
-                found = replace(found, max_lag=min(64, length - 1))
-        return found
+    def training(self) -> dict[str, Any]:
+        """Return the training settings that were given."""
+        return {name: self.given[name] for name in ASSUMABLE if name in self.given}
 
     def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
-        """Return a trained model on its validation text or on the text given."""
-        from charrnn.diagnosis.examine import Subject
-        from charrnn.diagnosis.verdicts import find_broken
+        """Return a trained model, on its validation text or on the text given."""
+        from charrnn.diagnosis import subjects
         from charrnn.storage import checkpoint, runs
 
-        path = runs.resolve(run)
-        loaded = checkpoint.load(path, finite=False)  # what is broken in it is told
-        model = loaded.model(engine)
-        text = self.given.get("corpus")
-        if text:
-            ids: NDArray[Any] = _read(text, loaded.vocabulary, unknown)
-            name = ", ".join(text)
-        elif find_broken(model, loaded.moments) and not (path.parent / "val.npy").is_file():
-            ids, name = _none(loaded.vocabulary), "no text"
-        else:
-            ids, name = runs.heldout(path, "val", model.V), "the run's validation text"
-        plan = replace(loaded.train or TrainConfig(), **self._plan())
-        asked = {"lr", "clip_norm"} & set(self.given)
-        return Subject(
-            model,
-            ids,
-            plan,
-            name=str(path),
-            text=name,
-            moments=loaded.moments if plan.optimizer == _optimizer(loaded.train) else {},
-            step=loaded.step,
-            planned=loaded.train is not None or bool(asked),
-        )
-
-    def _plan(self) -> dict[str, Any]:
-        names = ("seq_len", "batch", "state", "optimizer", "lr", "clip_norm")
-        return {name: self.given[name] for name in names if name in self.given}
+        loaded = checkpoint.load(runs.resolve(run), finite=False)
+        ids, name = None, ""
+        if sources := self.given.get("corpus"):
+            ids, notes = subjects.read_text(sources, loaded.vocabulary, unknown)
+            name = ", ".join(sources)
+            for line in notes:
+                note(line)
+        return subjects.of_checkpoint(loaded, engine, ids, name, self.training())
 
     def fresh(self, engine: Engine) -> Subject:
         """Return an untrained model on the text given."""
-        from charrnn.diagnosis.examine import Subject
-        from charrnn.model.language import LanguageModel
+        from charrnn.diagnosis import subjects
         from charrnn.train.request import Request
 
         config = Request(model=self.of(ModelConfig)).fresh_model()
-        plan = TrainConfig(**self._plan(), seed=self.given.get("seed", TrainConfig.seed))
+        plan = TrainConfig(**self.training(), seed=self.given.get("seed", TrainConfig.seed))
         corpus, name = self._corpus(val_frac=0.0)
-        model = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
-        return Subject(model, corpus.train, plan, name="an untrained model", text=name, fresh=True)
+        symbols = len(corpus.vocabulary)
+        return subjects.untrained(config, symbols, corpus.train, name, plan, engine)
 
     def _corpus(self, val_frac: float) -> tuple[Corpus, str]:
         from charrnn.text import open_corpus
@@ -343,7 +307,7 @@ class _Wanted:
         from charrnn.diagnosis.examine import examine
 
         with _progress() as show:
-            report = examine(subject, self.settings(), show)
+            report = examine(subject, self.settings(), show, option)
         for line in report.notes if self.as_json else ():
             note(line)
         if self.as_json:
@@ -352,44 +316,34 @@ class _Wanted:
             from charrnn.report.diagnose.terminal import make_console, render, report_parts
 
             _write(render(report_parts(report, make_console().width)))
-        self._draw([report])
-        return EXIT_FINDING if codes & {v.code for v in report.verdicts} else 0
+        return self._finish([report], codes)
 
     def compare(self, names: str, engine: Engine, codes: frozenset[str]) -> int:
         """Train and examine several cells."""
-        from charrnn import cells
         from charrnn.diagnosis import compare as comparing
         from charrnn.report.diagnose.compare import compare_parts
         from charrnn.report.diagnose.terminal import render
-        from charrnn.train.request import Request
 
-        chosen = [cells.canonical(name.strip()) for name in names.split(",")]
-        if len(set(chosen)) != len(chosen):
-            raise UsageError("--compare names a cell twice", "name each once")
-        options = {"hidden": comparing.HIDDEN, **self.of(ModelConfig)}
-        configs = {}
-        for cell in chosen:
-            own = {k: v for k, v in options.items() if _ONLY_FOR.get(k, cell) == cell}
-            configs[cell] = Request(model={**own, "cell": cell}).fresh_model()
+        configs = comparing.architectures(names.split(","), self.of(ModelConfig))
         plan = TrainConfig(
             steps=self.given.get("steps", comparing.STEPS),
             seed=self.given.get("seed", TrainConfig.seed),
-            **self._plan(),
+            **self.training(),
         )
         settings = self.settings()
         corpus, text = self._corpus(val_frac=0.1)
-        found = []
         with _progress() as show:
-            for cell, config in configs.items():
-                found.append(
-                    comparing.train_and_examine(cell, config, corpus, plan, engine, settings, show)
+            contestants = [
+                comparing.train_and_examine(
+                    cell, config, corpus, plan, engine, settings, show, option
                 )
+                for cell, config in configs.items()
+            ]
         if self.as_json:
-            _write(json_line(comparing.to_json(found, text)))
+            _write(json_line(comparing.to_json(contestants, text)))
         else:
-            _write(render(compare_parts(found, text)))
-        self._draw([one.report for one in found])
-        return EXIT_FINDING if codes & {v.code for o in found for v in o.report.verdicts} else 0
+            _write(render(compare_parts(contestants, text)))
+        return self._finish([one.report for one in contestants], codes)
 
     def history(self, run: str | None) -> int:
         """Show what training recorded."""
@@ -397,17 +351,18 @@ class _Wanted:
         from charrnn.storage import runs
 
         path = runs.resolve(run, "last")
-        found = read(str(path.parent), runs.read_metrics(path.parent))
+        recorded = read(str(path.parent), runs.read_metrics(path.parent))
         if self.as_json:
-            _write(json_line(found.to_json()))
+            _write(json_line(recorded.to_json()))
         else:
             from charrnn.report.diagnose.history import history_parts
             from charrnn.report.diagnose.terminal import make_console, render
 
-            _write(render(history_parts(found, make_console().width)))
+            _write(render(history_parts(recorded, make_console().width)))
         return 0
 
-    def _draw(self, reports: list[Any]) -> None:
+    def _finish(self, reports: list[Report], codes: frozenset[str]) -> int:
+        """Write the pages that were asked for; return the exit code."""
         if self.plot is not None:
             from charrnn.report.diagnose.plot import draw
 
@@ -416,13 +371,8 @@ class _Wanted:
             from charrnn.report.diagnose.html import write_page
 
             write_page(reports, self.html)
-
-
-_ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
-
-
-def _optimizer(plan: TrainConfig | None) -> str:
-    return (plan or TrainConfig()).optimizer
+        verdicts = {verdict.code for report in reports for verdict in report.verdicts}
+        return EXIT_FINDING if codes & verdicts else 0
 
 
 def _codes(listed: str | None) -> frozenset[str]:
@@ -433,32 +383,8 @@ def _codes(listed: str | None) -> frozenset[str]:
 
     codes = frozenset(code.strip() for code in listed.split(","))
     for code in sorted(codes - set(CODES)):
-        raise UsageError(f"--fail-on {code!a} is no verdict", f"choose of {', '.join(CODES)}")
+        raise UsageError(f"--fail-on {code!a} is not a verdict", f"choose from {', '.join(CODES)}")
     return codes
-
-
-def _read(text: list[str], vocabulary: Any, unknown: Literal["error", "skip"]) -> NDArray[Any]:
-    """Return the symbols of a text, its first :data:`MOST` if it is longer."""
-    import numpy as np
-
-    from charrnn.text import iter_ids
-
-    parts, count = [], 0
-    for ids in iter_ids(text, vocabulary, unknown=unknown):
-        parts.append(ids)
-        count += len(ids)
-        if count >= MOST:
-            note(f"the text is long: its first {MOST:,} symbols are read")
-            break
-    if not parts:
-        raise CorpusError("the text has no symbol that the run knows", "name another text")
-    return np.concatenate(parts)[:MOST]
-
-
-def _none(vocabulary: Any) -> NDArray[Any]:
-    import numpy as np
-
-    return np.zeros(4, vocabulary.dtype)
 
 
 @contextmanager

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from charrnn import cells
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnosis.examine import Report, Settings, Subject, examine
+from charrnn.diagnosis.examine import examine
+from charrnn.diagnosis.report import Report
+from charrnn.diagnosis.settings import Settings
+from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.values import plain
+from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.text import Corpus, fit_window
+from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
+from charrnn.train.request import Request
 
 STEPS = 1000
 """Updates that every cell is trained for, by default."""
 HIDDEN = 128
 """Units of a layer, by default."""
+
+_ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Horizon:
 
 @dataclass(frozen=True)
 class Contestant:
-    """A trained cell and its report; ``seconds`` is the time of training."""
+    """A trained cell and its report; ``seconds`` is how long it was trained."""
 
     cell: str
     report: Report
@@ -58,10 +68,10 @@ class Contestant:
         report = self.report
         if report.lag is None or report.dynamics is None or report.context is None:
             return []
-        found = []
+        horizons = []
         for lags, dynamics in zip(report.lag.layers, report.dynamics.layers, strict=True):
             state, curve = lags.slowest
-            found.append(
+            horizons.append(
                 Horizon(
                     self.cell,
                     lags.layer,
@@ -76,7 +86,29 @@ class Contestant:
                     report.context.cut.loss[-1],
                 )
             )
-        return found
+        return horizons
+
+
+def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, ModelConfig]:
+    """Return the architecture of each cell, by the cell's own name.
+
+    ``options`` are fields of :class:`~charrnn.config.ModelConfig`; each cell takes those that it
+    has. A layer has :data:`HIDDEN` units if they do not say otherwise.
+
+    Raises
+    ------
+    UsageError
+        If a cell is unknown or named twice, or an option is invalid.
+    """
+    options = {"hidden": HIDDEN, **options}
+    configs: dict[str, ModelConfig] = {}
+    for name in names:
+        cell = cells.canonical(name.strip())
+        if cell in configs:
+            raise UsageError(f"cell {cell} is named twice", "name each cell once")
+        own = {k: v for k, v in options.items() if _ONLY_FOR.get(k, cell) == cell}
+        configs[cell] = Request(model={**own, "cell": cell}).fresh_model()
+    return configs
 
 
 def train_and_examine(
@@ -87,8 +119,17 @@ def train_and_examine(
     backend: Backend,
     settings: Settings,
     progress: Callable[[str], object] = lambda stage: None,
+    word: Callable[[str], str] = str,
 ) -> Contestant:
-    """Train one cell for ``plan.steps`` on the training text; examine it on the validation text."""
+    """Train one cell for ``plan.steps`` on the training text; examine it on the validation text.
+
+    Parameters are those of :func:`charrnn.diagnosis.examine.examine`.
+
+    Raises
+    ------
+    CharRNNError
+        If training diverges.
+    """
     batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
     plan = replace(plan, batch=batch, seq_len=seq_len, eval_every=0, save_every=0)
     model = LanguageModel.fresh(
@@ -97,8 +138,12 @@ def train_and_examine(
     loop = Loop(model, corpus.train, np.empty(0, corpus.train.dtype), plan)
     begun = perf_counter()
     progress(f"{cell}: training")
-    for _ in loop.records():
-        progress(f"{cell}: training, step {loop.progress.step:,} of {plan.steps:,}")
+    try:  # without rollbacks: a cell that goes back is not trained like the others
+        for _ in loop.records():
+            progress(f"{cell}: training, step {loop.progress.step:,} of {plan.steps:,}")
+    except DivergedError as problem:
+        remedy = f"lower {setting('lr')} or {setting('clip_norm')}"
+        raise CharRNNError(f"{cell}: {problem.message}", remedy) from None
     seconds = perf_counter() - begun
     moments = {name: backend.get(array) for name, array in loop.optimizer.moments.items()}
     subject = Subject(
@@ -110,14 +155,12 @@ def train_and_examine(
         moments=moments,
         step=loop.progress.step,
     )
-    report = examine(subject, settings, lambda stage: progress(f"{cell}: {stage}"))
+    report = examine(subject, settings, lambda stage: progress(f"{cell}: {stage}"), word)
     return Contestant(cell, report, loop.progress.step, seconds)
 
 
 def to_json(contestants: Sequence[Contestant], text: str) -> dict[str, Any]:
     """Return all reports as one JSON object, with the verdicts of each cell at the top too."""
-    from charrnn.diagnosis.values import plain
-
     horizons: list[Any] = plain([h for c in contestants for h in c.horizons()])
     return {
         "compare": [c.cell for c in contestants],

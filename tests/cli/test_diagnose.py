@@ -176,6 +176,11 @@ def test_history_shows_what_watch_recorded(place):
         (["one", "--history", "--html", "page.html"], 2, "--history"),
         (["--compare", "rnn,vanilla", "--corpus", "reber"], 2, "twice"),
         (["--compare", "elman", "--corpus", "reber"], 2, "elman"),
+        (
+            ["--compare", "lstm", "--corpus", "reber", "--hidden", "6", "--lr", "1e9"],
+            1,
+            "; lower --lr or --clip-norm\n",
+        ),
         (["--fresh", "--corpus", "no/such.txt"], 1, "no/such.txt"),
         (["--fresh", "--corpus", "reber", "--level", "line"], 2, "--level"),
         (["nowhere"], 1, "nowhere"),

@@ -10,6 +10,7 @@ MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_ext
 BELOW_THE_COMMAND_LINE = {
     "charrnn.cli",
     "charrnn.config",
+    "charrnn.diagnosis",
     "charrnn.errors",
     "charrnn.options",
     "charrnn.registry",

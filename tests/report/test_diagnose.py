@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnosis.examine import Settings, Subject, examine
+from charrnn.diagnosis.examine import examine
+from charrnn.diagnosis.settings import Settings
+from charrnn.diagnosis.subjects import Subject
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.report.diagnose import html, plot, terminal
@@ -57,7 +59,7 @@ def test_verdicts_come_first_with_what_to_do(reports):
     text = shown(reports[2], 100)
     assert text.index("vanishing in layer 0") < text.index("How far back")
     assert "→" in text
-    assert "--forget-bias" in text
+    assert "forget_bias" in text
 
 
 def test_names_cannot_reach_the_terminal_raw():

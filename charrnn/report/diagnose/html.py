@@ -8,8 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from charrnn import __version__
-from charrnn.diagnosis.examine import Report
-from charrnn.diagnosis.verdicts import Verdict
+from charrnn.diagnosis.report import Report, Verdict
 from charrnn.display import printable
 from charrnn.errors import CharRNNError
 from charrnn.report.diagnose.figures import DASH, number, percent

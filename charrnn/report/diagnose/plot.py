@@ -8,7 +8,7 @@ from math import floor, isfinite, log10
 from pathlib import Path
 from typing import Any
 
-from charrnn.diagnosis.examine import Report
+from charrnn.diagnosis.report import Report
 from charrnn.display import printable
 from charrnn.errors import CharRNNError
 

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from charrnn.diagnosis.examine import Report
-from charrnn.diagnosis.verdicts import Verdict
+from charrnn.diagnosis.report import Report, Verdict
 from charrnn.display import printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
 

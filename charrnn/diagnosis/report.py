@@ -1,0 +1,118 @@
+"""The record of a diagnosis: what was examined, what was measured, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from charrnn.diagnosis.broken import Broken
+from charrnn.diagnosis.context import Context
+from charrnn.diagnosis.gates import LayerGates
+from charrnn.diagnosis.gradcheck import GradCheck
+from charrnn.diagnosis.jacobian import Dynamics
+from charrnn.diagnosis.lag import LagProfile
+from charrnn.diagnosis.norms import NormsReport
+from charrnn.diagnosis.settings import Settings
+from charrnn.diagnosis.spectra import Recurrent
+from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.values import plain
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One finding.
+
+    Attributes
+    ----------
+    code
+        One of :data:`charrnn.diagnosis.verdicts.CODES`.
+    layer
+        The layer it is about, from 0; None for the whole model.
+    basis
+        ``theorem``, ``measurement`` or ``rule of thumb``.
+    message, remedy
+        What was found, with its figures; what to do about it.
+    source
+        Where the theorem or rule comes from; empty for a measurement.
+    """
+
+    code: str
+    layer: int | None
+    basis: str
+    message: str
+    remedy: str
+    source: str = ""
+
+
+@dataclass
+class Report:
+    """Everything that was measured, and the verdicts on it.
+
+    A part that could not be measured is None or empty. ``broken`` names the parameters and moments
+    that hold NaN or infinity; if there are any, nothing else is measured.
+    """
+
+    subject: Subject
+    settings: Settings
+    notes: list[str]
+    broken: list[Broken] = field(default_factory=list)
+    norms: NormsReport | None = None
+    lag: LagProfile | None = None
+    recurrent: list[Recurrent] = field(default_factory=list)
+    dynamics: Dynamics | None = None
+    gates: list[LayerGates] = field(default_factory=list)
+    context: Context | None = None
+    gradcheck: GradCheck | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as one JSON object; ``charrnn diagnose --help`` lists the keys."""
+        subject, model = self.subject, self.subject.model
+        record: dict[str, Any] = {
+            "run": subject.name,
+            "text": subject.text,
+            "chars": len(subject.ids),
+            "model": asdict(model.config) | {"parameters": int(model.weights.flat.size)},
+            "step": subject.step,
+            "settings": asdict(self.settings),
+            "notes": self.notes,
+            "parameters": self.norms.parameters if self.norms else {},
+            "layers": self.norms.layers if self.norms else {},
+            "global": _global(self.norms) if self.norms else None,
+            "lag_profile": self.lag.to_json() if self.lag else None,
+            "recurrent": self.recurrent,
+            "lyapunov": self.dynamics,
+            "gates": self.gates,
+            "context": _context(self.context) if self.context else None,
+            "gradcheck": self.gradcheck,
+            "verdicts": self.verdicts,
+        }
+        exact: dict[str, Any] = plain(record)
+        return exact
+
+
+def _global(norms: NormsReport) -> dict[str, Any]:
+    return {
+        **{name: getattr(norms.all, name) for name in ("weight_norm", "grad", "update_ratio")},
+        "clip": norms.clip,
+        "loss": norms.loss,
+        "loss_change": norms.loss_change,
+        "windows": norms.windows,
+        "batch": norms.batch,
+        "seq_len": norms.seq_len,
+        "optimizer": norms.optimizer,
+        "lr": norms.lr,
+        "moments": norms.moments,
+        "series": norms.series,
+    }
+
+
+def _context(context: Context) -> dict[str, Any]:
+    position = {"carried": context.position.carried, "reset": context.position.reset}
+    return {
+        **{f.name: getattr(context.cut, f.name) for f in fields(context.cut)},
+        "position": position,
+        "reset_minus_carried": context.position.difference,
+        "seq_len": context.seq_len,
+        "unigram_entropy": context.unigram,
+    }

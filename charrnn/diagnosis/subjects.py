@@ -1,0 +1,189 @@
+"""What is diagnosed: a model, the text to examine it on, and how it is trained.
+
+A subject is made from a checkpoint (:func:`of_checkpoint`), a model in memory (:func:`of_model`) or
+an architecture (:func:`untrained`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.backend import Backend
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.diagnosis.broken import find_broken
+from charrnn.errors import CorpusError
+from charrnn.model.language import LanguageModel
+from charrnn.storage import runs
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.text import iter_ids
+
+if TYPE_CHECKING:
+    from charrnn.text.vocabulary import Unknown, Vocabulary
+
+LONGEST = 4_000_000
+"""Symbols that are read of a text given for a checkpoint."""
+
+
+@dataclass
+class Subject:
+    """What is examined, and on what.
+
+    Attributes
+    ----------
+    model
+        In the dtype and on the backend in which it is used.
+    ids
+        The text, 1-D, in the model's vocabulary.
+    plan
+        How the model is, or would be, trained.
+    name, text
+        What the report calls the model and the text.
+    moments, step
+        The optimizer's moments, flat (P,), and the number of updates, from a checkpoint.
+    fresh
+        Whether the model is known to be untrained.
+    planned
+        Whether ``plan`` is the model's own. If not, there are no verdicts on clipping and learning
+        rate.
+    """
+
+    model: LanguageModel
+    ids: NDArray[Any]
+    plan: TrainConfig
+    name: str = ""
+    text: str = ""
+    moments: dict[str, NDArray[Any]] = field(default_factory=dict)
+    step: int = 0
+    fresh: bool = False
+    planned: bool = True
+
+
+def of_checkpoint(
+    loaded: Checkpoint,
+    backend: Backend,
+    ids: NDArray[Any] | None = None,
+    text: str = "",
+    assumed: Mapping[str, Any] | None = None,
+) -> Subject:
+    """Return the model of a checkpoint file, with its own training settings and moments.
+
+    Parameters
+    ----------
+    loaded
+        As read from its file with ``finite=False``: a diagnosis says what is broken in it.
+    backend
+        Where to compute.
+    ids, text
+        The text, 1-D, and its name. By default the validation text beside the checkpoint; a broken
+        model is diagnosed without one.
+    assumed
+        Training settings to assume in place of the run's own
+        (:data:`charrnn.diagnosis.settings.ASSUMABLE`).
+
+    Raises
+    ------
+    CharRNNError
+        If no text is given and there is none beside the checkpoint.
+    UsageError
+        If an assumed setting is invalid.
+    """
+    assumed, path, model = assumed or {}, loaded.path, loaded.model(backend)
+    assert path is not None
+    if ids is None:
+        has_text = (path.parent / "val.npy").is_file()
+        if not has_text and find_broken(model, loaded.moments):
+            ids, text = np.zeros(4, loaded.vocabulary.dtype), "no text"
+        else:
+            ids, text = runs.heldout(path, "val", model.V), "the run's validation text"
+    own = loaded.train or TrainConfig()
+    plan = replace(own, **assumed)
+    return Subject(
+        model,
+        ids,
+        plan,
+        name=str(path),
+        text=text,
+        moments=loaded.moments if plan.optimizer == own.optimizer else {},
+        step=loaded.step,
+        planned=loaded.train is not None or _judged(assumed),
+    )
+
+
+def of_model(
+    model: LanguageModel, ids: NDArray[Any], assumed: Mapping[str, Any] | None = None
+) -> Subject:
+    """Return a model in memory; nothing is known about its training but what is ``assumed``.
+
+    Raises
+    ------
+    UsageError
+        If an assumed setting is invalid.
+    """
+    assumed = assumed or {}
+    plan = TrainConfig(**assumed)
+    name, text = "a model in memory", "the text given"
+    return Subject(model, ids, plan, name=name, text=text, planned=_judged(assumed))
+
+
+def untrained(
+    config: ModelConfig,
+    symbols: int,
+    ids: NDArray[Any],
+    text: str,
+    plan: TrainConfig,
+    backend: Backend,
+) -> Subject:
+    """Return a fresh model of the given architecture for a vocabulary of ``symbols``.
+
+    Its weights are drawn from ``plan.seed``.
+    """
+    model = LanguageModel.fresh(config, symbols, plan.seed, backend)
+    return Subject(model, ids, plan, name="an untrained model", text=text, fresh=True)
+
+
+def _judged(assumed: Mapping[str, Any]) -> bool:
+    """Whether what is assumed are the settings that verdicts on training are about."""
+    return bool({"lr", "clip_norm"} & set(assumed))
+
+
+def read_text(
+    sources: Sequence[str], vocabulary: Vocabulary, unknown: Unknown = "error"
+) -> tuple[NDArray[Any], list[str]]:
+    """Read the first :data:`LONGEST` symbols of a text for a model with the given vocabulary.
+
+    Parameters
+    ----------
+    sources
+        Files, directories, ``-`` or built-in corpora, as in :func:`charrnn.text.open_corpus`.
+    unknown
+        What to do with symbols outside the vocabulary: ``error`` or ``skip``.
+
+    Returns
+    -------
+    ids, notes
+        1-D array of the vocabulary's dtype, and what the user should be told.
+
+    Raises
+    ------
+    CorpusError
+        If the text cannot be read or no symbol is left.
+    VocabularyError
+        If it holds an unknown symbol and ``unknown`` is ``error``.
+    """
+    parts: list[NDArray[Any]] = []
+    notes: list[str] = []
+    count = 0
+    for ids in iter_ids(list(sources), vocabulary, unknown=unknown):
+        parts.append(ids)
+        count += len(ids)
+        if count >= LONGEST:
+            notes.append(f"the text is long: its first {LONGEST:,} symbols are read")
+            break
+    if not parts:
+        raise CorpusError("the text has no symbol that the run knows", "name another text")
+    return np.concatenate(parts)[:LONGEST], notes

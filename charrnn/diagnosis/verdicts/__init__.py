@@ -1,0 +1,99 @@
+"""What is wrong with a model, why that may be said, and what to do about it.
+
+A spectral radius above 1 alone is not a verdict: it is necessary for exploding gradients, not
+sufficient. Every threshold, with W = 32 steps:
+
+===============  ==================================================================  ==============
+code             said where                                                          basis
+===============  ==================================================================  ==============
+broken           a weight or moment is NaN or infinite; or the loss is, though no    measurement
+                 state overflows
+exploding        a state overflows along the text; or G is at least 10 at the        measurement
+                 largest lag and small differences grow along the text (λ₁ > 0); or
+                 G is at least 100 there
+vanishing        rnn: σ₁(U) < 1/γ, so that gradients shrink at least as σ₁^k         theorem [1]
+vanishing        the Jacobian's product shrinks ten-thousandfold over W steps        measurement
+                 (λ₁ W < -ln 10,000) and G(W) is below 1/10,000 for every state
+saturated        each logistic gate of a layer is below 0.1 or above 0.9 for 90 %    measurement,
+                 of time and units; rnn: |h| > 0.9 for 90 %, or half of the          bounds of [2]
+                 rectifier's units never fire
+clip-tight       clipping by norm shortens 90 % of the gradients, the median of      rule of thumb
+                 those to less than a tenth, and nothing explodes                    [3]
+clip-idle        the limit is 100 times the largest norm measured                    rule of thumb
+                                                                                     [3]
+lr-high          an update is as large as the weights; or it is above 1/1000 of      measurement,
+                 them and raises the loss of its own window by a tenth (of ln V at   ratio of [4]
+                 most) and 0.1 nats
+lr-low           an update is below 1/100,000 of the weights, a hundredth of the     rule of thumb
+                 rule of thumb, and not because of clipping                          [4]
+truncation       the model is trained, G(training window) is at least 1/2, and the   measurement
+                 model uses a window of context or more, or gains 0.02 nats (three
+                 standard errors) from context beyond the window
+context-unused   the model is trained and at most one symbol of context brings 99 %  measurement
+                 of what context brings; not said of a model worse than symbol
+                 frequencies, or with nothing left to learn
+===============  ==================================================================  ==============
+
+[1] Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063, section 2.1. [2] Karpathy, Johnson and
+Fei-Fei 2015, arXiv 1506.02078. [3] Pascanu et al. 2013, section 3.2, set the limit by the average
+norm over many updates and report that half to ten times that average works. [4] Karpathy, notes of
+CS231n: updates should be about 1/1000 of the weights.
+
+The bounds for vanishing and exploding lie between what trained LSTMs and GRUs of 32 to 128 units
+show on English text (λ₁ from -0.15 to -0.01 a step, and G below 1 from some lag on) and what a
+forget bias of -5 (λ₁ of -0.3 and below) or an orthogonal matrix times 3 (G in the thousands at lag
+64) leads to. A fresh LSTM is at -0.14 to -0.27, from 256 units to 24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from charrnn.diagnosis.report import Report, Verdict
+from charrnn.diagnosis.verdicts.context import context_unused, truncation
+from charrnn.diagnosis.verdicts.finite import broken, not_finite
+from charrnn.diagnosis.verdicts.gradients import exploding, saturated, vanishing
+from charrnn.diagnosis.verdicts.training import clipping, learning_rate
+from charrnn.errors import in_words
+
+CODES = (
+    "broken",
+    "exploding",
+    "vanishing",
+    "saturated",
+    "clip-tight",
+    "clip-idle",
+    "lr-high",
+    "lr-low",
+    "truncation",
+    "context-unused",
+)
+"""All codes, worst first."""
+
+
+def judge(report: Report, word: Callable[[str], str] = str) -> list[Verdict]:
+    """Return all verdicts on what was measured, worst first.
+
+    ``word`` says what a setting is called in their messages: by its name by default, or
+    :func:`charrnn.errors.option` on the command line.
+    """
+    verdicts = sorted(_judged(report), key=lambda verdict: CODES.index(verdict.code))
+    return [
+        replace(v, message=in_words(v.message, word), remedy=in_words(v.remedy, word))
+        for v in verdicts
+    ]
+
+
+def _judged(report: Report) -> list[Verdict]:
+    if report.broken:
+        return [broken(array) for array in report.broken]
+    verdicts = list(exploding(report))
+    layers = {verdict.layer for verdict in verdicts}
+    if not verdicts:
+        verdicts += not_finite(report)
+    verdicts += [v for v in vanishing(report) if v.layer not in layers]
+    verdicts += [*saturated(report), *clipping(report, bool(layers)), *learning_rate(report)]
+    if not report.subject.fresh:
+        verdicts += [*truncation(report), *context_unused(report)]
+    return verdicts

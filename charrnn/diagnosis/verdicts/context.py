@@ -1,0 +1,61 @@
+"""Use of context by trained models: ``truncation``, ``context-unused``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from charrnn.diagnosis.report import Report, Verdict
+from charrnn.diagnosis.verdicts.gradients import GROWTH
+from charrnn.diagnosis.verdicts.sources import MEASUREMENT
+from charrnn.diagnosis.verdicts.training import LEARNED
+from charrnn.errors import setting
+
+CUT_GRADIENT = 0.5
+"""G at the training window from which on truncation cuts off much."""
+BEYOND_WINDOW = 0.02
+"""Nats that context beyond the training window must bring at least."""
+
+
+def truncation(report: Report) -> Iterator[Verdict]:
+    """Yield a verdict on every layer whose gradients reach beyond a window that is too short."""
+    profile, context = report.lag, report.context
+    if profile is None or context is None:
+        return
+    cut, seq_len = context.cut, context.seq_len
+    gain, error = cut.beyond_window, cut.beyond_window_error
+    gains = gain is not None and error is not None and gain > max(BEYOND_WINDOW, 3 * error)
+    if not (gains or cut.used >= seq_len):
+        return
+    for layer in profile.layers:
+        values = {state: curve.at(seq_len) for state, curve in layer.curves.items()}
+        known = {state: value for state, value in values.items() if value is not None}
+        state, value = max(known.items(), key=lambda item: item[1], default=("", 0.0))
+        if CUT_GRADIENT <= value < GROWTH:
+            yield Verdict(
+                "truncation",
+                layer.layer,
+                MEASUREMENT,
+                f"at the window's edge, lag {seq_len}, ∂ℓ/∂{state} still is {value:.0%} of that at "
+                f"lag 0, and the model uses {cut.used} characters",
+                f"a longer {setting('seq_len')}: {2 * seq_len}",
+            )
+
+
+def context_unused(report: Report) -> Iterator[Verdict]:
+    """Yield a verdict if at most one symbol of context brings all that context brings."""
+    context = report.context
+    if context is None:
+        return
+    cut = context.cut
+    full = cut.replaced[-1]
+    if cut.used_99 <= 1 and LEARNED < full <= 1.1 * context.unigram:
+        much = "none" if cut.used_99 == 0 else "one character"
+        yield Verdict(
+            "context-unused",
+            None,
+            MEASUREMENT,
+            f"the model uses {much} of its context: {cut.lengths[-1]} characters bring it "
+            f"{cut.gain:.3f} nats over none",
+            f"train for longer, a longer {setting('seq_len')}, {setting('state')} carry, or "
+            f"{setting('cell')} lstm; right if the text has no longer structure",
+        )

@@ -1,0 +1,131 @@
+"""Gradients through time: ``exploding``, ``vanishing``, ``saturated``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import exp, isfinite, log
+
+from charrnn.diagnosis.report import Report, Verdict
+from charrnn.diagnosis.spectra import GAMMA
+from charrnn.diagnosis.verdicts.sources import MEASUREMENT, PASCANU, THEOREM
+from charrnn.errors import setting
+
+WINDOW = 32
+"""Steps over which gradients must not vanish."""
+GROWTH, SURE_GROWTH = 10.0, 100.0
+"""G at the largest lag that counts as exploding: with λ₁ > 0, and whatever λ₁ is."""
+DECAY = 1e-4
+"""Of a gradient over :data:`WINDOW` steps; below it counts as vanished."""
+SATURATED, DEAD = 0.9, 0.5
+"""Shares of time and units, and of units."""
+
+
+def exploding(report: Report) -> Iterator[Verdict]:
+    """Yield a verdict on every layer whose gradients grow with the lag, or if a state overflows."""
+    dynamics, profile = report.dynamics, report.lag
+    if dynamics is None or profile is None:
+        return
+    init, cell = setting("init"), setting("cell")
+    if dynamics.overflow is not None:
+        steepest = max(dynamics.layers, key=lambda layer: layer.exponents[0])
+        yield Verdict(
+            "exploding",
+            steepest.layer,
+            MEASUREMENT,
+            f"the state overflows after {dynamics.overflow:,} steps along the text",
+            f"use {setting('activation')} tanh, {init} orthogonal, or a gated cell: {cell} gru",
+        )
+        return
+    for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
+        rate = layer.exponents[0]
+        state, curve = lags.slowest
+        end = float(curve.mean[-1])
+        if end >= (GROWTH if rate > 0 else SURE_GROWTH):
+            yield Verdict(
+                "exploding",
+                layer.layer,
+                MEASUREMENT,
+                f"∂ℓ/∂{state} at lag {profile.max_lag} is {_times(end)} that at lag 0; small "
+                f"differences grow by {exp(rate):.2f} a step (λ₁ = {rate:+.3f})",
+                f"{setting('clip_norm')} bounds the step; {init} orthogonal or a lower "
+                f"{setting('lr')} the growth itself",
+            )
+
+
+def _times(value: float) -> str:
+    return f"{value:.2g} times" if isfinite(value) else "infinitely larger than"
+
+
+def vanishing(report: Report) -> Iterator[Verdict]:
+    """Yield a verdict on every layer whose gradients shrink too fast, by theorem or measurement."""
+    dynamics, profile = report.dynamics, report.lag
+    if dynamics is None or profile is None or dynamics.overflow is not None:
+        return
+    guaranteed = {r.layer: r.sigma_max for r in report.recurrent if r.vanishing_sufficient}
+    for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
+        if layer.layer in guaranteed:
+            yield _guaranteed(layer.layer, guaranteed[layer.layer])
+            continue
+        at = min(WINDOW, profile.max_lag)
+        _, curve = max(lags.curves.items(), key=lambda item: item[1].mean[at])
+        value, rate = float(curve.mean[at]), layer.exponents[0]
+        if rate * at < log(DECAY) * at / WINDOW and value < DECAY ** (at / WINDOW):
+            yield Verdict(
+                "vanishing",
+                layer.layer,
+                MEASUREMENT,
+                f"the gradient at lag {at} is {value:.1e} of that at lag 0; the state forgets "
+                f"within {layer.memory_time:.1f} steps (λ₁ = {rate:+.3f})",
+                _more_memory(report),
+            )
+
+
+def _guaranteed(layer: int, sigma: float) -> Verdict:
+    return Verdict(
+        "vanishing",
+        layer,
+        THEOREM,
+        f"σ₁(W_hh) = {sigma:.3f} < 1/γ = {1 / GAMMA:g}: gradients shrink at least as "
+        f"{sigma:.3f}^k, to {sigma**WINDOW:.1e} over {WINDOW} steps",
+        f"{setting('init')} orthogonal or identity, or a gated cell: {setting('cell')} lstm",
+        PASCANU,
+    )
+
+
+def _more_memory(report: Report) -> str:
+    config, cell, init = report.subject.model.config, setting("cell"), setting("init")
+    if config.cell == "lstm":
+        bias = f"a larger {setting('forget_bias')} (1 is the default)"
+        return bias if config.forget_bias < 1 else f"{bias}, or {init} orthogonal"
+    if config.cell == "gru":
+        return f"{init} orthogonal, or {cell} lstm with its forget bias"
+    return f"a gated cell ({cell} lstm or gru), or {init} orthogonal"
+
+
+def saturated(report: Report) -> Iterator[Verdict]:
+    """Yield a verdict on every layer of which gates or units are saturated, or units are dead."""
+    remedy = (
+        f"a lower {setting('lr')}, {setting('weight_decay')}, or smaller initial weights: "
+        f"{setting('init')} xavier"
+    )
+    for layer in report.gates:
+        logistic = [gate for gate in layer.gates if gate.kind == "logistic"]
+        least = min((gate.left + gate.right for gate in logistic), default=0.0)
+        units = layer.units
+        if least >= SATURATED:
+            gates = ", ".join(f"{gate.gate} {gate.left + gate.right:.0%}" for gate in logistic)
+            yield Verdict(
+                "saturated",
+                layer.layer,
+                MEASUREMENT,
+                f"the gates are saturated ({gates} of the time), so hardly any gradient passes "
+                "through them",
+                remedy,
+            )
+        elif not logistic and units.saturated >= SATURATED:
+            message = f"the units are saturated {units.saturated:.0%} of the time (|h| > 0.9)"
+            yield Verdict("saturated", layer.layer, MEASUREMENT, message, remedy)
+        elif units.dead is not None and units.dead >= DEAD:
+            message = f"{units.dead:.0%} of the units never fire"
+            instead = f"a lower {setting('lr')}, or {setting('activation')} tanh"
+            yield Verdict("saturated", layer.layer, MEASUREMENT, message, instead)
