@@ -313,7 +313,8 @@ class _Wanted:
         if self.as_json:
             _write(json_line(report.to_json()))
         else:
-            from charrnn.report.diagnose.terminal import make_console, render, report_parts
+            from charrnn.report.diagnose.report import report_parts
+            from charrnn.report.diagnose.terminal import make_console, render
 
             _write(render(report_parts(report, make_console().width)))
         return self._finish([report], codes)

@@ -63,30 +63,30 @@ class Contestant:
     steps: int
     seconds: float
 
-    def horizons(self) -> list[Horizon]:
-        """Return the horizon of every layer; empty for a model that could not be measured."""
-        report = self.report
-        if report.lag is None or report.dynamics is None or report.context is None:
-            return []
-        horizons = []
-        for lags, dynamics in zip(report.lag.layers, report.dynamics.layers, strict=True):
-            state, curve = lags.slowest
-            horizons.append(
-                Horizon(
-                    self.cell,
-                    lags.layer,
-                    state,
-                    curve.half_life,
-                    curve.efold,
-                    curve.at(report.lag.seq_len),
-                    dynamics.exponents[0],
-                    dynamics.memory_time,
-                    report.context.cut.used,
-                    report.context.cut.used_99,
-                    report.context.cut.loss[-1],
-                )
+
+def horizons(report: Report) -> list[Horizon]:
+    """Return the horizon of every layer; empty for a model that could not be measured."""
+    if report.lag is None or report.dynamics is None or report.context is None:
+        return []
+    cut, rows = report.context.cut, []
+    for lags, dynamics in zip(report.lag.layers, report.dynamics.layers, strict=True):
+        state, curve = lags.slowest
+        rows.append(
+            Horizon(
+                cell=report.subject.model.config.cell,
+                layer=lags.layer,
+                state=state,
+                half_life=curve.half_life,
+                efold=curve.efold,
+                at_window=curve.at(report.lag.seq_len),
+                lyapunov=dynamics.exponents[0],
+                memory_time=dynamics.memory_time,
+                used=cut.used,
+                used_99=cut.used_99,
+                loss=cut.loss[-1],
             )
-        return horizons
+        )
+    return rows
 
 
 def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, ModelConfig]:
@@ -161,12 +161,12 @@ def train_and_examine(
 
 def to_json(contestants: Sequence[Contestant], text: str) -> dict[str, Any]:
     """Return all reports as one JSON object, with the verdicts of each cell at the top too."""
-    horizons: list[Any] = plain([h for c in contestants for h in c.horizons()])
+    rows: list[Any] = plain([row for one in contestants for row in horizons(one.report)])
     return {
         "compare": [c.cell for c in contestants],
         "text": text,
         "steps": max(c.steps for c in contestants),
-        "horizons": horizons,
+        "horizons": rows,
         "cells": {
             c.cell: c.report.to_json() | {"train_seconds": round(c.seconds, 3)} for c in contestants
         },

@@ -8,13 +8,18 @@ from typing import Any
 from charrnn.display import duration, loss, printable
 
 
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return lines of columns; the first ``left`` columns are flush left, the others right."""
+def aligned(
+    head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, last: int = 0
+) -> str:
+    """Return lines of columns, two spaces apart.
+
+    The first ``left`` and the last ``last`` columns are flush left, the others flush right.
+    """
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = []
     for row in (head, *rows):
         cells = [
-            cell.ljust(width) if index < left else cell.rjust(width)
+            cell.ljust(width) if index < left or index >= len(head) - last else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

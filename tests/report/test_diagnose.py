@@ -17,6 +17,7 @@ from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.report.diagnose import html, plot, terminal
 from charrnn.report.diagnose.figures import bar, number, percent, spans, sparkline
+from charrnn.report.diagnose.report import report_parts
 from charrnn.report.diagnose.svg import Line, chart
 
 IDS = np.random.default_rng(1).integers(0, 9, 900).astype(np.uint8)
@@ -39,7 +40,7 @@ def reports():
 
 
 def shown(report, width):
-    return terminal.render(terminal.report_parts(report, width), width).decode()
+    return terminal.render(report_parts(report, width), width).decode()
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -60,6 +61,12 @@ def test_verdicts_come_first_with_what_to_do(reports):
     assert text.index("vanishing in layer 0") < text.index("How far back")
     assert "→" in text
     assert "forget_bias" in text
+
+
+def test_the_bars_of_gates_start_from_one_line(reports):
+    lines = [line for line in shown(reports[2], 80).splitlines() if "│" in line]
+    assert len(lines) == 8  # two layers of an LSTM
+    assert len({line.index("│") for line in lines}) == 1
 
 
 def test_names_cannot_reach_the_terminal_raw():
@@ -144,6 +151,15 @@ def test_the_page_is_whole_and_loads_nothing(reports, count):
     assert set(page.wanted) <= set(page.ids)
     assert "prefers-color-scheme: dark" in text
     assert "nan" not in re.sub(r"[A-Za-z]*nan[a-z]+", "", text.partition("<main>")[2])
+
+
+def test_the_page_says_which_form_of_a_cell_it_is_about(reports):
+    for report, form in zip(
+        reports, ("rnn tanh 2×8", "gru reset after 2×8", "lstm 2×8"), strict=True
+    ):
+        assert form in html.page([report])
+        assert form in shown(report, 80)
+        assert form in html.page(reports)
 
 
 def test_the_page_escapes_what_users_named():

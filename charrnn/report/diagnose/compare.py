@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from charrnn.diagnosis.compare import Contestant
+from charrnn.diagnosis.compare import Contestant, horizons
 from charrnn.display import duration, printable
 from charrnn.report.diagnose.figures import number, sparkline
 from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+HORIZONS = ("cell", "layer", "½-life", "e-fold", "G at window", "memory", "uses", "loss")
 
 
 def compare_parts(contestants: Sequence[Contestant], text: str) -> list[RenderableType]:
@@ -23,35 +26,36 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         f"{first.layers}×{first.hidden}, {contestants[0].steps:,} steps each, on {printable(text)}"
     )
     title = Text("Cells side by side", style="bold")
-    horizons = table("cell", "layer", "½-life", "e-fold", "G at window", "memory", "uses", "loss",
-                     left=2)  # fmt: skip
-    profiles = table("cell", "layer", "G from lag 0 to the largest", "at it", left=3)
-    training = table("cell", "parameters", "training", "median norm", "update ratio")
+    reach, profiles, training = [], [], []
     for one in contestants:
         report = one.report
-        for horizon in one.horizons():
-            horizons.add_row(
-                one.cell,
-                f"{horizon.layer} {horizon.state}",
-                number(horizon.half_life, 2),
-                number(horizon.efold, 3),
-                number(horizon.at_window, 2),
-                number(horizon.memory_time, 3),
-                f"{horizon.used}–{horizon.used_99}",
-                f"{horizon.loss:.3f}",
+        for horizon in horizons(report):
+            reach.append(
+                (
+                    one.cell,
+                    f"{horizon.layer} {horizon.state}",
+                    number(horizon.half_life, 2),
+                    number(horizon.efold, 3),
+                    number(horizon.at_window, 2),
+                    number(horizon.memory_time, 3),
+                    f"{horizon.used}–{horizon.used_99}",
+                    f"{horizon.loss:.3f}",
+                )
             )
         for layer in report.lag.layers if report.lag else ():
-            for name, curve in layer.curves.items():
+            for state, curve in layer.curves.items():
                 values = [float(value) for value in curve.mean]
                 spark = sparkline(values, 36, low=LEAST_G, high=1.0, logarithmic=True)
-                profiles.add_row(one.cell, f"{layer.layer} {name}", spark, number(values[-1], 2))
+                profiles.append((one.cell, f"{layer.layer} {state}", spark, number(values[-1], 2)))
         if report.norms:
-            training.add_row(
-                one.cell,
-                f"{report.subject.model.weights.flat.size:,}",
-                duration(one.seconds),
-                number(report.norms.all.grad.median),
-                number(report.norms.all.update_ratio.median, 2),
+            training.append(
+                (
+                    one.cell,
+                    f"{report.subject.model.weights.flat.size:,}",
+                    duration(one.seconds),
+                    number(report.norms.all.grad.median),
+                    number(report.norms.all.update_ratio.median, 2),
+                )
             )
     verdicts = [(c.cell, v) for c in contestants for v in c.report.verdicts]
     told = verdict_parts([v for _, v in verdicts], [cell for cell, _ in verdicts])
@@ -63,12 +67,12 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         title,
         Text(line),
         heading("Horizons"),
-        horizons,
+        table(HORIZONS, reach, left=2),
         Text(legend, style="dim"),
         heading("How far back gradients reach", f"log scale from 1 down to {LEAST_G:g}"),
-        profiles,
+        table(("cell", "layer", "G from lag 0 to the largest", "at it"), profiles, left=3),
         heading("Training"),
-        training,
+        table(("cell", "parameters", "training", "median norm", "update ratio"), training),
         *told,
         "",
     ]

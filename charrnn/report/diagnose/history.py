@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from charrnn.diagnosis.history import BEFORE, JUMP, History, Series
@@ -24,18 +25,12 @@ def history_parts(history: History, width: int) -> list[RenderableType]:
     steps = history.grad_norm.steps or history.clip_rate.steps
     title = Text(f"Gradients of {printable(history.run)} over training", style="bold")
     parts: list[RenderableType] = [title, Text(f"steps {steps[0]:,} to {steps[-1]:,}")]
-    norms = table("norm", "over time, log scale", "least", "last", "largest", left=2)
     named = {"all": history.grad_norm, **history.layers}
-    for name, series in named.items():
-        if series.steps:
-            norms.add_row(name, _line(series, spark), *_range(series))
+    norms = _table("norm", named, spark)
     parts += [heading("Gradient norms before clipping"), norms]
     if history.update_ratios:
-        ratios = table("‖Δw‖ / ‖w‖", "over time, log scale", "least", "last", "largest", left=2)
-        for name, series in history.update_ratios.items():
-            ratios.add_row(
-                "all" if name == "global" else name, _line(series, spark), *_range(series)
-            )
+        named = {"all" if k == "global" else k: v for k, v in history.update_ratios.items()}
+        ratios = _table("‖Δw‖ / ‖w‖", named, spark)
         parts += [heading("Update ratios", "about 1e-3 is the rule of thumb"), ratios]
         rates = history.clip_rate
         line = sparkline(rates.values, spark, low=0.0, high=1.0)
@@ -54,8 +49,13 @@ def history_parts(history: History, width: int) -> list[RenderableType]:
     return [*parts, ""]
 
 
-def _line(series: Series, width: int) -> str:
-    return sparkline(series.values, width, logarithmic=True)
+def _table(what: str, named: Mapping[str, Series], width: int) -> RenderableType:
+    rows = [
+        (name, sparkline(series.values, width, logarithmic=True), *_range(series))
+        for name, series in named.items()
+        if series.steps
+    ]
+    return table((what, "over time, log scale", "least", "last", "largest"), rows, left=2)
 
 
 def _range(series: Series) -> list[str]:

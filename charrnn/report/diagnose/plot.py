@@ -11,6 +11,7 @@ from typing import Any
 from charrnn.diagnosis.report import Report
 from charrnn.display import printable
 from charrnn.errors import CharRNNError
+from charrnn.report.diagnose.words import cell_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
 """Okabe and Ito's palette without its yellow: told apart by every eye, and in print."""
@@ -36,7 +37,7 @@ STYLE: dict[Any, Any] = {
 def need_matplotlib() -> None:
     """Raise :class:`CharRNNError` if the plotting library is not installed."""
     if find_spec("matplotlib") is None:
-        raise CharRNNError("--plot needs matplotlib", "pip install 'charrnn[plot]'")
+        raise CharRNNError("drawing needs matplotlib", "pip install 'charrnn[plot]'")
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
@@ -77,7 +78,7 @@ def _titles(figure: Any, reports: Sequence[Report]) -> None:
     for report in reports:
         for verdict in report.verdicts:
             layer = "" if verdict.layer is None else f" (layer {verdict.layer})"
-            prefix = f"{report.subject.model.config.cell}: " if len(reports) > 1 else ""
+            prefix = f"{cell_of(report)}: " if len(reports) > 1 else ""
             found.append(f"{prefix}{verdict.code}{layer}")
     told = ", ".join(found) if found else "nothing found that stands against it"
     title = names[0] if len(names) == 1 else " · ".join(names)
@@ -85,7 +86,7 @@ def _titles(figure: Any, reports: Sequence[Report]) -> None:
 
 
 def _label(reports: Sequence[Report], report: Report, layer: int, state: str = "") -> str:
-    prefix = f"{report.subject.model.config.cell} " if len(reports) > 1 else ""
+    prefix = f"{cell_of(report)} " if len(reports) > 1 else ""
     return f"{prefix}layer {layer}{f', {state}' if state else ''}"
 
 
@@ -137,7 +138,7 @@ def _context(axis: Any, reports: Sequence[Report]) -> None:
         if report.context is None:
             continue
         cut, colour = report.context.cut, COLOURS[index % len(COLOURS)]
-        name = f"{report.subject.model.config.cell}: " if len(reports) > 1 else ""
+        name = f"{cell_of(report)}: " if len(reports) > 1 else ""
         axis.plot(cut.lengths, cut.loss, color=colour, marker="o", ms=2, label=f"{name}cut off")
         if len(reports) == 1:
             axis.plot(
@@ -176,7 +177,7 @@ def _norms(axis: Any, reports: Sequence[Report]) -> None:
             if isfinite(part.grad.median) and part.grad.median > 0:
                 axis.barh(at, part.grad.median, height=0.62, color=colour)
                 axis.plot([part.grad.median, part.grad.p95], [at, at], color="0.2", lw=0.9)
-            prefix = f"{report.subject.model.config.cell} " if many else ""
+            prefix = f"{cell_of(report)} " if many else ""
             labels.append(prefix + name.removeprefix("rnn."))
             at += 1
         clip = report.norms.clip
@@ -204,7 +205,7 @@ def _gates(axis: Any, reports: Sequence[Report]) -> None:
     labels: list[str] = []
     for report in reports:
         for layer in report.gates:
-            prefix = f"{report.subject.model.config.cell} " if len(reports) > 1 else ""
+            prefix = f"{cell_of(report)} " if len(reports) > 1 else ""
             rows = [(gate.gate, gate.left, gate.right) for gate in layer.gates]
             if not rows:
                 rows = [("|h| > 0.9", 0.0, layer.units.saturated)]

@@ -1,0 +1,248 @@
+"""The diagnosis of one model on a terminal: verdicts first, then what they rest on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from charrnn.diagnosis.norms import Norms
+from charrnn.diagnosis.report import Report
+from charrnn.display import printable
+from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
+from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
+from charrnn.report.diagnose.words import model_line, text_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def report_parts(report: Report, width: int = 80) -> list[RenderableType]:
+    """Return the whole report, section by section, for lines of ``width`` columns."""
+    parts: list[RenderableType] = [*_header(report), *verdict_parts(report.verdicts)]
+    if report.broken:
+        return parts
+    parts += [*_lag(report, width), *_dynamics(report), *_context(report), *_norms(report)]
+    return [*parts, *_gates(report), *_recurrent(report), *_gradcheck(report), ""]
+
+
+def _header(report: Report) -> list[RenderableType]:
+    """Return what was examined, on what."""
+    from rich.text import Text
+
+    return [
+        Text(printable(report.subject.name), style="bold"),
+        Text(model_line(report)),
+        Text(text_line(report)),
+        *(Text(f"note: {printable(note)}", style="dim") for note in report.notes),
+    ]
+
+
+def _lag(report: Report, width: int) -> list[RenderableType]:
+    from rich.text import Text
+
+    profile = report.lag
+    if profile is None:
+        return []
+    edge = profile.max_lag
+    lags = sorted({k for k in (1, 4, 16) if k < edge} | {min(profile.seq_len, edge), edge})
+    spark_width = max(12, min(48, width - 65))
+    shown = [f"lag {lags[0]}", *(f"{k}" for k in lags[1:])]
+    head = ("layer", f"G, lags 0–{edge}", *shown, "½-life", "e-fold")
+    rows = []
+    for layer in profile.layers:
+        for name, curve in layer.curves.items():
+            values = [float(value) for value in curve.mean]
+            spark = sparkline(values, spark_width, low=LEAST_G, high=1.0, logarithmic=True)
+            figures = [number(float(curve.mean[k]), 2) for k in lags]
+            lives = [number(curve.half_life, 2), number(curve.efold, 3)]
+            rows.append((f"{layer.layer} {name}", spark, *figures, *lives))
+    note = (
+        f"{len(profile.anchors)} single-step losses, {profile.context} characters each; "
+        f"bars: log scale, 1 to {LEAST_G:.0e}"
+    )
+    columns = table(head, rows, left=2)
+    return [heading("How far back gradients reach"), columns, Text(note, style="dim")]
+
+
+def _dynamics(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    dynamics = report.dynamics
+    if dynamics is None:
+        return []
+    lags = dynamics.layers[0].products.lags
+    kept = [k for k in lags if k in (1, 4, 16, lags[-1])]
+    head = ("layer", "λ₁ a step", "±", "memory", *(f"{k}" for k in kept), "λ₂ …")
+    rows = []
+    for layer in dynamics.layers:
+        products = dict(zip(layer.products.lags, layer.products.norm, strict=True))
+        rows.append(
+            (
+                f"{layer.layer}",
+                f"{layer.exponents[0]:+.4f}",
+                number(layer.drift, 1),
+                number(layer.memory_time, 3),
+                *(number(products.get(k), 2) for k in kept),
+                " ".join(f"{value:+.2f}" for value in layer.exponents[1:3]),
+            )
+        )
+    end = f"the state overflowed at step {dynamics.overflow:,}; " if dynamics.overflow else ""
+    note = f"{end}{dynamics.steps:,} steps; the numbered columns are ‖J_t … J_t-k+1‖"
+    columns = table(head, rows)
+    return [heading("State Jacobian along the text"), columns, Text(note, style="dim")]
+
+
+def _context(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    context = report.context
+    if context is None:
+        return []
+    cut = context.cut
+    shown: list[int] = [k for k in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256) if k in cut.lengths]
+    if cut.lengths[-1] not in shown:
+        shown.append(cut.lengths[-1])
+    rows = []
+    for label, losses in (("cut", cut.loss), ("replaced", cut.replaced)):
+        at = dict(zip(cut.lengths, losses, strict=True))
+        rows.append((label, *(f"{at[k]:.2f}" for k in shown)))
+    columns = table(("context", *(f"{k}" for k in shown)), rows)
+    head = f"about {cut.used} characters" if cut.used else "none"
+    remark = f"(90 % of what it brings; 99 %: {cut.used_99})" if cut.used else ""
+    parts = [heading(f"Use of context: {head}", remark), columns]
+    position = context.position
+    width = min(32, len(position.carried))
+    both = [*position.carried, *position.reset]
+    if all(value == value for value in both):
+        low, high = min(both), max(both)
+        for label, values in (("carried", position.carried), ("reset", position.reset)):
+            line = sparkline(values, width, low=low, high=high)
+            parts.append(
+                Text(f"{label:<8} {line}  {values[0]:.2f} … {values[-1]:.2f} nats by position")
+            )
+    return parts
+
+
+def _norms(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    norms = report.norms
+    if norms is None:
+        return []
+    top = max((part.grad.median for part in norms.layers.values()), default=0.0) or 1.0
+    rows: list[tuple[str, ...]] = []
+    for layer, part in norms.layers.items():
+        rows.append((layer, *_figures(part), bar(part.grad.median / top, 10)))
+        for name, inner in norms.parameters.items():
+            if inner.layer == layer:
+                rows.append((f"  {name}", *_figures(inner), bar(inner.grad.median / top, 10)))
+    rows.append(("all", *_figures(norms.all), ""))
+    head = ("", "weights", "mean", "median", "p95", "update ratio", "")
+    columns = table(head, rows, last=1, bold={*norms.layers, "all"})
+    clip = norms.clip
+    clipped = "clipping by norm is off"
+    if clip.limit:
+        clipped = f"clip-norm {clip.limit:g} shortens {percent(clip.share)} of them"
+        clipped += f", to {number(clip.factor, 2)} of their length" if clip.share else ""
+    if clip.value_limit:
+        clipped += f"; clip-value {clip.value_limit:g} touches {percent(clip.value_share)}"
+    moments = "the run's moments" if norms.moments else "moments warmed up here"
+    notes = (
+        f"{norms.windows} windows of {norms.batch}×{norms.seq_len}; largest "
+        f"{number(clip.largest)}; {clipped}\n"
+        f"{norms.optimizer}, lr {norms.lr:g}, {moments}"
+    )
+    return [heading("Gradient norms before clipping"), columns, Text(notes, style="dim")]
+
+
+def _figures(part: Norms) -> list[str]:
+    grad = part.grad
+    figures = [number(v) for v in (part.weight_norm, grad.mean, grad.median, grad.p95)]
+    ratio = part.update_ratio.median
+    return [*figures, number(ratio, 2) if ratio == ratio else DASH]
+
+
+def _gates(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    rows, lines = [], []
+    for layer in report.gates:
+        for gate in layer.gates:
+            shares = f"{_leftwards(gate.left, 6)}│{bar(gate.right, 6)}"
+            rows.append(
+                (
+                    f"{layer.layer} {gate.gate}",
+                    f"{gate.mean:+.2f}" if gate.kind == "tanh" else f"{gate.mean:.2f}",
+                    percent(gate.left),
+                    shares,
+                    percent(gate.right),
+                    sparkline(gate.histogram, 20, low=0.0),
+                )
+            )
+        units = layer.units
+        parts = [f"{percent(units.saturated)} saturated"]
+        if units.dead is not None:
+            parts = [f"{percent(units.dead)} never fire"]
+        parts.append(f"{percent(units.still)} do not vary")
+        if layer.time_constants:
+            tau = layer.time_constants
+            parts.append(
+                f"forget in {number(tau.median, 2)} steps "
+                f"(quartiles {number(tau.q25, 2)}, {number(tau.q75, 2)}; "
+                f"longest {number(tau.longest, 3)})"
+            )
+        lines.append(Text(f"units of {layer.layer}: {', '.join(parts)}"))
+    head = ("layer gate", "mean", "left", "saturated", "right", "values")
+    shown = [table(head, rows, last=1)] if rows else []
+    return [heading("Gates and units"), *shown, *lines]
+
+
+def _leftwards(share: float, width: int) -> str:
+    """Return a bar that grows to the left, in whole columns."""
+    full = round(min(1.0, share) * width)
+    return ("█" * max(full, 1 if share > 0.02 else 0)).rjust(width)
+
+
+def _recurrent(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    if not report.recurrent:
+        return []
+    said_of = {None: "", True: "σ₁ < 1/γ: gradients vanish", False: "σ₁ ≥ 1/γ: says nothing"}
+    rows = [
+        (
+            f"{block.layer} {block.gate}",
+            number(block.spectral_radius, 4),
+            number(block.sigma_max, 4),
+            said_of[block.vanishing_sufficient],
+        )
+        for block in report.recurrent
+    ]
+    columns = table(("layer gate", "radius ρ", "largest σ₁", "theorem"), rows, last=1)
+    note = "ρ > 1 is necessary for exploding gradients, not sufficient"
+    return [heading("Recurrent matrices"), columns, Text(note, style="dim")]
+
+
+def _gradcheck(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    check = report.gradcheck
+    if check is None:
+        return []
+    rows = [
+        (
+            part.name,
+            number(part.exact, 6),
+            number(part.difference, 6),
+            number(part.relative, 2),
+            "ok" if part.passed else "WRONG",
+        )
+        for part in check.parameters
+    ]
+    for part in check.jacobians:
+        row = (number(part.exact), number(part.difference, 2), number(part.relative, 2))
+        rows.append((f"Jacobian of {part.name}", *row, "ok" if part.passed else "WRONG"))
+    columns = table(("along", "backward", "difference", "relative", ""), rows, last=1)
+    other = f"NumPy against CuPy: {number(check.backends, 2)}"
+    line = other if check.backends is not None else f"not compared with CuPy: {check.note}"
+    head = "Gradient check: passed" if check.passed else "Gradient check: FAILED"
+    return [heading(head, "float64, against central differences"), columns, Text(line, style="dim")]

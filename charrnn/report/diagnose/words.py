@@ -1,0 +1,42 @@
+"""What reports of every kind say in the same words: the model, its text, and a verdict's head."""
+
+from __future__ import annotations
+
+from charrnn.diagnosis.report import Report, Verdict
+from charrnn.display import printable
+
+SEVERE = ("broken", "exploding", "vanishing")
+"""Verdicts that are shown as errors; the others are warnings."""
+HEALTHY = "nothing found that stands against this model"
+
+
+def cell_of(report: Report) -> str:
+    """Return the name of the model's cell."""
+    return report.subject.model.config.cell
+
+
+def model_line(report: Report) -> str:
+    """Return cell, size, number of parameters and step of the model."""
+    subject, config = report.subject, report.subject.model.config
+    form = {"rnn": f" {config.activation}", "gru": f" reset {config.gru_reset}"}
+    first = f"embedding {config.embed}" if config.embed else "one-hot"
+    state = "untrained" if subject.fresh else f"step {subject.step:,}"
+    return (
+        f"{config.cell}{form.get(config.cell, '')} {config.layers}×{config.hidden}, {first}, "
+        f"{subject.model.weights.flat.size:,} parameters, {state}"
+    )
+
+
+def text_line(report: Report) -> str:
+    """Return length and name of the text."""
+    return f"on {len(report.subject.ids):,} symbols of {printable(report.subject.text)}"
+
+
+def where(verdict: Verdict) -> str:
+    """Return the layer that a verdict is about, with a space before it; empty for the model."""
+    return "" if verdict.layer is None else f" in layer {verdict.layer}"
+
+
+def basis(verdict: Verdict) -> str:
+    """Return what a verdict rests on, with its source."""
+    return verdict.basis + (f": {verdict.source}" if verdict.source else "")
