@@ -1,8 +1,10 @@
-"""Files that are there whole or not at all, also after a crash: the one order of system calls.
+"""Files on the disk: written whole or not at all, opened only where that is safe.
 
-A temporary file beside the target is written, flushed to disk and renamed over the target, and the
-folder is flushed, which makes the rename itself last. A process that is killed on the way leaves
-the old file and a temporary one, ``.NAME.PID.tmp``, which :func:`sweep` removes later.
+One function, :func:`write`, replaces files. Its order of system calls makes a file complete at any
+moment, also after a crash: a temporary file beside the target is written, and with ``durable``
+flushed to disk; it is renamed over the target; and with ``durable`` the folder is flushed, which
+makes the rename itself last. A process that is killed on the way leaves the old file and a
+temporary one, which :func:`sweep` removes later.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,39 +25,58 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 Bytes = bytes | bytearray | memoryview
-"""Of a view, one dimension and one byte an element."""
+"""A memoryview must have one dimension and one byte per element."""
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<pid>[0-9]{1,10})\.tmp", re.DOTALL)
-_MOST = 1 << 26  # bytes of one call: some systems refuse 2³¹, and signals are heard in between
+_TEMPORARY = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.tmp", re.DOTALL)
+_NAME_CHARS = 40  # of the target in a temporary name: at most 160 of the 255 bytes of a name
+_CALL_BYTES = 1 << 26  # written by one call: some systems refuse 2³¹; signals come in between
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
-_NEW_FILE = (
-    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-)
+_BINARY = getattr(os, "O_BINARY", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
 
 
 class UnflushedError(CharRNNError):
     """A file was written and renamed, but its folder could not be flushed."""
 
 
-def write(path: Path, parts: Iterable[Bytes]) -> None:
-    """Write a file from its parts, whole or not at all.
+class NotRegularError(OSError):
+    """A path names a folder, a FIFO, a device or a link where a regular file is needed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.EINVAL, f"{path.name!a} is not a regular file")
+
+
+def write(
+    path: Path, parts: Iterable[Bytes], *, durable: bool = True, private: bool = False
+) -> None:
+    """Write a file from its parts, whole or not at all: readers see the old file or the new one.
+
+    Parameters
+    ----------
+    durable
+        Also flush the file before the rename and its folder after it. When this returns, the new
+        file survives a power failure; until then the old one does.
+    private
+        Only the user may read the file (mode 0600), whatever the umask.
 
     Raises
     ------
     CharRNNError
-        If the disk is full or fails, or the folder cannot be written; the old file is intact.
+        If the disk is full or fails, or the folder cannot be written. The old file is intact.
     UnflushedError
         If the new file is there, but a power failure may bring the old one back.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary_name(path)
     try:
+        handle = os.open(temporary, _NEW_FILE, 0o600 if private else 0o666)
         try:
-            temporary.unlink(missing_ok=True)
-            handle = os.open(temporary, _NEW_FILE, 0o666)
             try:
                 for part in parts:
                     write_all(handle, part)
-                flush(handle)
+                if durable:
+                    flush(handle)
             finally:
                 os.close(handle)
             temporary.replace(path)
@@ -65,15 +87,17 @@ def write(path: Path, parts: Iterable[Bytes]) -> None:
     except OSError as problem:
         raise CharRNNError(
             f"cannot write {str(path)!r}: {problem.strerror or problem}",
-            "what was there before is intact; make room or choose another folder",
+            "what was there before is intact; free space or choose another folder",
         ) from None
+    if not durable:
+        return
     try:
         flush_folder(path.parent)
     except OSError as problem:
         raise UnflushedError(
             f"cannot flush folder {str(path.parent)!r}: {problem.strerror or problem}",
-            f"{path.name!r} there is the new one and whole, but a power failure may undo it; "
-            "look after the disk",
+            f"{path.name!r} there is complete and new, but a power failure may undo it; "
+            "check the disk",
         ) from None
 
 
@@ -87,7 +111,7 @@ def write_all(handle: int, data: Bytes) -> None:
     """
     view = memoryview(data)
     while view:
-        count = os.write(handle, view[:_MOST])
+        count = os.write(handle, view[:_CALL_BYTES])
         if count <= 0:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         view = view[count:]
@@ -102,7 +126,7 @@ def flush(handle: int) -> None:
         If the disk fails.
     """
     os.fsync(handle)
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: out of the drive's own memory, too
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: also out of the drive's own cache
         with contextlib.suppress(OSError):
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
 
@@ -129,17 +153,72 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it that do not exist, lastingly.
+    """Make a folder and its missing parents, and flush what names them.
 
     Raises
     ------
     OSError
-        If that fails; FileExistsError if it is there.
+        If that fails; FileExistsError if the folder exists.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True)
-    for path in made:
+    for path in missing:
         flush_folder(path.parent)
+
+
+def open_regular(
+    path: Path, flags: int = os.O_RDONLY, *, follow: bool = False, mine: bool = False
+) -> int:
+    """Open a regular file without ever waiting for it; return its handle.
+
+    A FIFO or a device is not even opened, which could block or have an effect.
+
+    Parameters
+    ----------
+    flags
+        As for :func:`os.open`; a file made by ``O_CREAT`` has mode 0666 less the umask.
+    follow
+        Whether the path may be a symbolic link.
+    mine
+        Whether the file must belong to the user.
+
+    Raises
+    ------
+    NotRegularError
+        If it is not a regular file.
+    PermissionError
+        If ``mine`` and the file belongs to another user.
+    OSError
+        If it cannot be opened.
+    """
+    with contextlib.suppress(FileNotFoundError):  # opening it tells what is missing, or makes it
+        _require_regular(path, path.stat(follow_symlinks=follow))
+    flags |= _NO_WAIT | _BINARY | (0 if follow else _NO_LINK)
+    handle = os.open(path, flags, 0o666)
+    try:
+        status = os.fstat(handle)
+        _require_regular(path, status)  # it may have been exchanged in between
+        if mine and not is_mine(status):
+            raise PermissionError(errno.EPERM, "it belongs to another user")
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(path)
+
+
+def is_mine(status: os.stat_result) -> bool:
+    """Whether a file belongs to the user of this process; on Windows, always true."""
+    return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+
+
+def _temporary_name(path: Path) -> Path:
+    """Return a new name beside ``path`` that tells which process owns it."""
+    return path.with_name(f".{path.name[:_NAME_CHARS]}.{os.urandom(4).hex()}.{os.getpid()}.tmp")
 
 
 def is_temporary(name: str) -> bool:
@@ -148,25 +227,26 @@ def is_temporary(name: str) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files of processes that live no more, and earlier ones of this one.
+    """Remove the temporary files of ended processes, and earlier ones of this process.
 
     Call it before this process writes anything there.
     """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            found = _TEMPORARY.fullmatch(path.name)
-            if found is None:
-                continue
-            pid = int(found["pid"])
-            if pid in (0, os.getpid()) or not alive(pid):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            match = _TEMPORARY.fullmatch(path.name)
+            if match is not None:
+                pid = int(match["pid"])
+                if pid == os.getpid() or not is_running(pid):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
 
-def alive(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether a process of that number runs on this machine; on Windows, always true."""
     if os.name == "nt":  # there, os.kill would end it
         return True
+    if pid <= 0:  # would mean a group of processes
+        return False
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -74,7 +74,7 @@ class Trainer(_Threaded):
 
     def step(self) -> None:
         """Make one update."""
-        window = self.streams.window(self.steps)
+        window = self.streams.batch_at(self.steps)
         if window.start:
             self.state = None
         ids, targets = _tensor(window.inputs), _tensor(window.targets)

@@ -350,9 +350,10 @@ class _Wanted:
         """Show what training recorded."""
         from charrnn.diagnosis.history import read
         from charrnn.storage import runs
+        from charrnn.storage.metrics import read_metrics
 
         path = runs.resolve(run, "last")
-        recorded = read(str(path.parent), runs.read_metrics(path.parent))
+        recorded = read(str(path.parent), read_metrics(path.parent))
         if self.as_json:
             _write(json_line(recorded.to_json()))
         else:

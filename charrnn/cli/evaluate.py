@@ -130,9 +130,9 @@ class _Source:
 
             yield from iter_ids(self.text, self._vocabulary, **self._options)
             return
-        from charrnn.storage import runs
+        from charrnn.storage import heldout
 
-        ids = runs.heldout(self.checkpoint, self.split, len(self._vocabulary))
+        ids = heldout.read(self.checkpoint, self.split, len(self._vocabulary))
         for start in range(0, len(ids), _CHUNK):
             yield ids[start : start + _CHUNK]
 

@@ -276,7 +276,7 @@ def by_position(
         window = model.window(plan.seq_len, plan.batch, backward=False)
         total, kept = np.zeros(plan.seq_len), 0
         for number in range(windows + 1):
-            part = streams.window(number)
+            part = streams.batch_at(number)
             if part.start or not carried:
                 window.reset()
             put = model.backend.put

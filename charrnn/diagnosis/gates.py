@@ -94,7 +94,7 @@ def measure(
     layers = [_Layer(model, l) for l in range(model.config.layers)]
     carried = plan.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):
-        part = streams.window(number)
+        part = streams.batch_at(number)
         if part.start or plan.state == "reset":
             window.reset()
         model.forward(window, model.backend.put(part.inputs))

@@ -188,7 +188,7 @@ class _Trial:
     def read(self, streams: Streams, number: int, keep: bool) -> None:
         """Take the gradient of one window, and what the update from it would be."""
         model, backend = self.model, self.model.backend
-        part = streams.window(number)
+        part = streams.batch_at(number)
         if part.start or self.plan.state == "reset":
             self.window.reset()
         ids, targets = backend.put(part.inputs), backend.put(part.targets)

@@ -18,7 +18,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.broken import find_broken
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
-from charrnn.storage import runs
+from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids
 
@@ -99,7 +99,7 @@ def of_checkpoint(
         if not has_text and find_broken(model, loaded.moments):
             ids, text = np.zeros(4, loaded.vocabulary.dtype), "no text"
         else:
-            ids, text = runs.heldout(path, "val", model.V), "the run's validation text"
+            ids, text = heldout.read(path, "val", model.V), "the run's validation text"
     own = loaded.train or TrainConfig()
     plan = replace(own, **assumed)
     return Subject(

@@ -196,7 +196,7 @@ def _lives(owner: dict[str, Any]) -> bool:
     if owner["host"] != socket.gethostname():
         return True
     pid = owner["pid"]
-    if pid <= 0 or not files.alive(pid):
+    if pid <= 0 or not files.is_running(pid):
         return False
     start = _start(pid)
     return None in (start, owner.get("start")) or start == owner["start"]

@@ -41,7 +41,7 @@ class Metrics:
         with self._failing():
             files.write_all(self._open(), (json.dumps(line, ensure_ascii=False) + "\n").encode())
 
-    def settle(self) -> int:
+    def flush(self) -> int:
         """Flush the file to disk and return its length in bytes."""
         with self._failing():
             files.flush(self._open())
@@ -91,7 +91,7 @@ def _last_line(handle: int, end: int) -> int:
     return 0
 
 
-def lack(folder: Path, keep: int) -> bool:
+def is_shorter(folder: Path, keep: int) -> bool:
     """Whether a run's metrics are shorter than the ``keep`` bytes that a checkpoint counts on."""
     try:
         return (folder / METRICS).stat().st_size < keep

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import mmap
-import os
 import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from charrnn import files
-from charrnn.errors import CharRNNError, UsageError, shown
-from charrnn.storage import lock
+from charrnn.errors import CharRNNError, UsageError
+from charrnn.storage import heldout, lock
 from charrnn.storage.lock import Lock, LockedError
 from charrnn.storage.metrics import METRICS as METRICS
-from charrnn.storage.metrics import read_metrics as read_metrics
 
 HOME = Path("checkpoints")
 SUFFIX = ".safetensors"
 BEST, LAST = "best" + SUFFIX, "last" + SUFFIX
-_NPY = re.compile(
-    rb"\x93NUMPY(?:\x01\0(?P<short>..)|\x02\0(?P<length>....))"
-    rb"\{'descr': '(?P<dtype>[<|>]u[1248])', 'fortran_order': False, "
-    rb"'shape': \((?P<count>[0-9]{1,18}),\), \} *\n",
-    re.DOTALL,
-)
-_HELDOUT = ("val.npy", "test.npy")
 _BEGINNING = b'{"event": "start"'
 
 
@@ -180,7 +166,7 @@ def _abandoned(folder: Path) -> bool:
         names = {path.name for path in folder.iterdir() if not files.is_temporary(path.name)}
     except OSError:
         return False
-    return bool(names & {METRICS, lock.NAME}) and names <= {METRICS, lock.NAME, *_HELDOUT}
+    return bool(names & {METRICS, lock.NAME}) and names <= {METRICS, lock.NAME, *heldout.NAMES}
 
 
 def _free(folder: Path) -> bool:
@@ -193,79 +179,6 @@ def _free(folder: Path) -> bool:
         beginning = file.read(len(_BEGINNING))
     if not _BEGINNING.startswith(beginning):
         return False  # of something else
-    for name in (*_HELDOUT, METRICS):
+    for name in (*heldout.NAMES, METRICS):
         (folder / name).unlink(missing_ok=True)
     return True
-
-
-def keep_heldout(folder: Path, split: str, ids: np.ndarray) -> None:
-    """Keep the ids of a held-out text in the run, so that it can be scored without the corpus."""
-    files.write(folder / f"{split}.npy", _npy(ids))
-
-
-def _npy(ids: np.ndarray) -> Iterator[bytes]:
-    """Yield the parts of an ``.npy`` file."""
-    header = io.BytesIO()
-    np.lib.format.write_array_header_2_0(
-        header, {"descr": ids.dtype.str, "fortran_order": False, "shape": ids.shape}
-    )
-    yield header.getvalue()
-    for start in range(0, len(ids), 1 << 22):
-        yield ids[start : start + (1 << 22)].tobytes()
-        _release(ids)
-
-
-def _release(ids: np.ndarray) -> None:
-    """Give the pages of a memory-mapped array back; reading it again brings them in again."""
-    owner: Any = ids
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
-
-
-def heldout(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray:
-    """Return the ids of the run's own validation (``val``) or test text, memory-mapped.
-
-    ``symbols`` is the size of the vocabulary that they must be of. They must not be shortened by
-    anyone while they are in use.
-
-    Raises
-    ------
-    CharRNNError
-        If the run kept none, or the file holds something else.
-    """
-    path = checkpoint.parent / f"{split}.npy"
-    if not path.is_file():  # a FIFO would have to be waited for
-        raise CharRNNError(
-            f"there is no {split} text beside {shown(checkpoint)}",
-            f"train with --{split}-frac or --{split}, or give a text to score",
-        )
-    try:
-        ids = _mapped(path)
-    except (OSError, ValueError):
-        raise CharRNNError(f"{shown(path)} does not hold encoded text") from None
-    for start in range(0, len(ids) if symbols is not None else 0, 1 << 20):
-        if int(ids[start : start + (1 << 20)].max()) >= (symbols or 0):
-            raise CharRNNError(f"{shown(path)} does not hold text of the run's vocabulary")
-    return ids
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """Map a file that :func:`keep_heldout` wrote.
-
-    NumPy's own reader takes a Python expression for the header and tries to make sense of much.
-    """
-    with path.open("rb") as file:
-        header = _NPY.match(file.read(1 << 10))
-        size = os.fstat(file.fileno()).st_size
-    if header is None:
-        raise ValueError("not a header that was written here")
-    dtype, count = np.dtype(header["dtype"].decode()), int(header["count"])
-    length = header["length"] or header["short"]  # of the header, in version 2 and 1
-    start = 8 + len(length) + int.from_bytes(length, "little")
-    if header.end() != start or count * dtype.itemsize != size - start:
-        raise ValueError("the header does not fit the file")
-    if not count:
-        return np.empty(0, dtype)
-    return np.memmap(path, dtype, mode="r", offset=start, shape=(count,))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from charrnn.text.reading import iter_ids, iter_lines, read_text
     from charrnn.text.vocabulary import Level, Vocabulary
     from charrnn.text.windows import (
+        Batch,
+        EvaluationBatch,
         EvaluationStreams,
-        EvaluationWindow,
         Streams,
-        Window,
         evaluation_streams,
         fit_window,
     )
@@ -24,11 +24,11 @@ _HOME = {
     "CacheEntry": "cache.store",
     "Corpus": "corpus",
     "EvaluationStreams": "windows",
-    "EvaluationWindow": "windows",
+    "EvaluationBatch": "windows",
     "Level": "vocabulary",
     "Streams": "windows",
     "Vocabulary": "vocabulary",
-    "Window": "windows",
+    "Batch": "windows",
     "cache_dir": "cache.store",
     "cache_entries": "cache.store",
     "clear_cache": "cache.store",
@@ -42,14 +42,14 @@ _HOME = {
 }
 
 __all__ = [
+    "Batch",
     "CacheEntry",
     "Corpus",
+    "EvaluationBatch",
     "EvaluationStreams",
-    "EvaluationWindow",
     "Level",
     "Streams",
     "Vocabulary",
-    "Window",
     "cache_dir",
     "cache_entries",
     "clear_cache",

@@ -19,7 +19,7 @@ Ids = NDArray[Any]
 MIN_EVALUATION_LENGTH = 1024
 
 
-class Window(NamedTuple):
+class Batch(NamedTuple):
     """T steps of N streams.
 
     ``inputs`` and ``targets`` are (T, N), C-contiguous, in the type of the text's ids; ``start``
@@ -32,7 +32,7 @@ class Window(NamedTuple):
     start: bool
 
 
-class EvaluationWindow(NamedTuple):
+class EvaluationBatch(NamedTuple):
     """T steps of N streams, each target counting once; False in ``mask`` (T, N) does not count.
 
     ``mask`` is ``None`` where everything counts.
@@ -77,7 +77,7 @@ class Streams:
         self._inputs = ids[:used].reshape(batch, self.length)
         self._targets = ids[1 : used + 1].reshape(batch, self.length)
 
-    def window(self, step: int, out: tuple[Ids, Ids] | None = None) -> Window:
+    def batch_at(self, step: int, out: tuple[Ids, Ids] | None = None) -> Batch:
         """Return the window of global step 0, 1, 2, …; it depends on the step alone.
 
         ``out`` is a pair of C-contiguous (T, N) arrays to be filled instead of new ones.
@@ -91,7 +91,7 @@ class Streams:
             out = np.empty(shape, self._inputs.dtype), np.empty(shape, self._inputs.dtype)
         np.copyto(out[0], self._inputs[:, steps].T)
         np.copyto(out[1], self._targets[:, steps].T)
-        return Window(out[0], out[1], epoch, place == 0)
+        return Batch(out[0], out[1], epoch, place == 0)
 
 
 def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | None]:
@@ -151,7 +151,7 @@ class EvaluationStreams:
         self._ids = np.asarray(ids)
         self._length, self._longer = divmod(self.targets, batch)
 
-    def __iter__(self) -> Iterator[EvaluationWindow]:
+    def __iter__(self) -> Iterator[EvaluationBatch]:
         inputs, targets = self._blocks(0), self._blocks(1)
         steps = self._length + (self._longer > 0)
         for start in range(0, steps, self.seq_len):
@@ -160,7 +160,7 @@ class EvaluationStreams:
             if stop > self._length:
                 mask = np.ones((stop - start, self.batch), np.bool_)
                 mask[-1, self._longer :] = False
-            yield EvaluationWindow(
+            yield EvaluationBatch(
                 self._gather(inputs, start, stop), self._gather(targets, start, stop), mask
             )
 

@@ -191,7 +191,7 @@ class Loop:
         guard, count = self._guard if self._guard.every_step else None, progress.step + 1
         if guard:
             guard.states(count)
-        window = self.streams.window(progress.step)
+        window = self.streams.batch_at(progress.step)
         if window.start or config.state == "reset":
             self.window.reset()
         elif config.restart:

@@ -19,7 +19,7 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
-from charrnn.storage.metrics import lack as metrics_lack
+from charrnn.storage.metrics import is_shorter
 from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
@@ -184,7 +184,7 @@ def _continued(
         floor = "from there on the learning rate stays at its floor"
         session.notes.append(f"the cosine {verb} at step {horizon}: {floor}")
     assert checkpoint.path is not None
-    if metrics_lack(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
+    if is_shorter(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
         lost = "the lines that are missing there stay missing"
         session.notes.append(f"{runs.METRICS} is shorter than the checkpoint says: {lost}")
     return session

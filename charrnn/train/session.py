@@ -16,7 +16,7 @@ from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import runs
+from charrnn.storage import heldout, runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
@@ -109,7 +109,7 @@ class Session:
             if not self._resumed:
                 for split, ids in (("val", self.corpus.val), ("test", self.corpus.test)):
                     if len(ids):
-                        runs.keep_heldout(self.folder, split, ids)
+                        heldout.write(self.folder, split, ids)
             yield self._written(self._start())
             self._floor = self._metrics.size
             advice = f"look at it with charrnn diagnose {self.folder}, or lower --lr"
@@ -184,7 +184,7 @@ class Session:
         loop.progress.metrics_bytes = metrics.size if counted else before
         if end is not None:
             self._written(end)
-        metrics.settle()
+        metrics.flush()
         try:
             checkpoints.save(
                 path,

@@ -22,6 +22,7 @@ from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, samples
 from charrnn.storage import checkpoint, runs
+from charrnn.storage.metrics import read_metrics
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step
@@ -164,7 +165,7 @@ def test_a_checkpoint_resumes_on_the_other_side(
     train(str(text), "--steps", "11", "--out", "half", "--backend", first, *plan)
     train("--resume", "half", "--steps", "24", "--quiet", "--backend", other)
     whole, half = (
-        [line["loss"] for line in runs.read_metrics(home / name) if line["event"] == "step"]
+        [line["loss"] for line in read_metrics(home / name) if line["event"] == "step"]
         for name in ("whole", "half")
     )
     assert len(whole) == 24

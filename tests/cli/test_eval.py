@@ -14,7 +14,7 @@ from charrnn.cli.app import run
 from charrnn.config import ModelConfig
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
-from charrnn.storage import checkpoint, runs
+from charrnn.storage import checkpoint, heldout
 from charrnn.text.vocabulary import Vocabulary
 
 CHARS = Vocabulary("char", tuple("\t\n \\abcdeé漢"))
@@ -88,7 +88,7 @@ def test_texts_are_joined_and_may_come_from_a_pipe(model, call, monkeypatch) -> 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_split_is_the_run_s_own_text(model, call, split: str) -> None:
     ids = CHARS.encode("bead " * 30)
-    runs.keep_heldout(Path("checkpoints/chars"), split, ids)
+    heldout.write(Path("checkpoints/chars"), split, ids)
     record = json.loads(call("--split", split, "--json")[1])
     assert record["chars"] == 149
     assert record["nats_per_char"] == pytest.approx(score(model, [ids]).nats_per_char, rel=1e-9)
@@ -122,7 +122,7 @@ def test_lines_in_json(model, call) -> None:
 
 
 def test_lines_of_a_split(model, call) -> None:
-    runs.keep_heldout(Path("checkpoints/chars"), "val", CHARS.encode(TEXT))
+    heldout.write(Path("checkpoints/chars"), "val", CHARS.encode(TEXT))
     assert call("--split", "val", "--per-line") == call("text.txt", "--per-line")
 
 

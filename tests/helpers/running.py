@@ -8,6 +8,7 @@ from charrnn.backend import numpy_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+from charrnn.storage.metrics import read_metrics
 from charrnn.train.opening import open_session
 from charrnn.train.request import Request
 
@@ -52,7 +53,7 @@ def of(records, event):
 
 def metrics(folder, events=("step", "eval")):
     """Return the lines of a run's metrics, without what depends on the clock."""
-    lines = [line for line in runs.read_metrics(folder) if line["event"] in events]
+    lines = [line for line in read_metrics(folder) if line["event"] in events]
     return [{k: v for k, v in line.items() if k not in TIMED} for line in lines]
 
 

@@ -35,7 +35,7 @@ def prepare(phase):
     from charrnn import files
     from charrnn.model.language import LanguageModel
     from charrnn.report.training import PlainLines
-    from charrnn.storage import checkpoint, runs
+    from charrnn.storage import checkpoint, heldout
     from charrnn.train import opening
     from charrnn.train.loop import Loop
 
@@ -43,7 +43,7 @@ def prepare(phase):
         "none": lambda: None,
         "read": lambda: held(opening, "open_corpus"),
         "model": lambda: held(LanguageModel, "fresh"),
-        "begin": lambda: held(runs, "keep_heldout"),
+        "begin": lambda: held(heldout, "write"),
         "step": lambda: held(LanguageModel, "loss_and_gradient", 8),
         "eval": lambda: held(LanguageModel, "surprisal", 3),
         "save": lambda: held(files, "flush_folder", 3),

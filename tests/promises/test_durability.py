@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from charrnn.errors import CharRNNError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import container, runs
 from charrnn.storage.lock import NAME as LOCK
+from charrnn.storage.metrics import read_metrics
 
 posix = pytest.mark.skipif(os.name == "nt", reason="folders cannot be flushed there")
 
@@ -50,7 +52,9 @@ def test_a_file_is_written_flushed_renamed_and_its_folder_flushed(tmp_path, monk
         disk = Disk(patch, tmp_path)
         tensors = written(tmp_path / "file")
     assert same(tmp_path / "file", tensors)
-    temporary = f".file.{os.getpid()}.tmp"
+    temporary = disk.calls[0][1]
+    assert re.fullmatch(rf"\.file\.[0-9a-f]{{8}}\.{os.getpid()}\.tmp", temporary)
+    assert files.is_temporary(temporary)
     assert [call for call, _ in groupby(disk.calls)] == [
         ("open", temporary),
         ("write", temporary),
@@ -124,7 +128,7 @@ def test_each_call_of_a_save_may_fail(error, lasting, tmp_path, monkeypatch):
         assert problem.exit_code == 1
         if isinstance(problem, files.UnflushedError):  # it says that the new one is there
             assert disk.calls[-1][1] == tmp_path.name
-            assert "is the new one" in problem.remedy
+            assert "complete and new" in problem.remedy
             assert container.read(path)[1]["seed"] == 2
             old = written(path)
         else:
@@ -150,12 +154,16 @@ def test_a_file_system_that_cannot_flush_a_folder_will_do(error, tmp_path, monke
     assert same(tmp_path / "file", tensors)
 
 
-def test_a_temporary_name_that_is_a_link_is_not_followed(tmp_path):
+def test_a_temporary_name_that_is_taken_is_neither_followed_nor_removed(tmp_path, monkeypatch):
     (tmp_path / "precious").write_text("kept")
-    (tmp_path / f".file.{os.getpid()}.tmp").symlink_to("precious")
-    tensors = written(tmp_path / "file")
+    link = tmp_path / f".file.00000000.{os.getpid()}.tmp"
+    link.symlink_to("precious")
+    monkeypatch.setattr(os, "urandom", lambda count: bytes(count))
+    with pytest.raises(CharRNNError, match="cannot write"):
+        written(tmp_path / "file")
+    assert link.is_symlink()
+    assert names(tmp_path) == [link.name, "precious"]
     assert (tmp_path / "precious").read_text() == "kept"
-    assert same(tmp_path / "file", tensors)
 
 
 def test_saving_does_not_double_the_memory(tmp_path):
@@ -306,7 +314,7 @@ def test_metrics_that_lost_their_end_are_noted_and_go_on_at_a_whole_line(text, h
         again = begin(resume="run", stop=20)
         assert len([note for note in again.notes if "metrics.jsonl is shorter" in note]) == 1
         list(again.records())
-        lines = list(runs.read_metrics(session.folder))  # every line can be read
+        lines = list(read_metrics(session.folder))  # every line can be read
         assert lines[-1]["event"] == "end"
         assert path.read_bytes().startswith(whole[: whole.rfind(b"\n", 0, length) + 1])
         after = checkpoints.load(session.folder / runs.LAST)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.storage import runs
-from charrnn.storage.metrics import Metrics
+from charrnn.storage import heldout, runs
+from charrnn.storage.metrics import Metrics, read_metrics
 
 
 def make(name, *files, age=0):
@@ -121,8 +121,8 @@ def test_a_held_out_text_comes_back(dtype, home, rng):
     folder = make("run", runs.BEST)
     ids = rng.integers(0, 200, 12345).astype(dtype)
     ids.flags.writeable = False
-    runs.keep_heldout(folder, "val", ids)
-    found = runs.heldout(folder / runs.BEST, "val")
+    heldout.write(folder, "val", ids)
+    found = heldout.read(folder / runs.BEST, "val")
     assert isinstance(found, np.memmap)
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, ids)
@@ -131,36 +131,36 @@ def test_a_held_out_text_comes_back(dtype, home, rng):
 
 def test_a_held_out_text_that_is_missing_or_no_text_is_an_error(home):
     folder = make("run", runs.BEST)
-    with pytest.raises(CharRNNError, match=r"no test text .*--test-frac"):
-        runs.heldout(folder / runs.BEST, "test")
+    with pytest.raises(CharRNNError, match=r"no test text .*test_frac or test,"):
+        heldout.read(folder / runs.BEST, "test")
     (folder / "val.npy").write_bytes(b"not an array")
     with pytest.raises(CharRNNError):
-        runs.heldout(folder / runs.BEST, "val")
+        heldout.read(folder / runs.BEST, "val")
     for wrong in (np.zeros((2, 2), np.uint8), np.zeros(3), np.array([{"a": 1}], dtype=object)):
         np.save(folder / "val.npy", wrong, allow_pickle=True)
         with pytest.raises(CharRNNError):
-            runs.heldout(folder / runs.BEST, "val")
+            heldout.read(folder / runs.BEST, "val")
 
 
 def test_metrics_are_appended_and_cut(home):
     folder = make("run")
     metrics = Metrics(folder, 0)
     metrics.write({"step": 1, "text": "é\n\x1b"})
-    length = metrics.settle()
+    length = metrics.flush()
     assert length == (folder / runs.METRICS).stat().st_size
     metrics.write({"step": 2})
     metrics.close()
     with (folder / runs.METRICS).open("a") as file:
         file.write('{"step": 3')
-    assert [line["step"] for line in runs.read_metrics(folder)] == [1, 2]
+    assert [line["step"] for line in read_metrics(folder)] == [1, 2]
     metrics = Metrics(folder, length)
     metrics.write({"step": 4})
-    assert metrics.settle() == (folder / runs.METRICS).stat().st_size
+    assert metrics.flush() == (folder / runs.METRICS).stat().st_size
     metrics.close()
-    assert list(runs.read_metrics(folder)) == [{"step": 1, "text": "é\n\x1b"}, {"step": 4}]
+    assert list(read_metrics(folder)) == [{"step": 1, "text": "é\n\x1b"}, {"step": 4}]
     for line in (folder / runs.METRICS).read_text(encoding="utf-8").splitlines():
         json.loads(line)
 
 
 def test_a_run_without_metrics_has_none(home):
-    assert list(runs.read_metrics(make("run"))) == []
+    assert list(read_metrics(make("run"))) == []

@@ -263,7 +263,7 @@ PEAK = """
 import sys
 from charrnn.text import Streams, iter_ids, open_corpus
 corpus = open_corpus(sys.argv[1], level=sys.argv[2])
-Streams(corpus.train, 8, 32).window(100)
+Streams(corpus.train, 8, 32).batch_at(100)
 print(sum(map(len, iter_ids(sys.argv[1], corpus.vocabulary))) == corpus.chars)
 print(*[line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")])
 """

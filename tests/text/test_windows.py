@@ -22,7 +22,7 @@ def test_each_stream_reads_its_piece_of_the_text_in_order(n, batch, seq_len):
     length = (n - 1) // batch
     assert streams.length == length
     assert streams.windows_per_epoch == length // seq_len
-    windows = [streams.window(step) for step in range(streams.windows_per_epoch)]
+    windows = [streams.batch_at(step) for step in range(streams.windows_per_epoch)]
     inputs = np.concatenate([w.inputs for w in windows])
     targets = np.concatenate([w.targets for w in windows])
     for i in range(batch):
@@ -36,13 +36,13 @@ def test_each_stream_reads_its_piece_of_the_text_in_order(n, batch, seq_len):
 def test_windows_repeat_with_the_epochs():
     streams = Streams(numbered(101), 4, 5)
     for step in (0, 3, 4, 5, 9, 10, 1_000_003):
-        window, again = streams.window(step), streams.window(step % 5)
+        window, again = streams.batch_at(step), streams.batch_at(step % 5)
         np.testing.assert_array_equal(window.inputs, again.inputs)
         np.testing.assert_array_equal(window.targets, again.targets)
         assert window.epoch == step // 5
         assert window.start is (step % 5 == 0)
     with pytest.raises(ValueError, match="negative"):
-        streams.window(-1)
+        streams.batch_at(-1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
@@ -50,15 +50,15 @@ def test_windows_are_contiguous_arrays_of_the_type_of_the_ids(dtype):
     ids = np.arange(100).astype(dtype)
     ids.flags.writeable = False
     streams = Streams(ids, 3, 8)
-    window = streams.window(1)
+    window = streams.batch_at(1)
     for array in (window.inputs, window.targets):
         assert array.dtype == dtype
         assert array.shape == (8, 3)
         assert array.flags.c_contiguous
         array += 1  # the caller's own
-    np.testing.assert_array_equal(streams.window(1).inputs + 1, window.inputs)
+    np.testing.assert_array_equal(streams.batch_at(1).inputs + 1, window.inputs)
     out = (np.zeros((8, 3), dtype), np.zeros((8, 3), dtype))
-    filled = streams.window(1, out)
+    filled = streams.batch_at(1, out)
     assert filled.inputs is out[0]
     assert filled.targets is out[1]
     np.testing.assert_array_equal(out[0] + 1, window.inputs)
@@ -72,7 +72,7 @@ def test_no_copy_of_the_text_is_made(tmp_path):
     ids = np.memmap(path, np.uint8, mode="r")
     tracemalloc.start()
     streams = Streams(ids, 32, 64)
-    streams.window(streams.windows_per_epoch - 1)
+    streams.batch_at(streams.windows_per_epoch - 1)
     next(iter(evaluation_streams(ids, 32, seq_len=64)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

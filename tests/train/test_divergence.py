@@ -17,6 +17,7 @@ from charrnn.errors import UsageError
 from charrnn.model.language import LanguageModel
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+from charrnn.storage.metrics import read_metrics
 from charrnn.text import corpus_from_text
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
@@ -33,7 +34,7 @@ def weight(loop, bad):
 
 def unused_weight(loop, bad):
     """A column that no symbol of the next window chooses: the loss does not notice."""
-    ids = loop.streams.window(loop.progress.step).inputs
+    ids = loop.streams.batch_at(loop.progress.step).inputs
     absent = sorted(set(range(loop.model.V)) - set(ids.ravel().tolist()))
     loop.model.weights["rnn.weight_ih_l0"][1, absent[0]] = bad
 
@@ -123,11 +124,11 @@ def test_training_goes_back_and_on_at_half_the_rate(tensor, text):
         "count": 1,
     }
     assert records[-1].reason == "steps"
-    lines = [line for line in runs.read_metrics(session.folder) if line["event"] == "step"]
+    lines = [line for line in read_metrics(session.folder) if line["event"] == "step"]
     assert [line["step"] for line in lines] == list(range(1, 41))
     assert {line["lr"] for line in lines[:10]} == {0.02}
     assert {line["lr"] for line in lines[10:]} == {0.01}
-    told = [line for line in runs.read_metrics(session.folder) if line["event"] == "rollback"]
+    told = [line for line in read_metrics(session.folder) if line["event"] == "rollback"]
     assert told == [rollback.to_json()]
     _same_as_if_resumed(session, text, options)
 
@@ -191,7 +192,7 @@ def test_before_the_first_save_training_begins_anew(text):
     assert (saved.event, saved.step) == ("save", 0)
     half, _ = train(text, name="half", **DEEP | {"lr": DEEP["lr"] / 2})
     np.testing.assert_array_equal(whole.model.weights.flat, half.model.weights.flat)
-    lines = list(runs.read_metrics(whole.folder))
+    lines = list(read_metrics(whole.folder))
     assert [line["event"] for line in lines[:3]] == ["start", "rollback", "save"]
     assert metrics(whole.folder) == metrics(half.folder)
 
@@ -226,7 +227,7 @@ def test_it_stops_after_so_many_rollbacks_and_can_be_told_to_go_on(limit, text):
         records += session.records()
     times = {0: "", 1: ", after 1 rollback", 3: ", after 3 rollbacks"}[limit]
     assert f"is nan{times}; look at it with charrnn diagnose" in str(caught.value)
-    told = [line for line in runs.read_metrics(session.folder) if line["event"] == "rollback"]
+    told = [line for line in read_metrics(session.folder) if line["event"] == "rollback"]
     assert [(line["lr_factor"], line["count"]) for line in told] == [
         (0.5**n, n) for n in range(1, limit + 1)
     ]
@@ -278,7 +279,7 @@ def test_a_run_that_went_back_and_is_killed_anywhere_goes_on_the_same(text, monk
         folder = runs.HOME / f"killed-{number}"
         shutil.copytree(whole.folder, folder)
         snapshots.append(folder)
-    told = [line for line in runs.read_metrics(whole.folder) if line["event"] == "rollback"]
+    told = [line for line in read_metrics(whole.folder) if line["event"] == "rollback"]
     assert [(line["step"], line["to_step"]) for line in told] == [(13, 12), (22, 21)]
     resumed = 0
     for folder in snapshots[::5]:
@@ -287,7 +288,7 @@ def test_a_run_that_went_back_and_is_killed_anywhere_goes_on_the_same(text, monk
         _, records = train(resume=str(folder))
         if records:
             assert_same_run(whole.folder, folder)
-            assert [x for x in runs.read_metrics(folder) if x["event"] == "rollback"] == told
+            assert [x for x in read_metrics(folder) if x["event"] == "rollback"] == told
             resumed += 1
     assert resumed > 8
 

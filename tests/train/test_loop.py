@@ -11,7 +11,8 @@ from helpers.running import SMALL, TEXT, begin, metrics, of, train
 
 from charrnn.errors import CharRNNError, CorpusError, UsageError
 from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import runs
+from charrnn.storage import heldout, runs
+from charrnn.storage.metrics import read_metrics
 from charrnn.train import loop as loops
 from charrnn.train.records import Start
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("fast_disk")
 
 def test_the_metrics_hold_what_was_reported(text):
     session, records = train(text, **SMALL, eval_every=10, save_every=20)
-    lines = list(runs.read_metrics(session.folder))
+    lines = list(read_metrics(session.folder))
     assert lines == [json.loads(json.dumps(record.to_json())) for record in records]
     steps = of(records, "step")
     assert [record.step for record in steps] == list(range(1, 41))
@@ -51,7 +52,7 @@ def test_a_run_folder_holds_best_last_and_numbered_checkpoints(text):
     assert checkpoints.load(folder / runs.LAST).step == 40
     assert checkpoints.load(folder / "step-00000030.safetensors").step == 30
     for split, ids in (("val", session.corpus.val), ("test", session.corpus.test)):
-        found = runs.heldout(folder / runs.BEST, split)
+        found = heldout.read(folder / runs.BEST, split)
         assert len(ids) > 80
         np.testing.assert_array_equal(found, ids)
 

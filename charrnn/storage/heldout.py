@@ -1,0 +1,116 @@
+"""The held-out texts of a run: ids in ``val.npy`` and ``test.npy``, beside its checkpoints.
+
+With them a run can be scored without the text that it was trained on.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn import files
+from charrnn.errors import CharRNNError, setting, shown
+
+NAMES = ("val.npy", "test.npy")
+
+_HEADER = re.compile(
+    rb"\x93NUMPY(?:\x01\0(?P<short>..)|\x02\0(?P<length>....))"
+    rb"\{'descr': '(?P<dtype>[<|>]u[1248])', 'fortran_order': False, "
+    rb"'shape': \((?P<count>[0-9]{1,18}),\), \} *\n",
+    re.DOTALL,
+)
+_HEADER_BYTES = 1 << 10
+_WRITTEN = 1 << 22  # ids at a time
+_CHECKED = 1 << 20
+
+
+def write(folder: Path, split: str, ids: np.ndarray) -> None:
+    """Write the ids, 1-D, of a held-out text (``split`` is ``val`` or ``test``) durably.
+
+    Raises
+    ------
+    CharRNNError
+        If the file cannot be written.
+    """
+    files.write(folder / f"{split}.npy", _npy(ids))
+
+
+def _npy(ids: np.ndarray) -> Iterator[bytes]:
+    """Yield the parts of an ``.npy`` file."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_2_0(
+        header, {"descr": ids.dtype.str, "fortran_order": False, "shape": ids.shape}
+    )
+    yield header.getvalue()
+    for start in range(0, len(ids), _WRITTEN):
+        yield ids[start : start + _WRITTEN].tobytes()
+        _release(ids)
+
+
+def _release(ids: np.ndarray) -> None:
+    """Let the pages of a memory-mapped array go; they are read again when they are used."""
+    owner: Any = ids
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
+
+
+def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray:
+    """Return the ids of a run's own ``val`` or ``test`` text, 1-D and memory-mapped.
+
+    Nobody may shorten the file while they are in use.
+
+    Parameters
+    ----------
+    checkpoint
+        A checkpoint of the run.
+    symbols
+        The size of the vocabulary: every id must be below it.
+
+    Raises
+    ------
+    CharRNNError
+        If the run has no such text, or the file holds something else.
+    """
+    path = checkpoint.parent / f"{split}.npy"
+    try:
+        ids = _mapped(path)
+    except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
+        raise CharRNNError(
+            f"there is no {split} text beside {shown(checkpoint)}",
+            f"train with {setting(f'{split}_frac')} or {setting(split)}, or give a text to score",
+        ) from None
+    except (OSError, ValueError):
+        raise CharRNNError(f"{shown(path)} does not hold encoded text") from None
+    for start in range(0, len(ids) if symbols is not None else 0, _CHECKED):
+        if int(ids[start : start + _CHECKED].max()) >= (symbols or 0):
+            raise CharRNNError(f"{shown(path)} does not hold text of the run's vocabulary")
+    return ids
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """Map a file that :func:`write` wrote.
+
+    NumPy's own reader evaluates the header as a Python expression and accepts much more.
+    """
+    with os.fdopen(files.open_regular(path, follow=True), "rb") as file:
+        header = _HEADER.match(file.read(_HEADER_BYTES))
+        size = os.fstat(file.fileno()).st_size
+        if header is None:
+            raise ValueError("not a header that was written here")
+        dtype, count = np.dtype(header["dtype"].decode()), int(header["count"])
+        length = header["length"] or header["short"]  # of the header, in version 2 and 1
+        start = 8 + len(length) + int.from_bytes(length, "little")
+        if header.end() != start or count * dtype.itemsize != size - start:
+            raise ValueError("the header does not fit the file")
+        if not count:
+            return np.empty(0, dtype)
+        return np.memmap(file, dtype, mode="r", offset=start, shape=(count,))
