@@ -16,9 +16,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.gpu.cublas import add_product
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.cells import pointwise
+from charrnn.backend.operations import operation
+from charrnn.backend.products import add_product
 from charrnn.cells.base import Cell, Piece, Workspace
 from charrnn.cells.pointwise import logistic, sigmoid_slope, transposed
 from charrnn.errors import UsageError
@@ -72,101 +71,7 @@ def _scratch(xp: Any, dtype: Any, N: int, H: int, width: int) -> Scratch:
     return Scratch(recurrent, recurrent[:H], recurrent[H:], *arrays, *constants)
 
 
-CUDA = Source(
-    pointwise.CUDA
-    + r"""
-// Each block of the arrays has `size` = H·N elements; a thread has the same one of each.
-extern "C" __global__ void gru_after_forward(
-    real* work, const real* product, const real* bias, const real* h_before, real* h,
-    long long size, u32 N
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real u = product[k] + bias[(u32)k / N];
-        real r = logistic(work[k + size] + product[k + size]);
-        real z = logistic(work[k + 2 * size] + product[k + 2 * size]);
-        real n = tanh(work[k + 3 * size] + r * u);
-        work[k] = u;
-        work[k + size] = r;
-        work[k + 2 * size] = z;
-        work[k + 3 * size] = n;
-        h[k] = (h_before[k] - n) * z + n;
-    }
-}
-
-extern "C" __global__ void gru_after_backward(
-    real* work, const real* h_before, real* dh, real* gradient, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real u = work[k], r = work[k + size], z = work[k + 2 * size], n = work[k + 3 * size];
-        real d = dh[k] + gradient[k], dn = d * (1 - z) * (1 - n * n);
-        dh[k] = d;
-        gradient[k] = d * z;
-        work[k] = dn * r;
-        work[k + size] = dn * u * (r - r * r);
-        work[k + 2 * size] = d * (h_before[k] - n) * (z - z * z);
-        work[k + 3 * size] = dn;
-    }
-}
-
-extern "C" __global__ void gru_before_gates(
-    real* rz, const real* product, const real* h_before, real* reset, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real r = logistic(rz[k] + product[k]);
-        rz[k] = r;
-        rz[k + size] = logistic(rz[k + size] + product[k + size]);
-        reset[k] = r * h_before[k];
-    }
-}
-
-extern "C" __global__ void gru_before_candidate(
-    real* work, const real* product, const real* h_before, real* h, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real z = work[k + size], n = tanh(work[k + 2 * size] + product[k]);
-        work[k + 2 * size] = n;
-        h[k] = (h_before[k] - n) * z + n;
-    }
-}
-
-extern "C" __global__ void gru_before_backward(
-    real* work, const real* h_before, real* dh, real* gradient, real* d_z, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real z = work[k + size], n = work[k + 2 * size], d = dh[k] + gradient[k];
-        dh[k] = d;
-        gradient[k] = d * z;
-        d_z[k] = d * (h_before[k] - n);
-        work[k + 2 * size] = d * (1 - z) * (1 - n * n);
-    }
-}
-
-extern "C" __global__ void gru_before_backward_gates(
-    real* rz, const real* h_before, const real* d_reset, const real* d_z, real* gradient,
-    long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real r = rz[k], z = rz[k + size], d = d_reset[k];
-        gradient[k] += d * r;
-        rz[k] = d * h_before[k] * (r - r * r);
-        rz[k + size] = d_z[k] * (z - z * z);
-    }
-}
-"""
-)
-
-
-def _launch(gpu: Gpu, name: str, arguments: tuple[Any, ...], size: int, *rest: int) -> None:
-    dtype = arguments[0].dtype
-    gpu.launch(dtype, name, blocks(size), THREADS, *arguments, size, *rest)
-
-
-def _activate_after_on_gpu(gpu: Gpu, s: Step, bias: Array, scratch: Scratch) -> None:
-    arguments = (s.all, scratch.recurrent, bias, s.h_before, s.h)
-    _launch(gpu, "gru_after_forward", arguments, s.h.size, s.h.shape[1])
-
-
-@fused(CUDA, _activate_after_on_gpu)
+@operation
 def activate_after(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
     """Reset after: go from the products, in the working array and ``scratch``, to gates and h."""
     xp.add(s.rz, scratch.rest, out=s.rz)
@@ -177,13 +82,7 @@ def activate_after(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
     _candidate(xp, s, scratch)
 
 
-def _deactivate_after_on_gpu(
-    gpu: Gpu, s: Step, dh: Array, gradient: Array, scratch: Scratch
-) -> None:
-    _launch(gpu, "gru_after_backward", (s.all, s.h_before, dh, gradient), dh.size)
-
-
-@fused(CUDA, _deactivate_after_on_gpu)
+@operation
 def deactivate_after(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
     """Reset after: go back from ∂L/∂h, which becomes the total in ``dh``, to the pre-activations.
 
@@ -198,12 +97,7 @@ def deactivate_after(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scra
     xp.multiply(s.z, scratch.d_z, out=s.z)
 
 
-def _activate_gates_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
-    arguments = (s.rz, scratch.recurrent, s.h_before, s.u)
-    _launch(gpu, "gru_before_gates", arguments, s.h.size)
-
-
-@fused(CUDA, _activate_gates_on_gpu)
+@operation
 def activate_gates(xp: Any, s: Step, scratch: Scratch) -> None:
     """Reset before: go from r's and z's products to r, z and r ⊙ h'."""
     xp.add(s.rz, scratch.recurrent, out=s.rz)
@@ -212,25 +106,13 @@ def activate_gates(xp: Any, s: Step, scratch: Scratch) -> None:
     xp.multiply(s.r, s.h_before, out=s.u)
 
 
-def _activate_candidate_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
-    arguments = (s.all, scratch.one, s.h_before, s.h)
-    _launch(gpu, "gru_before_candidate", arguments, s.h.size)
-
-
-@fused(CUDA, _activate_candidate_on_gpu)
+@operation
 def activate_candidate(xp: Any, s: Step, scratch: Scratch) -> None:
     """Reset before: go from n's products, in ``s.n`` and ``scratch.one``, to n and h."""
     _candidate(xp, s, scratch)
 
 
-def _deactivate_candidate_on_gpu(
-    gpu: Gpu, s: Step, dh: Array, gradient: Array, scratch: Scratch
-) -> None:
-    arguments = (s.all, s.h_before, dh, gradient, scratch.d_z)
-    _launch(gpu, "gru_before_backward", arguments, dh.size)
-
-
-@fused(CUDA, _deactivate_candidate_on_gpu)
+@operation
 def deactivate_candidate(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
     """Reset before: go back from ∂L/∂h, which becomes the total in ``dh``, to n's pre-activation.
 
@@ -239,12 +121,7 @@ def deactivate_candidate(xp: Any, s: Step, dh: Array, gradient: Array, scratch: 
     _candidate_backward(xp, s, dh, gradient, scratch)
 
 
-def _deactivate_gates_on_gpu(gpu: Gpu, s: Step, gradient: Array, scratch: Scratch) -> None:
-    arguments = (s.rz, s.h_before, scratch.one, scratch.d_z, gradient)
-    _launch(gpu, "gru_before_backward_gates", arguments, gradient.size)
-
-
-@fused(CUDA, _deactivate_gates_on_gpu)
+@operation
 def deactivate_gates(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> None:
     """Reset before: go back from ∂L/∂(r ⊙ h'), in ``scratch.one``, to r's and z's pre-activations.
 

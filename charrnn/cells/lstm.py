@@ -15,8 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.cells import pointwise
+from charrnn.backend.operations import operation
 from charrnn.cells.base import Cell, Weights, Workspace
 from charrnn.cells.pointwise import logistic
 
@@ -51,63 +50,7 @@ class Scratch(NamedTuple):
     unit: Array
 
 
-CUDA = Source(
-    pointwise.CUDA
-    + r"""
-// A block of the gates (4H, N) has `size` = H·N elements; a thread has the same one of each.
-extern "C" __global__ void lstm_forward(
-    real* gates, const real* product, const real* c_before, real* c, real* tanh_c, real* h,
-    long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real i = logistic(gates[k] + product[k]);
-        real f = logistic(gates[k + size] + product[k + size]);
-        real g = tanh(gates[k + 2 * size] + product[k + 2 * size]);
-        real o = logistic(gates[k + 3 * size] + product[k + 3 * size]);
-        real state = f * c_before[k] + i * g, t = tanh(state);
-        gates[k] = i;
-        gates[k + size] = f;
-        gates[k + 2 * size] = g;
-        gates[k + 3 * size] = o;
-        c[k] = state;
-        tanh_c[k] = t;
-        h[k] = o * t;
-    }
-}
-
-extern "C" __global__ void lstm_backward(
-    real* gates, const real* c_before, const real* tanh_c, real* dh, const real* from_after,
-    real* dc, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real i = gates[k], f = gates[k + size], g = gates[k + 2 * size], o = gates[k + 3 * size];
-        real t = tanh_c[k], d = dh[k] + from_after[k], e = dc[k] + d * o * (1 - t * t);
-        dh[k] = d;
-        dc[k] = e * f;
-        gates[k] = e * g * i * (1 - i);
-        gates[k + size] = e * c_before[k] * f * (1 - f);
-        gates[k + 2 * size] = e * i * (1 - g * g);
-        gates[k + 3 * size] = d * t * o * (1 - o);
-    }
-}
-
-extern "C" __global__ void lstm_complete(
-    const real* o, const real* tanh_c, const real* dh, real* dc, long long size
-) {
-    for (long long k = first(); k < size; k += stride())
-        dc[k] += dh[k] * o[k] * (1 - tanh_c[k] * tanh_c[k]);
-}
-"""
-)
-
-
-def _activate_on_gpu(gpu: Gpu, s: Step, scratch: Scratch) -> None:
-    size = s.h.size
-    arguments = (s.gates, scratch.all, s.c_before, s.c, s.tanh_c, s.h, size)
-    gpu.launch(s.h.dtype, "lstm_forward", blocks(size), THREADS, *arguments)
-
-
-@fused(CUDA, _activate_on_gpu)
+@operation
 def activate(xp: Any, s: Step, scratch: Scratch) -> None:
     """Go from the two products, in ``s.gates`` and ``scratch.all``, to the gates and states."""
     xp.add(s.gates, scratch.all, out=s.gates)
@@ -121,15 +64,7 @@ def activate(xp: Any, s: Step, scratch: Scratch) -> None:
     xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
 
 
-def _deactivate_on_gpu(
-    gpu: Gpu, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch
-) -> None:
-    size = dh.size
-    arguments = (s.gates, s.c_before, s.tanh_c, dh, from_after, dc, size)
-    gpu.launch(dh.dtype, "lstm_backward", blocks(size), THREADS, *arguments)
-
-
-@fused(CUDA, _deactivate_on_gpu)
+@operation
 def deactivate(xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch) -> None:
     """Go back from ∂L/∂(h, c) to the pre-activations (in ``s.gates``) and to ∂L/∂c' (in ``dc``).
 
@@ -157,12 +92,7 @@ def deactivate(xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratc
     xp.multiply(one, d_i, out=s.g)  # dc i · (1 - g²)
 
 
-def _complete_on_gpu(gpu: Gpu, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
-    arguments = (s.o, s.tanh_c, dh, dc, dh.size)
-    gpu.launch(dh.dtype, "lstm_complete", blocks(dh.size), THREADS, *arguments)
-
-
-@fused(CUDA, _complete_on_gpu)
+@operation
 def complete(xp: Any, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
     """Add dh o (1 - tanh² c) to dc."""
     one = scratch.one

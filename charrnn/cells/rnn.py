@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.backend.operations import operation
 from charrnn.cells.base import Cell, Weights, Workspace
 from charrnn.errors import UsageError
 
@@ -36,34 +36,7 @@ class Scratch(NamedTuple):
     unit: Array
 
 
-CUDA = Source(
-    r"""
-extern "C" __global__ void rnn_forward(const real* a, real* h, int rectified, long long size) {
-    for (long long k = first(); k < size; k += stride()) {
-        real x = h[k] + a[k];
-        h[k] = rectified ? (x < 0 ? 0 : x) : tanh(x);  // what is no number stays so
-    }
-}
-
-extern "C" __global__ void rnn_backward(
-    const real* h, real* dh, const real* from_after, real* a, int rectified, long long size
-) {
-    for (long long k = first(); k < size; k += stride()) {
-        real y = h[k], d = dh[k] + from_after[k];
-        dh[k] = d;
-        a[k] = d * (rectified ? (real)(y > 0) : 1 - y * y);
-    }
-}
-"""
-)
-
-
-def _activate_on_gpu(gpu: Gpu, s: Step, activation: str) -> None:
-    arguments = (s.a, s.h, activation == "relu", s.h.size)
-    gpu.launch(s.h.dtype, "rnn_forward", blocks(s.h.size), THREADS, *arguments)
-
-
-@fused(CUDA, _activate_on_gpu)
+@operation
 def activate(xp: Any, s: Step, activation: str) -> None:
     """Go from the two products, in ``s.a`` and ``s.h``, to h = φ(their sum)."""
     xp.add(s.h, s.a, out=s.h)
@@ -73,14 +46,7 @@ def activate(xp: Any, s: Step, activation: str) -> None:
         xp.maximum(s.h, 0.0, out=s.h)
 
 
-def _deactivate_on_gpu(
-    gpu: Gpu, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
-) -> None:
-    arguments = (s.h, dh, from_after, s.a, activation == "relu", dh.size)
-    gpu.launch(dh.dtype, "rnn_backward", blocks(dh.size), THREADS, *arguments)
-
-
-@fused(CUDA, _deactivate_on_gpu)
+@operation
 def deactivate(
     xp: Any, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
 ) -> None:

@@ -12,52 +12,13 @@ from typing import Any
 import numpy as np
 
 from charrnn import randomness
-from charrnn.backend import Array, Backend
-from charrnn.backend.gpu import philox
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
-from charrnn.backend.gpu.philox import Key
+from charrnn.backend import Array, Backend, philox
+from charrnn.backend.operations import operation
+from charrnn.backend.philox import Key
 from charrnn.randomness import Purpose
 
-CUDA = Source(
-    philox.CUDA
-    + r"""
-// A thread makes the mask of 8 elements from one block of bits.
-extern "C" __global__ void dropout(
-    real* mask, long long size, u64 layer, u64 step, u64 seed, u64 purpose,
-    u32 threshold, real scale
-) {
-    for (long long block = first(); 8 * block < size; block += stride()) {
-        u64 bits[4];
-        philox(block, layer, step, seed, purpose, bits);
-        for (int j = 0; j < 8; ++j) {
-            long long i = 8 * block + j;
-            if (i >= size) break;
-            u32 word = (u32)(bits[j / 2] >> (32 * (j % 2)));
-            mask[i] = word >= threshold ? scale : (real)0;
-        }
-    }
-}
-"""
-)
 
-
-def _mask_on_gpu(
-    gpu: Gpu,
-    shape: tuple[int, ...],
-    dtype: Any,
-    key: Key,
-    threshold: int,
-    scale: float,
-    out: Array | None = None,
-) -> Array:
-    mask = gpu.xp.empty(shape, dtype) if out is None else out
-    grid = blocks(mask.size, 8 * THREADS)
-    arguments = (mask, mask.size, *key.words, threshold, scale)
-    gpu.launch(mask.dtype, "dropout", grid, THREADS, *arguments)
-    return mask
-
-
-@fused(CUDA, _mask_on_gpu)
+@operation
 def draw(
     xp: Any,
     shape: tuple[int, ...],

@@ -13,52 +13,8 @@ from math import sqrt
 from typing import Any, ClassVar
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, fused
+from charrnn.backend.operations import operation
 from charrnn.errors import UsageError
-
-CUDA = Source(
-    r"""
-// Each rule reads the gradient's factor where clipping left it, if it is there.
-extern "C" __global__ void adam(
-    real* w, const real* g, real* m, real* v, long long size, const real* at, real scale,
-    real decay, real kept, real rate, real root, real beta1, real beta2, real epsilon
-) {
-    if (at) scale = *at;
-    for (long long i = first(); i < size; i += stride()) {
-        real x = w[i], d = g[i] * scale + decay * x, a = m[i], b = v[i];
-        a += (d - a) * beta1;
-        b += (d * d - b) * beta2;
-        m[i] = a;
-        v[i] = b;
-        w[i] = x * kept - rate * (a / (sqrt(b) * root + epsilon));
-    }
-}
-
-extern "C" __global__ void rmsprop(
-    real* w, const real* g, real* v, long long size, const real* at, real scale, real decay,
-    real lr, real alpha, real rest, real epsilon
-) {
-    if (at) scale = *at;
-    for (long long i = first(); i < size; i += stride()) {
-        real x = w[i], d = g[i] * scale + decay * x, b = v[i] * alpha + d * d * rest;
-        v[i] = b;
-        w[i] = x - lr * (d / (sqrt(b) + epsilon));
-    }
-}
-
-extern "C" __global__ void sgd(
-    real* w, const real* g, real* u, long long size, const real* at, real scale, real decay,
-    real lr, real momentum
-) {
-    if (at) scale = *at;
-    for (long long i = first(); i < size; i += stride()) {
-        real x = w[i], b = u[i] * momentum + (g[i] * scale + decay * x);
-        u[i] = b;
-        w[i] = x - lr * b;
-    }
-}
-"""
-)
 
 BETA1, BETA2 = 0.9, 0.999
 ALPHA = 0.99
@@ -73,33 +29,7 @@ def _scaled(xp: Any, w: Array, g: Array, a: Array, scale: Any, decay: float) -> 
         xp.add(g, a, out=g)
 
 
-def _launch(
-    gpu: Gpu, name: str, w: Array, g: Array, moments: tuple[Array, ...], scale: Any, *rest: float
-) -> None:
-    factor = (None, scale) if isinstance(scale, float) else (scale, 1.0)
-    size = w.size
-    arguments = (w, g, *moments, size, *factor, *rest)
-    gpu.launch(w.dtype, name, blocks(size), THREADS, *arguments)
-
-
-def _adam_on_gpu(
-    gpu: Gpu,
-    w: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    a: Array,
-    scale: Any,
-    decay: float,
-    kept: float,
-    rate: float,
-    root: float,
-) -> None:
-    fixed = (1 - BETA1, 1 - BETA2, EPSILON)
-    _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
-
-
-@fused(CUDA, _adam_on_gpu)
+@operation
 def adam(
     xp: Any,
     w: Array,
@@ -112,64 +42,56 @@ def adam(
     kept: float,
     rate: float,
     root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
 ) -> None:
     """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ), ``root`` 1 / √(1 - β₂ᵗ)."""
     _scaled(xp, w, g, a, scale, decay)
     if kept != 1.0:
         xp.multiply(w, kept, out=w)
     xp.subtract(g, m, out=a)
-    xp.multiply(a, 1 - BETA1, out=a)
+    xp.multiply(a, 1 - beta1, out=a)
     xp.add(m, a, out=m)
     xp.multiply(g, g, out=a)
     xp.subtract(a, v, out=a)
-    xp.multiply(a, 1 - BETA2, out=a)
+    xp.multiply(a, 1 - beta2, out=a)
     xp.add(v, a, out=v)
     xp.sqrt(v, out=a)
     xp.multiply(a, root, out=a)
-    xp.add(a, EPSILON, out=a)
+    xp.add(a, epsilon, out=a)
     xp.divide(m, a, out=a)
     xp.multiply(a, rate, out=a)
     xp.subtract(w, a, out=w)
 
 
-def _rmsprop_on_gpu(
-    gpu: Gpu, w: Array, g: Array, v: Array, a: Array, scale: Any, decay: float, lr: float
-) -> None:
-    _launch(gpu, "rmsprop", w, g, (v,), scale, decay, lr, ALPHA, 1 - ALPHA, EPSILON)
-
-
-@fused(CUDA, _rmsprop_on_gpu)
+@operation
 def rmsprop(
-    xp: Any, w: Array, g: Array, v: Array, a: Array, scale: Any, decay: float, lr: float
+    xp: Any,
+    w: Array,
+    g: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    alpha: float,
+    epsilon: float,
 ) -> None:
     """Apply RMSprop."""
     _scaled(xp, w, g, a, scale, decay)
-    xp.multiply(v, ALPHA, out=v)
+    xp.multiply(v, alpha, out=v)
     xp.multiply(g, g, out=a)
-    xp.multiply(a, 1 - ALPHA, out=a)
+    xp.multiply(a, 1 - alpha, out=a)
     xp.add(v, a, out=v)
     xp.sqrt(v, out=a)
-    xp.add(a, EPSILON, out=a)
+    xp.add(a, epsilon, out=a)
     xp.divide(g, a, out=a)
     xp.multiply(a, lr, out=a)
     xp.subtract(w, a, out=w)
 
 
-def _sgd_on_gpu(
-    gpu: Gpu,
-    w: Array,
-    g: Array,
-    u: Array,
-    a: Array,
-    scale: Any,
-    decay: float,
-    lr: float,
-    momentum: float,
-) -> None:
-    _launch(gpu, "sgd", w, g, (u,), scale, decay, lr, momentum)
-
-
-@fused(CUDA, _sgd_on_gpu)
+@operation
 def sgd(
     xp: Any,
     w: Array,
@@ -265,7 +187,8 @@ class Adam(Optimizer):
         m, v = moments
         rate, root = lr / (1 - BETA1**count), 1 / sqrt(1 - BETA2**count)
         decay, kept = self.decay(lr)
-        adam(self.backend.xp, w, g, m, v, a, scale, decay, kept, rate, root)
+        fixed = (BETA1, BETA2, EPSILON)
+        adam(self.backend.xp, w, g, m, v, a, scale, decay, kept, rate, root, *fixed)
 
     def decay(self, lr: float) -> tuple[float, float]:
         """Return by what w is multiplied to be added to the gradient, and by what it shrinks."""
@@ -297,7 +220,8 @@ class RMSprop(Optimizer):
         scale: Any,
         count: int,
     ) -> None:
-        rmsprop(self.backend.xp, w, g, moments[0], a, scale, self.weight_decay, lr)
+        decay = self.weight_decay
+        rmsprop(self.backend.xp, w, g, moments[0], a, scale, decay, lr, ALPHA, EPSILON)
 
 
 class SGD(Optimizer):

@@ -10,7 +10,8 @@ import pytest
 
 from charrnn.backend import memory
 from charrnn.backend.gpu import cublas
-from charrnn.backend.gpu.cublas import Module, Products, add_product, with_own_products
+from charrnn.backend.gpu.cublas import Module, Products, with_own_products
+from charrnn.backend.products import add_product
 from charrnn.errors import BackendError
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from doubles import cublas_on_host, cuda_on_host, fake_cupy
 from helpers import kernel_cases, nvrtc, reference
-from helpers.operations import REGISTRY
+from helpers.operations import OPERATIONS
 
 from charrnn.backend import memory, numpy_backend, select
 from charrnn.backend.describe import describe
@@ -69,13 +69,13 @@ def apart_by(mine, theirs):
 
 @real
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_every_kernel_equals_its_plain_definition(name, dtype, device, rng):
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_every_operation_equals_its_plain_definition(name, dtype, device, rng):
     backend, _ = device
-    kernel = REGISTRY[name]
+    tested = OPERATIONS[name]
     for case in kernel_cases.CASES[name](rng, np.dtype(dtype).type):
-        expected = kernel_cases.run(lambda *a: kernel.plain(np, *a), case, np.copy, np.copy)
-        for call in (kernel, kernel.plain):
+        expected = kernel_cases.run(lambda *a: tested.plain(np, *a), case, np.copy, np.copy)
+        for call in (tested, tested.plain):
             found = kernel_cases.run(
                 lambda *a, call=call: call(backend.xp, *a), case, backend.put, backend.get
             )

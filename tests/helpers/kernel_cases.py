@@ -1,7 +1,7 @@
-"""Arguments for every fused operation, in several sizes: what its parity tests compare on.
+"""Arguments for every operation, in several sizes: what its parity tests compare on.
 
-A case is what the registry of kernels names, with arguments on the host. What is
-compared is the result and all array arguments afterwards, but those in ``used_up``.
+A case holds the arguments of one call, on the host. What is compared is the result and all array
+arguments afterwards, but those in ``used_up``.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from charrnn.backend import array_module
-from charrnn.backend.gpu.philox import Key
+from charrnn.backend.philox import Key
 from charrnn.cells import gru, lstm, rnn
 from charrnn.cells.base import Workspace
 from charrnn.randomness import Purpose
@@ -55,6 +55,9 @@ def updates(numbers, moments):
                     yield Case(arguments, used_up=(1, 2 + moments))
 
     return cases
+
+
+ADAM = (0.9, 0.999, 1e-8)
 
 
 def norm(rng, dtype):
@@ -203,7 +206,22 @@ def lstm_backward(rng, dtype):
         yield case
 
 
+def add_product(rng, dtype):
+    for M, K, N in ((1, 1, 1), (4, 3, 7), (33, 65, 2)):
+        a, b, out, scratch = (
+            vectors(rng, dtype, m * n).reshape(m, n) for m, n in ((M, K), (K, N), (M, N), (M, N))
+        )
+        yield Case((a, b, out, scratch), used_up=(3,), rounding=64)
+
+
+def transpose(rng, dtype):
+    for M, N in ((1, 1), (3, 7), (64, 33), (70, 2)):
+        yield Case((vectors(rng, dtype, M * N).reshape(M, N), np.zeros((N, M), dtype)), exact=True)
+
+
 CASES = {
+    "backend.products.add_product": add_product,
+    "backend.products.transpose": transpose,
     "cells.gru.activate_after": cell_cases(
         AFTER, [("recurrent", 3)], lambda s, d, g, r: (s, d[:, :1].copy(), r)
     ),
@@ -231,9 +249,10 @@ CASES = {
     "train.clipping.norm": norm,
     "train.clipping.scale_for_norm": scale_for_norm,
     "train.optimizers.adam": updates(
-        [(0.0, 1.0, 0.01, 1.7), (0.1, 1.0, 0.02, 1.1), (0.0, 0.99, 0.02, 1.1)], 2
+        [(0.0, 1.0, 0.01, 1.7, *ADAM), (0.1, 1.0, 0.02, 1.1, *ADAM), (0.0, 0.99, 0.02, 1.1, *ADAM)],
+        2,
     ),
-    "train.optimizers.rmsprop": updates([(0.0, 0.01), (0.1, 0.02)], 1),
+    "train.optimizers.rmsprop": updates([(0.0, 0.01, 0.99, 1e-8), (0.1, 0.02, 0.9, 1e-6)], 1),
     "train.optimizers.sgd": updates([(0.0, 0.01, 0.9), (0.1, 0.02, 0.0)], 1),
 }
 

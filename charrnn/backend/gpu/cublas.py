@@ -253,12 +253,3 @@ def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
 def has_batches(xp: Any) -> bool:
     """Return whether the products of many steps with one matrix are best taken as they lie."""
     return isinstance(xp, Module)
-
-
-def add_product(xp: Any, a: Array, b: Array, out: Array, room: Array) -> None:
-    """Add ``a @ b`` to ``out``; ``room``, an array like it, may be used up."""
-    if isinstance(xp, Module):
-        xp.add_product(a, b, out)
-        return
-    xp.matmul(a, b, out=room)
-    xp.add(room, out, out=out)

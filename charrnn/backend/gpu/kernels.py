@@ -1,74 +1,39 @@
-"""Fused operations: a plain definition on the array module, and CUDA text that must equal it.
+"""CUDA functions: their text, compiled when it is first launched, and their launches.
 
-An operation is one callable. On NumPy, and on any array module that cannot compile CUDA, it runs
-its plain definition; on CuPy it launches its CUDA functions::
+A ``.cu`` file is written once for both precisions, with ``real`` as the type of the elements; it
+needs no header but the ``.cuh`` files beside it. Arguments are converted to the types of the
+function's parameters, as its text declares them, so that a launch cannot disagree with it. A
+launcher is paired with its operation by name::
 
-    @fused(CUDA, _on_gpu)
-    def scaled(xp, x, factor):
-        return x * factor
+    CUDA = Source("example.cu")
 
-    def _on_gpu(gpu, x, factor):
+    @launches("model.example.scaled", CUDA)
+    def scaled(gpu, x, factor):
         out = gpu.xp.empty_like(x)
         gpu.launch(x.dtype, "scaled", blocks(x.size), THREADS, x, factor, out, x.size)
         return out
-
-CUDA text is written once for both precisions, with ``real`` as the type of the elements, and needs
-no header. Arguments are converted to the types of the function's parameters, as its text declares
-them, so that a launch cannot disagree with it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from charrnn.backend.array import Array
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 THREADS = 256
-"""Threads of a block, where nothing speaks for another number."""
+"""Threads of a block, by default."""
 MOST_BLOCKS = 4096
 """Blocks of a grid whose threads take several elements each."""
 
-PRELUDE = r"""
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
-// The first element of a thread, and the distance to its next one.
-__device__ __forceinline__ long long first() {
-    return (long long)blockIdx.x * blockDim.x + threadIdx.x;
-}
-__device__ __forceinline__ long long stride() {
-    return (long long)gridDim.x * blockDim.x;
-}
-
-// Symbol i of an array whose elements have `width` bytes.
-__device__ __forceinline__ long long symbol(const void* ids, int width, long long i) {
-    switch (width) {
-        case 1: return ((const unsigned char*)ids)[i];
-        case 2: return ((const unsigned short*)ids)[i];
-        case 4: return ((const unsigned int*)ids)[i];
-        default: return ((const long long*)ids)[i];
-    }
-}
-
-// The sum over the threads of a block (a power of two of them), in an order that never changes.
-__device__ inline double block_sum(double value, double* room, int thread, int threads) {
-    room[thread] = value;
-    for (int half = threads / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread < half) room[thread] += room[thread + half];
-    }
-    __syncthreads();
-    double sum = room[0];
-    __syncthreads();
-    return sum;
-}
-"""
+_OWN = "charrnn.backend.gpu.operations"
 
 _SCALARS = {
     "int": "int32",
@@ -81,6 +46,7 @@ _SCALARS = {
     "float": "float32",
     "double": "float64",
 }
+_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.M)
 _FUNCTION = re.compile(
     r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)", re.S
 )
@@ -113,21 +79,33 @@ def _parameter(declared: str) -> Parameter:
 class Source:
     """CUDA text of one subject, compiled once for each precision that is asked for.
 
-    Attributes
+    Parameters
     ----------
-    functions
-        Its ``__global__`` functions, each declared ``extern "C"``, with their parameters.
+    name
+        Of a ``.cu`` file.
+    folder
+        Where it is; by default the folder of the package's own.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.functions = functions(text)
+    def __init__(self, name: str, folder: Traversable | None = None) -> None:
+        self.name = name
+        self._folder = folder or files(_OWN)
         self._compiled: dict[tuple[Any, str], Any] = {}
+
+    @cached_property
+    def text(self) -> str:
+        """The text, with what it includes in the place of the ``#include`` lines."""
+        return _read(self._folder, self.name)
+
+    @cached_property
+    def functions(self) -> dict[str, tuple[Parameter, ...]]:
+        """Its ``__global__`` functions, each declared ``extern "C"``, with their parameters."""
+        return functions(self.text)
 
     def code(self, dtype: str) -> str:
         """Return all that the compiler reads; ``dtype`` is ``"float32"`` or ``"float64"``."""
         real = {"float32": "float", "float64": "double"}[dtype]
-        return f"typedef {real} real;\n{PRELUDE}\n{self.text}"
+        return f"typedef {real} real;\n{_read(files(_OWN), 'prelude.cuh')}\n{self.text}"
 
     def function(self, xp: Any, name: str, dtype: str) -> Any:
         """Return the compiled function ``name``."""
@@ -135,6 +113,12 @@ class Source:
         if module is None:
             module = self._compiled[xp, dtype] = xp.RawModule(code=self.code(dtype))
         return module.get_function(name)
+
+
+def _read(folder: Traversable, name: str) -> str:
+    """Return a file's text; NVRTC finds no files, so includes are replaced by their text here."""
+    text = folder.joinpath(name).read_text("utf-8")
+    return _INCLUDE.sub(lambda line: _read(folder, line[1]), text)
 
 
 class Gpu:
@@ -146,7 +130,7 @@ class Gpu:
         The array module.
     """
 
-    def __init__(self, xp: Any, source: Source) -> None:
+    def __init__(self, xp: Any, source: Source | None) -> None:
         self.xp = xp
         self._source = source
 
@@ -164,6 +148,7 @@ class Gpu:
         wrapped in :class:`Strided`; None is a null pointer. The host does not wait.
         """
         real = str(dtype)
+        assert self._source is not None, "this launcher named no source"
         parameters = self._source.functions[name]
         if len(parameters) != len(arguments):
             raise TypeError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
@@ -202,56 +187,26 @@ def blocks(elements: int, each: int = THREADS) -> int:
     return max(1, min(MOST_BLOCKS, -(-elements // each)))
 
 
-class Kernel(Generic[P, R]):
-    """One fused operation.
+class Launcher(NamedTuple):
+    """What runs an operation on a GPU: ``launch(gpu, ...)``, and the text that it launches."""
 
-    Attributes
-    ----------
-    name
-        Module and function, without the package's name.
-    plain
-        The definition, ``plain(xp, ...)``.
-    source
-        The CUDA text.
-    """
-
-    def __init__(
-        self,
-        plain: Callable[Concatenate[Any, P], R],
-        source: Source,
-        on_gpu: Callable[Concatenate[Gpu, P], R],
-    ) -> None:
-        self.name = f"{plain.__module__}.{plain.__qualname__}".removeprefix("charrnn.")
-        self.plain, self.source = plain, source
-        self._on_gpu = on_gpu
-        self.__doc__ = plain.__doc__
-
-    def __call__(self, xp: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the operation on the array module ``xp``."""
-        if xp.__name__ == "numpy" or not hasattr(xp, "RawModule"):
-            return self.plain(xp, *args, **kwargs)
-        return self._on_gpu(Gpu(xp, self.source), *args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<kernel {self.name}>"
+    launch: Callable[..., Any]
+    source: Source | None
 
 
-_REGISTRY: dict[str, Kernel[..., Any]] = {}
+_LAUNCHERS: dict[str, Launcher] = {}
 
 
-def fused(
-    source: Source, on_gpu: Callable[Concatenate[Gpu, P], R]
-) -> Callable[[Callable[Concatenate[Any, P], R]], Kernel[P, R]]:
-    """Make a plain definition an operation that runs ``on_gpu`` where CUDA can be compiled."""
+def launches(operation: str, source: Source | None = None) -> Callable[[F], F]:
+    """Make a function the launcher of the operation of that name; it may launch ``source`` only."""
 
-    def make(plain: Callable[Concatenate[Any, P], R]) -> Kernel[P, R]:
-        kernel = Kernel(plain, source, on_gpu)
-        _REGISTRY[kernel.name] = kernel
-        return kernel
+    def make(launch: F) -> F:
+        _LAUNCHERS[operation] = Launcher(launch, source)
+        return launch
 
     return make
 
 
-def registry() -> Mapping[str, Kernel[..., Any]]:
-    """Return every operation that was defined so far, by name."""
-    return MappingProxyType(_REGISTRY)
+def launchers() -> Mapping[str, Launcher]:
+    """Return all launchers that have been defined so far, by the names of their operations."""
+    return MappingProxyType(_LAUNCHERS)

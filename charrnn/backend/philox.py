@@ -1,6 +1,6 @@
 """Philox4x64-10 where the arrays are: the bits of :mod:`charrnn.randomness`, drawn on a device.
 
-Once as arithmetic on arrays of the array module, and once as a CUDA function for kernels.
+As arithmetic on arrays of the array module; a GPU has the same as a function in CUDA.
 """
 
 from __future__ import annotations
@@ -15,25 +15,6 @@ MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _MASK = (1 << 64) - 1
 
-CUDA = r"""
-// Block number `block` of a stream: 256 bits, lowest first.
-__device__ __forceinline__ void philox(
-    u64 block, u64 layer, u64 step, u64 seed, u64 purpose, u64* x
-) {
-    x[0] = block; x[1] = 0; x[2] = layer; x[3] = step;
-    for (int round = 0; round < 10; ++round) {
-        u64 low0 = 0xD2E7470EE14C6C93ULL * x[0], high0 = __umul64hi(0xD2E7470EE14C6C93ULL, x[0]);
-        u64 low1 = 0xCA5A826395121157ULL * x[2], high1 = __umul64hi(0xCA5A826395121157ULL, x[2]);
-        x[0] = high1 ^ x[1] ^ seed;
-        x[1] = low1;
-        x[2] = high0 ^ x[3] ^ purpose;
-        x[3] = low0;
-        seed += 0x9E3779B97F4A7C15ULL;
-        purpose += 0xBB67AE8584CAA73BULL;
-    }
-}
-"""
-
 
 class Key(NamedTuple):
     """Which stream of bits: the arguments of :func:`charrnn.randomness.stream`."""
@@ -45,7 +26,7 @@ class Key(NamedTuple):
 
     @property
     def words(self) -> tuple[int, int, int, int]:
-        """Layer, step, seed and purpose as unsigned 64-bit numbers, as the CUDA text takes them."""
+        """Layer, step, seed and purpose as unsigned 64-bit numbers, as a GPU takes them."""
         return self.layer, self.step, self.seed & _MASK, int(self.purpose)
 
 

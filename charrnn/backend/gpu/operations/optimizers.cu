@@ -1,0 +1,39 @@
+// Each rule reads the gradient's factor where clipping left it, if it is there.
+extern "C" __global__ void adam(
+    real* w, const real* g, real* m, real* v, long long size, const real* at, real scale,
+    real decay, real kept, real rate, real root, real beta1, real beta2, real epsilon
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], d = g[i] * scale + decay * x, a = m[i], b = v[i];
+        a += (d - a) * beta1;
+        b += (d * d - b) * beta2;
+        m[i] = a;
+        v[i] = b;
+        w[i] = x * kept - rate * (a / (sqrt(b) * root + epsilon));
+    }
+}
+
+extern "C" __global__ void rmsprop(
+    real* w, const real* g, real* v, long long size, const real* at, real scale, real decay,
+    real lr, real alpha, real rest, real epsilon
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], d = g[i] * scale + decay * x, b = v[i] * alpha + d * d * rest;
+        v[i] = b;
+        w[i] = x - lr * (d / (sqrt(b) + epsilon));
+    }
+}
+
+extern "C" __global__ void sgd(
+    real* w, const real* g, real* u, long long size, const real* at, real scale, real decay,
+    real lr, real momentum
+) {
+    if (at) scale = *at;
+    for (long long i = first(); i < size; i += stride()) {
+        real x = w[i], b = u[i] * momentum + (g[i] * scale + decay * x);
+        u[i] = b;
+        w[i] = x - lr * b;
+    }
+}

@@ -1,0 +1,74 @@
+"""Update rules: one launch for the whole parameter vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.backend.array import Array
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
+
+CUDA = Source("optimizers.cu")
+
+
+@launches("train.optimizers.adam", CUDA)
+def adam(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    rate: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """One thread updates an element of the weights and of both moments."""
+    fixed = (1 - beta1, 1 - beta2, epsilon)
+    _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
+
+
+@launches("train.optimizers.rmsprop", CUDA)
+def rmsprop(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    alpha: float,
+    epsilon: float,
+) -> None:
+    """One thread updates an element of the weights and of the moment."""
+    _launch(gpu, "rmsprop", w, g, (v,), scale, decay, lr, alpha, 1 - alpha, epsilon)
+
+
+@launches("train.optimizers.sgd", CUDA)
+def sgd(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    u: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    momentum: float,
+) -> None:
+    """One thread updates an element of the weights and of the velocity."""
+    _launch(gpu, "sgd", w, g, (u,), scale, decay, lr, momentum)
+
+
+def _launch(
+    gpu: Gpu, name: str, w: Array, g: Array, moments: tuple[Array, ...], scale: Any, *rest: float
+) -> None:
+    factor = (None, scale) if isinstance(scale, float) else (scale, 1.0)
+    size = w.size
+    arguments = (w, g, *moments, size, *factor, *rest)
+    gpu.launch(w.dtype, name, blocks(size), THREADS, *arguments)

@@ -1,0 +1,26 @@
+"""The pointwise equation of a vanilla cell's step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.backend.array import Array
+from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
+
+CUDA = Source("rnn.cu")
+
+
+@launches("cells.rnn.activate", CUDA)
+def activate(gpu: Gpu, s: Any, activation: str) -> None:
+    """One thread computes an element of h."""
+    arguments = (s.a, s.h, activation == "relu", s.h.size)
+    gpu.launch(s.h.dtype, "rnn_forward", blocks(s.h.size), THREADS, *arguments)
+
+
+@launches("cells.rnn.deactivate", CUDA)
+def deactivate(
+    gpu: Gpu, s: Any, dh: Array, from_after: Array, scratch: Any, activation: str
+) -> None:
+    """One thread goes back through an element of h."""
+    arguments = (s.h, dh, from_after, s.a, activation == "relu", dh.size)
+    gpu.launch(dh.dtype, "rnn_backward", blocks(dh.size), THREADS, *arguments)
