@@ -4,18 +4,17 @@ Cut context, L(k): for the same targets, the mean of -ln p(text[a] | text[a - k 
 zero state, for growing k (Khandelwal, He, Qi and Jurafsky 2018, arXiv 1805.04623, cut the context
 of language models in this way). L(0) is what the output layer says of a zero state.
 
-Replaced context, R(k): the same, but from a state that the model has come to by reading another
-place of the text at length. A zero state is one that a model trained with carried state hardly
-knows, so that a part of L(k) is not lack of context but a strange start; R(k) has no such part, and
-at the lag of a copy it falls at once.
+Replaced context, R(k): the same, but from the state that the model reaches by reading another part
+of the text for a while. A model trained with carried states has hardly ever seen a zero state, so
+part of L(k) is due to the unfamiliar start, not to the missing context. R(k) has no such part: for
+a text that copies itself over some lag, it falls at exactly that lag.
 
-With R(∞) the value at the largest k, the model is said to use k symbols where k is the smallest
-length from which on every R(j) stays within 10 % of the gain R(0) - R(∞) of R(∞): 90 % of what
-context brings comes from so few symbols. Where the gain is below three of its standard errors, or
-0.01 nats, the model uses none.
+R(∞) is the value at the largest k. The model uses k symbols if k is the smallest length from which
+on every R(j) is at most R(∞) + 0.1 (R(0) - R(∞)): these symbols bring 90 % of what context brings.
+If the gain R(0) - R(∞) is below 0.01 nats or three of its standard errors, the model uses none.
 
 By position: the mean loss at each step of a window, with the state carried from the window before
-and with the state reset; what carrying brings is the difference.
+and with the state reset. The difference is what carrying brings.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ from charrnn.model.language import LanguageModel
 from charrnn.text.windows import Streams
 
 STEPS = 16
-"""Steps that are read at a time: logits and gates of many targets take room."""
+"""Steps that are read at a time, which bounds the memory for many targets."""
 STREAMS, WARM, APART = 32, 256, 16
-"""States to start replaced context from: one every ``APART`` steps of ``STREAMS`` streams, after
-``WARM`` steps each."""
+"""Replaced context starts from states that ``STREAMS`` streams reach: after ``WARM`` steps, one
+every ``APART`` steps."""
 SHARE, FINE_SHARE = 0.1, 0.01
-"""Of the whole gain: what may be missing where the context counts as used up."""
+"""Share of the gain that may be missing at the length that counts as used: for 90 % and 99 %."""
 LEAST_GAIN = 0.01
-"""Nats; less is no use of context."""
+"""Nats below which the model does not use its context."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ class Cut:
     lengths, loss, replaced
         k, ascending from 0, and L(k) and R(k) in nats.
     targets
-        Over how many targets.
+        Number of targets.
     used, used_99
         How many symbols of context bring 90 % and 99 % of the gain.
     gain
         R(0) - R(∞), nats; ``error`` its standard error.
     beyond_window, beyond_window_error
-        R(window) - R(∞), nats: what context beyond the training window brings, and its standard
-        error; None where the window is not shorter than the largest k.
+        R(window) - R(∞) in nats, what context beyond the training window brings, and its standard
+        error; None unless the window is shorter than the largest k.
     """
 
     lengths: list[int]
@@ -107,7 +106,21 @@ def measure(
     longest: int,
     windows: int,
 ) -> Context:
-    """Measure both; ``targets`` are offsets in the text, each at least ``longest``."""
+    """Measure the loss by length of context and by position in the window.
+
+    Parameters
+    ----------
+    ids
+        The text, 1-D.
+    plan
+        Batch, window and handling of states, as in training.
+    targets
+        Offsets in the text whose loss is measured, 1-D, each at least ``longest``.
+    longest
+        The largest length of context, in symbols.
+    windows
+        Windows over which the loss by position is averaged.
+    """
     counts = np.bincount(ids, minlength=model.V)
     p = counts[counts > 0] / counts.sum()
     return Context(
@@ -134,7 +147,7 @@ def cut_context(
     longest: int,
     seq_len: int,
 ) -> Cut:
-    """Measure L and R for growing k; the lengths that are used are then found by bisection."""
+    """Measure L and R for growing k; then find the lengths that the model uses by bisection."""
     lengths = lengths_up_to(longest, seq_len)
     cut = _Losses(model, ids, targets, None)
     other = _Losses(model, ids, targets, _elsewhere(model, ids, targets))
@@ -169,7 +182,7 @@ def _error(sample: Floats) -> float:
 
 
 class _Losses:
-    """Losses of all targets by length of context, each computed once."""
+    """Losses of all targets by length of context; each length is computed once."""
 
     def __init__(
         self,
@@ -196,7 +209,7 @@ class _Losses:
 def _elsewhere(
     model: LanguageModel, ids: NDArray[Any], targets: NDArray[np.int64]
 ) -> dict[str, Array]:
-    """Return states by name, (H, targets), that long reading elsewhere in the text leaves."""
+    """Return the states (H, targets) by name that reading another part of the text leads to."""
     N, xp, put = len(targets), model.backend.xp, model.backend.put
     streams = min(STREAMS, N)
     rounds = -(-N // streams)
@@ -214,7 +227,7 @@ def _elsewhere(
         if stop > warm:
             for name, array in window.states():
                 found[name].append(array[0].copy())
-    # In the order of the text, then moved on by half of it: far from the target that follows them.
+    # In the order of the text, then shifted by half of it: each far from the target it is for.
     order = np.arange(rounds * streams).reshape(rounds, streams).T.reshape(-1)
     index = put(np.roll(order, N // 2)[:N])
     return {
@@ -224,7 +237,7 @@ def _elsewhere(
 
 
 def _first_from_which(loss: Callable[[int], float], lengths: list[int], enough: float) -> int:
-    """Return the smallest k from which on the loss stays at most ``enough``."""
+    """Return the smallest k from which on the loss is at most ``enough``."""
     above = [k for k in lengths if loss(k) > enough]
     low = above[-1] if above else -1
     high = min((k for k in lengths if k > low), default=lengths[-1])
@@ -246,7 +259,8 @@ def losses_at(
 ) -> Floats:
     """Return -ln p of every target after the ``k`` symbols before it, (targets,), nats.
 
-    ``start`` holds the states before them by name (``h_l0``, …), (H, N); zero states by default.
+    ``start`` holds the states before these symbols by name (``h_l0``, …), (H, targets) each; zero
+    states by default.
     """
     backend = model.backend
     window = model.window(max(1, min(k, STEPS)), len(targets), backward=False)
@@ -269,7 +283,7 @@ def losses_at(
 def by_position(
     model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
 ) -> ByPosition:
-    """Measure the loss at each step of ``windows`` windows, with carried and with reset state."""
+    """Measure the mean loss at each step of ``windows`` windows, with carried and reset states."""
     streams = Streams(ids, plan.batch, plan.seq_len)
     means = []
     for carried in (True, False):

@@ -1,10 +1,10 @@
-"""Gates and units over a text: saturation, time constants, units that are dead or do not vary.
+"""Gates and units over a text: saturation, time constants, units that are dead or constant.
 
 A logistic gate is left-saturated where it is below 0.1 and right-saturated above 0.9 (Karpathy,
 Johnson and Fei-Fei 2015, arXiv 1506.02078); a tanh is saturated where its magnitude is above 0.9.
-The shares are of time and units. A cell that keeps the share f_t of its state at step t forgets at
-the rate of the product of the f_t: the time constant of a unit is -1 / mean(ln f_t), in steps, with
-f the forget gate of an LSTM and the update gate z of a GRU.
+The shares are of time and units. If a unit keeps the share f_t of its state at step t, the state
+decays as the product of the f_t: its time constant is -1 / mean(ln f_t) in steps, where f is the
+forget gate of an LSTM and the update gate z of a GRU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from charrnn.text.windows import Streams
 
 LEFT, RIGHT = 0.1, 0.9
 STILL = 1e-4
-"""A unit whose output has a smaller standard deviation over the text does not vary."""
+"""A unit is still if the standard deviation of its output over the text is below this."""
 BINS = 20
 
 
@@ -46,9 +46,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class TimeConstants:
-    """Steps over which the units of a layer forget, by quartiles.
+    """Time constants of a layer's units in steps: quartiles and the longest.
 
-    ``beyond_window`` is the share of units that forget over more steps than a window has.
+    ``beyond_window`` is the share of units whose time constant is longer than a training window.
     """
 
     gate: str
@@ -63,9 +63,9 @@ class TimeConstants:
 class Units:
     """Outputs of a layer's units.
 
-    ``saturated`` is the share of time in which |h| > 0.9 (for the rectifier: 0), ``stuck`` the
-    share of units that are saturated nine tenths of the time, ``dead`` the share of rectifier
-    units that never fire, ``still`` the share of units whose output does not vary.
+    ``saturated`` is the share of time and units with |h| > 0.9 (0 for rectifiers), ``stuck`` the
+    share of units that are saturated 90 % of the time, ``dead`` the share of rectifiers that are
+    never above zero (None for other units), ``still`` the share of units that are constant.
     """
 
     saturated: float
@@ -88,7 +88,10 @@ class LayerGates:
 def measure(
     model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
 ) -> list[LayerGates]:
-    """Read ``windows`` successive windows as training does, and look at every gate and unit."""
+    """Read ``windows`` successive windows as training does, and measure every gate and unit.
+
+    ``ids`` is the text, 1-D; ``plan`` says how it is cut into windows.
+    """
     streams = Streams(ids, plan.batch, plan.seq_len)
     window = model.window(plan.seq_len, plan.batch, backward=False)
     layers = [_Layer(model, l) for l in range(model.config.layers)]
@@ -106,7 +109,7 @@ def measure(
 
 
 class _Layer:
-    """Running sums of one layer, (H,) each."""
+    """Running sums over time of one layer, (H,) each, in float64 on the host."""
 
     def __init__(self, model: LanguageModel, index: int) -> None:
         self.model, self.index = model, index
@@ -117,7 +120,7 @@ class _Layer:
         self.histograms: dict[str, Floats] = {}
 
     def add(self, ws: Any, steps: int) -> None:
-        """Take in the values that a forward pass left."""
+        """Add the values that a forward pass of ``steps`` steps left in a workspace."""
         self.steps += steps * ws.work.shape[2]
         gates = self.cell.gates if len(self.cell.gates) > 1 else ()
         received = ws.work[:steps, self.cell.input_rows(self.H)]
@@ -150,7 +153,7 @@ class _Layer:
         self.histograms[gate] = self.histograms.get(gate, np.zeros(BINS)) + counts
 
     def result(self, seq_len: int) -> LayerGates:
-        """Turn the sums into shares."""
+        """Return means over time from the sums."""
         means = {name: total / self.steps for name, total in self.sums.items()}
         gates = []
         for gate, counts in self.histograms.items():

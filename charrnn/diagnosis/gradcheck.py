@@ -1,12 +1,12 @@
 """A model's own gradients against central differences, and one backend against the other.
 
-Parameter by parameter: with g the gradient that backpropagation gives and d a direction half along
-g and half random, the derivative of the loss along d is g · d on one side and, on the other, the
-central difference at steps 2ε and ε extrapolated to zero (Richardson), which has an error of order
-ε⁴. Of several ε the one that agrees best counts: the rectifier is not differentiable at its
-threshold, so a step that crosses one shows a difference that is no error, and smaller steps cross
-fewer, while a wrong gradient agrees with none. Along g alone a gradient with a wrong direction but
-the right length would pass; along a random direction alone a small one would drown in rounding.
+For each parameter, g is the gradient from backpropagation and d a direction half along g and half
+random. The derivative of the loss along d is g · d; it is compared with the central differences at
+steps 2ε and ε, extrapolated to zero (Richardson), which have an error of order ε⁴. Of several ε the
+one that agrees best counts: the rectifier is not differentiable at its threshold, so that a step
+across it shows a difference without any error. Smaller steps cross fewer thresholds, while a wrong
+gradient agrees at no step. Along g alone, a gradient of the right length in the wrong direction
+would pass; along a random direction alone, a small gradient would be lost in rounding.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TOLERANCE = 1e-6
 """Relative difference above which a gradient counts as wrong."""
 JACOBIAN_TOLERANCE = 1e-7
 LARGEST_JACOBIAN = 1024
-"""Elements of a state above which the Jacobian is not checked whole."""
+"""Elements of a state above which Jacobians are not checked."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class GradCheck:
 
     ``parameters`` holds directional derivatives of the mean loss (nats), ``jacobians`` by layer
     the largest element of the exact Jacobian and its largest absolute difference, ``backends`` the
-    relative difference of the whole gradient between NumPy and CuPy, or None with ``note`` saying
-    why there is none.
+    relative difference of the whole gradient between NumPy and CuPy; None if they cannot be
+    compared, for the reason in ``note``.
     """
 
     parameters: list[Check]
@@ -63,9 +63,10 @@ class GradCheck:
 
 
 def check(model: LanguageModel, ids: NDArray[Any], seed: int) -> GradCheck:
-    """Check a model on a piece of text, in float64 on the host.
+    """Check a model on the start of a text, in float64 on the host.
 
-    ``ids`` must have at least 2 symbols; less than ``STEPS`` · ``STREAMS`` + 1 are repeated.
+    ``ids`` is the text, 1-D, of at least 2 symbols. It is repeated if it has fewer than
+    ``STEPS`` · ``STREAMS`` + 1.
     """
     host = _on_host(in_float64(model))
     text = np.resize(ids, STEPS * STREAMS + 1)
@@ -102,7 +103,7 @@ def _parameters(
     model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any], seed: int
 ) -> list[Check]:
     grads = _gradient(model, inputs, targets)
-    found = []
+    checks = []
     for index, (name, weight) in enumerate(model.weights.items()):
         rng = generator(seed, Purpose.DIAGNOSE, layer=2, step=index)
         random = rng.standard_normal(weight.shape)
@@ -125,12 +126,12 @@ def _parameters(
         exact = float((gradient * direction).sum())
         tried = [(4.0 * slope(step) - slope(2.0 * step)) / 3.0 for step in EPSILONS]
         weight[...] = original
-        found.append(min((_compared(name, exact, d) for d in tried), key=lambda c: c.relative))
-    return found
+        checks.append(min((_compared(name, exact, d) for d in tried), key=lambda c: c.relative))
+    return checks
 
 
 def _compared(name: str, exact: float, difference: float) -> Check:
-    # Below 1e-5 nats the difference quotient has only rounding left to show.
+    # Below 1e-5 nats the difference is nothing but rounding.
     relative = abs(exact - difference) / max(abs(exact), abs(difference), 1e-5)
     return Check(name, exact, difference, relative, relative < TOLERANCE)
 
@@ -141,7 +142,7 @@ def _jacobians(model: LanguageModel, inputs: NDArray[Any]) -> list[Check]:
         return []
     window = model.window(len(inputs), 1)
     model.forward(window, np.ascontiguousarray(inputs[:, :1]), backward=True)
-    found = []
+    checks = []
     for layer in range(model.config.layers):
         exact = jacobian.exact(model, window, layer, len(inputs) - 1)
         near = jacobian.differences(model, window, layer, len(inputs) - 1)
@@ -149,8 +150,8 @@ def _jacobians(model: LanguageModel, inputs: NDArray[Any]) -> list[Check]:
         largest = float(np.abs(exact).max())
         relative = worst / max(1.0, largest)
         passed = relative < JACOBIAN_TOLERANCE
-        found.append(Check(f"l{layer}", largest, worst, relative, passed))
-    return found
+        checks.append(Check(f"l{layer}", largest, worst, relative, passed))
+    return checks
 
 
 def _backends(

@@ -1,9 +1,9 @@
-"""Gradient norms over the time of a training, from the run's metrics.
+"""Gradient norms over a training run, from its metrics.
 
-The norm of the whole gradient comes with every reported step; norms by layer, update ratios and the
-clip rate come with ``charrnn train --watch N``. A norm has jumped where it is more than
-:data:`JUMP` times the median of the :data:`BEFORE` records before it (at least
-:data:`LEAST_BEFORE` of them).
+The norm of the whole gradient is recorded with every reported step; norms by layer, update ratios
+and the clip rate are recorded with ``charrnn train --watch N``. A norm has jumped if it is more
+than :data:`JUMP` times the median of the :data:`BEFORE` records before it, of which there must be
+at least :data:`LEAST_BEFORE`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.diagnosis.values import plain
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, setting
 
 JUMP = 5.0
 BEFORE, LEAST_BEFORE = 10, 3
@@ -24,7 +24,10 @@ BEFORE, LEAST_BEFORE = 10, 3
 
 @dataclass(frozen=True)
 class Jump:
-    """A step whose norm was ``times`` the median before it; ``layer`` is ``global`` for all."""
+    """A step whose norm was ``times`` the median before it.
+
+    ``layer`` is ``global`` for the norm of the whole gradient.
+    """
 
     step: int
     layer: str
@@ -34,7 +37,7 @@ class Jump:
 
 @dataclass
 class Series:
-    """Values at steps, None where a value was not finite."""
+    """Values at steps; None for a value that was not finite."""
 
     steps: list[int] = field(default_factory=list)
     values: list[float | None] = field(default_factory=list)
@@ -47,7 +50,7 @@ class Series:
 
 @dataclass
 class History:
-    """Series of one training; ``layers`` and what follows are empty without ``--watch``."""
+    """Series of one training run; ``layers`` and what follows are empty without ``--watch``."""
 
     run: str
     grad_norm: Series = field(default_factory=Series)
@@ -64,61 +67,68 @@ class History:
 
 
 def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
-    """Gather the history from the lines of ``metrics.jsonl``.
+    """Return the history of the run named ``run`` from the records of its ``metrics.jsonl``.
 
     Raises
     ------
     CharRNNError
-        If no step was recorded.
+        If a record is invalid, or no step was recorded.
     """
-    found = History(run)
+    history = History(run)
     for line in lines:
         try:
-            _take(found, line)
+            _take(history, line)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CharRNNError(
-                f"the metrics of run {run!r} hold a record that makes no sense",
+                f"the metrics of run {run!r} hold an invalid record",
                 "remove it from metrics.jsonl",
             ) from None
-    if not found.grad_norm.steps and not found.layers:
+    if not history.grad_norm.steps and not history.layers:
         raise CharRNNError(
-            f"run {run!r} has no recorded steps", "train it with a smaller --log-every, or --watch"
+            f"run {run!r} has no recorded steps",
+            f"train it with a smaller {setting('log_every')}, or {setting('watch')}",
         )
-    for layer, series in {"global": found.grad_norm, **found.layers}.items():
-        found.jumps += jumps(layer, series)
-    found.jumps.sort(key=lambda jump: (jump.step, jump.layer))
-    return found
+    for layer, series in {"global": history.grad_norm, **history.layers}.items():
+        history.jumps += jumps(layer, series)
+    history.jumps.sort(key=lambda jump: (jump.step, jump.layer))
+    return history
 
 
-def _take(found: History, line: dict[str, Any]) -> None:
-    """Add one record; whatever its types, the series hold numbers by printable names."""
+def _take(history: History, line: dict[str, Any]) -> None:
+    """Add one record, if it is of a step or a watch record.
+
+    The file may hold anything: only numbers and printable names get into the series.
+    """
     if line.get("event") == "step":
         step = _step(line)
-        found.grad_norm.add(step, _number(line["grad_norm"]))
-        found.loss.add(step, _number(line["loss"]))
+        history.grad_norm.add(step, _number(line["grad_norm"]))
+        history.loss.add(step, _number(line["loss"]))
     elif line.get("event") == "watch":
         step = _step(line)
-        for name, into in (("grad_norms", found.layers), ("update_ratios", found.update_ratios)):
+        for name, into in (
+            ("grad_norms", history.layers),
+            ("update_ratios", history.update_ratios),
+        ):
             for layer, value in line[name].items():
                 if not layer.isprintable() or len(layer) > 80:
                     raise ValueError(layer)
                 into.setdefault(layer, Series()).add(step, _number(value))
-        found.clip_rate.add(step, _number(line["clip_rate"]))
+        history.clip_rate.add(step, _number(line["clip_rate"]))
 
 
 def _step(line: dict[str, Any]) -> int:
     step = line["step"]
     if type(step) is not int or not 0 <= step < 2**63:
-        raise ValueError("no step")
+        raise ValueError("not a step")
     return step
 
 
 def _number(value: object) -> float | None:
-    """Return a number of the metrics, None for one that is not finite."""
+    """Return a number of the metrics; None if it is not finite."""
     if value is None:
         return None
     if type(value) not in (int, float):
-        raise TypeError("no number")
+        raise TypeError("not a number")
     try:
         number = float(value)  # type: ignore[arg-type]
     except OverflowError:
@@ -128,14 +138,14 @@ def _number(value: object) -> float | None:
 
 def jumps(layer: str, series: Series) -> list[Jump]:
     """Return the jumps of a series."""
-    found = []
+    jumped = []
     for index, (step, norm) in enumerate(zip(series.steps, series.values, strict=True)):
         before = [v for v in series.values[max(0, index - BEFORE) : index] if v is not None]
         if len(before) < LEAST_BEFORE:
             continue
         middle = float(np.median(before))
         if norm is None:
-            found.append(Jump(step, layer, float("nan"), float("inf")))
+            jumped.append(Jump(step, layer, float("nan"), float("inf")))
         elif norm > JUMP * middle:
-            found.append(Jump(step, layer, norm, norm / middle if middle else float("inf")))
-    return found
+            jumped.append(Jump(step, layer, norm, norm / middle if middle else float("inf")))
+    return jumped

@@ -3,8 +3,8 @@
 For h_t = φ(W x_t + U h_{t-1} + b) the Jacobian is diag(φ') U, and |φ'| ≤ γ with γ = 1 for tanh and
 for the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k: σ₁(U) < 1/γ is sufficient for vanishing
 gradients, and ρ(U) > 1/γ necessary for exploding ones, not sufficient (Pascanu, Mikolov and Bengio
-2013, arXiv 1211.5063, section 2.1). For the gated cells the theorem says nothing, because their
-states have a second path; their matrices are shown gate by gate without such a statement.
+2013, arXiv 1211.5063, section 2.1). The theorem does not apply to gated cells, whose states have a
+second path; for their matrices only the numbers are given, gate by gate.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 from charrnn.model.language import RNN, LanguageModel
 
 GAMMA = 1.0
-"""The greatest slope of tanh and of the rectifier."""
+"""The largest slope of tanh and of the rectifier."""
 ROUNDING = 1e-6
-"""How far below 1/γ σ₁ has to be: an orthogonal matrix in float32 has σ₁ = 1 ± 1e-7."""
+"""By how much σ₁ must be below 1/γ: an orthogonal matrix in float32 has σ₁ = 1 ± 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recurrent:
     """One gate's block of ``weight_hh`` of one layer, (H, H).
 
     ``spectral_radius`` is max |eigenvalue|, ``sigma_max`` the largest singular value;
-    ``vanishing_sufficient`` whether σ₁ < 1/γ holds, None for a cell that the theorem is not about.
+    ``vanishing_sufficient`` whether σ₁ < 1/γ; None if the theorem does not apply to the cell.
     """
 
     layer: int
@@ -38,7 +38,7 @@ class Recurrent:
 
 def recurrent(model: LanguageModel) -> list[Recurrent]:
     """Measure every recurrent matrix of the model, in float64 on the host."""
-    stack, found = model.stack, []
+    stack, matrices = model.stack, []
     for layer in range(model.config.layers):
         array = model.weights[RNN + stack.name("weight_hh", layer)]
         weight = model.backend.get(array).astype(np.float64)
@@ -47,5 +47,5 @@ def recurrent(model: LanguageModel) -> list[Recurrent]:
             radius = float(np.abs(np.linalg.eigvals(block)).max())
             sigma = float(np.linalg.norm(block, 2))
             holds = sigma < 1.0 / GAMMA - ROUNDING if stack.cell.name == "rnn" else None
-            found.append(Recurrent(layer, gate, radius, sigma, holds))
-    return found
+            matrices.append(Recurrent(layer, gate, radius, sigma, holds))
+    return matrices

@@ -1,4 +1,4 @@
-"""Plain values: summaries of samples, a model in float64, and records made ready for JSON."""
+"""Values as measurements take and return them: float64, summaries of samples, records for JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, median and 95th percentile of a sample; NaN where it is empty."""
+    """Mean, median and 95th percentile of a sample; NaN if it is empty.
+
+    If the sample holds NaN or infinity, all three are its first such value.
+    """
 
     mean: float
     median: float
@@ -54,7 +57,7 @@ def column_norms(xp: Any, array: Array) -> Array:
 
 
 def plain(value: Any) -> Any:
-    """Return a record as JSON takes it: dataclasses as dictionaries, arrays as lists.
+    """Return a value ready for JSON: dataclasses as dictionaries, arrays and tuples as lists.
 
     Numbers that are not finite become None.
     """
