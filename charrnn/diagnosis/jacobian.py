@@ -1,20 +1,20 @@
 """The state Jacobian of each layer along a text: exact, its products, its Lyapunov exponents.
 
-J_t = ∂s_t / ∂s_{t-1}, where s is the full state of one layer (h; h and c one below the other of an
-LSTM) and the layer's input is held fixed: the recurrence of that layer alone, as the text drives
-it. In a stack the whole state couples the layers, but only upwards, so the exponents of the layers
-together are those of the stack.
+J_t = ∂s_t / ∂s_{t-1}, where s is the state of one layer (h, or h and c stacked for an LSTM) and the
+layer's input is held fixed: the recurrence of that layer alone, as the text drives it. In a stack
+each layer acts only on those above it, so the Jacobian of the whole state is block triangular, and
+its exponents are those of the layers together.
 
-Jacobians are never written out a second time. The cell's own backward pass computes J_tᵀ v for many
-v at once: the values that forward kept of step t are repeated over as many columns as there are
-vectors, and the vectors come in as gradients. The product of the transposed Jacobians has the same
-singular values, so its exponents are the same; they are read off by QR at every step (Benettin,
-Galgani, Giorgilli and Strelcyn 1980), going back along the trajectory.
+Jacobians are not derived a second time. The cell's own backward pass computes J_tᵀ v for many v at
+once: the values that forward kept of step t are repeated over as many columns as there are vectors,
+and the vectors are passed in as gradients. The product of the transposed Jacobians has the same
+singular values, and therefore the same exponents. They are read off from a QR decomposition at
+every step, going back along the trajectory (Benettin, Galgani, Giorgilli and Strelcyn 1980).
 
-Averages over the trajectory carry the weight exp(-1 / (u (1 - u))) at u = t / T (Das, Saiki, Sander
-and Yorke 2017, Nonlinearity 30): it is zero at both ends, so transients do not count, and for a
-recurrence that rotates it converges faster than any power of 1/T, where a plain mean has an error
-of order 1/T.
+Averages over the trajectory have the weight exp(-1 / (u (1 - u))) at u = t / T (Das, Saiki, Sander
+and Yorke 2017, Nonlinearity 30). It is zero at both ends, so that transients do not count. For a
+recurrence that rotates, the average converges faster than any power of 1/T, where a plain mean has
+an error of order 1/T.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from charrnn.randomness import Purpose, generator
 CHUNK = 256
 """Steps whose forward values are kept at a time."""
 FLOOR = 1e-300
-"""Growth below this is taken as this: the vector has vanished altogether."""
+"""The least growth that is told apart from zero: below it the vector has vanished."""
 
 
 class Pullback:
-    """J_tᵀ v of one layer for K vectors at once."""
+    """The product J_tᵀ v of one layer, for K vectors v at once."""
 
     def __init__(self, layer: Layer, staged: Staged, dtype: Any, K: int) -> None:
         self.layer, self.staged = layer, staged
@@ -50,7 +50,7 @@ class Pullback:
 
     @property
     def size(self) -> int:
-        """Elements of the state: units times states."""
+        """Elements of the state: hidden units times states."""
         return self.layer.H * len(self.layer.cell.states)
 
     def __call__(self, ws: Workspace, t: int, vectors: Array) -> Array:
@@ -70,9 +70,10 @@ class Pullback:
 
 
 def exact(model: LanguageModel, window: Window, layer: int, t: int) -> Array:
-    """Return J of step t (from 0) of the window's last forward pass, one stream, (size, size).
+    """Return the Jacobian (size, size) of step t of the window's last forward pass, of one stream.
 
-    The pass must have been made with ``backward=True`` and not been undone.
+    Steps count from 0. The pass must have been made with ``backward=True``; no backward pass may
+    have followed it.
     """
     pull = Pullback(
         model.stack.layers[layer],
@@ -87,9 +88,9 @@ def exact(model: LanguageModel, window: Window, layer: int, t: int) -> Array:
 def differences(
     model: LanguageModel, window: Window, layer: int, t: int, step: float = 1e-5
 ) -> Array:
-    """Return the same Jacobian by central differences: the layer run from 2 · size nearby states.
+    """Return the same Jacobian by central differences: the layer is run from 2 · size near states.
 
-    Their error is of order ``step``² and of rounding / ``step``; meant for float64.
+    Meant for float64: the error is of order ``step``² plus rounding / ``step``.
     """
     part, ws = model.stack.layers[layer], window.layers[layer]
     xp, H, states = part.xp, part.H, part.cell.states
@@ -108,9 +109,10 @@ def differences(
 
 @dataclass(frozen=True)
 class Products:
-    """σ₁ of J_t J_{t-1} … J_{t-k+1} for some k, over some places in the text.
+    """The largest singular value of J_t J_{t-1} … J_{t-k+1}, at ``places`` places in the text.
 
-    ``norm`` is the geometric mean, ``low`` and ``high`` the extremes, aligned with ``lags``.
+    ``lags`` are the k. For each, ``norm`` is the geometric mean over places, ``low`` and ``high``
+    the extremes.
     """
 
     lags: list[int] = field(default_factory=list)
@@ -127,11 +129,11 @@ class LayerDynamics:
     Attributes
     ----------
     exponents
-        The leading Lyapunov exponents, nats a step, descending.
+        The leading Lyapunov exponents in nats a step, largest first.
     memory_time
         1 / |λ₁| in steps.
     drift
-        |λ₁ of the first half - λ₁ of the second half|: how far the average is to be trusted.
+        |λ₁ of the first half - λ₁ of the second half|: how far λ₁ can be trusted.
     products
         Norms of the Jacobian's products.
     """
@@ -147,8 +149,8 @@ class LayerDynamics:
 class Dynamics:
     """The dynamics of all layers over ``steps`` steps.
 
-    ``overflow`` is the step at which a state was not finite any more, None if none was; the steps
-    before it were measured.
+    ``overflow`` is the step at which a state stopped being finite, None if all were; only the steps
+    before it are measured.
     """
 
     steps: int
@@ -173,30 +175,32 @@ def dynamics(
     model
         In float64.
     ids
-        The text, 1-D; a shorter one than ``steps`` is read again from its start, state carried.
+        The text, 1-D. If it is shorter than ``steps``, it is read again, with the state carried.
     steps
         Length of the trajectory.
     exponents
         How many leading exponents; at most the size of a layer's state.
     max_lag, places
-        Products are taken over 1, 2, 4, … ``max_lag`` steps at so many places.
+        Products are taken over 1, 2, 4, … ``max_lag`` steps, at so many places.
+    seed
+        Seeds the starting vectors.
     """
     model = _on_host(model)
     text = np.resize(np.asarray(ids), steps)
     with np.errstate(all="ignore"):
         starts, overflow = _trajectory(model, text)
         steps = steps if overflow is None else overflow
-        found = [
+        layers = [
             _Layer(model, l, steps, exponents, seed + 7919 * l) for l in range(model.config.layers)
         ]
         chunks = -(-steps // CHUNK)
         wanted = set(np.linspace(0, chunks - 1, min(places, max(chunks, 1))).astype(int).tolist())
         for number, window in _backwards(model, text[:steps], starts):
-            for layer in found:
+            for layer in layers:
                 if number in wanted:
                     layer.products(window, min(max_lag, window.used))
                 layer.exponents(window, number * CHUNK)
-        return Dynamics(steps, overflow, [layer.result() for layer in found])
+        return Dynamics(steps, overflow, [layer.result() for layer in layers])
 
 
 def _on_host(model: LanguageModel) -> LanguageModel:
@@ -237,7 +241,7 @@ def _backwards(
 
 
 class _Layer:
-    """One layer's exponents and products as they are gathered, chunk by chunk from the end."""
+    """Exponents and products of one layer, gathered chunk by chunk from the end of the text."""
 
     def __init__(self, model: LanguageModel, layer: int, steps: int, count: int, seed: int) -> None:
         self._model, self._layer = model, layer
@@ -250,7 +254,7 @@ class _Layer:
         self._places = 0
 
     def exponents(self, window: Window, start: int) -> None:
-        """Pull the basis back through a chunk, with a QR at every step."""
+        """Pull the basis back through a chunk that starts at step ``start``."""
         stack = self._model.stack
         ws = window.layers[self._layer]
         K = self._basis.shape[1]
@@ -262,7 +266,7 @@ class _Layer:
         self._basis = basis
 
     def products(self, window: Window, max_lag: int) -> None:
-        """Multiply the Jacobians of the chunk's last steps; keep σ₁ at every power of two."""
+        """Multiply the Jacobians of the chunk's last steps; keep σ₁ after every power of two."""
         stack = self._model.stack
         ws, last = window.layers[self._layer], window.used - 1
         pull = Pullback(
@@ -278,7 +282,7 @@ class _Layer:
                 self._norms.setdefault(k, []).append(norm)
 
     def result(self) -> LayerDynamics:
-        """Return what was gathered."""
+        """Return exponents, averaged over the trajectory, and products, averaged over places."""
         logs = np.log(np.maximum(self._growth, FLOOR))
         steps = len(logs)
         exponents = np.sort(_smooth_mean(logs))[::-1]
@@ -296,7 +300,7 @@ class _Layer:
 
 
 def _smooth_mean(values: Floats) -> Floats:
-    """Return the weighted mean over rows; see the module's docstring."""
+    """Return the mean over rows, weighted as above; NaN if there are no rows."""
     if not len(values):
         return np.full(values.shape[1], nan)
     u = (np.arange(len(values)) + 0.5) / len(values)

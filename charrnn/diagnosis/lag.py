@@ -2,7 +2,7 @@
 
 In a language model every step adds a loss of its own, so the accumulated ∂L/∂h_t of
 backpropagation through time never looks vanished. Here there is one loss. For an anchor a, an
-offset in the text, the model reads the ``context`` symbols before it from a zero state, and
+position in the text, the model reads the ``context`` symbols before it from a zero state, and
 
     ℓ = -ln p(text[a] | text[a - context … a - 1])   in nats.
 
@@ -12,9 +12,9 @@ Lag 0 is the state that has just read text[a - 1], lag k the one k steps earlier
 
 ∂ℓ/∂h and, for the LSTM, ∂ℓ/∂c are total derivatives: along every path by which the state of that
 layer and step reaches the loss, through time and through the layers above. Of c_t that includes the
-path through h_t = o ⊙ tanh(c_t) of the same step. They are what autograd leaves in ``h_t.grad`` and
-``c_t.grad`` of retained tensors. Norms are Euclidean over the units; everything is in float64. The
-backward pass is the cells' own, step by step.
+path through h_t = o ⊙ tanh(c_t) of the same step. PyTorch leaves the same gradients in ``h_t.grad``
+and ``c_t.grad`` of retained tensors. Norms are Euclidean over the hidden units; everything is in
+float64. The backward pass is that of the layers, taken step by step.
 
 That gradients shrink or grow exponentially with the lag: Hochreiter 1991; Bengio, Simard and
 Frasconi 1994; Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063).
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array
 from charrnn.diagnosis.values import Floats, column_norms, plain
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, setting
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Window
@@ -40,7 +40,7 @@ from charrnn.randomness import Purpose, generator
 CHUNK = 64
 """Anchors that are computed side by side."""
 FLOOR = 1e-300
-"""G below this counts as zero in the fit."""
+"""G below this counts as zero."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class Curve:
     q25, median, q75
         Quartiles over anchors of ‖∂ℓ/∂state at lag k‖ ÷ its mean at lag 0.
     scale
-        The mean at lag 0, in nats a unit of state.
+        The mean norm at lag 0, in nats per unit of the state.
     half_life
-        The lag at which G first falls to 1/2, between lags by interpolation of ln G; None if it
-        does not.
+        The lag at which G first falls to 1/2, with ln G interpolated between lags; None if it does
+        not.
     efold
-        τ of the fit ln G(k) ≈ b - k / τ by least squares over lags 1 … max: steps in which the
-        gradient falls by 1/e; None if it does not fall.
+        τ of the least-squares fit ln G(k) ≈ b - k / τ over lags 1 … max: the steps in which the
+        gradient falls to 1/e; None if it does not fall.
     slope, r2
-        Of that fit: slope a step (-1/τ) and coefficient of determination.
+        Of that fit: the slope -1/τ, per step, and the coefficient of determination.
     """
 
     mean: Floats
@@ -94,15 +94,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class LayerLag:
-    """The profile of one layer: a curve for each of its states (``h``, and ``c`` of an LSTM)."""
+    """The profile of one layer: a curve for each of its states, ``h`` and for an LSTM ``c``."""
 
     layer: int
     curves: dict[str, Curve]
 
     @property
     def slowest(self) -> tuple[str, Curve]:
-        """The state whose gradient is largest at the largest lag: the one that reaches farthest."""
-        return max(self.curves.items(), key=lambda item: _known(item[1].mean[-1]))
+        """The state that reaches farthest: its gradient at the largest lag is the largest."""
+        return max(self.curves.items(), key=lambda item: _or_lowest(item[1].mean[-1]))
 
 
 @dataclass(frozen=True)
@@ -112,17 +112,17 @@ class LagProfile:
     Attributes
     ----------
     anchors
-        Offsets in the text, ascending.
+        Positions in the text, ascending, (anchors,).
     context
-        Symbols read before each.
+        Number of symbols read before each.
     max_lag
-        The largest lag.
+        The largest lag, in steps.
     loss
-        Mean of ℓ over anchors, nats.
+        Mean of ℓ over anchors, in nats.
     layers
         Bottom first.
     seq_len
-        The training window: G there is what truncation cuts off.
+        The training window in steps: truncation cuts off the gradients beyond it.
     """
 
     anchors: NDArray[np.int64]
@@ -160,22 +160,22 @@ def _layer_json(layer: LayerLag, max_lag: int, seq_len: int) -> dict[str, Any]:
 
 
 def choose_anchors(length: int, count: int, context: int, seed: int) -> NDArray[np.int64]:
-    """Return at most ``count`` different offsets a with ``context`` ≤ a < ``length``, ascending.
+    """Return at most ``count`` different positions a with ``context`` ≤ a < ``length``, ascending.
 
     Raises
     ------
     CorpusError
-        If the text has not more than ``context`` symbols.
+        If the text is not longer than ``context``.
     """
     if length <= context:
         raise CorpusError(
             f"the text has {length:,} symbols, a context of {context} takes {context + 1:,}",
-            "use a longer text, or lower --max-lag and --context",
+            f"use a longer text, or lower {setting('max_lag')} and {setting('context')}",
         )
     rng = generator(seed, Purpose.DIAGNOSE)
     possible = length - context
-    found = rng.choice(possible, size=min(count, possible), replace=False) + context
-    return np.sort(found).astype(np.int64)
+    chosen = rng.choice(possible, size=min(count, possible), replace=False) + context
+    return np.sort(chosen).astype(np.int64)
 
 
 def profile(
@@ -195,9 +195,9 @@ def profile(
     ids
         The text, 1-D.
     anchors
-        Offsets in it, each at least ``context``.
+        Positions in it, each at least ``context``.
     context, max_lag
-        Symbols read before an anchor; the largest lag, less than ``context``.
+        Number of symbols read before an anchor, and the largest lag, below ``context``.
     seq_len
         The training window, for the report.
     """
@@ -217,7 +217,7 @@ def gradient_norms(
     context: int,
     max_lag: int,
 ) -> tuple[dict[str, Floats], float]:
-    """Return the norms for every state, and the mean of ℓ in nats.
+    """Return ‖∂ℓ/∂state‖ for every state, lag and anchor, and the mean of ℓ in nats.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def gradient_norms(
         ``norms`` maps ``h_l0``, ``c_l0``, … to (max_lag + 1, anchors).
     """
     if not 0 <= max_lag < context:
-        raise ValueError(f"a largest lag of {max_lag} does not fit a context of {context}")
+        raise ValueError(f"a lag of {max_lag} does not fit into a context of {context}")
     steps = max_lag + 1
     parts: dict[str, list[Floats]] = {}
     losses: list[float] = []
@@ -238,12 +238,15 @@ def gradient_norms(
         losses.append(loss * len(some))
         for name, rows in replay(model, window, d_last).items():
             parts.setdefault(name, []).append(rows)
-    joined = {name: np.concatenate(found, axis=1) for name, found in parts.items()}
+    joined = {name: np.concatenate(rows, axis=1) for name, rows in parts.items()}
     return joined, sum(losses) / len(anchors)
 
 
 def _read(model: LanguageModel, window: Window, block: NDArray[Any]) -> Array:
-    """Read ``block`` (context, N) from zero states; the window's steps last, ready to go back."""
+    """Read ``block`` (context, N) from zero states and return the output (steps, H, N).
+
+    The window is left at its last steps, ready for the backward pass.
+    """
     put, steps = model.backend.put, window.steps
     window.reset()
     first = len(block) - steps
@@ -256,7 +259,7 @@ def _read(model: LanguageModel, window: Window, block: NDArray[Any]) -> Array:
 def _last_loss(
     model: LanguageModel, window: Window, top: Array, targets: NDArray[Any]
 ) -> tuple[float, Array]:
-    """Return the mean of ℓ over streams, and ∂ℓ/∂h (H, N) of every stream's own ℓ."""
+    """Return the mean of ℓ over streams, and ∂ℓ/∂h (H, N), each stream's of its own ℓ."""
     backend, xp = model.backend, model.backend.xp
     unused = Parameters.zeros(model.head.shapes(), xp, top.dtype)
     d_top = xp.empty_like(top)
@@ -308,7 +311,7 @@ def replay(model: LanguageModel, window: Window, d_last: Array) -> dict[str, Flo
 
 
 def half_life(mean: Floats) -> float | None:
-    """Return the first lag at which G ≤ 1/2, interpolating ln G; None if there is none."""
+    """Return the first lag at which G ≤ 1/2, with ln G interpolated; None if there is none."""
     below = np.flatnonzero(~(mean > 0.5))
     if not below.size or not np.isfinite(mean[below[0]]) or below[0] == 0:
         return None
@@ -332,6 +335,6 @@ def fit(mean: Floats) -> tuple[float | None, float | None]:
     return slope, 1.0 - float(((y - slope * x) ** 2).sum()) / total if total > 0 else 1.0
 
 
-def _known(value: float) -> float:
-    """Return the value, with NaN (a gradient that is zero already at lag 0) below all others."""
+def _or_lowest(value: float) -> float:
+    """Return the value; -1 for NaN, which means that the gradient is zero at lag 0 already."""
     return -1.0 if np.isnan(value) else value

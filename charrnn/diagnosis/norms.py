@@ -1,14 +1,14 @@
 """Gradient norms before clipping, what clipping does to them, and how far an update moves weights.
 
-Windows are those of training: the same batch, length and state handling. For each, the gradient of
-the mean loss is taken, its norms are noted, and the run's own clipping and optimizer are applied to
-a copy of the weights with the optimizer's moments as the checkpoint has them. The copy is then
-dropped: moments move on from window to window, weights do not. Where there are no moments (a fresh
-model, or one saved outside training) the first half of the windows warms them up.
+Windows are those of training: the same batch, length and handling of states. For each, the norms of
+the gradient of the mean loss are recorded; then the run's own clipping and optimizer update a copy
+of the weights, starting from the checkpoint's moments. The copy is dropped: moments move on from
+window to window, weights do not. If there are no moments (a fresh model, or one saved outside
+training), the first half of the windows warms them up.
 
-The update-to-weight ratio is ‖Δw‖ / ‖w‖ at the configured learning rate, not at what a schedule
-has lowered it to. About 1e-3 is the rule of thumb (Karpathy, notes of CS231n, "Neural networks
-part 3: ratio of updates to weights").
+The update-to-weight ratio is ‖Δw‖ / ‖w‖ at the configured learning rate, without a schedule. About
+1e-3 is the rule of thumb (Karpathy, notes of CS231n, "Neural networks part 3: ratio of updates to
+weights").
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from charrnn.train import clipping, optimizers
 from charrnn.train.watch import layer_of
 
 PROBES = 4
-"""Windows on which the loss is taken again after the update."""
+"""Windows whose loss is measured again after the update."""
 
 
 @dataclass(frozen=True)
 class Norms:
-    """Euclidean norms of a parameter, a layer, or all of it, over windows.
+    """Euclidean norms of a parameter, a layer or the whole model, over windows.
 
-    ``grad`` is before clipping (nats a unit of weight), ``update_ratio`` is ‖Δw‖ / ‖w‖.
+    ``grad`` is before clipping, in nats per unit of weight; ``update_ratio`` is ‖Δw‖ / ‖w‖.
     """
 
     layer: str
@@ -51,11 +51,11 @@ class Norms:
 
 @dataclass(frozen=True)
 class Clipping:
-    """What clipping by norm (``limit``; 0: off) and by value does.
+    """What clipping by norm (``limit``) and by value (``value_limit``) does; a limit of 0 is off.
 
-    ``share`` is the share of windows whose gradient it shortens, ``factor`` by how much in the
-    median of those (1 where there are none); ``largest`` the largest norm met. ``value_share`` is
-    the mean share of elements beyond ``value_limit``.
+    ``share`` is the share of windows whose gradient is shortened, ``factor`` the median of what it
+    is multiplied by there (1 if there are none), ``largest`` the largest norm of any window.
+    ``value_share`` is the mean share of elements beyond ``value_limit``.
     """
 
     limit: float
@@ -68,22 +68,22 @@ class Clipping:
 
 @dataclass(frozen=True)
 class NormsReport:
-    """Norms by parameter, by layer (``embedding``, ``l0``, …, ``decoder``) and of all.
+    """Norms by parameter, by layer (``embedding``, ``l0``, …, ``decoder``) and of the whole model.
 
     Attributes
     ----------
     loss
-        Mean training loss over windows, nats.
+        Mean training loss over windows, in nats.
     loss_change
-        Mean change of that loss on the same windows after one update at the configured rate.
+        Mean change of the loss of a window, in nats, after the update from it.
     windows, batch, seq_len
-        How much was read.
+        Number of windows, of streams, and steps of a window.
     lr, optimizer
         As configured.
     moments
         Whether the optimizer's moments came from the checkpoint.
     series
-        The global norm, window by window.
+        The norm of the whole gradient, window by window.
     """
 
     parameters: dict[str, Norms]
@@ -102,7 +102,7 @@ class NormsReport:
 
 
 class Groups:
-    """Norms of a flat vector by parameter, by layer and in all, left where they were computed."""
+    """Norms of a flat vector (P,) by parameter, by layer and of all of it."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
@@ -113,14 +113,17 @@ class Groups:
         self.names = names
 
     def squares(self, flat: Array) -> Array:
-        """Return the squared norm of every parameter, (parameters,), in float64."""
+        """Return the squared norm of every parameter, (parameters,), float64, on the backend."""
         xp = self.model.backend.xp
         views = self.model.weights.like(flat)
         parts = [xp.dot(views[name].reshape(-1), views[name].reshape(-1)) for name in self.names]
         return xp.stack(parts).astype(np.float64)
 
     def norms(self, squares: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        """Return norms (windows,) by parameter, then layer, then ``global``, from (windows, p)."""
+        """Return norms (windows,) by parameter, by layer and ``global``.
+
+        ``squares`` (windows, parameters) are those of :meth:`squares`, on the host.
+        """
         found = {name: np.sqrt(squares[:, i]) for i, name in enumerate(self.names)}
         for layer, members in self.of_layer.items():
             found[layer] = np.sqrt(squares[:, members].sum(axis=1))
@@ -140,9 +143,9 @@ def measure(
     Parameters
     ----------
     model
-        In the type in which it is trained; its weights are left as they are.
+        In the dtype in which it is trained; its weights are not changed.
     ids
-        The text, 1-D; must hold one window of ``plan.batch`` × ``plan.seq_len``.
+        The text, 1-D, at least one window of ``plan.batch`` × ``plan.seq_len``.
     plan
         How the model is trained.
     moments, step
@@ -157,7 +160,7 @@ def measure(
 
 
 class _Trial:
-    """Windows of gradients, each clipped and applied to a copy of the weights."""
+    """Gradients of windows, each clipped and applied to a copy of the weights."""
 
     def __init__(
         self, model: LanguageModel, plan: TrainConfig, moments: dict[str, Any], step: int
@@ -186,7 +189,7 @@ class _Trial:
         self.norms: list[tuple[float, float, float]] = []  # before clipping, after values, share
 
     def read(self, streams: Streams, number: int, keep: bool) -> None:
-        """Take the gradient of one window, and what the update from it would be."""
+        """Compute the gradient of one window; with ``keep``, also the update from it."""
         model, backend = self.model, self.model.backend
         part = streams.batch_at(number)
         if part.start or self.plan.state == "reset":

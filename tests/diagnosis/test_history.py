@@ -138,7 +138,7 @@ def test_slow_growth_is_no_jump_and_a_lost_number_is():
 
 
 def test_a_run_without_steps_says_so():
-    with pytest.raises(CharRNNError, match="--watch"):
+    with pytest.raises(CharRNNError, match="smaller log_every, or watch"):
         history.read("bare", [{"event": "start"}])
 
 
