@@ -1,39 +1,83 @@
-"""Small pieces of text for reports: numbers, durations, and user data made safe for a terminal."""
+"""Text for people: what is unprintable made safe for a terminal, and numbers with their units.
+
+Texts, vocabularies, file names and samples may hold control sequences, which must not reach a
+terminal. Whatever shows them uses one of the functions here.
+"""
 
 from __future__ import annotations
 
 import re
 
 _CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_BRIEF = 60  # characters of a value in a message
+_SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with everything but newlines, tabs and printable characters escaped.
+    """Return text of several lines: all but newlines, tabs and printable characters escaped."""
+    return _escaped(text, plain="\n\t")
 
-    Text from a corpus or a model may hold control sequences, which must not reach a terminal.
+
+def one_line(text: object) -> str:
+    """Return text for one line: unchanged, or with all unprintable characters escaped."""
+    line = str(text)
+    return line if line.isprintable() else _escaped(line)
+
+
+def symbol(item: str | int) -> str:
+    r"""Return a symbol of a vocabulary on one line; a backslash in it is escaped too.
+
+    A byte (an integer) is shown as its ASCII character or ``\xff``, the unknown byte as ``?``.
     """
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
+    if isinstance(item, int):
+        if item >= 127:
+            return f"\\x{item:02x}" if item < 256 else "?"
+        item = chr(item)
+    return _escaped(item.replace("\\", "\\\\"))
+
+
+def brief(value: object) -> str:
+    """Return any value for a message: as Python writes it, in ASCII, and short."""
+    line = ascii(value)
+    return line if len(line) <= _BRIEF else line[:_BRIEF] + "…"
 
 
 def safe_json(line: str) -> str:
     """Return JSON with the control characters escaped that its writer leaves as they are.
 
-    These are DEL, the C1 controls, and those that turn the direction of a line; they can only be
-    inside of strings.
+    These are DEL, the C1 controls, and those that change the direction of a line. In valid JSON
+    they occur inside strings only.
     """
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+
+
+def _escaped(text: str, plain: str = "") -> str:
+    return "".join(
+        c if c.isprintable() or c in plain else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in a fitting unit, powers of 1000, with three digits."""
+    unit = 0
+    while count >= 999.5 and unit < len(_SIZES) - 1:
+        count, unit = count / 1000, unit + 1
+    return f"{count:,.3g} {_SIZES[unit]}" if count < 1000 else f"{count:.3g} {_SIZES[unit]}"
+
+
+def number(count: int, unit: str) -> str:
+    """Return a number of things: ``1 symbol``, ``12,345 symbols``."""
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
 
 
 def duration(seconds: float) -> str:
     """Return a time as ``45 s``, ``3 m 05 s`` or ``2 h 07 m``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} m {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+    rounded = max(0, round(seconds))
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} m {rounded % 60:02d} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} m"
 
 
 def loss(value: float | None) -> str:

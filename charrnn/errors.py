@@ -25,14 +25,6 @@ def in_words(text: str, word: Callable[[str], str] = str) -> str:
     return _MARK.sub(lambda mark: word(mark[1]), text)
 
 
-def shown(text: object) -> str:
-    """Return text for one line on a terminal: as it is, or with what is unprintable escaped."""
-    line = str(text)
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-
-
 class CharRNNError(Exception):
     """A failure that the user can act on.
 

@@ -1,10 +1,10 @@
 """Files on the disk: written whole or not at all, opened only where that is safe.
 
-One function, :func:`write`, replaces files. Its order of system calls makes a file complete at any
-moment, also after a crash: a temporary file beside the target is written, and with ``durable``
-flushed to disk; it is renamed over the target; and with ``durable`` the folder is flushed, which
-makes the rename itself last. A process that is killed on the way leaves the old file and a
-temporary one, which :func:`sweep` removes later.
+:func:`write` is where a checkpoint becomes durable. The order of its system calls leaves a complete
+file at any moment, also after a crash: a temporary file beside the target is written, flushed to
+disk and renamed over the target (:func:`replace`), and the folder is flushed, which makes the
+rename itself last. A process that is killed on the way leaves the old file and a temporary one,
+``.NAME.TOKEN.PID.tmp``, which :func:`sweep` removes later.
 """
 
 from __future__ import annotations
@@ -48,18 +48,8 @@ class NotRegularError(OSError):
         super().__init__(errno.EINVAL, f"{path.name!a} is not a regular file")
 
 
-def write(
-    path: Path, parts: Iterable[Bytes], *, durable: bool = True, private: bool = False
-) -> None:
-    """Write a file from its parts, whole or not at all: readers see the old file or the new one.
-
-    Parameters
-    ----------
-    durable
-        Also flush the file before the rename and its folder after it. When this returns, the new
-        file survives a power failure; until then the old one does.
-    private
-        Only the user may read the file (mode 0600), whatever the umask.
+def write(path: Path, parts: Iterable[Bytes]) -> None:
+    """Write a file from its parts so that it is complete and durable, or the old one is intact.
 
     Raises
     ------
@@ -68,29 +58,13 @@ def write(
     UnflushedError
         If the new file is there, but a power failure may bring the old one back.
     """
-    temporary = _temporary_name(path)
     try:
-        handle = os.open(temporary, _NEW_FILE, 0o600 if private else 0o666)
-        try:
-            try:
-                for part in parts:
-                    write_all(handle, part)
-                if durable:
-                    flush(handle)
-            finally:
-                os.close(handle)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        replace(path, parts, durable=True)
     except OSError as problem:
         raise CharRNNError(
             f"cannot write {str(path)!r}: {problem.strerror or problem}",
             "what was there before is intact; free space or choose another folder",
         ) from None
-    if not durable:
-        return
     try:
         flush_folder(path.parent)
     except OSError as problem:
@@ -99,6 +73,43 @@ def write(
             f"{path.name!r} there is complete and new, but a power failure may undo it; "
             "check the disk",
         ) from None
+
+
+def replace(
+    path: Path, parts: Iterable[Bytes], *, durable: bool = False, private: bool = False
+) -> None:
+    """Write a file from its parts and rename it into place: readers see the old or the new one.
+
+    Parameters
+    ----------
+    durable
+        Flush the file before the rename, so that the name never stands for half of it, also after
+        a power failure. The rename itself lasts once its folder is flushed, as :func:`write` does.
+    private
+        Only the user may read the file: mode 0600, else 0666 less the umask.
+
+    Raises
+    ------
+    OSError
+        If a call fails. The old file is intact, and nothing new is left.
+    """
+    temporary = path.with_name(
+        f".{path.name[:_NAME_CHARS]}.{os.urandom(4).hex()}.{os.getpid()}.tmp"
+    )
+    handle = os.open(temporary, _NEW_FILE, 0o600 if private else 0o666)
+    try:
+        try:
+            for part in parts:
+                write_all(handle, part)
+            if durable:
+                flush(handle)
+        finally:
+            os.close(handle)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_all(handle: int, data: Bytes) -> None:
@@ -216,13 +227,8 @@ def is_mine(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
 
 
-def _temporary_name(path: Path) -> Path:
-    """Return a new name beside ``path`` that tells which process owns it."""
-    return path.with_name(f".{path.name[:_NAME_CHARS]}.{os.urandom(4).hex()}.{os.getpid()}.tmp")
-
-
 def is_temporary(name: str) -> bool:
-    """Whether a file of that name is a temporary one of :func:`write`."""
+    """Whether a file of that name is a temporary one of :func:`replace`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

@@ -13,6 +13,7 @@ from math import isfinite
 from operator import index
 from typing import Any
 
+from charrnn.display import brief
 from charrnn.errors import UsageError, setting
 
 Choices = tuple[str, ...] | Callable[[], tuple[str, ...]]
@@ -100,11 +101,11 @@ class Option:
 
     def _string(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise UsageError(f"{setting(name)} must be a string, not {_brief(value)}")
+            raise UsageError(f"{setting(name)} must be a string, not {brief(value)}")
         valid = self.valid
         if valid and value not in valid:
             raise UsageError(
-                f"{setting(name)} {_brief(value)} is invalid", self.remedy or one(valid)
+                f"{setting(name)} {brief(value)} is invalid", self.remedy or one(valid)
             )
         return value
 
@@ -116,7 +117,7 @@ class Option:
             number = index(value) if self.kind is int else float(value)
         except (TypeError, ValueError, OverflowError):
             wanted = _WORDS[self.kind]
-            raise UsageError(f"{setting(name)} must be {wanted}, not {_brief(value)}") from None
+            raise UsageError(f"{setting(name)} must be {wanted}, not {brief(value)}") from None
         if self.kind is int and not -_LIMIT <= number < _LIMIT:
             raise UsageError(f"{setting(name)} must be below 2^63")
         if not isfinite(number):
@@ -175,9 +176,3 @@ def check_values(options: Mapping[str, Option], values: Mapping[str, Any]) -> di
 def one(names: tuple[str, ...]) -> str:
     """Return the remedy that lists what to choose from."""
     return f"choose one of {', '.join(names)}"
-
-
-def _brief(value: object) -> str:
-    """Return a value for a message: escaped, and not long."""
-    line = ascii(value)
-    return line if len(line) <= 60 else line[:60] + "…"

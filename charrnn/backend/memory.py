@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from charrnn.display import size
 from charrnn.errors import BackendError, CharRNNError
 
 _SIGNS = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -44,12 +45,6 @@ def gpu(cupy: Any) -> Memory:
     return Memory(int(total), int(free) + int(kept))
 
 
-def gigabytes(count: int) -> str:
-    """Return bytes in 10⁹ bytes, with at least two digits."""
-    amount = count / 1e9
-    return f"{amount:,.0f} GB" if amount >= 100 else f"{amount:.2g} GB"
-
-
 def explain(problem: BaseException, need: int | None = None) -> CharRNNError | None:
     """Return what to tell the user if memory is what was lacking, else None.
 
@@ -67,7 +62,7 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
         return None
     there = gpu(sys.modules.get("cupy")) if on_gpu else host()
     message = "out of GPU memory" if on_gpu else "out of memory"
-    told = [f"this takes about {gigabytes(need)}"] if need else []
+    told = [f"this takes about {size(need)}"] if need else []
     if there.total is not None and there.free is not None:
-        told.append(f"{gigabytes(there.free)} of {gigabytes(there.total)} are free")
+        told.append(f"{size(there.free)} of {size(there.total)} are free")
     return CharRNNError(f"{message}: {', '.join(told)}" if told else message, LOWER)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.errors import in_words, option, shown
+from charrnn.display import one_line
+from charrnn.errors import in_words, option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
@@ -38,7 +39,7 @@ Run = Annotated[
 
 def note(message: str) -> None:
     """Tell the user something that is no error, on stderr."""
-    print(f"charrnn: note: {shown(in_words(message, option))}", file=sys.stderr)
+    print(f"charrnn: note: {one_line(in_words(message, option))}", file=sys.stderr)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import _streams, bench, corpus, diagnose, evaluate, info, sample, train
-from charrnn.errors import CharRNNError, option, shown
+from charrnn.display import one_line
+from charrnn.errors import CharRNNError, option
 
 app = typer.Typer(
     name="charrnn",
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        _streams.complain(shown(problem.told(option)))
+        _streams.complain(one_line(problem.told(option)))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
@@ -68,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         told = _memory_error(problem)
         if told is None:
             raise
-        _streams.complain(shown(told.told(option)))
+        _streams.complain(one_line(told.told(option)))
         return told.exit_code
     return result if isinstance(result, int) else 0
 
@@ -84,5 +85,5 @@ def _usage_error(problem: Any) -> int:
     """Say in one line what Typer found wrong with the arguments, and where help is."""
     path = problem.ctx.command_path if getattr(problem, "ctx", None) else "charrnn"
     message = " ".join(problem.format_message().split()).rstrip(".")
-    _streams.complain(f"{shown(message)}; see {path} --help")
+    _streams.complain(f"{one_line(message)}; see {path} --help")
     return int(problem.exit_code)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli._output import json_line
+from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError
 
 if TYPE_CHECKING:
@@ -144,9 +143,7 @@ def make(
     if out is None or str(out) == "-":
         _write(chunks)
         return
-    with _output_file(out, force) as file:
-        for chunk in chunks:
-            file.write(chunk)
+    _save(chunks, out, force)
 
 
 @app.command(cls=GeneratorCommand)
@@ -230,7 +227,7 @@ def cache(
         path = str(cache_dir())
         _print_json({"path": path, "bytes": total, "entries": listed, "freed": freed})
         return
-    rows = [("path", _shown(str(cache_dir())))]
+    rows = [("path", one_line(str(cache_dir())))]
     rows.append(("entries", f"{len(entries):,}"))
     rows.append(("size", f"{total:,} bytes"))
     if clear:
@@ -288,7 +285,7 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
         )
         return
     unit = {"char": "character", "byte": "byte", "word": "word"}[found.level]
-    rows = [("name", _shown(found.name))]
+    rows = [("name", one_line(found.name))]
     if found.level != "byte":
         rows.append(("bytes", f"{found.bytes:,}"))
     rows += [
@@ -312,28 +309,22 @@ def _refuse(options: dict[str, Any], why: str) -> None:
             raise UsageError(f"{flag} {why}", f"leave {flag} out")
 
 
-@contextmanager
-def _output_file(path: Path, force: bool) -> Iterator[BinaryIO]:
-    """Open a file that comes into being whole or not at all; a pipe or device is written as is."""
-    shown = _shown(str(path))
+def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:
+    """Write a file whole or not at all; a pipe or device is written as it is."""
+    from charrnn import files
+
+    shown = one_line(path)
     try:
         if path.exists() and not path.is_file():
             if path.is_dir():
                 raise CorpusError(f"--out {shown} is a directory", "name a file")
             with path.open("wb") as file:
-                yield file
+                file.writelines(chunks)
             return
         if path.exists() and not force:
             raise CorpusError(f"{shown} exists", "give --force to replace it, or another --out")
         # Through a link, so that the link stays and its target is replaced.
-        target = path.resolve()
-        part = target.with_name(f".{target.name[:80]}.{os.getpid()}.part")
-        try:
-            with part.open("xb") as file:
-                yield file
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        files.replace(path.resolve(), chunks)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -341,10 +332,6 @@ def _output_file(path: Path, force: bool) -> Iterator[BinaryIO]:
         raise CorpusError(
             f"cannot write {shown} ({reason})", "check the path, its permissions and free space"
         ) from error
-
-
-def _shown(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
 
 
 def _print_json(record: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn import display
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._shared import Backend, Threads, open_backend
 from charrnn.errors import UsageError
@@ -183,8 +184,8 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
     else:
         unit = {"char": "character"}.get(vocabulary.level, vocabulary.level)
         rows = {
-            "run": _plain(str(source.checkpoint)),
-            "text": _plain(" ".join(source.text)) or f"the run's own ({source.split})",
+            "run": display.one_line(str(source.checkpoint)),
+            "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
             f"{unit}s scored": f"{found.chars:,}",
             f"nats a {unit}": f"{found.nats_per_char:.6f}",
             f"bits a {unit}": f"{found.bits_per_char:.6f}",
@@ -216,9 +217,7 @@ def _safe(line: str | bytes) -> bytes:
     """Return a line of text with control characters escaped, all but tabs and its end."""
     if isinstance(line, bytes):
         line = line.decode("utf-8", "backslashreplace")
-    from charrnn.display import printable
-
-    return utf8(printable(line))
+    return utf8(display.printable(line))
 
 
 def _line_record(number: int, scored: LineScore) -> bytes:
@@ -242,28 +241,13 @@ def _per_char(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_
                 symbol = vocabulary.symbols[i]
                 out.write(json_line({"symbol": symbol, "nats": _finite(value)}))
     else:
-        shown = [_escaped(symbol) for symbol in vocabulary.symbols]
+        shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
         amount = "-"
         for ids, nats in surprisals(model, source.chunks()):
             for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
                 out.write(utf8(f"{shown[i]}\t{amount or format(value, '.6f')}\n"))
                 amount = ""
     out.finish()
-
-
-def _escaped(symbol: str | int) -> str:
-    """Return a symbol on one line without tabs: what cannot be printed as Python writes it."""
-    if isinstance(symbol, int):
-        if symbol >= 127:
-            return f"\\x{symbol:02x}" if symbol < 256 else "?"
-        symbol = chr(symbol)
-    return "".join(
-        c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in symbol
-    )
-
-
-def _plain(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
 
 
 def _finite(value: float) -> float | None:

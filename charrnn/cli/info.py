@@ -10,7 +10,8 @@ import typer
 
 from charrnn.cli._output import json_line
 from charrnn.cli._shared import Run
-from charrnn.errors import UsageError, shown
+from charrnn.display import one_line
+from charrnn.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Devices = Annotated[
@@ -106,14 +107,14 @@ def _symbols(symbols: list[str | int], most: int = 100) -> str:
     """Return the vocabulary on one line, with everything unprintable escaped."""
     if symbols and isinstance(symbols[0], int):
         return f"{len(symbols)} bytes"
-    shown = " ".join(ascii(s)[1:-1] if not str(s).isprintable() else str(s) for s in symbols[:most])
+    shown = " ".join(one_line(s) for s in symbols[:most])
     return f"{len(symbols)}: {shown}{' …' if len(symbols) > most else ''}"
 
 
 def _plain(value: Any) -> str:
     if value is None or value == []:
         return "–"
-    return ", ".join(map(ascii, value)) if isinstance(value, list) else shown(value)
+    return ", ".join(map(ascii, value)) if isinstance(value, list) else one_line(value)
 
 
 def _write(text: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from charrnn import cells
 from charrnn.backend import Backend, memory
 from charrnn.config import ModelConfig
+from charrnn.display import size
 from charrnn.errors import CharRNNError
 from charrnn.model.head import SLAB_ELEMENTS
 from charrnn.text.windows import MIN_EVALUATION_LENGTH
@@ -21,7 +22,6 @@ BASE = 45 << 20
 """Bytes of Python and NumPy themselves."""
 _VIEWS = 1800  # bytes of the Python objects of one step of one layer
 _EVALUATION = (32, 64)  # steps and streams of a window of the validation text, at most
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,6 @@ def require(needed: Estimate, backend: Backend) -> None:
         what, remedy = f"{needed.parameters:,} parameters", "lower --hidden, --layers or --embed"
     else:
         what, remedy = "windows", "lower --batch, --seq-len or --hidden"
-    message = f"this takes about {amount(needed.total)} of memory, most of it for {what}; "
+    message = f"this takes about {size(needed.total)} of memory, most of it for {what}; "
     where = "this machine" if backend.name == "numpy" else "the GPU"
-    raise CharRNNError(f"{message}{where} has {amount(there)}", remedy)
-
-
-def amount(count: float) -> str:
-    """Return a number of bytes in a unit that suits it, with three digits."""
-    unit = 0
-    while count >= 999.5 and unit < len(_UNITS) - 1:
-        count, unit = count / 1000, unit + 1
-    return f"{count:,.3g} {_UNITS[unit]}" if count < 1000 else f"{count:.3g} {_UNITS[unit]}"
+    raise CharRNNError(f"{message}{where} has {size(there)}", remedy)

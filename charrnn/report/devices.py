@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charrnn.backend.memory import gigabytes
+from charrnn.display import size
 
 
 def devices_text(facts: dict[str, Any]) -> str:
@@ -39,4 +39,4 @@ def _memory(facts: dict[str, Any]) -> str:
     total, free = facts["memory_total"], facts["memory_free"]
     if total is None:
         return "unknown"
-    return gigabytes(total) + ("" if free is None else f", {gigabytes(free)} free")
+    return size(total) + ("" if free is None else f", {size(free)} free")

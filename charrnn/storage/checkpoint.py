@@ -18,7 +18,8 @@ import numpy as np
 from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, refuse_unknown, to_json
-from charrnn.errors import CheckpointError, UsageError, shown
+from charrnn.display import brief, one_line
+from charrnn.errors import CheckpointError, UsageError
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.storage import container
@@ -140,11 +141,11 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         refuse_unknown(facts, _FACTS)
         if type(facts["format"]) is not int or facts["format"] != FORMAT:
             raise CheckpointError(
-                f"it has format version {_brief(facts['format'])}, this charrnn reads {FORMAT}",
+                f"it has format version {brief(facts['format'])}, this charrnn reads {FORMAT}",
                 "use the charrnn that wrote it",
             )
         if facts["head"] != "language-model":
-            raise CheckpointError(f"it has a head of unknown kind {_brief(facts['head'])}")
+            raise CheckpointError(f"it has a head of unknown kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)
         config = from_json(ModelConfig, facts["model"])
@@ -162,14 +163,14 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
             version=_text(facts, "version"),
         )
     except CheckpointError as problem:
-        message = f"cannot use {shown(path)}: {problem.message}"
+        message = f"cannot use {one_line(path)}: {problem.message}"
         raise CheckpointError(message, problem.remedy) from None
     except UsageError as problem:  # a cell or form that does not exist; the remedy names an option
-        raise CheckpointError(f"cannot use {shown(path)}: {problem.message}") from None
+        raise CheckpointError(f"cannot use {one_line(path)}: {problem.message}") from None
     except KeyError as problem:
-        raise CheckpointError(f"{shown(path)} is damaged: {problem} is missing") from None
+        raise CheckpointError(f"{one_line(path)} is damaged: {problem} is missing") from None
     if checkpoint.data and checkpoint.data.level != vocabulary.level:
-        raise CheckpointError(f"{shown(path)} is damaged: its text and its vocabulary disagree")
+        raise CheckpointError(f"{one_line(path)} is damaged: its text and its vocabulary disagree")
     _take_training(checkpoint, tensors)
     return checkpoint
 
@@ -180,19 +181,13 @@ def _text(facts: dict[str, Any], name: str) -> str:
     return str(facts[name])
 
 
-def _brief(value: object) -> str:
-    """Return a value of a file for a message: short, and without control characters."""
-    line = ascii(value) if isinstance(value, str | int | float | None) else type(value).__name__
-    return line if len(line) <= 60 else line[:60] + "…"
-
-
 def _require_finite(tensors: dict[str, np.ndarray]) -> None:
     for name, array in tensors.items():
         flat = array.reshape(-1)
         for start in range(0, flat.size, _BLOCK):
             if not np.isfinite(flat[start : start + _BLOCK]).all():
                 raise CheckpointError(
-                    f"tensor {_brief(name)} holds a value that is not a finite number",
+                    f"tensor {brief(name)} holds a value that is not a finite number",
                     "use another checkpoint of the run, or see charrnn diagnose",
                 )
 
@@ -240,5 +235,5 @@ def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> No
             checkpoint.states[name.removeprefix(_STATE)] = array
         else:
             raise CheckpointError(
-                f"{shown(checkpoint.path)} is damaged: unexpected tensor {_brief(name)}"
+                f"{one_line(checkpoint.path)} is damaged: unexpected tensor {brief(name)}"
             )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from itertools import chain
 from math import prod
@@ -21,7 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn import files
-from charrnn.errors import CharRNNError, CheckpointError, shown
+from charrnn.display import one_line
+from charrnn.errors import CharRNNError, CheckpointError
 
 _KEY = "charrnn"
 _PREFIX = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
@@ -54,7 +54,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
     size = len(head) + sum(tensors[name].nbytes for name in ordered)
     if len(head) - 8 > _MAX_HEADER or _room_for(head[8:].decode()) > size + _SLACK:
         raise CharRNNError(
-            f"cannot write {shown(path)}: the vocabulary is too large for so small a model",
+            f"cannot write {one_line(path)}: the vocabulary is too large for so small a model",
             "give a higher --min-count or --hidden",
         )
     digest = hashlib.sha256(head)
@@ -101,16 +101,20 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         If the file cannot be read, is no regular file, is no checkpoint, or is damaged.
     """
     try:
-        with _open(path) as file:
+        with os.fdopen(files.open_regular(path, follow=True), "rb", buffering=0) as file:
             return _read(file, os.fstat(file.fileno()).st_size)
+    except files.NotRegularError:
+        raise CheckpointError(
+            f"{one_line(path)} is not a regular file", "name a checkpoint file or a run folder"
+        ) from None
     except _DamagedError as problem:
-        raise CheckpointError(f"{shown(path)} {problem}", problem.remedy) from None
+        raise CheckpointError(f"{one_line(path)} {problem}", problem.remedy) from None
     except (OSError, ValueError) as problem:  # a path with a NUL character is a ValueError
         reason = getattr(problem, "strerror", None) or "it is not a file's name"
-        raise CheckpointError(f"cannot read {shown(path)}: {reason}") from None
+        raise CheckpointError(f"cannot read {one_line(path)}: {reason}") from None
     except MemoryError:
         raise CheckpointError(
-            f"cannot read {shown(path)}: there is not enough memory for its tensors",
+            f"cannot read {one_line(path)}: there is not enough memory for its tensors",
             "free memory, or use a machine with more",
         ) from None
 
@@ -121,18 +125,6 @@ class _DamagedError(Exception):
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
-
-
-def _open(path: Path) -> BinaryIO:
-    """Open a regular file; a FIFO or a device is not even opened, and never waited for."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise _DamagedError("is not a regular file", "name a checkpoint file or a run folder")
-    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    file = os.fdopen(os.open(path, os.O_RDONLY | flags), "rb", buffering=0)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # exchanged just now
-        file.close()
-        raise _DamagedError("is not a regular file", "name a checkpoint file or a run folder")
-    return file
 
 
 def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from charrnn import files
-from charrnn.errors import CharRNNError, setting, shown
+from charrnn.display import one_line
+from charrnn.errors import CharRNNError, setting
 
 NAMES = ("val.npy", "test.npy")
 
@@ -85,14 +86,14 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
         ids = _mapped(path)
     except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
         raise CharRNNError(
-            f"there is no {split} text beside {shown(checkpoint)}",
+            f"there is no {split} text beside {one_line(checkpoint)}",
             f"train with {setting(f'{split}_frac')} or {setting(split)}, or give a text to score",
         ) from None
     except (OSError, ValueError):
-        raise CharRNNError(f"{shown(path)} does not hold encoded text") from None
+        raise CharRNNError(f"{one_line(path)} does not hold encoded text") from None
     for start in range(0, len(ids) if symbols is not None else 0, _CHECKED):
         if int(ids[start : start + _CHECKED].max()) >= (symbols or 0):
-            raise CharRNNError(f"{shown(path)} does not hold text of the run's vocabulary")
+            raise CharRNNError(f"{one_line(path)} does not hold text of the run's vocabulary")
     return ids
 
 

@@ -13,13 +13,13 @@ import errno
 import json
 import os
 import socket
-import stat
 import time
 import weakref
 from pathlib import Path
 from typing import Any
 
 from charrnn import files
+from charrnn.display import one_line
 from charrnn.errors import CharRNNError
 
 try:
@@ -28,7 +28,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 NAME = ".lock"
-_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
 _TRIES = 100
 _SETTLE = 0.1  # seconds
@@ -87,7 +86,7 @@ class Lock:
 def _take(path: Path) -> int:
     """Become the owner of the file; return its handle, which holds the lock while it is open."""
     for _ in range(_TRIES):
-        handle = _open(path)
+        handle = files.open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
             if _won(handle, path):
                 try:
@@ -101,14 +100,6 @@ def _take(path: Path) -> int:
             if handle >= 0:
                 os.close(handle)
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-
-
-def _open(path: Path) -> int:
-    handle = os.open(path, _FLAGS | os.O_CREAT, 0o666)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, f"{NAME} is not a plain file")
-    return handle
 
 
 def _won(handle: int, path: Path) -> bool:
@@ -156,7 +147,7 @@ def _release(path: Path, handle: int, pid: int, made: bool) -> None:
 def _held(path: Path, owner: dict[str, Any] | None) -> LockedError:
     by, remedy = "another process", "wait until it ends, or train into another folder"
     if owner:
-        by = f"process {owner['pid']} on {ascii(owner['host'])[1:-1]}"
+        by = f"process {owner['pid']} on {one_line(owner['host'])}"
     if owner and owner["host"] != socket.gethostname():
         remedy += f"; if it runs no more, remove {str(path)!r}"
     return LockedError(f"run {str(path.parent)!r} is being trained by {by}", remedy)
@@ -196,7 +187,7 @@ def _lives(owner: dict[str, Any]) -> bool:
     if owner["host"] != socket.gethostname():
         return True
     pid = owner["pid"]
-    if pid <= 0 or not files.is_running(pid):
+    if not files.is_running(pid):
         return False
     start = _start(pid)
     return None in (start, owner.get("start")) or start == owner["start"]

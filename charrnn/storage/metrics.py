@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn import files
-from charrnn.errors import CharRNNError, shown
+from charrnn.display import one_line
+from charrnn.errors import CharRNNError
 
 METRICS = "metrics.jsonl"
 _LONGEST_LINE = 1 << 20
@@ -31,9 +32,8 @@ class Metrics:
         """
         self._path = folder / METRICS
         self._handle: int | None = None
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         with self._failing():
-            self._handle = os.open(self._path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            self._handle = files.open_regular(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self.cut(_last_line(self._handle, min(keep, self.size)))
 
     def write(self, line: dict[str, Any]) -> None:
@@ -108,11 +108,9 @@ def read_metrics(folder: Path) -> Iterator[dict[str, Any]]:
         If the file cannot be read, or a line is no JSON object of at most 1 MiB.
     """
     path = folder / METRICS
-    if not path.is_file():  # a FIFO would have to be waited for
-        return
     number = 0
     try:
-        with path.open("rb") as file:
+        with os.fdopen(files.open_regular(path, follow=True), "rb") as file:
             while line := file.readline(_LONGEST_LINE):
                 number += 1
                 if not line.endswith(b"\n"):
@@ -123,9 +121,11 @@ def read_metrics(folder: Path) -> Iterator[dict[str, Any]]:
                 if not isinstance(record, dict):
                     raise ValueError
                 yield record
+    except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
+        return
     except OSError as problem:
-        raise CharRNNError(f"cannot read {shown(path)}: {problem.strerror or problem}") from None
+        raise CharRNNError(f"cannot read {one_line(path)}: {problem.strerror or problem}") from None
     except (ValueError, RecursionError):
         raise CharRNNError(
-            f"{shown(path)} is damaged: its line {number:,} is no record", "remove that line"
+            f"{one_line(path)} is damaged: its line {number:,} is no record", "remove that line"
         ) from None

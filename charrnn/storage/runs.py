@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -173,9 +174,13 @@ def _free(folder: Path) -> bool:
     """Whether a new run may begin in a folder that is locked; clear what an unsaved one left."""
     if any(_checkpoints(folder)):
         return False
-    if not (folder / METRICS).exists():
+    try:
+        handle = files.open_regular(folder / METRICS, follow=True)
+    except FileNotFoundError:
         return True
-    with (folder / METRICS).open("rb") as file:
+    except files.NotRegularError:
+        return False
+    with os.fdopen(handle, "rb") as file:
         beginning = file.read(len(_BEGINNING))
     if not _BEGINNING.startswith(beginning):
         return False  # of something else

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
-from charrnn.errors import CorpusError, UsageError, shown
+from charrnn.display import one_line
+from charrnn.errors import CorpusError, UsageError
 from charrnn.text.source import CHUNK, Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
@@ -65,14 +66,14 @@ def decode_chunks(
             # The decoder saw what was left of the last chunk and this one: both end here.
             offset = end - len(error.object) + error.start
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
-            message = f"{shown(source_name)} is not valid {encoding} at byte offset {offset}"
+            message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
             raise CorpusError(f"{message} ({byte})", _DECODING) from None
         except UnicodeError:
-            message = f"{shown(source_name)} is not valid {encoding} before byte offset {end}"
+            message = f"{one_line(source_name)} is not valid {encoding} before byte offset {end}"
             raise CorpusError(message, _DECODING) from None
         if not clean and not text.isascii() and _SURROGATE.search(text):
             if errors == "strict":
-                message = f"{shown(source_name)} holds a lone surrogate before byte offset {end}"
+                message = f"{one_line(source_name)} holds a lone surrogate before byte offset {end}"
                 raise CorpusError(message, _DECODING)
             text = _SURROGATE.sub(UNKNOWN_CHAR, text)
         if text:

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError, UsageError, VocabularyError, shown
+from charrnn.display import one_line
+from charrnn.errors import CorpusError, UsageError, VocabularyError
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import check_codec, pieces
@@ -236,4 +237,4 @@ def _write(file: BinaryIO, view: memoryview) -> None:
 def _names(part: Sequence[Source]) -> str:
     if part[0].name == "-":
         return "standard input"
-    return ", ".join(shown(s.name) for s in part[:3]) + (", …" if len(part) > 3 else "")
+    return ", ".join(one_line(s.name) for s in part[:3]) + (", …" if len(part) > 3 else "")

@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError, shown
+from charrnn.display import one_line
+from charrnn.errors import CorpusError
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import CHUNK, Source, Spec, find_sources, text_sources
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
@@ -120,7 +121,7 @@ def _text(
         yield piece
     if not some:
         first = sources[0].name
-        name = "standard input" if first == "-" else shown(first)
+        name = "standard input" if first == "-" else one_line(first)
         raise CorpusError(f"{name} is empty", "name a text that is not")
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from charrnn.errors import CorpusError, UsageError, shown
+from charrnn.display import one_line
+from charrnn.errors import CorpusError, UsageError
 
 CHUNK = 1 << 20
 _SNIFF = 8192
@@ -157,13 +158,15 @@ def text_sources(sources: Sequence[Source]) -> list[Source]:
 
 def changed(name: str) -> CorpusError:
     """Return the error for a text that is not the same any more."""
-    return CorpusError(f"{shown(name)} changed while being read", "try again once it is complete")
+    return CorpusError(
+        f"{one_line(name)} changed while being read", "try again once it is complete"
+    )
 
 
 def unreadable(name: str, error: OSError) -> CorpusError:
     """Return the error for a text that the system refuses to read."""
     reason = error.strerror or type(error).__name__
-    what = "standard input" if name == "-" else shown(name)
+    what = "standard input" if name == "-" else one_line(name)
     return CorpusError(f"cannot read {what}: {reason}", "check the path and its permissions")
 
 
@@ -190,7 +193,7 @@ def _find(name: str) -> list[Source]:
 
 def device(name: str) -> CorpusError:
     """Return the error for a device that is no terminal: many of them have no end."""
-    what = "standard input" if name == "-" else shown(name)
+    what = "standard input" if name == "-" else one_line(name)
     return CorpusError(f"{what} is a device, not a text", "name a file, a directory or a pipe")
 
 
@@ -218,9 +221,9 @@ def _builtin(name: str) -> Source:
             identity = ("builtin", name, builtin.fingerprint(name))
             return Source(name, "builtin", identity=identity)
         remedy = "name a file, a directory, - or a built-in corpus (charrnn corpus list)"
-        message = f"{shown(name)} does not exist and is not a built-in corpus"
+        message = f"{one_line(name)} does not exist and is not a built-in corpus"
         raise CorpusError(message, remedy)
-    raise CorpusError(f"{shown(name)} does not exist", "check the path")
+    raise CorpusError(f"{one_line(name)} does not exist", "check the path")
 
 
 def _walk(top: Path) -> list[Source]:
@@ -298,5 +301,6 @@ def _absolute(path: Path) -> str:
 
 def _without_text(directory: str) -> CorpusError:
     return CorpusError(
-        f"directory {shown(directory)} holds no text file", "name a directory that does, or a file"
+        f"directory {one_line(directory)} holds no text file",
+        "name a directory that does, or a file",
     )

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError, shown
+from charrnn.display import one_line
+from charrnn.errors import CorpusError
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import CHUNK, find_sources, text_sources
 from charrnn.text.vocabulary import TOKEN, Level, code_points
@@ -95,7 +96,7 @@ def text_statistics(
         ended = piece.endswith(newline)  # type: ignore[arg-type]
         counts.add(_codes(piece, level, words))
     if not counts.total:
-        name = "standard input" if spec == "-" else shown(spec)
+        name = "standard input" if spec == "-" else one_line(spec)
         raise CorpusError(f"{name} is empty", "name a text with at least one character")
     codes, totals = counts.symbols()
     order = np.lexsort((codes, -totals))[:_FREQUENT]

@@ -11,6 +11,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.cli",
     "charrnn.config",
     "charrnn.diagnosis",
+    "charrnn.display",
     "charrnn.errors",
     "charrnn.options",
     "charrnn.registry",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 ROWS = (
+    ("display",),
     ("errors",),
-    ("files", "display", "options"),
+    ("files", "options"),
     ("registry",),
     ("config", "randomness"),
     ("backend", "text"),

@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.model import memory as estimates
 from charrnn.model.language import LanguageModel
-from charrnn.model.memory import BASE, amount, estimate, parameters, require
+from charrnn.model.memory import BASE, estimate, parameters, require
 from charrnn.storage import runs
 from charrnn.text import corpus_from_text
 from charrnn.train import dry_run, optimizers
@@ -108,14 +108,6 @@ def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypa
 def test_a_container_is_believed(monkeypatch):
     monkeypatch.setattr(estimates, "_cgroup", lambda: 12345)
     assert estimates.machine(numpy_backend()) == 12345
-
-
-@pytest.mark.parametrize(
-    ("count", "shown"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (2.5e10, "25 GB"), (9.999e11, "1 TB")],
-)
-def test_amounts_are_readable(count, shown):
-    assert amount(count) == shown
 
 
 def tree(folder):

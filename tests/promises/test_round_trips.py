@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json  # noqa: E402
-from charrnn.display import printable, safe_json  # noqa: E402
-from charrnn.errors import CharRNNError, CheckpointError, UsageError, shown  # noqa: E402
+from charrnn.display import one_line, printable, safe_json  # noqa: E402
+from charrnn.errors import CharRNNError, CheckpointError, UsageError  # noqa: E402
 from charrnn.sampling import SampleOptions  # noqa: E402
 from charrnn.storage.progress import Progress  # noqa: E402
 from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus  # noqa: E402
@@ -220,7 +220,7 @@ def test_any_options_are_possible_or_a_usage_error(model, data, train):
     try:
         request.check()
     except UsageError as problem:
-        assert "Traceback" not in shown(problem)
+        assert "Traceback" not in one_line(problem)
         return
     for record in (request.fresh_model(), request.fresh_train(), request.fresh_data()):
         again = from_json(type(record), json.loads(json.dumps(to_json(record))))
@@ -238,7 +238,7 @@ def test_any_json_is_a_record_or_refused(record):
         try:
             found = read(data)
         except CheckpointError as problem:
-            assert "Traceback" not in shown(problem)
+            assert "Traceback" not in one_line(problem)
             return
         assert json.loads(json.dumps(asdict(found), allow_nan=False)) is not None
 
@@ -258,7 +258,7 @@ def test_any_options_of_sampling_are_possible_or_a_usage_error(temp, top_k, top_
 @quick
 @given(st.text(st.characters()))
 def test_nothing_gets_past_the_escapes(text):
-    assert shown(text).isprintable()
+    assert one_line(text).isprintable()
     assert all(c.isprintable() or c in "\n\t" for c in printable(text))
     line = json.dumps(text, ensure_ascii=False)
     assert json.loads(safe_json(line)) == text

@@ -12,8 +12,7 @@ import pytest
 from helpers.commands import charrnn
 
 from charrnn.cli.app import run
-from charrnn.display import printable, safe_json
-from charrnn.errors import CharRNNError, shown
+from charrnn.errors import CharRNNError
 from charrnn.storage import checkpoint as checkpoints
 
 EVIL = "\x1b[31m\x1b]0;pwned\x07\x9b2J\x08\r\x7f\u202e"
@@ -243,12 +242,3 @@ def test_facts_of_a_checkpoint_cannot_hold_them(tmp_path):
     with pytest.raises(CharRNNError) as caught:
         checkpoints.load(tmp_path / "evil")
     assert str(caught.value).isprintable()
-
-
-def test_escaping():
-    assert shown("é x") == "é x"
-    assert shown("a\nb\x1b\u202e\ud800") == r"a\nb\x1b\u202e\ud800"
-    assert printable("a\tb\n\x9b\r") == "a\tb\n\\x9b\\r"
-    line = json.dumps(EVIL + "é", ensure_ascii=False)
-    assert not CONTROL.search(safe_json(line))
-    assert json.loads(safe_json(line)) == EVIL + "é"

@@ -130,7 +130,7 @@ def test_without_locks_of_the_system_the_owner_is_looked_up(folder, monkeypatch)
 
 
 @posix
-def test_a_lock_that_is_no_plain_file_is_refused_and_not_followed(folder, tmp_path):
+def test_a_lock_that_is_not_a_regular_file_is_refused_and_not_followed(folder, tmp_path):
     (tmp_path / "precious").write_text("kept")
     (folder / lock.NAME).symlink_to(tmp_path / "precious")
     with pytest.raises(CharRNNError, match="cannot lock"):
@@ -138,7 +138,7 @@ def test_a_lock_that_is_no_plain_file_is_refused_and_not_followed(folder, tmp_pa
     assert (tmp_path / "precious").read_text() == "kept"
     (folder / lock.NAME).unlink()
     os.mkfifo(folder / lock.NAME)
-    with pytest.raises(CharRNNError, match="not a plain file"):
+    with pytest.raises(CharRNNError, match="is not a regular file"):
         Lock(folder)
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import functools
 import hashlib
 import json
-import operator
 import os
 import stat
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from charrnn import files
 from charrnn.text.vocabulary import Vocabulary
 
 _CHUNK = 1 << 20
@@ -35,7 +33,7 @@ def read(folder: Path, key: str) -> dict[str, Any]:
     OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError, CheckpointError
         The entry is not there, not this user's, or damaged.
     """
-    if not is_mine(folder.lstat()):
+    if not is_own_folder(folder.lstat()):
         raise PermissionError(errno.EPERM, "not a folder of this user's")
     with _open(folder / "meta.json") as file:
         content = json.loads(file.read(_MOST))
@@ -62,22 +60,13 @@ def describe(folder: Path, meta: dict[str, Any]) -> dict[str, Any]:
     return meta
 
 
-def is_mine(status: os.stat_result) -> bool:
-    """Tell whether a folder or a file is a real one, not a link, and this user's own."""
-    real = stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode)
-    return real and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
+def is_own_folder(status: os.stat_result) -> bool:
+    """Whether this is a folder, not a link, that belongs to this user."""
+    return stat.S_ISDIR(status.st_mode) and files.is_mine(status)
 
 
 def _open(path: Path) -> BinaryIO:
-    """Open a regular file of this user's; never a link, never anything to wait for."""
-    names = ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")
-    flags = functools.reduce(operator.or_, (getattr(os, name, 0) for name in names), os.O_RDONLY)
-    file = os.fdopen(os.open(path, flags), "rb", 0)
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or not is_mine(status):
-        file.close()
-        raise PermissionError(errno.EPERM, "not a file of this user's")
-    return file
+    return os.fdopen(files.open_regular(path, mine=True), "rb", buffering=0)
 
 
 def _stamp(file: BinaryIO) -> list[int]:
@@ -127,14 +116,8 @@ def _verify(file: BinaryIO, claimed: str, vocabulary: Vocabulary) -> None:
 def _write(folder: Path, meta: dict[str, Any], stamp: list[int]) -> None:
     """Write the description; an older one is exchanged whole."""
     content = {"meta": meta, "digest": _digest(meta), "stamp": stamp, "stamped": time.time_ns()}
-    handle, name = tempfile.mkstemp(prefix=".meta-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(json.dumps(content).encode("ascii"))
-        Path(name).replace(folder / "meta.json")
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    data = json.dumps(content).encode("ascii")
+    files.replace(folder / "meta.json", [data], private=True)
 
 
 def _digest(meta: dict[str, Any]) -> str:

@@ -31,7 +31,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import platformdirs
 
-from charrnn.errors import CharRNNError, CorpusError, UsageError, shown
+from charrnn import files
+from charrnn.display import one_line
+from charrnn.errors import CharRNNError, CorpusError, UsageError
 from charrnn.text.cache import entry
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -77,7 +79,7 @@ def place() -> tuple[Path, str]:
         problem = _problem(path)
         if not problem:
             return path, ""
-        why = f"the cache of encoded texts {shown(path)} {problem}"
+        why = f"the cache of encoded texts {one_line(path)} {problem}"
     return _temporary_dir(), f"{why}; the next run encodes anew (CHARRNN_CACHE names a folder)"
 
 
@@ -175,7 +177,7 @@ def unwritable(error: OSError, folder: Path | None = None) -> UnwritableError:
     reason = error.strerror or type(error).__name__
     where = folder or cache_dir()
     return UnwritableError(
-        f"cannot write the cache of encoded texts in {shown(where)}: {reason}",
+        f"cannot write the cache of encoded texts in {one_line(where)}: {reason}",
         "free space there, or name another folder in CHARRNN_CACHE",
     )
 
@@ -216,7 +218,7 @@ def _problem(path: Path) -> str:
         with tempfile.TemporaryFile(dir=path):
             pass
         with contextlib.suppress(FileNotFoundError):
-            if not entry.is_mine((path / "corpora").lstat()):
+            if not entry.is_own_folder((path / "corpora").lstat()):
                 return "holds a folder 'corpora' that is a link or another user's"
     except (OSError, ValueError) as error:
         return f"cannot be written ({getattr(error, 'strerror', None) or 'it is no path'})"
@@ -268,11 +270,6 @@ def _is_abandoned(path: Path, now: float) -> bool:
     name = _TEMPORARY.fullmatch(path.name)
     if not name:
         return False
-    if name["host"] == _host() and os.name == "posix":
-        try:
-            os.kill(int(name["process"]), 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-        except PermissionError:
-            pass
+    if name["host"] == _host() and not files.is_running(int(name["process"])):
+        return True
     return now - _newest(path) > _ABANDONED
