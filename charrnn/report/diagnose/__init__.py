@@ -1,1 +1,1 @@
-"""Diagnoses as text, figures and pages."""
+"""Diagnoses as text on a terminal, as an HTML page and as a figure."""

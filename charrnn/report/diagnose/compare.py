@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn.diagnosis.compare import Contestant, horizons
@@ -13,59 +13,26 @@ from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_pa
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-
 HORIZONS = ("cell", "layer", "½-life", "e-fold", "G at window", "memory", "uses", "loss")
 
 
 def compare_parts(contestants: Sequence[Contestant], text: str) -> list[RenderableType]:
-    """Return horizons, gradients and verdicts of all cells, in the order in which they came."""
+    """Return horizons, gradients, training and verdicts of all cells, in the order given."""
     from rich.text import Text
 
     first = contestants[0].report.subject.model.config
-    line = (
-        f"{first.layers}×{first.hidden}, {contestants[0].steps:,} steps each, on {printable(text)}"
-    )
-    title = Text("Cells side by side", style="bold")
-    reach, profiles, training = [], [], []
-    for one in contestants:
-        report = one.report
-        for horizon in horizons(report):
-            reach.append(
-                (
-                    one.cell,
-                    f"{horizon.layer} {horizon.state}",
-                    number(horizon.half_life, 2),
-                    number(horizon.efold, 3),
-                    number(horizon.at_window, 2),
-                    number(horizon.memory_time, 3),
-                    f"{horizon.used}–{horizon.used_99}",
-                    f"{horizon.loss:.3f}",
-                )
-            )
-        for layer in report.lag.layers if report.lag else ():
-            for state, curve in layer.curves.items():
-                values = [float(value) for value in curve.mean]
-                spark = sparkline(values, 36, low=LEAST_G, high=1.0, logarithmic=True)
-                profiles.append((one.cell, f"{layer.layer} {state}", spark, number(values[-1], 2)))
-        if report.norms:
-            training.append(
-                (
-                    one.cell,
-                    f"{report.subject.model.weights.flat.size:,}",
-                    duration(one.seconds),
-                    number(report.norms.all.grad.median),
-                    number(report.norms.all.update_ratio.median, 2),
-                )
-            )
+    size = f"{first.layers}×{first.hidden}, {contestants[0].steps:,} steps each"
+    reach = [row for one in contestants for row in _horizons(one)]
+    profiles = [row for one in contestants for row in _profiles(one)]
+    training = [row for one in contestants for row in _training(one)]
     verdicts = [(c.cell, v) for c in contestants for v in c.report.verdicts]
-    told = verdict_parts([v for _, v in verdicts], [cell for cell, _ in verdicts])
     legend = (
         "in steps, of the state that reaches farthest; memory: 1/|λ₁|; uses: characters\n"
         "for 90 % and 99 % of what context brings; loss: nats, of the same characters"
     )
     return [
-        title,
-        Text(line),
+        Text("Cells side by side", style="bold"),
+        Text(f"{size}, on {printable(text)}"),
         heading("Horizons"),
         table(HORIZONS, reach, left=2),
         Text(legend, style="dim"),
@@ -73,6 +40,40 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         table(("cell", "layer", "G from lag 0 to the largest", "at it"), profiles, left=3),
         heading("Training"),
         table(("cell", "parameters", "training", "median norm", "update ratio"), training),
-        *told,
+        *verdict_parts([v for _, v in verdicts], [cell for cell, _ in verdicts]),
         "",
     ]
+
+
+def _horizons(one: Contestant) -> Iterator[Sequence[str]]:
+    for horizon in horizons(one.report):
+        yield (
+            one.cell,
+            f"{horizon.layer} {horizon.state}",
+            number(horizon.half_life, 2),
+            number(horizon.efold, 3),
+            number(horizon.at_window, 2),
+            number(horizon.memory_time, 3),
+            f"{horizon.used}–{horizon.used_99}",
+            f"{horizon.loss:.3f}",
+        )
+
+
+def _profiles(one: Contestant) -> Iterator[Sequence[str]]:
+    for layer in one.report.lag.layers if one.report.lag else ():
+        for state, curve in layer.curves.items():
+            values = [float(value) for value in curve.mean]
+            spark = sparkline(values, 36, low=LEAST_G, high=1.0, logarithmic=True)
+            yield one.cell, f"{layer.layer} {state}", spark, number(values[-1], 2)
+
+
+def _training(one: Contestant) -> Iterator[Sequence[str]]:
+    norms = one.report.norms
+    if norms is not None:
+        yield (
+            one.cell,
+            f"{norms.all.size:,}",
+            duration(one.seconds),
+            number(norms.all.grad.median),
+            number(norms.all.update_ratio.median, 2),
+        )

@@ -43,7 +43,7 @@ def stack(shares: Sequence[tuple[str, float]]) -> str:
 
 
 def histogram(shares: Sequence[float]) -> str:
-    """Return a small histogram of the bins' ``shares``."""
+    """Return a small histogram; ``shares`` are those of the bins."""
     top = max(shares) or 1.0
     bars = "".join(
         f'<rect class="f0" x="{5 * i}" y="{24 * (1 - s / top):.1f}" width="4" '

@@ -1,4 +1,4 @@
-"""Figures, bars and sparklines of diagnosis reports as text."""
+"""Numbers, bars and sparklines as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ DASH = "–"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with ``digits`` significant digits, short at any size; a dash for None."""
+    """Return a number with about ``digits`` significant digits, short at any size.
+
+    None is a dash.
+    """
     if value is None:
         return DASH
     if not isfinite(value):
@@ -28,7 +31,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as a whole percentage; never 0 % or 100 % for what is not."""
+    """Return a share as a whole percentage; 0 % and 100 % are exact, None and NaN are a dash."""
     if share is None or not isfinite(share):
         return DASH
     if 0 < share < 0.005:
@@ -39,7 +42,7 @@ def percent(share: float | None) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """Return a horizontal bar of ``share`` (0 … 1) of ``width`` columns."""
+    """Return a horizontal bar that fills ``share`` (0 … 1) of ``width`` columns."""
     if not isfinite(share):
         return " " * width
     eighths = round(min(1.0, max(0.0, share)) * width * 8)
@@ -55,17 +58,17 @@ def sparkline(
     high: float | None = None,
     logarithmic: bool = False,
 ) -> str:
-    """Return a line of ``width`` blocks, each the mean of its share of the values.
+    """Return a line of at most ``width`` blocks, each as high as the mean of its values.
 
-    ``low`` and ``high`` bound the scale, by default the extremes; a value that is not finite, or on
-    a logarithmic scale not positive, counts as lowest.
+    ``low`` and ``high`` are the ends of the scale, by default the extremes. A value that is not
+    finite, or on a logarithmic scale not positive, counts as the lowest.
     """
     scaled = [_scaled(value, logarithmic) for value in values]
     known = [value for value in scaled if value is not None]
     if not known:
         return " " * width
-    bottom = min(known) if low is None else _must(low, logarithmic)
-    top = max(known) if high is None else _must(high, logarithmic)
+    bottom = min(known) if low is None else _end(low, logarithmic)
+    top = max(known) if high is None else _end(high, logarithmic)
     cells = []
     for start, stop in spans(len(scaled), width):
         part = [bottom if value is None else value for value in scaled[start:stop]]
@@ -75,7 +78,7 @@ def sparkline(
 
 
 def spans(count: int, width: int) -> list[tuple[int, int]]:
-    """Cut 0 … count into at most ``width`` pieces of about equal length, none empty."""
+    """Divide 0 … count into at most ``width`` spans of about equal length, none empty."""
     width = min(width, count)
     edges = [round(i * count / width) for i in range(width + 1)]
     return list(pairwise(edges))
@@ -89,5 +92,5 @@ def _scaled(value: float | None, logarithmic: bool) -> float | None:
     return log10(value) if value > 0 else None
 
 
-def _must(value: float, logarithmic: bool) -> float:
+def _end(value: float, logarithmic: bool) -> float:
     return log10(value) if logarithmic else value

@@ -1,4 +1,4 @@
-"""Gradient norms over a training, on a terminal."""
+"""Gradient norms over a training run, on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def history_parts(history: History, width: int) -> list[RenderableType]:
-    """Return the series as sparklines of about ``width`` minus 40 columns, and the jumps."""
+    """Return the series as sparklines, and the jumps, for lines of ``width`` columns."""
     from rich.text import Text
 
     spark = max(16, min(100, width - 44))

@@ -1,4 +1,4 @@
-"""The report as one page of figures, for a paper: norms, lag profiles, use of context, gates."""
+"""The report as one page of charts for a paper: lag profiles, use of context, norms, gates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charrnn.errors import CharRNNError
 from charrnn.report.diagnose.words import cell_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
-"""Okabe and Ito's palette without its yellow: told apart by every eye, and in print."""
+"""Okabe and Ito's palette without yellow: distinct to colour-blind readers, and in print."""
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -35,13 +35,13 @@ STYLE: dict[Any, Any] = {
 
 
 def need_matplotlib() -> None:
-    """Raise :class:`CharRNNError` if the plotting library is not installed."""
+    """Raise :class:`CharRNNError` if matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise CharRNNError("drawing needs matplotlib", "pip install 'charrnn[plot]'")
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
-    """Draw one report, or several cells side by side, to a .png, .svg or .pdf file.
+    """Draw one report, or several cells side by side, into a .png, .svg or .pdf file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, coloured by the page's style sheet."""
+"""Line charts as inline SVG, whose colours are those of the page's style sheet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from charrnn.report.diagnose.figures import number
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 18, 46
 LEAST = 1e-16
-"""Bottom of a logarithmic axis at most."""
+"""The least value on a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,10 @@ def chart(
     log_x: bool = False,
     mark: tuple[float, str] | None = None,
 ) -> str:
-    """Return a chart with axes, a legend, and the figures of every point on hover.
+    """Return a chart with axes, a legend, and the numbers of a point when it is hovered over.
 
-    A logarithmic x axis is log(1 + x), so that 0 has a place; ``mark`` is a vertical line.
+    A logarithmic x axis shows log(1 + x), so that 0 has a place on it. ``mark`` is a vertical line,
+    as its x and its label.
     """
     points = [
         (x, y) for line in lines for x, y in zip(line.x, line.y, strict=True) if _ok(y, log_y)
@@ -160,6 +161,7 @@ def _x_axis(x_of: Callable[[float], float], values: Sequence[float], log_x: bool
 def _draw(
     line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float], log_y: bool
 ) -> str:
+    """Return a line with its band and the spots that show numbers; it breaks at missing values."""
     pairs = list(zip(line.x, line.y, strict=True))
     path, pen = [], "M"
     for x, y in pairs:

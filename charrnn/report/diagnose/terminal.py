@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 LEAST_G = 1e-7
-"""Bottom of the lag profile's scale: what float32 loses beside 1."""
+"""Bottom of the lag profile's scale: about the precision of float32 beside 1."""
 
 
 def render(parts: Sequence[RenderableType], width: int | None = None) -> bytes:
     """Return rich renderables as UTF-8, coloured if standard output is a terminal.
 
-    ``width`` is by default that of the terminal, 80 columns in a pipe.
+    ``width`` is that of the terminal by default, and 80 columns in a pipe.
     """
     console = make_console(width)
     for part in parts:
@@ -32,7 +32,7 @@ def render(parts: Sequence[RenderableType], width: int | None = None) -> bytes:
 
 
 def make_console(width: int | None = None) -> Console:
-    """Return a console that writes to memory as standard output would be written to."""
+    """Return a console that writes to memory what it would write to standard output."""
     from rich.console import Console
 
     real = Console(file=sys.stdout)
@@ -50,7 +50,7 @@ def make_console(width: int | None = None) -> Console:
 
 
 def heading(text: str, remark: str = "") -> RenderableType:
-    """Return a section's heading with a remark in a quieter tone."""
+    """Return the heading of a section, with a remark in a quieter tone."""
     from rich.text import Text
 
     line = Text("\n" + text, style="bold")
@@ -64,9 +64,9 @@ def table(
     last: int = 0,
     bold: Container[str] = (),
 ) -> RenderableType:
-    """Return an aligned table (:func:`charrnn.report.tables.aligned`) with a quiet head.
+    """Return a table, aligned as by :func:`charrnn.report.tables.aligned`, with a quiet head.
 
-    Rows whose first cell is in ``bold`` have it in bold.
+    The first cell of a row is bold if it is in ``bold``.
     """
     from rich.text import Text
 
@@ -79,7 +79,7 @@ def table(
 
 
 def verdict_parts(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> list[RenderableType]:
-    """Return the verdicts, or that there are none; ``names`` stand before them."""
+    """Return the verdicts, each after its name if there are ``names``, or that there are none."""
     from rich.table import Table
     from rich.text import Text
 
