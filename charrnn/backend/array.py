@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from charrnn.backend.schedule import LayerByLayer, Schedule
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from charrnn.backend.gpu.graphs import Graphs
-
 Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
+Computation = Callable[..., Array]
 
 CACHED = 1 << 15
 """Elements of a block that fits the caches of a CPU."""
+
+
+class Recorder(Protocol):
+    """What can record a computation and run it again at once.
+
+    Attributes
+    ----------
+    note
+        Why nothing is recorded (any more); empty while recording works.
+    """
+
+    note: str
+
+    def record(self, compute: Computation, held: Callable[[], Any]) -> Computation:
+        """Return ``compute`` in a form that is recorded at its second call.
+
+        ``compute`` takes arrays, always of the same shapes and dtypes, and returns one. ``held``
+        returns the further arrays that it reads and writes, which must live as long.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,6 +57,10 @@ class Backend:
         the caches of a CPU, everything on a GPU.
     matmul
         How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
+    batched
+        Whether the product of one matrix with those of many steps is fastest as they lie in memory.
+    schedule
+        The order in which the layers of a stack go through a window.
     graphs
         What records computations; None on NumPy.
     """
@@ -46,7 +71,9 @@ class Backend:
     block: int = CACHED
     matmul: str = "fp32"
     expected: bool = False
-    graphs: Graphs | None = None
+    batched: bool = False
+    schedule: Schedule = field(default_factory=LayerByLayer)
+    graphs: Recorder | None = None
 
     @property
     def synchronous(self) -> bool:

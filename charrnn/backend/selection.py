@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Backend, numpy_backend
+from charrnn.backend.schedule import LayerByLayer
 from charrnn.errors import BackendError, UsageError, setting
 
 NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
@@ -45,6 +46,16 @@ def _gpu_or_numpy(name: str, matmul: str) -> Backend:
         return numpy_backend(problem.message, expected=isinstance(problem, NotInstalledError))
     from charrnn.backend.gpu.cublas import with_own_products
     from charrnn.backend.gpu.graphs import Graphs
+    from charrnn.backend.gpu.wavefront import Wavefront
 
     xp, why = with_own_products(cupy, matmul)
-    return Backend("cupy", xp, block=1 << 62, matmul=matmul, graphs=Graphs(xp, why))
+    graphs = Graphs(xp, why)
+    return Backend(
+        "cupy",
+        xp,
+        block=1 << 62,
+        matmul=matmul,
+        batched=not why,
+        schedule=LayerByLayer() if why else Wavefront(graphs),
+        graphs=graphs,
+    )

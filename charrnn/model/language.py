@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.backend import Array, Backend, numpy_backend
-from charrnn.backend.gpu.graphs import Computation
+from charrnn.backend.array import Computation
 from charrnn.config import ModelConfig
 from charrnn.model import initialise
 from charrnn.model.head import LanguageModelHead

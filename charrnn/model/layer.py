@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.gpu.cublas import has_batches
 from charrnn.cells.base import Cell, Workspace
 from charrnn.model.onehot import column_sums, columns
 
@@ -45,7 +44,7 @@ class Layer:
         self.H = hidden
         self.xp = backend.xp
         self.block = backend.block
-        self.batched = has_batches(backend.xp)
+        self.batched = backend.batched
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the layer's parameters, without layer suffix, and their shapes."""

@@ -21,7 +21,6 @@ import numpy as np
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
-from charrnn.backend.gpu.graphs import lanes
 from charrnn.cells.base import Workspace
 from charrnn.config import ModelConfig
 from charrnn.model import dropout, initialise
@@ -167,8 +166,7 @@ class Stack:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
         dtype = np.dtype(self.config.dtype)
         shape = (steps, self.config.hidden, streams)
-        if self.backend.graphs is not None:
-            self.backend.graphs.reserve(len(self.layers))
+        self.backend.schedule.prepare(len(self.layers))
         return Window(
             layers=[layer.workspace(dtype, steps, streams) for layer in self.layers],
             steps=steps,
@@ -213,17 +211,12 @@ class Stack:
         window.used = steps
         window.staged, window.inputs, window.masks = [], [x], []
         count = len(self.layers)
-        with lanes(self.backend.graphs, count) as order:
-            for part in order.parts(steps):
-                for index, (layer, ws) in enumerate(zip(self.layers, window.layers, strict=True)):
-                    if not part.start:
-                        mine = self._of_layer(weights, index, prefix)
-                        dense = window.inputs[index].ndim == 3
-                        with order.at(index):
-                            staged = layer.stage(mine, ws if backward else None, dense=dense)
-                        window.staged.append(staged)
-                    with order.at(index, part, after=index - 1):
-                        self._advance(window, index, part, dropout_key, masks)
+        for index, layer in enumerate(self.layers):
+            mine, ws = self._of_layer(weights, index, prefix), window.layers[index]
+            dense = index > 0 or x.ndim == 3
+            window.staged.append(layer.stage(mine, ws if backward else None, dense=dense))
+        for index, part in self.backend.schedule.forward(count, steps):
+            self._advance(window, index, part, dropout_key, masks)
         return window.inputs[count]
 
     def _advance(
@@ -273,15 +266,12 @@ class Stack:
         below: list[Array | None] = [None, *(d_out[:steps] for d_out in window.d_out[:-1])]
         if dx:
             below[0] = xp.empty((steps, self.layers[0].D, window.streams), d_top.dtype)
-        with lanes(self.backend.graphs, len(self.layers)) as order:
-            for part in reversed(order.parts(steps)):
-                for index in range(len(self.layers) - 1, -1, -1):
-                    with order.at(index, part, after=index + 1):
-                        self._retreat(window, index, part, below[index])
-                    if not part.start:
-                        mine = self._of_layer(grads, index, prefix)
-                        with order.at(index):
-                            self._accumulate(window, index, mine, below[index])
+        for index, part in self.backend.schedule.backward(len(self.layers), steps):
+            if part is None:
+                mine = self._of_layer(grads, index, prefix)
+                self._accumulate(window, index, mine, below[index])
+            else:
+                self._retreat(window, index, part, below[index])
         return below[0]
 
     def _retreat(self, window: Window, index: int, part: slice, below: Array | None) -> None:
@@ -294,7 +284,7 @@ class Stack:
             for array in ws.gradients.values():
                 array[...] = 0.0
         layer.backward(staged, ws, d_out, part.stop, part.start)
-        if below is not None and layer.batched:
+        if below is not None and self.backend.schedule.parallel:
             layer.pass_down(staged, ws, below, part)
 
     def _accumulate(
@@ -302,7 +292,7 @@ class Stack:
     ) -> None:
         """Write a layer's weight gradients; and what it passes down, where that is one product."""
         layer, ws, x = self.layers[index], window.layers[index], window.inputs[index]
-        apart = layer.batched  # layers may be at work beside each other
+        apart = self.backend.schedule.parallel
         room, dx = (ws.room, None) if apart else (window.room, below)
         layer.accumulate(window.staged[index], ws, x, window.used, grads, room, dx)
 

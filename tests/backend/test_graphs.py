@@ -12,8 +12,9 @@ import pytest
 from helpers import reference
 
 from charrnn.backend import numpy_backend, select
-from charrnn.backend.gpu import graphs
-from charrnn.backend.gpu.graphs import Graphs, Lanes, lanes
+from charrnn.backend.gpu import wavefront
+from charrnn.backend.gpu.graphs import Graphs
+from charrnn.backend.gpu.wavefront import Lanes
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
 from charrnn.model import language
@@ -73,7 +74,7 @@ def test_losses_are_those_without_graphs_bit_for_bit(form, double):
 @pytest.mark.parametrize(("form", "chunk"), [*((form, 2) for form in reference.FORMS), ("lstm", 1)])
 def test_layers_at_work_beside_each_other_give_the_same_bits(form, chunk, double, monkeypatch):
     """And the double finds no access that is not in order."""
-    monkeypatch.setattr(graphs, "CHUNK", chunk)
+    monkeypatch.setattr(wavefront, "CHUNK", chunk)
     embed, dropout = (3, 0.0) if chunk == 1 else (0, 0.25)
     found = []
     for recording in (False, True):
@@ -83,20 +84,20 @@ def test_layers_at_work_beside_each_other_give_the_same_bits(form, chunk, double
     assert backend.graphs.note == ""
     assert found[0] == found[1]
     assert double.replays == 2
-    assert len(backend.graphs.streams) == 3
+    assert len(backend.schedule.streams) == 3
 
 
 @pytest.mark.parametrize("skipped", ["up", "down", "fork", "join"])
 def test_an_order_that_is_not_kept_is_found(skipped, double, monkeypatch):
-    monkeypatch.setattr(graphs, "CHUNK", 2)
-    whole = Lanes.at
+    monkeypatch.setattr(wavefront, "CHUNK", 2)
+    enter = Lanes.enter
 
-    def at(self, lane, part=None, after=None):
-        up = after is not None and after < lane
-        return whole(self, lane, part, None if up == (skipped == "up") else after)
+    def without(self, lane, part, after):
+        up = after < lane
+        enter(self, lane, part, -1 if up == (skipped == "up") else after)
 
     if skipped in ("up", "down"):
-        monkeypatch.setattr(Lanes, "at", at)
+        monkeypatch.setattr(Lanes, "enter", without)
     else:
         monkeypatch.setattr(Lanes, skipped, lambda self, origin: None)
     backend = engine()
@@ -105,17 +106,46 @@ def test_an_order_that_is_not_kept_is_found(skipped, double, monkeypatch):
     assert re.search(expected.get(skipped, "does not wait for"), backend.graphs.note)
 
 
-def test_lanes_are_for_several_layers_and_recordings_alone(double):
+def test_streams_are_for_several_layers_and_recordings_alone(double):
     backend = engine()
-    backend.graphs.reserve(1)
-    assert backend.graphs.streams == []
-    backend.graphs.reserve(3)
-    for recording, count, parts in ((True, 3, 3), (False, 3, 3), (True, 1, 1)):
-        backend.graphs.recording = recording
-        with backend.graphs.stream, lanes(backend.graphs, count) as order:
-            found = order.parts(2 * graphs.CHUNK + 1)
-        assert len(found) == parts
-        assert [t for part in found for t in range(part.start, part.stop)] == list(range(17))
+    schedule, recorder = backend.schedule, backend.graphs
+    schedule.prepare(1)
+    assert schedule.streams == []
+    schedule.prepare(3)
+    for recording, layers, own in ((True, 3, True), (False, 3, False), (True, 1, False)):
+        recorder.recording = recording
+        with recorder.stream:
+            used = [
+                double.current is not recorder.stream
+                for _ in schedule.forward(layers, 2 * wavefront.CHUNK + 1)
+            ]
+            assert used == [own] * (3 * 3 if layers == 3 else 1)
+            assert double.current is recorder.stream
+
+
+def test_a_layer_that_fails_leaves_no_stream_behind(double, monkeypatch):
+    """Whenever the loop over the schedule ends: its generator may live longer."""
+    monkeypatch.setattr(wavefront, "CHUNK", 2)
+    backend, kept = engine(), []
+    schedule, before = backend.schedule, double.current
+    schedule.prepare(2)
+
+    def compute(x):
+        items = schedule.forward(2, 6)
+        kept.append(items)
+        for number, _ in enumerate(items):
+            if number == 3 and backend.graphs.recording:
+                raise ArithmeticError("it fails")
+        return x + 1
+
+    recorded = backend.graphs.record(compute, lambda: None)
+    for _ in range(3):
+        assert recorded(double.ones(2)).get().tolist() == [2, 2]
+        assert double.current is before
+    assert backend.graphs.note == "it fails"
+    kept.clear()
+    gc.collect()
+    assert double.current is before
 
 
 def test_a_step_with_a_graph_moves_ids_and_targets_alone(double):

@@ -137,10 +137,15 @@ class Stream:
 
     def __enter__(self):
         self._owner.entered.append(self)
-        return self
+        return self.use()
 
     def __exit__(self, *error):
         self._owner.entered.pop()
+        self._owner.entered[-1].use()
+
+    def use(self):
+        self._owner.current = self
+        return self
 
     def begin_capture(self, mode=None):
         if self.ptr == 0:
@@ -180,8 +185,10 @@ class Streams:
     ----------
     capture
         The recording that is under way, or None.
+    current
+        The stream that is used.
     entered
-        The streams that are current, the last one above all.
+        The streams whose contexts are open, outermost first.
     memories
         All memory of the device.
     pool
@@ -193,11 +200,8 @@ class Streams:
     def begin_streams(self):
         self.capture, self.pool, self.replays = None, None, 0
         self.memories = weakref.WeakSet()
-        self.entered, self._made = [Stream(self, 0)], 0
-
-    @property
-    def current(self):
-        return self.entered[-1]
+        self.current, self._made = Stream(self, 0), 0
+        self.entered = [self.current]
 
     def streams_of_cuda(self):
         """Return what belongs into the module ``cuda``."""

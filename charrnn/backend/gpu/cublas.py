@@ -248,8 +248,3 @@ def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
     except Exception as problem:  # whatever it is, there is a way without
         return cupy, reason(problem)
     return (module, "") if right else (cupy, "cuBLAS computes a wrong product")
-
-
-def has_batches(xp: Any) -> bool:
-    """Return whether the products of many steps with one matrix are best taken as they lie."""
-    return isinstance(xp, Module)
