@@ -30,6 +30,7 @@ from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.memory import estimate, require
 from charrnn.sampling import SampleOptions, stream
+from charrnn.settings import Configuration
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
@@ -209,7 +210,7 @@ def fit(
     engine = numpy_backend() if backend is None else backend
     engine = select(engine) if isinstance(engine, str) else engine
     batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
-    symbols, moments = len(corpus.vocabulary), optimizers.moments(plan.optimizer)
+    symbols, moments = len(corpus.vocabulary), optimizers.moments(plan)
     require(estimate(config, symbols, batch, seq_len, moments=moments), engine)
     network = LanguageModel.fresh(config, symbols, plan.seed, engine)
     plan = replace(plan, batch=batch, seq_len=seq_len)
@@ -310,15 +311,15 @@ def _subject(
 
 def _request(options: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     """Sort options by the configuration that they belong to."""
-    model, plan = ({f.name for f in fields(cls)} for cls in (ModelConfig, TrainConfig))
-    _refuse_unknown(set(options) - model - plan - _DATA, "charrnn train")
 
-    def of(names: set[str]) -> dict[str, Any]:
-        return {name: value for name, value in options.items() if name in names}
+    def of(config: type[Configuration]) -> dict[str, Any]:
+        return {name: value for name, value in options.items() if config.knows(name)}
 
-    data = of(_DATA)
+    data = {name: value for name, value in options.items() if name in _DATA}
     DataConfig(**data)  # checks the values
-    return Request(sources=("",), model=of(model), train=of(plan)), data
+    model, train = of(ModelConfig), of(TrainConfig)
+    _refuse_unknown(options.keys() - data.keys() - model.keys() - train.keys(), "charrnn train")
+    return Request(sources=("",), model=model, train=train), data
 
 
 def _refuse_unknown(names: set[str], command: str) -> None:

@@ -6,21 +6,21 @@ every instance is valid.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from dataclasses import asdict, dataclass, fields
-from math import isfinite
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.options import MODEL, SAVING, TEXT, TRAINING, check_fields, declare
-from charrnn.registry import CELLS
+from charrnn.errors import UsageError, setting
+from charrnn.options import MODEL, SAVING, TEXT, TRAINING, declare, declared
+from charrnn.registry import CELLS, OPTIMIZERS, SCHEDULES, reserve
+from charrnn.settings import Configuration, Values
 
+INITS = ("uniform", "xavier", "orthogonal", "identity")
 DEFAULT_STEPS = 5000
 """Where a run ends if neither steps, nor epochs, nor minutes are given."""
 
 
-@dataclass(frozen=True)
-class ModelConfig:
+@dataclass(frozen=True, init=False)
+class ModelConfig(Configuration):
     """The architecture: all that decides names, shapes and initial values of the weights."""
 
     cell: str = declare("lstm", "Recurrent cell.", group=MODEL, choices=CELLS.names)
@@ -32,18 +32,11 @@ class ModelConfig:
         group=MODEL,
         least=0,
     )
-    activation: str = declare("tanh", "Of the rnn: tanh or relu.", group=MODEL)
-    gru_reset: str = declare(
-        "after",
-        "Reset gate after the recurrent product (as PyTorch) or before (as Cho 2014).",
-        group=MODEL,
-    )
-    forget_bias: float = declare(1.0, "Initial bias of the LSTM's forget gate.", group=MODEL)
     init: str = declare(
         "uniform",
         "Initial weights.",
         group=MODEL,
-        choices=("uniform", "xavier", "orthogonal", "identity"),
+        choices=INITS,
     )
     dropout: float = declare(
         0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
@@ -52,18 +45,24 @@ class ModelConfig:
         "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
     )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cell", CELLS.canonical(self.cell))
-        check_fields(self)
-        if self.init == "identity" and self.cell != "rnn":
+    cell_options: Values = field(default_factory=Values)
+    """What the cell declares as its own."""
+
+    chosen: ClassVar = {"cell": CELLS}
+
+    def _check_together(self) -> None:
+        if self.init not in CELLS.get(self.cell).inits:
+            names = CELLS.names()
+            owners = [name for name in names if self.init in CELLS.get(name).inits]
             raise UsageError(
-                f"{setting('init')} identity is for {setting('cell')} rnn, not {self.cell}",
+                f"{setting('init')} {self.init} is for {setting('cell')} {' or '.join(owners)}, "
+                f"not {self.cell}",
                 f"use {setting('init')} orthogonal for gated cells",
             )
 
 
-@dataclass(frozen=True)
-class DataConfig:
+@dataclass(frozen=True, init=False)
+class DataConfig(Configuration):
     """How the text becomes symbols, and which part of it is held out."""
 
     level: str = declare(
@@ -89,13 +88,13 @@ class DataConfig:
     test_frac: float = declare(
         0.0, "Fraction of the text, at its end, for testing.", group=TEXT, least=0, below=1
     )
-    sources: tuple[str, ...] = ()
-    """The training text: files, directories, ``-`` or a built-in corpus."""
+    sources: tuple[str, ...] = declare(
+        (), "The text: files, directories, - or a built-in corpus.", group=TEXT
+    )
     val: tuple[str, ...] = declare((), "A validation text of its own; may be repeated.", group=TEXT)
     test: tuple[str, ...] = declare((), "A test text of its own; may be repeated.", group=TEXT)
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    def _check_together(self) -> None:
         if self.val_frac + self.test_frac >= 1:
             raise UsageError(
                 f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
@@ -103,8 +102,8 @@ class DataConfig:
             )
 
 
-@dataclass(frozen=True)
-class TrainConfig:
+@dataclass(frozen=True, init=False)
+class TrainConfig(Configuration):
     """How a model is trained. A step is one update, from one window of all streams."""
 
     seq_len: int = declare(32, "Steps of a window.", group=TRAINING, least=1)
@@ -139,13 +138,12 @@ class TrainConfig:
     minutes: float | None = declare(
         None, "Stop after so much time.", kind=float, group=TRAINING, above=0
     )
-    optimizer: str = declare("adam", "adam, adamw, rmsprop or sgd.", group=TRAINING)
-    momentum: float = declare(0.9, "Of sgd.", group=TRAINING, least=0, below=1)
+    optimizer: str = declare(
+        "adam", "Rule that updates the weights.", group=TRAINING, choices=OPTIMIZERS.names
+    )
     lr: float = declare(8e-3, "Learning rate.", group=TRAINING, above=0)
     schedule: str = declare(
-        "cosine",
-        "Learning rate over time: cosine, constant, plateau or step.",
-        group=TRAINING,
+        "cosine", "Learning rate over time.", group=TRAINING, choices=SCHEDULES.names
     )
     horizon: int | None = declare(
         None,
@@ -198,63 +196,12 @@ class TrainConfig:
         least=0,
     )
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    optimizer_options: Values = field(default_factory=Values)
+    """What the optimizer declares as its own."""
+    schedule_options: Values = field(default_factory=Values)
+    """What the schedule declares as its own."""
+
+    chosen: ClassVar = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
-_Record = TypeVar("_Record", ModelConfig, DataConfig, TrainConfig)
-
-
-def to_json(record: ModelConfig | DataConfig | TrainConfig) -> dict[str, Any]:
-    """Return the record as a plain dictionary."""
-    return asdict(record)
-
-
-def from_json(cls: type[_Record], data: object) -> _Record:
-    """Rebuild a record that :func:`to_json` wrote.
-
-    A field that is missing, because an older version did not have it yet, gets its default.
-
-    Raises
-    ------
-    CheckpointError
-        If a field is unknown, of the wrong type, or invalid.
-    """
-    known = {f.name: f for f in fields(cls)}
-    if not isinstance(data, dict):
-        raise CheckpointError(f"damaged configuration: {cls.__name__} is not an object")
-    refuse_unknown(data, known)
-    values: dict[str, Any] = {}
-    for name, value in data.items():
-        values[name] = _checked(cls.__name__, name, value, str(known[name].type))
-    try:
-        return cls(**values)
-    except UsageError as problem:
-        raise CheckpointError(f"damaged configuration: {problem.message}") from None
-
-
-def refuse_unknown(data: Iterable[object], known: Container[str]) -> None:
-    """Raise :class:`CheckpointError` for a field that this version does not have."""
-    for name in data:
-        if name not in known:
-            raise CheckpointError(
-                f"its field {str(name)[:60]!a} is unknown", "a newer charrnn may have written it"
-            )
-
-
-def _checked(owner: str, name: str, value: object, annotation: str) -> object:
-    """Return ``value`` if it has the type that the field's annotation names."""
-    if value is None and "None" in annotation:
-        return None
-    kind = annotation.removesuffix(" | None")
-    if kind == "float" and type(value) is float and isfinite(value):
-        return value
-    if kind in ("float", "int") and type(value) is int and -(2**63) <= value < 2**63:
-        return float(value) if kind == "float" else value
-    if kind == "str" and isinstance(value, str) and len(value) <= 100 and value.isprintable():
-        return value
-    if kind.startswith("tuple") and isinstance(value, list):
-        items = tuple(item for item in value if isinstance(item, str) and "\0" not in item)
-        if len(items) == len(value):
-            return items
-    raise CheckpointError(f"damaged configuration: {owner}.{name} has the wrong type")
+reserve(name for config in (ModelConfig, DataConfig, TrainConfig) for name in declared(config))

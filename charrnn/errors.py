@@ -71,5 +71,9 @@ class VocabularyError(CharRNNError):
     """Text holds a symbol that the model's vocabulary does not."""
 
 
+class PluginError(CharRNNError):
+    """A plug-in that cannot be loaded, or whose names are taken."""
+
+
 class BackendError(CharRNNError):
     """The array backend that was asked for cannot run here."""

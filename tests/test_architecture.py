@@ -30,7 +30,6 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
         "charrnn/cli/",
         "charrnn/report/diagnose/",
         "charrnn/train/loop.py",
-        "charrnn/train/optimizers.py",
     ),
     "long_functions": ("charrnn/cli/",),
 }

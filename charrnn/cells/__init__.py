@@ -8,7 +8,6 @@ belongs to :mod:`charrnn.model.layer`. Adding a cell means adding one file here 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from charrnn.registry import CELLS
@@ -36,5 +35,5 @@ def canonical(name: str) -> str:
 
 def create(config: ModelConfig) -> Cell:
     """Return the cell that ``config`` describes."""
-    cell: Cell = import_module(f"charrnn.cells.{config.cell}").create(config)
+    cell: Cell = CELLS.get(config.cell).create(config)
     return cell

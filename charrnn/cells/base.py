@@ -10,10 +10,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells.pointwise import transposed
+from charrnn.registry import Choice
+
+if TYPE_CHECKING:
+    from charrnn.config import ModelConfig
+
+GATED_INITS = ("uniform", "xavier", "orthogonal")
+"""The schemes of :mod:`charrnn.model.initialise` that suit every cell."""
 
 
 class Weights(NamedTuple):
@@ -67,12 +74,9 @@ class Workspace:
         return self.states[name][:steps] if name in self.states else self.saved[name][:steps]
 
 
-class Cell(ABC):
+class Cell(Choice, ABC):
     """The equations of one recurrent cell. Stateless: weights and arrays are passed in."""
 
-    name: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
-    """Other names by which it may be chosen."""
     gates: ClassVar[tuple[str, ...]]
     """The gates in the order of their blocks in the weights (PyTorch's order)."""
     states: ClassVar[tuple[str, ...]] = ("h",)
@@ -86,6 +90,16 @@ class Cell(ABC):
     """The gate that says how much of the state is kept from one step to the next, if any."""
     torch_names: ClassVar[bool] = True
     """Whether the parameters may carry the names that PyTorch's module of this name expects."""
+
+    inits: ClassVar[tuple[str, ...]] = GATED_INITS
+    """The schemes of initial weights that suit the cell."""
+    bounded: bool = True
+    """Whether the output stays within [-1, 1], whatever the weights are."""
+
+    @classmethod
+    def create(cls, config: ModelConfig) -> Cell:
+        """Return the variant of the cell that ``config`` chooses."""
+        return cls(**config.cell_options)
 
     def workspace(self, xp: Any, dtype: Any, T: int, N: int, H: int) -> Workspace:
         """Allocate the arrays for windows of at most T steps of N streams."""

@@ -13,17 +13,15 @@ compute. Cho et al. swap the roles of z and 1 - z; this is PyTorch's way round.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.backend.products import add_product
 from charrnn.cells.base import Cell, Piece, Workspace
 from charrnn.cells.pointwise import logistic, sigmoid_slope, transposed
-from charrnn.errors import UsageError
-
-if TYPE_CHECKING:
-    from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig
+from charrnn.options import MODEL, Option
 
 RESETS = ("after", "before")
 
@@ -160,6 +158,25 @@ def _candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: S
     xp.multiply(s.n, dh, out=s.n)
 
 
+class GRU(Cell):
+    """What both forms have in common."""
+
+    name = "gru"
+    options: ClassVar = {
+        "gru_reset": Option(
+            "after",
+            "Reset gate after the recurrent product (as PyTorch) or before it (as Cho 2014).",
+            group=MODEL,
+            choices=RESETS,
+        ),
+    }
+
+    @classmethod
+    def create(cls, config: ModelConfig) -> Cell:
+        after = config.cell_options["gru_reset"] == "after"
+        return GRUAfter() if after else GRUBefore()
+
+
 class AfterWeights(NamedTuple):
     """``weight_hh`` with its blocks in the order n, r, z; its transpose; n's bias b'_n (H, 1).
 
@@ -171,14 +188,13 @@ class AfterWeights(NamedTuple):
     bias: Array
 
 
-class GRUAfter(Cell):
+class GRUAfter(GRU):
     """Reset after the product. The working array is [U_n h' + b'_n | r | z | n].
 
     The recurrent product fills the first three blocks and the input product the last three, so
     both their gradients are contiguous: the fourth block's is the first's divided by r.
     """
 
-    name = "gru"
     gates = ("r", "z", "n")
     candidates = ("n",)
     memory = "z"
@@ -250,10 +266,9 @@ class BeforeWeights(NamedTuple):
     n_T: Array
 
 
-class GRUBefore(Cell):
+class GRUBefore(GRU):
     """Reset before the product. The working array is [r | z | n]."""
 
-    name = "gru"
     gates = ("r", "z", "n")
     candidates = ("n",)
     memory = "z"
@@ -306,10 +321,3 @@ class GRUBefore(Cell):
         xp.matmul(weights.n_T, s.n, out=scratch.one)  # ∂L/∂(r ⊙ h')
         deactivate_gates(xp, s, before, scratch)
         add_product(xp, weights.rz_T, s.rz, before, scratch.one)
-
-
-def create(config: ModelConfig) -> Cell:
-    """Return the form of the cell that ``config`` describes."""
-    if config.gru_reset not in RESETS:
-        raise UsageError(f"unknown --gru-reset {config.gru_reset!r}", "choose after or before")
-    return GRUAfter() if config.gru_reset == "after" else GRUBefore()

@@ -12,15 +12,13 @@ With σ the logistic function and ⊙ the product by elements, gates in the orde
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.cells.base import Cell, Weights, Workspace
 from charrnn.cells.pointwise import logistic
-
-if TYPE_CHECKING:
-    from charrnn.config import ModelConfig
+from charrnn.options import MODEL, Option
 
 
 class Step(NamedTuple):
@@ -113,6 +111,9 @@ class LSTM(Cell):
     states = ("h", "c")
     saved = ("tanh_c",)
     blocks = 4
+    options: ClassVar = {
+        "forget_bias": Option(1.0, "Initial bias of the forget gate.", group=MODEL),
+    }
 
     def __init__(self, forget_bias: float = 1.0) -> None:
         self.forget_bias = forget_bias
@@ -153,8 +154,3 @@ class LSTM(Cell):
         before = gradients["h"]
         deactivate(xp, s, dh, before, gradients["c"], scratch)
         xp.matmul(weights.hh_T, s.gates, out=before)
-
-
-def create(config: ModelConfig) -> LSTM:
-    """Return the cell that ``config`` describes."""
-    return LSTM(config.forget_bias)

@@ -8,15 +8,12 @@ so ∂h/∂h' = diag(φ'(a)) U, whose products over time vanish or explode (Beng
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import Cell, Weights, Workspace
-from charrnn.errors import UsageError
-
-if TYPE_CHECKING:
-    from charrnn.config import ModelConfig
+from charrnn.cells.base import GATED_INITS, Cell, Weights, Workspace
+from charrnn.options import MODEL, Option
 
 ACTIVATIONS = ("tanh", "relu")
 
@@ -69,13 +66,14 @@ class RNN(Cell):
     gates = ("h",)
     candidates = ("h",)
     blocks = 1
+    inits = (*GATED_INITS, "identity")
+    options: ClassVar = {
+        "activation": Option("tanh", "Activation function φ.", group=MODEL, choices=ACTIVATIONS),
+    }
 
     def __init__(self, activation: str = "tanh") -> None:
-        if activation not in ACTIVATIONS:
-            raise UsageError(
-                f"unknown activation {activation!r}", f"choose one of {', '.join(ACTIVATIONS)}"
-            )
         self.activation = activation
+        self.bounded = activation == "tanh"
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
         return Scratch(xp.empty((H, N), dtype), xp.asarray(1.0, dtype))
@@ -99,8 +97,3 @@ class RNN(Cell):
         before = gradients["h"]
         deactivate(xp, s, dh, before, scratch, self.activation)
         xp.matmul(weights.hh_T, s.a, out=before)
-
-
-def create(config: ModelConfig) -> RNN:
-    """Return the cell that ``config`` describes."""
-    return RNN(config.activation)

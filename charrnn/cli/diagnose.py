@@ -16,6 +16,7 @@ from charrnn.cli._shared import Backend, Run, note, open_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
 from charrnn.errors import UsageError, option
+from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend as Engine
@@ -125,14 +126,12 @@ def diagnose(
         int | None, _option(help="Width of the embedding; 0: one-hot.", default=ModelConfig.embed)
     ] = None,
     activation: Annotated[
-        str | None, _option(help="Of the rnn: tanh or relu.", default=ModelConfig.activation)
+        str | None, _option(help="Of the rnn: tanh or relu.", default="tanh")
     ] = None,
     gru_reset: Annotated[
-        str | None, _option(help="Of the gru: after or before.", default=ModelConfig.gru_reset)
+        str | None, _option(help="Of the gru: after or before.", default="after")
     ] = None,
-    forget_bias: Annotated[
-        float | None, _option(help="Of the lstm.", default=ModelConfig.forget_bias)
-    ] = None,
+    forget_bias: Annotated[float | None, _option(help="Of the lstm.", default=1.0)] = None,
     init: Annotated[
         str | None,
         _option(
@@ -225,8 +224,10 @@ class _Wanted:
             self.given["context"] = self.given.pop("context_length")
         self.as_json, self.plot, self.html = as_json, plot, html
 
-    def of(self, record: type) -> dict[str, Any]:
+    def of(self, record: type[Any]) -> dict[str, Any]:
         """Return the options that are fields of ``record``."""
+        if issubclass(record, Configuration):
+            return {name: value for name, value in self.given.items() if record.knows(name)}
         return {f.name: self.given[f.name] for f in fields(record) if f.name in self.given}
 
     def check(self, run: str | None, fresh: bool, compare: str | None, history: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +21,7 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._signals import Deferral
 from charrnn.config import DEFAULT_STEPS, DataConfig, ModelConfig, TrainConfig
+from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
     from charrnn.report.training import Report
@@ -94,20 +94,20 @@ def train(
         ),
     ] = None,
     activation: Annotated[
-        str | None, _option(help="Of the rnn: tanh or relu.", default=ModelConfig.activation)
+        str | None, _option(help="Of the rnn: tanh or relu.", default="tanh")
     ] = None,
     gru_reset: Annotated[
         str | None,
         _option(
             help="Reset gate after the recurrent product (as PyTorch) or before (as Cho 2014).",
-            default=ModelConfig.gru_reset,
+            default="after",
         ),
     ] = None,
     forget_bias: Annotated[
         float | None,
         _option(
             help="Initial bias of the LSTM's forget gate.",
-            default=ModelConfig.forget_bias,
+            default=1.0,
         ),
     ] = None,
     init: Annotated[
@@ -156,7 +156,7 @@ def train(
     optimizer: Annotated[
         str | None, _option(help="adam, adamw, rmsprop or sgd.", default=TrainConfig.optimizer)
     ] = None,
-    momentum: Annotated[float | None, _option(help="Of sgd.", default=TrainConfig.momentum)] = None,
+    momentum: Annotated[float | None, _option(help="Of sgd.", default=0.9)] = None,
     lr: Annotated[float | None, _option(help="Learning rate.", default=TrainConfig.lr)] = None,
     schedule: Annotated[
         str | None,
@@ -278,8 +278,8 @@ def train(
     given = {name: value for name, value in options if value is not None and value != []}
     given |= {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
 
-    def of(record: type) -> dict[str, Any]:
-        return {f.name: given[f.name] for f in fields(record) if f.name in given}
+    def of(config: type[Configuration]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if config.knows(name)}
 
     request = Request(
         sources=tuple(corpus or ()),

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import cells
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.examine import examine
@@ -19,6 +18,8 @@ from charrnn.diagnosis.subjects import Subject
 from charrnn.diagnosis.values import plain
 from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
+from charrnn.options import declared
+from charrnn.registry import CELLS
 from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
@@ -28,8 +29,6 @@ STEPS = 1000
 """Updates that every cell is trained for, by default."""
 HIDDEN = 128
 """Units of a layer, by default."""
-
-_ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,13 @@ def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
         If a cell is unknown or named twice, or an option is invalid.
     """
     options = {"hidden": HIDDEN, **options}
+    common = declared(ModelConfig)
     configs: dict[str, ModelConfig] = {}
     for name in names:
-        cell = cells.canonical(name.strip())
+        cell = CELLS.canonical(name.strip())
         if cell in configs:
             raise UsageError(f"cell {cell} is named twice", "name each cell once")
-        own = {k: v for k, v in options.items() if _ONLY_FOR.get(k, cell) == cell}
+        own = {k: v for k, v in options.items() if cell in CELLS.owners(k) or k in common}
         configs[cell] = Request(model={**own, "cell": cell}).fresh_model()
     return configs
 

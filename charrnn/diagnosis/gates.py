@@ -114,7 +114,7 @@ class _Layer:
     def __init__(self, model: LanguageModel, index: int) -> None:
         self.model, self.index = model, index
         self.cell, self.H = model.stack.cell, model.config.hidden
-        self.relu = model.config.cell == "rnn" and model.config.activation == "relu"
+        self.relu = model.config.get("activation") == "relu"
         self.steps = 0
         self.sums: dict[str, Floats] = {}
         self.histograms: dict[str, Floats] = {}

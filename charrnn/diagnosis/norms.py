@@ -169,9 +169,7 @@ class _Trial:
         self.groups = Groups(model)
         flat = model.weights.flat
         self.grads = model.weights.like(self.xp.empty_like(flat))
-        self.optimizer = optimizers.create(
-            plan.optimizer, model.backend, flat, plan.momentum, plan.weight_decay
-        )
+        self.optimizer = optimizers.create(plan, model.backend, model.weights)
         slots = self.optimizer.moments
         self.warm = bool(slots) and all(
             name in moments and moments[name].shape == array.shape for name, array in slots.items()
@@ -219,7 +217,7 @@ class _Trial:
         scale = plan.clip_norm / max(size, plan.clip_norm) if plan.clip_norm else 1.0
         self.count += 1
         moved = self.model.weights.flat.copy()
-        self.optimizer.apply(moved, flat, plan.lr, scale, self.count)
+        self.optimizer.apply(self.model.weights.like(moved), self.grads, plan.lr, scale, self.count)
         return moved
 
     def _loss_at(self, moved: Any, ids: Any, targets: Any, window: Window) -> float:

@@ -16,6 +16,7 @@ from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.spectra import Recurrent
 from charrnn.diagnosis.subjects import Subject
 from charrnn.diagnosis.values import plain
+from charrnn.registry import CELLS
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,9 @@ class Report:
             "run": subject.name,
             "text": subject.text,
             "chars": len(subject.ids),
-            "model": asdict(model.config) | {"parameters": int(model.weights.flat.size)},
+            "model": CELLS.defaults()
+            | model.config.to_json()
+            | {"parameters": int(model.weights.flat.size)},
             "step": subject.step,
             "settings": asdict(self.settings),
             "notes": self.notes,

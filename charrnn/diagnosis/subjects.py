@@ -7,7 +7,7 @@ an architecture (:func:`untrained`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def of_checkpoint(
         else:
             ids, text = heldout.read(path, "val", model.V), "the run's validation text"
     own = loaded.train or TrainConfig()
-    plan = replace(own, **assumed)
+    plan = own.changed(**assumed)
     return Subject(
         model,
         ids,

@@ -17,11 +17,12 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, refuse_unknown, to_json
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
+from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
 from charrnn.text.vocabulary import Vocabulary
@@ -108,9 +109,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "version": checkpoint.version,
         "head": model.head.kind,
-        "model": to_json(checkpoint.config),
-        "data": to_json(checkpoint.data) if checkpoint.data else None,
-        "train": to_json(checkpoint.train) if checkpoint.train else None,
+        "model": checkpoint.config.to_json(),
+        "data": checkpoint.data.to_json() if checkpoint.data else None,
+        "train": checkpoint.train.to_json() if checkpoint.train else None,
         "corpus_sha256": checkpoint.corpus_sha256,
         "heldout_sha256": checkpoint.heldout_sha256,
         "progress": checkpoint.progress.to_json(),
@@ -148,14 +149,14 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
             raise CheckpointError(f"it has a head of unknown kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)
-        config = from_json(ModelConfig, facts["model"])
+        config = ModelConfig.from_json(facts["model"])
         vocabulary = Vocabulary.from_json(facts["vocabulary"])
         checkpoint = Checkpoint(
             config=config,
             vocabulary=vocabulary,
             weights=_weights(config, len(vocabulary), tensors),
-            data=None if facts["data"] is None else from_json(DataConfig, facts["data"]),
-            train=None if facts["train"] is None else from_json(TrainConfig, facts["train"]),
+            data=None if facts["data"] is None else DataConfig.from_json(facts["data"]),
+            train=None if facts["train"] is None else TrainConfig.from_json(facts["train"]),
             corpus_sha256=_text(facts, "corpus_sha256"),
             heldout_sha256=_text(facts, "heldout_sha256"),
             progress=Progress.from_json(facts["progress"]),

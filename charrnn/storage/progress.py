@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any
 
-from charrnn.config import refuse_unknown
 from charrnn.errors import CheckpointError
+from charrnn.settings import refuse_unknown
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Progress:
 
     @classmethod
     def from_json(cls, data: object) -> Progress:
-        """Rebuild a record; a missing field gets its default, see :func:`config.from_json`.
+        """Rebuild a record; a missing field gets its default.
 
         Raises
         ------

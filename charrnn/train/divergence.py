@@ -98,8 +98,7 @@ class Guard:
         self._backend, self._weights = model.backend, model.weights
         self._grads, self._moments, self._window = grads, moments, window
         self._guess = log(model.V)  # nats a symbol
-        bounded = (model.config.cell, model.config.activation) != ("rnn", "relu")
-        self._most = self._guess + EXPLODED if bounded else inf
+        self._most = self._guess + EXPLODED if model.stack.cell.bounded else inf
 
     def states(self, step: int) -> None:
         """Raise :class:`DivergedError` for a carried state, before it is read or zeroed."""

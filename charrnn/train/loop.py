@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import TrainConfig
-from charrnn.errors import CheckpointError, UsageError
+from charrnn.errors import CheckpointError, UsageError, setting
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import Shards
 from charrnn.randomness import Purpose, words
 from charrnn.storage.progress import Progress
 from charrnn.text.windows import Streams
-from charrnn.train import clipping, optimizers, schedules
+from charrnn.train import clipping, optimizers
 from charrnn.train.divergence import Guard, State, all_finite
 from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
 from charrnn.train.stopping import Limits
@@ -72,18 +72,18 @@ class Loop:
         self.streams = Streams(train, config.batch, config.seq_len)
         self.window = Shards(model, config.seq_len, config.batch)
         self.grads = model.weights.like(self.backend.xp.empty_like(model.weights.flat))
-        self.optimizer = optimizers.create(
-            config.optimizer, self.backend, model.weights.flat, config.momentum, config.weight_decay
-        )
+        self.optimizer = optimizers.create(config, self.backend, model.weights)
+        self._limits = Limits(config, self.streams.windows_per_epoch)
         self.validation = None
         if len(val) > 1:
             self.validation = Validation(model, val, limit=config.eval_chars)
-        elif config.patience or config.schedule == "plateau":
+        elif config.patience or self._limits.schedule.needs_validation:
+            needs = "patience" if config.patience else "schedule"
+            value = config.patience or config.schedule
             raise UsageError(
-                "--patience and --schedule plateau need a validation text",
-                "give --val-frac or --val",
+                f"{setting(needs)} {value} needs a validation text",
+                f"give {setting('val_frac')} or {setting('val')}",
             )
-        self._limits = Limits(config, self.streams.windows_per_epoch)
         self._guard = Guard(model, self.grads, self.optimizer.moments, self.window)
         self._sampler, self._interrupted = sampler, interrupted
         self._started, self._seconds_before = perf_counter(), self.progress.seconds
@@ -214,7 +214,7 @@ class Loop:
             scale = clipping.scale_for_norm(xp, size, config.clip_norm)
         self._lr = self._limits.learning_rate(progress, self.seconds)
         progress.step, progress.epoch = count, window.epoch
-        self.optimizer.apply(self.model.weights.flat, flat, self._lr, scale, count)
+        self.optimizer.apply(self.model.weights, self.grads, self._lr, scale, count)
         if guard:
             guard.update(count)
         if self._watcher:
@@ -308,15 +308,13 @@ class Loop:
             progress.kept_val_loss = loss
         if scheduled:
             progress.evaluated = progress.step
-            if progress.best_val_loss is None or loss < progress.best_val_loss:
+            better = progress.best_val_loss is None or loss < progress.best_val_loss
+            if better:
                 progress.best_val_loss, progress.best_step = loss, progress.step
-                progress.stale = progress.plateau_stale = 0
-            else:
-                progress.stale += 1
-                if self.config.schedule == "plateau":
-                    progress.plateau, progress.plateau_stale = schedules.plateau(
-                        progress.plateau, progress.plateau_stale
-                    )
+            progress.stale = 0 if better else progress.stale + 1
+            progress.plateau, progress.plateau_stale = self._limits.schedule.evaluated(
+                progress.plateau, progress.plateau_stale, better
+            )
         return Eval(progress.step, loss, best, self.seconds)
 
     def _end(self, reason: str) -> End:

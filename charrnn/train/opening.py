@@ -15,6 +15,7 @@ from charrnn.errors import CorpusError, UsageError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
+from charrnn.registry import SCHEDULES
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
@@ -87,7 +88,7 @@ def _needed(
         len(corpus.vocabulary),
         batch,
         seq_len,
-        moments=optimizers.moments(train.optimizer),
+        moments=optimizers.moments(train),
         shards=shards(config, batch, Threads(backend)),
         scored=min(len(corpus.val), train.eval_chars),
     )
@@ -179,10 +180,11 @@ def _continued(
     )
     session.needed = needed
     horizon, end = train.horizon, session.loop.total_steps
-    if train.schedule == "cosine" and horizon and (end is None or end > horizon):
+    ends = SCHEDULES.get(train.schedule).ends_at_floor
+    if ends and horizon and (end is None or end > horizon):
         verb = "ended" if checkpoint.step >= horizon else "ends"
         floor = "from there on the learning rate stays at its floor"
-        session.notes.append(f"the cosine {verb} at step {horizon}: {floor}")
+        session.notes.append(f"the {train.schedule} schedule {verb} at step {horizon}: {floor}")
     assert checkpoint.path is not None
     if is_shorter(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
         lost = "the lines that are missing there stay missing"

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn import cells
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import UsageError
-from charrnn.train import optimizers, schedules
+from charrnn.errors import UsageError, setting
+from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
@@ -36,8 +35,6 @@ FREE = (
 )
 """Training options that a resumed run may change: when to stop, and what to tell and keep.
 Also how often to go back after a divergence."""
-
-_ONLY_FOR = {"activation": "rnn", "gru_reset": "gru", "forget_bias": "lstm"}
 
 
 @dataclass
@@ -88,26 +85,15 @@ class Request:
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
-        options = dict(self.model)
-        options["cell"] = cell = cells.canonical(options.get("cell", ModelConfig.cell))
-        for option, owner in _ONLY_FOR.items():
-            if option in options and cell != owner:
-                shown = "--" + option.replace("_", "-")
-                raise UsageError(f"{shown} is for --cell {owner}, not {cell}", "leave it out")
-        config = ModelConfig(**options)
-        cells.create(config)  # an unknown form of the cell fails here
-        return config
+        return ModelConfig(**self.model)
 
     def fresh_train(self) -> TrainConfig:
         """Return the training of a new run."""
         if "restart" in self.train and self.train.get("state") == "reset":
-            raise UsageError("--restart is for --state carry", "leave it out")
-        if "momentum" in self.train and self.train.get("optimizer") != "sgd":
-            raise UsageError("--momentum is for --optimizer sgd", "leave it out, or add that")
-        config = TrainConfig(**self.train)
-        optimizers.check(config.optimizer)
-        schedules.check(config.schedule)
-        return config
+            raise UsageError(
+                f"{setting('restart')} is for {setting('state')} carry", "leave it out"
+            )
+        return TrainConfig(**self.train)
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""
@@ -144,15 +130,14 @@ class Request:
             free = dict.fromkeys(STOPS) | {"horizon": _horizon(checkpoint, train)} | free
         return replace(data, sources=self.sources or data.sources), replace(train, **free)
 
-    def _refuse_conflicts(self, given: Options, config: object) -> None:
-        for name, value in given.items():
-            value = cells.canonical(value) if name == "cell" else value
-            mine = getattr(config, name)
-            if value != mine:
+    def _refuse_conflicts(self, given: Options, config: Configuration) -> None:
+        changed = config.changed(**given)
+        for name in given:
+            if changed.get(name) != config.get(name):
                 raise UsageError(
-                    f"--{name.replace('_', '-')} {value} conflicts with the checkpoint, "
-                    f"which has {mine}",
-                    "leave the option out",
+                    f"{setting(name)} {changed.get(name)} conflicts with the checkpoint, "
+                    f"which has {config.get(name)}",
+                    "leave it out",
                 )
 
 

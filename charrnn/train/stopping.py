@@ -19,11 +19,13 @@ class Limits:
     ----------
     total_steps
         Steps at which training ends at the latest; None if only a time limit is given.
+    schedule
+        The learning-rate schedule.
     """
 
     def __init__(self, config: TrainConfig, windows_per_epoch: int) -> None:
-        schedules.check(config.schedule)
         self._config = config
+        self.schedule = schedules.create(config)
         limits = [config.steps] if config.steps is not None else []
         if config.epochs is not None:
             limits.append(ceil(min(MOST_STEPS, config.epochs * windows_per_epoch)))
@@ -45,7 +47,8 @@ class Limits:
     def learning_rate(self, progress: Progress, seconds: float) -> float:
         """Return the learning rate of the next update."""
         config, step = self._config, progress.step
-        rate = schedules.factor(config.schedule, self._share(step, seconds), step, config.warmup)
+        rate = schedules.warmup(step, config.warmup)
+        rate *= self.schedule.factor(self._share(step, seconds), step)
         return config.lr * rate * progress.plateau * progress.lr_factor
 
     def _share(self, step: int, seconds: float) -> float:

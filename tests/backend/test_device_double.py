@@ -18,9 +18,9 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BackendError, CharRNNError, UsageError
 from charrnn.evaluate import Validation, score, score_lines, surprisals
 from charrnn.model.language import LanguageModel
+from charrnn.registry import OPTIMIZERS
 from charrnn.sampling import SampleOptions, next_symbols, samples, stream
 from charrnn.text import corpus_from_text
-from charrnn.train import optimizers
 from charrnn.train.loop import Loop
 from charrnn.train.records import Eval, Step
 
@@ -73,7 +73,7 @@ def test_training_gives_the_same_bits(form, embed, device):
     assert_same(there, plain)
 
 
-@pytest.mark.parametrize("optimizer", optimizers.NAMES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.builtin())
 def test_every_way_to_update_gives_the_same_bits(optimizer, device):
     options = {
         "optimizer": optimizer,
@@ -417,7 +417,7 @@ def test_the_double_is_a_module_of_its_own(device):
 @pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-4), ("float64", 1e-10)])
 @pytest.mark.parametrize(
     "optimizer",
-    [n if n == "adam" else pytest.param(n, marks=pytest.mark.slow) for n in optimizers.NAMES],
+    [n if n == "adam" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS.builtin()],
 )
 @pytest.mark.parametrize("form", ["lstm", pytest.param("gru-before", marks=pytest.mark.slow)])
 def test_training_by_kernels_agrees_with_numpy(form, optimizer, dtype, apart, compiling):

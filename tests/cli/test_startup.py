@@ -16,6 +16,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.options",
     "charrnn.registry",
     "charrnn.sampling",
+    "charrnn.settings",
 }
 """The parts of charrnn that declare options, defaults and errors."""
 

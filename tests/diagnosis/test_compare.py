@@ -24,7 +24,7 @@ def compared(names, options, **training):
 def test_each_cell_takes_its_own_options():
     configs = architectures(["vanilla", " gru"], {"activation": "relu", "gru_reset": "before"})
     assert list(configs) == ["rnn", "gru"]
-    assert (configs["rnn"].activation, configs["gru"].gru_reset) == ("relu", "before")
+    assert (configs["rnn"].get("activation"), configs["gru"].get("gru_reset")) == ("relu", "before")
     assert {config.hidden for config in configs.values()} == {HIDDEN}
     with pytest.raises(UsageError, match="rnn is named twice"):
         architectures(["rnn", "vanilla"], {})

@@ -81,7 +81,7 @@ def test_clipping_is_counted():
 def test_moments_of_the_run_are_used():
     model = model_of()
     size = model.weights.flat.size
-    plan = replace(PLAN, optimizer="adam", clip_norm=0.0)
+    plan = PLAN.changed(optimizer="adam", clip_norm=0.0)
     large = {"m": np.zeros(size), "v": np.full(size, 1e6)}
     held_back = norms.measure(model, text(), plan, 4, large, step=5000)
     alone = norms.measure(model, text(), plan, 4)
@@ -104,7 +104,7 @@ def test_norms_and_gates_on_another_device(device):
     results = []
     for backend in (None, select("cupy")):
         model = model_of(embed=3, backend=backend)
-        plan = replace(PLAN, optimizer="adam", clip_value=0.01)
+        plan = PLAN.changed(optimizer="adam", clip_value=0.01)
         results.append(
             (
                 norms.measure(model, text(), plan, 3),

@@ -13,6 +13,7 @@ ROWS = (
     ("errors",),
     ("files", "options"),
     ("registry",),
+    ("settings",),
     ("config", "randomness"),
     ("backend", "text"),
     ("cells",),

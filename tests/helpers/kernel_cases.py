@@ -248,12 +248,14 @@ CASES = {
     "sampling.on_device.temper": temper,
     "train.clipping.norm": norm,
     "train.clipping.scale_for_norm": scale_for_norm,
-    "train.optimizers.adam": updates(
+    "train.optimizers.adam.adam": updates(
         [(0.0, 1.0, 0.01, 1.7, *ADAM), (0.1, 1.0, 0.02, 1.1, *ADAM), (0.0, 0.99, 0.02, 1.1, *ADAM)],
         2,
     ),
-    "train.optimizers.rmsprop": updates([(0.0, 0.01, 0.99, 1e-8), (0.1, 0.02, 0.9, 1e-6)], 1),
-    "train.optimizers.sgd": updates([(0.0, 0.01, 0.9), (0.1, 0.02, 0.0)], 1),
+    "train.optimizers.rmsprop.rmsprop": updates(
+        [(0.0, 0.01, 0.99, 1e-8), (0.1, 0.02, 0.9, 1e-6)], 1
+    ),
+    "train.optimizers.sgd.sgd": updates([(0.0, 0.01, 0.9), (0.1, 0.02, 0.0)], 1),
 }
 
 

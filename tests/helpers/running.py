@@ -1,7 +1,5 @@
 """A small text and small runs of training, for the tests of training."""
 
-from dataclasses import fields
-
 import numpy as np
 
 from charrnn.backend import numpy_backend
@@ -23,8 +21,7 @@ def ask(text=None, name=None, resume=None, init_from=None, **options):
     """Return a request with options sorted by the configuration that they belong to."""
     parts = {}
     for part, cls in (("model", ModelConfig), ("data", DataConfig), ("train", TrainConfig)):
-        known = {field.name for field in fields(cls)}
-        parts[part] = {key: options.pop(key) for key in list(options) if key in known}
+        parts[part] = {key: options.pop(key) for key in list(options) if cls.knows(key)}
     assert not options
     sources = (text,) if text else ()
     return Request(sources, **parts, name=name, resume=resume, init_from=init_from)

@@ -56,7 +56,7 @@ def test_memory_is_what_is_then_taken(case):
         V,
         plan.batch,
         plan.seq_len,
-        moments=optimizers.moments(plan.optimizer),
+        moments=optimizers.moments(plan),
         shards=loop.window.count,
         scored=loop.validation.chars,
     )

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -13,9 +13,10 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from charrnn.config import DataConfig, ModelConfig, TrainConfig, from_json, to_json  # noqa: E402
+from charrnn.config import DataConfig, ModelConfig, TrainConfig  # noqa: E402
 from charrnn.display import one_line, printable, safe_json  # noqa: E402
 from charrnn.errors import CharRNNError, CheckpointError, UsageError  # noqa: E402
+from charrnn.options import declared  # noqa: E402
 from charrnn.sampling import SampleOptions  # noqa: E402
 from charrnn.storage.progress import Progress  # noqa: E402
 from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus  # noqa: E402
@@ -196,20 +197,26 @@ words = st.sampled_from(
 )
 
 
-def of_type(annotation):
+def of_type(option):
     """Return values as the command line could hand them over."""
-    kind = str(annotation)
-    if "float" in kind:
+    if option.kind is float:
         return numbers.map(float)
-    if "int" in kind:
+    if option.kind is int:
         return numbers.filter(lambda n: math.isfinite(n)).map(int)
-    if "tuple" in kind:
-        return st.tuples(words)
-    return words
+    return st.tuples(words) if option.repeatable else words
+
+
+def declarations(record):
+    """Return the options of a configuration and of the classes that it can choose."""
+    found = declared(record)
+    for registry in record.chosen.values():
+        found |= {name: o for each in registry.classes() for name, o in each.options.items()}
+    return found
 
 
 def options_of(record):
-    return st.fixed_dictionaries({}, optional={f.name: of_type(f.type) for f in fields(record)})
+    options = {name: of_type(option) for name, option in declarations(record).items()}
+    return st.fixed_dictionaries({}, optional=options)
 
 
 @settings(quick, max_examples=600)
@@ -223,24 +230,25 @@ def test_any_options_are_possible_or_a_usage_error(model, data, train):
         assert "Traceback" not in one_line(problem)
         return
     for record in (request.fresh_model(), request.fresh_train(), request.fresh_data()):
-        again = from_json(type(record), json.loads(json.dumps(to_json(record))))
+        again = type(record).from_json(json.loads(json.dumps(record.to_json())))
         assert again == record
 
 
 @pytest.mark.parametrize("record", [ModelConfig, DataConfig, TrainConfig, Progress])
 def test_any_json_is_a_record_or_refused(record):
-    names = st.sampled_from([f.name for f in fields(record)])
+    known = [f.name for f in fields(record)] if record is Progress else declarations(record)
+    names = st.sampled_from(list(known))
 
     @settings(quick, max_examples=300)
     @given(st.dictionaries(names | st.text(max_size=3), json_values | numbers) | json_values)
     def check(data):
-        read = Progress.from_json if record is Progress else lambda data: from_json(record, data)
+        read = record.from_json
         try:
             found = read(data)
         except CheckpointError as problem:
             assert "Traceback" not in one_line(problem)
             return
-        assert json.loads(json.dumps(asdict(found), allow_nan=False)) is not None
+        assert json.loads(json.dumps(found.to_json(), allow_nan=False)) is not None
 
     check()
 

@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 from charrnn.backend import Backend, numpy_backend
+from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
+from charrnn.model.parameters import Parameters
+from charrnn.registry import OPTIMIZERS
 from charrnn.train import clipping, optimizers
+from charrnn.train.optimizers.base import Optimizer
 
+SHAPES = {"weight": (5, 6), "bias": (7,)}
 P = 37
+NAMES = OPTIMIZERS.builtin()
 TORCH = {
     "adam": ("Adam", {}),
     "adamw": ("AdamW", {}),
@@ -16,18 +22,23 @@ TORCH = {
 }
 
 
-def trajectory(name, gradients, start, *, lr=0.03, decay=0.0, block=1 << 15, scale=1.0, begin=0):
-    """Return weights and optimizer after applying the gradients (count, P) in order."""
+def plan(name, decay=0.0):
+    options = {"momentum": 0.8} if name == "sgd" else {}
+    return TrainConfig(optimizer=name, weight_decay=decay, **options)
+
+
+def trajectory(name, gradients, start, *, lr=0.03, decay=0.0, block=1 << 15, scale=1.0):
+    """Return weights (P,) and optimizer after applying the gradients (count, P) in order."""
+    weights = Parameters(SHAPES, start.copy())
     backend = Backend("numpy", np, block=block)
-    weights = start.copy()
-    optimizer = optimizers.create(name, backend, weights, momentum=0.8, weight_decay=decay)
-    for count, gradient in enumerate(gradients, begin + 1):
-        optimizer.apply(weights, gradient.copy(), lr, scale, count)
-    return weights, optimizer
+    optimizer = optimizers.create(plan(name, decay), backend, weights)
+    for count, gradient in enumerate(gradients, 1):
+        optimizer.apply(weights, weights.like(gradient.copy()), lr, scale, count)
+    return weights.flat, optimizer
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_trajectory_equals_that_of_torch(name, decay, rng):
     torch = pytest.importorskip("torch")
     start, gradients = rng.standard_normal(P), rng.standard_normal((20, P))
@@ -42,7 +53,7 @@ def test_a_trajectory_equals_that_of_torch(name, decay, rng):
     np.testing.assert_allclose(mine, parameter.detach().numpy(), rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_blocks_and_scale_change_nothing_else(name, rng):
     start, gradients = rng.standard_normal(P), rng.standard_normal((5, P))
     whole, _ = trajectory(name, gradients, start, decay=0.05)
@@ -54,16 +65,17 @@ def test_blocks_and_scale_change_nothing_else(name, rng):
     np.testing.assert_array_equal(array, whole)
 
 
-@pytest.mark.parametrize("name", optimizers.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_moments_and_count_are_all_there_is_to_keep(name, rng):
     start, gradients = rng.standard_normal(P), rng.standard_normal((8, P))
     whole, _ = trajectory(name, gradients, start)
     weights, first = trajectory(name, gradients[:3], start)
-    second = optimizers.create(name, numpy_backend(), weights, momentum=0.8, weight_decay=0.0)
+    parameters = Parameters(SHAPES, weights)
+    second = optimizers.create(plan(name), numpy_backend(), parameters)
     for slot, moment in first.moments.items():
         second.moments[slot][...] = moment
     for count in range(3, 8):
-        second.apply(weights, gradients[count].copy(), 0.03, 1.0, count + 1)
+        second.apply(parameters, parameters.like(gradients[count].copy()), 0.03, 1.0, count + 1)
     np.testing.assert_array_equal(weights, whole)
 
 
@@ -85,9 +97,11 @@ def test_weight_decay_of_adamw_stands_apart_from_the_gradient(rng):
 
 def test_single_precision_moments_stay_single():
     weights = np.zeros(P, np.float32)
-    for name in optimizers.NAMES:
-        optimizer = optimizers.create(name, numpy_backend(), weights, 0.9, 0.01)
-        optimizer.apply(weights, np.ones(P, np.float32), 0.1, np.float32(0.5), 1)
+    parameters = Parameters(SHAPES, weights)
+    for name in NAMES:
+        optimizer = optimizers.create(plan(name, 0.01), numpy_backend(), parameters)
+        gradients = parameters.like(np.ones(P, np.float32))
+        optimizer.apply(parameters, gradients, 0.1, np.float32(0.5), 1)
         assert {moment.dtype for moment in optimizer.moments.values()} == {np.dtype("float32")}
     assert weights.dtype == np.float32
     assert (weights < 0).all()
@@ -95,7 +109,30 @@ def test_single_precision_moments_stay_single():
 
 def test_an_unknown_optimizer_is_an_error():
     with pytest.raises(UsageError, match="adam, adamw, rmsprop, sgd"):
-        optimizers.create("lion", numpy_backend(), np.zeros(1), 0.9, 0.0)
+        TrainConfig(optimizer="lion")
+
+
+def test_a_rule_may_treat_each_parameter_by_its_name_and_shape(rng):
+    """Weight decay of matrices alone: what rules over flat blocks cannot tell apart."""
+
+    class MatrixDecay(Optimizer):
+        name = "matrix-decay"
+
+        def apply(self, weights, grads, lr, scale, count):
+            for name, w in weights.items():
+                decay = self.weight_decay if w.ndim == 2 else 0.0
+                w -= lr * (scale * grads[name] + decay * w)
+
+        def update(self, *args):
+            raise AssertionError("apply is overridden")
+
+    start, gradient = rng.standard_normal(P), rng.standard_normal(P)
+    weights = Parameters(SHAPES, start.copy())
+    optimizer = MatrixDecay(numpy_backend(), weights, 0.5)
+    optimizer.apply(weights, weights.like(gradient.copy()), 0.1, 2.0, 1)
+    plain = start - 0.1 * 2.0 * gradient
+    np.testing.assert_allclose(weights["bias"], plain[30:])
+    np.testing.assert_allclose(weights["weight"].ravel(), plain[:30] - 0.1 * 0.5 * start[:30])
 
 
 @pytest.mark.parametrize("limit", [0.01, 1.0, 1e6])

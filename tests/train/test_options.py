@@ -8,7 +8,7 @@ from helpers.running import SMALL, begin, of, train
 
 from charrnn.errors import UsageError
 from charrnn.storage import runs
-from charrnn.train.schedules import FLOOR
+from charrnn.train.schedules.base import FLOOR
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 
@@ -157,10 +157,13 @@ def test_requests_that_cannot_be_are_usage_errors(text):
         ({"resume": "run", "name": "other"}, "own folder"),
         ({}, "no text"),
         ({"text": text, "name": "run"}, "a run in"),
-        ({"text": text, "momentum": 0.5}, "--momentum is for --optimizer sgd"),
-        ({"text": text, "activation": "relu"}, "--activation is for --cell rnn"),
-        ({"text": text, "gru_reset": "after"}, "--gru-reset is for --cell gru"),
-        ({"text": text, "cell": "rnn", "forget_bias": 2.0}, "--forget-bias is for --cell lstm"),
+        ({"text": text, "momentum": 0.5}, "momentum is for optimizer sgd, not adam"),
+        ({"text": text, "activation": "relu"}, "activation is for cell rnn, not lstm"),
+        ({"text": text, "gru_reset": "after"}, "gru_reset is for cell gru, not lstm"),
+        (
+            {"text": text, "cell": "rnn", "forget_bias": 2.0},
+            "forget_bias is for cell lstm",
+        ),
         ({"text": text, "init": "identity"}, "init identity is for cell rnn"),
         ({"text": text, "cell": "mamba"}, "unknown cell"),
         ({"text": text, "optimizer": "lion"}, "unknown optimizer"),

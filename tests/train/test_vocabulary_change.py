@@ -154,7 +154,7 @@ def test_fine_tuning_begins_better_than_from_scratch(trained, home):
 
 def test_the_architecture_is_inherited_and_only_the_dropout_may_differ(trained):
     assert fine_tune(model={"dropout": 0.3}).model.config == ModelConfig(hidden=8, dropout=0.3)
-    with pytest.raises(UsageError, match="--hidden 9 conflicts with the checkpoint"):
+    with pytest.raises(UsageError, match="hidden 9 conflicts with the checkpoint"):
         fine_tune(model={"hidden": 9})
 
 

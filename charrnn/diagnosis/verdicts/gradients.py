@@ -96,7 +96,7 @@ def _more_memory(report: Report) -> str:
     config, cell, init = report.subject.model.config, setting("cell"), setting("init")
     if config.cell == "lstm":
         bias = f"a larger {setting('forget_bias')} (1 is the default)"
-        return bias if config.forget_bias < 1 else f"{bias}, or {init} orthogonal"
+        return bias if config.cell_options["forget_bias"] < 1 else f"{bias}, or {init} orthogonal"
     if config.cell == "gru":
         return f"{init} orthogonal, or {cell} lstm with its forget bias"
     return f"a gated cell ({cell} lstm or gru), or {init} orthogonal"

@@ -18,7 +18,7 @@ def cell_of(report: Report) -> str:
 def model_line(report: Report) -> str:
     """Return cell, size, number of parameters and step of the model."""
     subject, config = report.subject, report.subject.model.config
-    form = {"rnn": f" {config.activation}", "gru": f" reset {config.gru_reset}"}
+    form = {"rnn": f" {config.get('activation')}", "gru": f" reset {config.get('gru_reset')}"}
     first = f"embedding {config.embed}" if config.embed else "one-hot"
     state = "untrained" if subject.fresh else f"step {subject.step:,}"
     return (

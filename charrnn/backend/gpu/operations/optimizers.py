@@ -10,7 +10,7 @@ from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
 CUDA = Source("optimizers.cu")
 
 
-@launches("train.optimizers.adam", CUDA)
+@launches("train.optimizers.adam.adam", CUDA)
 def adam(
     gpu: Gpu,
     w: Array,
@@ -32,7 +32,7 @@ def adam(
     _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
 
 
-@launches("train.optimizers.rmsprop", CUDA)
+@launches("train.optimizers.rmsprop.rmsprop", CUDA)
 def rmsprop(
     gpu: Gpu,
     w: Array,
@@ -49,7 +49,7 @@ def rmsprop(
     _launch(gpu, "rmsprop", w, g, (v,), scale, decay, lr, alpha, 1 - alpha, epsilon)
 
 
-@launches("train.optimizers.sgd", CUDA)
+@launches("train.optimizers.sgd.sgd", CUDA)
 def sgd(
     gpu: Gpu,
     w: Array,

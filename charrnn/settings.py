@@ -1,0 +1,204 @@
+"""What every configuration is: a frozen dataclass of settings, checked on construction.
+
+Some settings choose a class by name, such as a cell, and the class declares settings of its own.
+Those are given beside the others, ``ModelConfig(cell="gru", gru_reset="before")``, and kept
+together, in ``config.cell_options``. In a file all settings stand side by side, so that a setting
+may move from a configuration to a class, or back, and older files stay valid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+from charrnn.errors import CheckpointError, UsageError, setting
+from charrnn.options import Option, check_values, declared
+from charrnn.registry import Registry, UnknownNameError
+
+_LONGEST = 100  # characters of a string in a file
+
+
+class Values(Mapping[str, Any]):
+    """Values by name, immutable and hashable."""
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._values})"
+
+
+@dataclass(frozen=True, init=False)
+class Configuration:
+    """Settings of which every instance is valid.
+
+    Parameters
+    ----------
+    **settings
+        Fields, and options of the classes that the fields choose; what is missing gets its default.
+
+    Raises
+    ------
+    UsageError
+        If a setting is unknown, belongs to another class than the chosen one, or is invalid.
+    """
+
+    chosen: ClassVar[Mapping[str, Registry]] = {}
+    """The fields that choose a class by name. A field ``NAME_options`` holds its options."""
+
+    def __init__(self, **settings: Any) -> None:
+        for field in self.chosen:
+            if field in settings:
+                settings[field] = self.chosen[field].canonical(settings[field])
+        for name, option in declared(type(self)).items():
+            value = settings.pop(name, option.default)
+            object.__setattr__(self, name, option.check(name, value))
+        for field in self.chosen:
+            given = dict(settings.pop(f"{field}_options", {}))
+            own = self.own_options(field)
+            given |= {name: settings.pop(name) for name in own if name in settings}
+            for name in given:
+                if name not in own:
+                    self._refuse(name)
+            object.__setattr__(self, f"{field}_options", Values(check_values(own, given)))
+        for name in settings:
+            self._refuse(name)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Raise :class:`UsageError` if settings that are valid alone exclude each other."""
+
+    def own_options(self, field: str) -> Mapping[str, Option]:
+        """Return what the class that ``field`` chooses declares."""
+        options: Mapping[str, Option] = self.chosen[field].get(getattr(self, field)).options
+        return options
+
+    def _refuse(self, name: str) -> None:
+        for field, registry in self.chosen.items():
+            owners = registry.owners(name)
+            if owners:
+                raise UsageError(
+                    f"{setting(name)} is for {setting(field)} {' or '.join(owners)}, "
+                    f"not {getattr(self, field)}",
+                    "leave it out",
+                )
+        raise UsageError(f"unknown option {name!a}", "see the options of charrnn train")
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Return whether ``name`` is a field, or an option of a class that a field can choose."""
+        own = {f.name for f in fields(cls)}
+        return name in own or any(registry.owners(name) for registry in cls.chosen.values())
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings by name, the options of the chosen classes among them."""
+        groups = {f"{field}_options" for field in self.chosen}
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in groups}
+        for group in sorted(groups):
+            found |= getattr(self, group)
+        return found
+
+    def get(self, name: str) -> Any:
+        """Return the value of a setting, None if it belongs to a class that is not chosen."""
+        return self.settings().get(name)
+
+    def changed(self, **settings: Any) -> Self:
+        """Return a copy with other settings.
+
+        A class chosen anew starts with the defaults of its options.
+        """
+        kept = self.settings()
+        for field, registry in self.chosen.items():
+            if field in settings and registry.canonical(settings[field]) != kept[field]:
+                kept = {k: v for k, v in kept.items() if k not in self.own_options(field)}
+        return type(self)(**(kept | settings))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all settings as values of JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in self.settings().items()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Rebuild a configuration that :meth:`to_json` wrote.
+
+        A field that is missing, because an older version did not have it yet, gets its default. An
+        option of a built-in class that is not chosen, as older versions wrote them all, is dropped.
+
+        Raises
+        ------
+        CheckpointError
+            If a field is unknown, of the wrong type, or invalid.
+        """
+        if not isinstance(data, dict):
+            raise CheckpointError(f"damaged configuration: {cls.__name__} is not an object")
+        try:
+            options, foreign = cls._declarations(data)
+        except UnknownNameError as problem:
+            raise CheckpointError(
+                f"the run needs the {problem.kind} {problem.name!a}, which is not installed",
+                f"give the file that defines it with {setting('plugin')}",
+            ) from None
+        refuse_unknown(data, options.keys() | foreign.keys())
+        values = {}
+        for name, value in data.items():
+            option = options.get(name) or foreign[name]
+            if not _from_json(value, option):
+                raise CheckpointError(
+                    f"damaged configuration: {cls.__name__}.{name} has the wrong type"
+                )
+            if name in options:
+                values[name] = value
+        try:
+            return cls(**values)
+        except UsageError as problem:
+            raise CheckpointError(f"damaged configuration: {problem.message}") from None
+
+    @classmethod
+    def _declarations(cls, data: dict[Any, Any]) -> tuple[dict[str, Option], dict[str, Option]]:
+        """Return the options that a file's settings have, and those of classes not chosen."""
+        foreign: dict[str, Option] = {}
+        options = declared(cls)
+        for field, registry in cls.chosen.items():
+            name = data.get(field, options[field].default)
+            if isinstance(name, str):
+                options |= registry.get(name[:_LONGEST]).options
+        unknown = [name for name in data if name not in options]
+        for registry in cls.chosen.values() if unknown else ():
+            for owner in registry.builtin():
+                foreign |= registry.get(owner).options
+        return options, foreign
+
+
+def refuse_unknown(data: Iterable[object], known: Container[str]) -> None:
+    """Raise :class:`CheckpointError` for a field that this version does not have."""
+    for name in data:
+        if name not in known:
+            raise CheckpointError(
+                f"its field {str(name)[:60]!a} is unknown", "a newer charrnn may have written it"
+            )
+
+
+def _from_json(value: object, option: Option) -> bool:
+    """Return whether a value of JSON has the type of an option."""
+    if value is None:
+        return option.default is None
+    if option.repeatable:
+        return isinstance(value, list) and all(
+            isinstance(item, str) and "\0" not in item for item in value
+        )
+    if option.kind is str:
+        return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()
+    return type(value) is int or (type(value) is float and option.kind is float)

@@ -1,0 +1,31 @@
+"""The optimizers, one a file; found by file name.
+
+Adding an optimizer means adding one file with a class that derives from
+:class:`charrnn.train.optimizers.base.Optimizer`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from charrnn.backend import Backend
+from charrnn.config import TrainConfig
+from charrnn.registry import OPTIMIZERS
+
+if TYPE_CHECKING:
+    from charrnn.model.parameters import Parameters
+    from charrnn.train.optimizers.base import Optimizer
+
+
+def moments(config: TrainConfig) -> int:
+    """Return how many arrays of the size of the weights the optimizer keeps."""
+    return len(OPTIMIZERS.get(config.optimizer).slots)
+
+
+def create(config: TrainConfig, backend: Backend, parameters: Parameters) -> Optimizer:
+    """Return the optimizer that ``config`` describes, for these parameters."""
+    kind = OPTIMIZERS.get(config.optimizer)
+    optimizer: Optimizer = kind(
+        backend, parameters, config.weight_decay, **config.optimizer_options
+    )
+    return optimizer

@@ -1,0 +1,108 @@
+"""What every optimizer is: a rule over flat blocks of the parameters, and its moments.
+
+An optimizer is one file of this package, or of a plug-in, with a class that derives from
+:class:`Optimizer`. Hyperparameters of its own are its ``options``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from charrnn.backend import Array, Backend
+from charrnn.model.parameters import Parameters
+from charrnn.registry import Choice
+
+
+def add_decay(xp: Any, w: Array, g: Array, a: Array, scale: Any, decay: float) -> None:
+    """Replace g by g · scale + decay · w; a is scratch space of its size."""
+    xp.multiply(g, scale, out=g)
+    if decay:
+        xp.multiply(w, decay, out=a)
+        xp.add(g, a, out=g)
+
+
+class Optimizer(Choice, ABC):
+    """Moments for P parameters, and the rule that applies a gradient.
+
+    Parameters
+    ----------
+    backend
+        Where the parameters are.
+    parameters
+        Their names and shapes, and the flat vector (P,) whose type the moments get.
+    weight_decay
+        What the rule does with it is its own affair.
+    **options
+        Values of the options that the class declares; they become attributes.
+
+    Attributes
+    ----------
+    moments
+        Flat arrays (P,) by name: what a checkpoint keeps besides the number of updates.
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    """The names of the moments."""
+
+    def __init__(
+        self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any
+    ) -> None:
+        self.backend = backend
+        self.weight_decay = weight_decay
+        for name, value in options.items():
+            setattr(self, name, value)
+        flat = parameters.flat
+        self.moments = {name: backend.xp.zeros_like(flat) for name in self.slots}
+        self._scratch = backend.xp.empty(min(backend.block, flat.size), flat.dtype)
+
+    def apply(
+        self, weights: Parameters, grads: Parameters, lr: float, scale: Any, count: int
+    ) -> None:
+        """Update all weights, in flat blocks short enough for the processor's caches.
+
+        A rule that has to know the parameters by name and shape overrides this.
+
+        Parameters
+        ----------
+        weights, grads
+            Named views into flat vectors (P,); ``grads`` may be overwritten.
+        lr
+            Learning rate.
+        scale
+            Factor for the gradient, a number or a 0-d array: what clipping by norm asks for.
+        count
+            Updates made so far, this one included.
+        """
+        block = self._scratch.size
+        for start in range(0, weights.flat.size, block):
+            part = slice(start, start + block)
+            w, g = weights.flat[part], grads.flat[part]
+            moments = [self.moments[name][part] for name in self.slots]
+            self.update(w, g, moments, self._scratch[: w.size], lr, scale, count)
+
+    @abstractmethod
+    def update(
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
+    ) -> None:
+        """Apply the rule to one block.
+
+        Parameters
+        ----------
+        w, g
+            Weights and gradients, flat, of one length. ``w`` is changed in place; ``g`` may be
+            overwritten.
+        moments
+            The block of each moment, in the order of ``slots``, changed in place.
+        a
+            Scratch space of the same length.
+        lr, scale, count
+            As for :meth:`apply`.
+        """

@@ -1,0 +1,59 @@
+"""Stochastic gradient descent with momentum μ.
+
+u ← μ u + g
+w ← w - lr · u
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from charrnn.backend import Array
+from charrnn.backend.operations import operation
+from charrnn.options import TRAINING, Option
+from charrnn.train.optimizers.base import Optimizer, add_decay
+
+
+@operation
+def sgd(
+    xp: Any,
+    w: Array,
+    g: Array,
+    u: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    momentum: float,
+) -> None:
+    """Apply stochastic gradient descent with momentum."""
+    add_decay(xp, w, g, a, scale, decay)
+    xp.multiply(u, momentum, out=u)
+    xp.add(u, g, out=u)
+    xp.multiply(u, lr, out=a)
+    xp.subtract(w, a, out=w)
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum; weight decay is added to the gradient."""
+
+    name = "sgd"
+    slots = ("u",)
+    options: ClassVar = {
+        "momentum": Option(
+            0.9, "Fraction of the last update in the next.", group=TRAINING, least=0, below=1
+        )
+    }
+    momentum: float
+
+    def update(
+        self,
+        w: Array,
+        g: Array,
+        moments: list[Array],
+        a: Array,
+        lr: float,
+        scale: Any,
+        count: int,
+    ) -> None:
+        sgd(self.backend.xp, w, g, moments[0], a, scale, self.weight_decay, lr, self.momentum)

@@ -1,0 +1,60 @@
+"""What every learning-rate schedule is: a factor on the learning rate over the course of training.
+
+A schedule is one file of this package, or of a plug-in, with a class that derives from
+:class:`Schedule`. Settings of its own are its ``options``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from charrnn.registry import Choice
+
+FLOOR = 0.01
+"""Where every decaying schedule ends, as a fraction of the learning rate."""
+
+
+class Schedule(Choice, ABC):
+    """A learning-rate schedule.
+
+    Parameters
+    ----------
+    **options
+        Values of the options that the class declares; they become attributes.
+    """
+
+    needs_validation: ClassVar[bool] = False
+    """Whether it depends on the validation loss."""
+    ends_at_floor: ClassVar[bool] = False
+    """Whether it falls to the floor by the end of its horizon and stays there."""
+
+    def __init__(self, **options: Any) -> None:
+        for name, value in options.items():
+            setattr(self, name, value)
+
+    @abstractmethod
+    def factor(self, progress: float, step: int) -> float:
+        """Return the factor on the learning rate of an update.
+
+        Parameters
+        ----------
+        progress
+            The fraction of the schedule's horizon that is over; above 1 counts as 1.
+        step
+            Updates made before this one.
+        """
+
+    def evaluated(self, factor: float, stale: int, better: bool) -> tuple[float, int]:
+        """Return a second factor on the learning rate, and a count, after an evaluation.
+
+        Both are kept in the checkpoint. They begin as 1 and 0.
+
+        Parameters
+        ----------
+        factor, stale
+            What the evaluation before returned.
+        better
+            Whether the validation loss is lower than ever before.
+        """
+        return factor, stale
