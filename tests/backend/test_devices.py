@@ -1,15 +1,13 @@
 """What there is to compute with, what is missing, and what is said when memory is full."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from doubles import fake_cupy
+from helpers import commands
 
 from charrnn.backend import memory, numpy_backend, select
 from charrnn.backend.describe import describe
@@ -68,13 +66,8 @@ def charrnn(home):
         folder = home / "stub"
         folder.mkdir(exist_ok=True)
         (folder / "cupy.py").write_text(STUBS[stub], encoding="utf-8")
-        return subprocess.run(
-            [sys.executable, "-m", "charrnn", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
-        )
+        path = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return commands.charrnn(*arguments, env=path)
 
     return run
 

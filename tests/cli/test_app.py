@@ -2,11 +2,10 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from helpers.commands import ENDLESS, charrnn
+from helpers.commands import ENDLESS, charrnn, command, start
 
 
 def test_version():
@@ -79,18 +78,13 @@ def test_no_command_shows_the_help():
 
 def test_a_reader_that_goes_away_loses_nothing(tmp_path):
     """The training is saved, and the exit code is the conventional one."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "train", "hello", "--json", *ENDLESS],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process = start("train", "hello", "--json", *ENDLESS, cwd=tmp_path)
     assert process.stdout is not None and process.stderr is not None
     for _ in range(3):
         json.loads(process.stdout.readline())
     process.stdout.close()
     assert process.wait(60) == 141
-    assert process.stderr.read() == b""
+    assert process.stderr.read() == ""
     process.stderr.close()
     told = json.loads(charrnn("info", "hello", "--json", cwd=tmp_path).stdout)
     assert told["step"] >= 2
@@ -99,7 +93,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path):
 def test_stdout_that_is_full_is_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "charrnn", "corpus", "make", "hello"],
+            command("corpus", "make", "hello"),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

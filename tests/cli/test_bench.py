@@ -2,27 +2,15 @@
 
 import json
 import shlex
-import subprocess
-import sys
 from itertools import count
 
 import pytest
+from helpers.commands import charrnn
 
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig, TrainConfig
 
 SMALL = ModelConfig(cell="gru", layers=2, hidden=6)
-
-
-def charrnn(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-    )
 
 
 def trial(threads=1, batch=32, speed=100.0, backend="numpy"):

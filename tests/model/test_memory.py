@@ -1,14 +1,12 @@
 """What a training takes is told before it is allocated, and is what it then takes."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 import tracemalloc
 
 import numpy as np
 import pytest
+from helpers.commands import charrnn
 from helpers.running import SMALL, begin, train
 
 from charrnn.backend import numpy_backend
@@ -118,24 +116,16 @@ def tree(folder):
     }
 
 
-def charrnn(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn", "train", *arguments, "--backend", "numpy"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-    )
-
-
 def test_a_dry_run_tells_and_writes_nothing(text, home):
     before = tree(home)
     options = (text, "--hidden", "24", "--batch", "4", "--seq-len", "8", "--dry-run")
-    done = charrnn(*options)
+    done = charrnn("train", *options, "--backend", "numpy")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("model   lstm 1×24, one-hot, float32: ")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "memory", "time"]
-    told = json.loads(charrnn(*options, "--steps", "77", "--json").stdout)
+    told = json.loads(
+        charrnn("train", *options, "--backend", "numpy", "--steps", "77", "--json").stdout
+    )
     assert told["parameters"] == told["memory"]["parameters"] > 24 * 24 * 4
     assert told["steps_left"] == 77
     assert told["seconds_left"] == pytest.approx(77 * told["step_seconds"])
@@ -148,9 +138,15 @@ def test_a_dry_run_tells_and_writes_nothing(text, home):
 def test_a_dry_run_of_a_run_that_goes_on_leaves_it_as_it_is(text, home):
     session, _ = train(text, name="run", **SMALL, stop=13)
     before = tree(home)
-    told = json.loads(charrnn("--resume", "run", "--dry-run", "--json").stdout)
+    told = json.loads(
+        charrnn("train", "--resume", "run", "--backend", "numpy", "--dry-run", "--json").stdout
+    )
     assert told["steps_left"] == 27
-    told = json.loads(charrnn(text, "--init-from", "run", "--dry-run", "--json").stdout)
+    told = json.loads(
+        charrnn(
+            "train", text, "--init-from", "run", "--backend", "numpy", "--dry-run", "--json"
+        ).stdout
+    )
     assert told["steps_left"] == 5000
     assert told["parameters"] == session.model.weights.flat.size
     assert tree(home) == before

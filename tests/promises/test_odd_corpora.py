@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.commands import charrnn
+from helpers.commands import charrnn, start
 from helpers.memory import told_by
 
 from charrnn.cli.app import run
@@ -188,12 +188,7 @@ def test_a_file_that_shrinks_while_training_changes_nothing(home, level):
     command = ("train", "text", "--val", "held", "--level", level, *ENDLESS, "--eval-every", "100")
     losses = []
     for shrink in (False, True):
-        with subprocess.Popen(
-            [sys.executable, "-m", "charrnn", *command, "--json", "--backend", "numpy"],
-            cwd=home,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with start(*command, "--json", cwd=home, stderr=None) as process:
             told = [json.loads(process.stdout.readline()) for _ in range(3)]
             if shrink:
                 os.truncate(home / "text", 0)
@@ -207,13 +202,8 @@ def test_a_file_that_shrinks_while_training_changes_nothing(home, level):
 @posix
 def test_the_cache_removed_while_training_changes_nothing(home):
     (home / "text").write_text("some text that is long enough to be trained on\n" * 200)
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "train", "text", *ENDLESS, "--json"],
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    quiet = {"cwd": home, "stderr": subprocess.DEVNULL}
+    with start("train", "text", *ENDLESS, "--json", **quiet) as process:
         process.stdout.readline()
         assert charrnn("corpus", "cache", "--clear", cwd=home).returncode == 0
         assert len(process.stdout.readlines()) > 300

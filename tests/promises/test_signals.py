@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import commands
+from helpers.commands import charrnn
 from helpers.running import SMALL, TEXT, assert_same_run
 
 from charrnn.storage import checkpoint as checkpoints
@@ -65,16 +67,6 @@ def ended(process, said=""):
     finally:
         process.kill()
     return process.returncode, out, said + err
-
-
-def charrnn(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **options,
-    )
 
 
 def shell(command):
@@ -223,13 +215,7 @@ def test_every_other_command_ends_without_a_word(command, number, code, work):
     done = charrnn(*TRAIN, "-q")
     assert done.returncode == 0
     before = sorted(work.rglob("*"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *ENDLESS[command]],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start(*ENDLESS[command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     time.sleep(1.2)
     assert process.poll() is None, process.stderr.read()
     process.send_signal(number)
@@ -359,10 +345,8 @@ def test_a_terminal_however_poor_shows_the_training(terminal, work):
     import pty
 
     main, other = pty.openpty()
-    env = {**os.environ, "TERM": terminal[0], "COLUMNS": terminal[1], "LINES": "3"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *TRAIN], stderr=other, stdout=other, env=env
-    )
+    env = {"TERM": terminal[0], "COLUMNS": terminal[1], "LINES": "3"}
+    process = commands.start(*TRAIN, stderr=other, stdout=other, env=env)
     os.close(other)
     shown = b""
     try:

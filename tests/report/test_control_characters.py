@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.commands import charrnn
+from helpers.commands import charrnn, start
 
 from charrnn.cli.app import run
 from charrnn.errors import CharRNNError
@@ -194,14 +192,8 @@ def test_a_terminal_is_shown_nothing_of_it(place):
 
     master, slave = pty.openpty()
     command = ["train", f"text{EVIL}", *SMALL, "--steps", "6", "--sample-every", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *command, "--name", f"live{EVIL}"],
-        cwd=place,
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
-    ) as process:
+    terminal = {"stdout": slave, "stderr": slave, "env": {"TERM": "xterm", "COLUMNS": "200"}}
+    with start(*command, "--name", f"live{EVIL}", cwd=place, **terminal) as process:
         os.close(slave)
         seen = b""
         while True:

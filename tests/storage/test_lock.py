@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 
 import pytest
+from helpers.commands import start
 from helpers.running import SMALL, begin, train
 
 from charrnn.cli.app import run
@@ -196,7 +197,7 @@ def test_sessions_hold_their_folder_and_let_it_go(text):
 def test_two_trainings_from_the_command_line(home, capfd):
     small = ["--hidden", "8", "--batch", "4", "--seq-len", "8", "--save-every", "5", "--quiet"]
     endless = ["train", "hello", "--name", "run", *small, "--minutes", "9", "--eval-every", "0"]
-    first = subprocess.Popen([sys.executable, "-m", "charrnn", *endless])
+    first = start(*endless, stdout=None, stderr=None)
     try:
         folder = runs.HOME / "run"
         for _ in range(600):

@@ -5,10 +5,9 @@ import math
 import os
 import random
 import signal
-import subprocess
-import sys
 
 import pytest
+from helpers import commands
 from helpers.running import assert_same_run
 
 from charrnn.config import ModelConfig, TrainConfig
@@ -58,14 +57,8 @@ def test_a_lag_inside_the_window_is_learned_and_one_beyond_a_reset_window_is_not
     assert blind == pytest.approx(LN2, abs=0.01)
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "charrnn", "train", *arguments, "--json", "--backend", "numpy"]
-
-
 def start(*arguments):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(command(*arguments), text=True, env=environment, **pipes)
+    return commands.start("train", *arguments, "--json", "--backend", "numpy")
 
 
 def stop_at(process, step, number):
