@@ -15,6 +15,7 @@ from charrnn.cli._output import Output, json_line
 from charrnn.cli._shared import Backend, Run, note, open_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.display import brief, one_line
 from charrnn.errors import UsageError, option
 from charrnn.settings import Configuration
 
@@ -252,7 +253,7 @@ class _Wanted:
         for path, suffixes in ((self.plot, (".png", ".svg", ".pdf")), (self.html, (".html",))):
             if path is not None and path.suffix.lower() not in suffixes:
                 raise UsageError(
-                    f"{str(path)!a} does not end in {' or '.join(suffixes)}", "name such a file"
+                    f"{one_line(path)} does not end in {' or '.join(suffixes)}", "name such a file"
                 )
         if self.plot is not None:
             from charrnn.report.diagnose.plot import need_matplotlib
@@ -386,7 +387,9 @@ def _codes(listed: str | None) -> frozenset[str]:
 
     codes = frozenset(code.strip() for code in listed.split(","))
     for code in sorted(codes - set(CODES)):
-        raise UsageError(f"--fail-on {code!a} is not a verdict", f"choose from {', '.join(CODES)}")
+        raise UsageError(
+            f"--fail-on {brief(code)} is not a verdict", f"choose from {', '.join(CODES)}"
+        )
     return codes
 
 

@@ -115,13 +115,13 @@ def train_and_examine(
     cell: str,
     config: ModelConfig,
     corpus: Corpus,
-    plan: TrainConfig,
+    train: TrainConfig,
     backend: Backend,
     settings: Settings,
     progress: Callable[[str], object] = lambda stage: None,
     word: Callable[[str], str] = str,
 ) -> Contestant:
-    """Train one cell for ``plan.steps`` on the training text; examine it on the validation text.
+    """Train one cell for ``train.steps`` on the training text; examine it on the validation text.
 
     Parameters are those of :func:`charrnn.diagnosis.examine.examine`.
 
@@ -130,17 +130,17 @@ def train_and_examine(
     CharRNNError
         If training diverges.
     """
-    batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
-    plan = replace(plan, batch=batch, seq_len=seq_len, eval_every=0, save_every=0)
+    batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
+    train = replace(train, batch=batch, seq_len=seq_len, eval_every=0, save_every=0)
     model = LanguageModel.fresh(
-        replace(config, cell=cell), len(corpus.vocabulary), plan.seed, backend
+        replace(config, cell=cell), len(corpus.vocabulary), train.seed, backend
     )
-    loop = Loop(model, corpus.train, np.empty(0, corpus.train.dtype), plan)
+    loop = Loop(model, corpus.train, np.empty(0, corpus.train.dtype), train)
     begun = perf_counter()
     progress(f"{cell}: training")
     try:  # without rollbacks: a cell that goes back is not trained like the others
         for _ in loop.records():
-            progress(f"{cell}: training, step {loop.progress.step:,} of {plan.steps:,}")
+            progress(f"{cell}: training, step {loop.progress.step:,} of {train.steps:,}")
     except DivergedError as problem:
         remedy = f"lower {setting('lr')} or {setting('clip_norm')}"
         raise CharRNNError(f"{cell}: {problem.message}", remedy) from None
@@ -149,7 +149,7 @@ def train_and_examine(
     subject = Subject(
         model,
         np.asarray(corpus.val),
-        plan,
+        train,
         name=f"{cell} after {loop.progress.step:,} steps",
         text="the last tenth of the text",
         moments=moments,

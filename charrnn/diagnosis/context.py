@@ -101,7 +101,7 @@ class Context:
 def measure(
     model: LanguageModel,
     ids: NDArray[Any],
-    plan: TrainConfig,
+    train: TrainConfig,
     targets: NDArray[np.int64],
     longest: int,
     windows: int,
@@ -112,7 +112,7 @@ def measure(
     ----------
     ids
         The text, 1-D.
-    plan
+    train
         Batch, window and handling of states, as in training.
     targets
         Offsets in the text whose loss is measured, 1-D, each at least ``longest``.
@@ -124,9 +124,9 @@ def measure(
     counts = np.bincount(ids, minlength=model.V)
     p = counts[counts > 0] / counts.sum()
     return Context(
-        cut_context(model, ids, targets, longest, plan.seq_len),
-        by_position(model, ids, plan, windows),
-        plan.seq_len,
+        cut_context(model, ids, targets, longest, train.seq_len),
+        by_position(model, ids, train, windows),
+        train.seq_len,
         float(-(p * np.log(p)).sum()),
     )
 
@@ -281,14 +281,14 @@ def losses_at(
 
 
 def by_position(
-    model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
+    model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
 ) -> ByPosition:
     """Measure the mean loss at each step of ``windows`` windows, with carried and reset states."""
-    streams = Streams(ids, plan.batch, plan.seq_len)
+    streams = Streams(ids, train.batch, train.seq_len)
     means = []
     for carried in (True, False):
-        window = model.window(plan.seq_len, plan.batch, backward=False)
-        total, kept = np.zeros(plan.seq_len), 0
+        window = model.window(train.seq_len, train.batch, backward=False)
+        total, kept = np.zeros(train.seq_len), 0
         for number in range(windows + 1):
             part = streams.batch_at(number)
             if part.start or not carried:
@@ -297,8 +297,8 @@ def by_position(
             nats = model.surprisal(window, put(part.inputs), put(part.targets))
             if number and not part.start:  # the first window has nothing to carry
                 total += model.backend.get(nats.sum(axis=1, dtype=np.float64))
-                kept += plan.batch
+                kept += train.batch
             window.carry()
-        means.append(total / kept if kept else np.full(plan.seq_len, np.nan))
+        means.append(total / kept if kept else np.full(train.seq_len, np.nan))
     difference = float((means[1] - means[0]).mean())
     return ByPosition(means[0].tolist(), means[1].tolist(), difference)

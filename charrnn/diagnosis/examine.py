@@ -14,6 +14,7 @@ from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import LEAST_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.diagnosis.values import in_float64
+from charrnn.display import number
 from charrnn.errors import CorpusError
 from charrnn.text import fit_window
 
@@ -49,7 +50,7 @@ def examine(
     """
     settings = settings or Settings()
     notes: list[str] = []
-    subject = replace(subject, ids=np.asarray(subject.ids), plan=_plan(subject, notes))
+    subject = replace(subject, ids=np.asarray(subject.ids), train=_fitted(subject, notes))
     report = Report(subject, settings, notes)
     report.broken = find_broken(subject.model, subject.moments)
     if not report.broken:
@@ -59,41 +60,40 @@ def examine(
     return report
 
 
-def _plan(subject: Subject, notes: list[str]) -> TrainConfig:
+def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
     """Return the training settings with batch and window fitted to the text."""
-    count, plan = len(subject.ids), subject.plan
+    count, train = len(subject.ids), subject.train
     if count < LEAST_TEXT:
         raise CorpusError(
-            f"the text has {count} symbol{'' if count == 1 else 's'}, diagnosis takes at least "
-            f"{LEAST_TEXT}",
+            f"the text has {number(count, 'symbol')}, diagnosis takes at least {LEAST_TEXT}",
             "use a longer text",
         )
-    batch, seq_len, note = fit_window(count, plan.batch, plan.seq_len)
+    batch, seq_len, note = fit_window(count, train.batch, train.seq_len)
     # At least two windows, so that there is a state to carry into the second.
     most = max(1, (count - 1) // (2 * seq_len))
     if most < batch:
-        note = f"the text is short: gradients are averaged over {most} streams, not {plan.batch}"
+        note = f"the text is short: gradients are averaged over {most} streams, not {train.batch}"
         batch = most
     if note:
         notes.append(note)
-    return replace(plan, batch=batch, seq_len=seq_len)
+    return replace(train, batch=batch, seq_len=seq_len)
 
 
 def _measure(report: Report, progress: Callable[[str], object]) -> None:
     """Fill the report; lag profile, matrices and Jacobians are computed in float64."""
     subject, settings = report.subject, report.settings
-    model, ids, plan = subject.model, subject.ids, subject.plan
+    model, ids, train = subject.model, subject.ids, subject.train
     max_lag, length = _lags(report)
     progress("norms")
-    per_epoch = (len(ids) - 1) // plan.batch // plan.seq_len
+    per_epoch = (len(ids) - 1) // train.batch // train.seq_len
     windows = max(1, min(settings.windows, per_epoch - 1))
-    report.norms = norms.measure(model, ids, plan, windows, subject.moments, subject.step)
+    report.norms = norms.measure(model, ids, train, windows, subject.moments, subject.step)
     progress("gates")
-    report.gates = gates.measure(model, ids, plan, windows)
+    report.gates = gates.measure(model, ids, train, windows)
     progress("lag profile")
     exact = in_float64(model)
     anchors = lag.choose_anchors(len(ids), settings.anchors, length, settings.seed)
-    report.lag = lag.profile(exact, ids, anchors, length, max_lag, plan.seq_len)
+    report.lag = lag.profile(exact, ids, anchors, length, max_lag, train.seq_len)
     progress("recurrent matrices")
     report.recurrent = spectra.recurrent(exact)
     progress("state Jacobian")
@@ -109,7 +109,7 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
     )
     progress("use of context")
     targets = lag.choose_anchors(len(ids), settings.targets, length, settings.seed + 1)
-    report.context = context.measure(model, ids, plan, targets, length, windows)
+    report.context = context.measure(model, ids, train, targets, length, windows)
     if settings.gradcheck:
         progress("gradient check")
         report.gradcheck = gradcheck.check(model, ids, settings.seed)
@@ -117,7 +117,7 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
 
 def _lags(report: Report) -> tuple[int, int]:
     """Return the largest lag and the context in steps, as far as the text allows."""
-    settings, seq_len = report.settings, report.subject.plan.seq_len
+    settings, seq_len = report.settings, report.subject.train.seq_len
     max_lag = settings.max_lag
     if max_lag is None:
         max_lag = max(LEAST_LAG, min(seq_len, LARGEST_WINDOW))

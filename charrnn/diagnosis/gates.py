@@ -86,26 +86,26 @@ class LayerGates:
 
 
 def measure(
-    model: LanguageModel, ids: NDArray[Any], plan: TrainConfig, windows: int
+    model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
 ) -> list[LayerGates]:
     """Read ``windows`` successive windows as training does, and measure every gate and unit.
 
-    ``ids`` is the text, 1-D; ``plan`` says how it is cut into windows.
+    ``ids`` is the text, 1-D; ``train`` says how it is cut into windows.
     """
-    streams = Streams(ids, plan.batch, plan.seq_len)
-    window = model.window(plan.seq_len, plan.batch, backward=False)
+    streams = Streams(ids, train.batch, train.seq_len)
+    window = model.window(train.seq_len, train.batch, backward=False)
     layers = [_Layer(model, l) for l in range(model.config.layers)]
-    carried = plan.state == "carry" and streams.windows_per_epoch > 1
+    carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):
         part = streams.batch_at(number)
-        if part.start or plan.state == "reset":
+        if part.start or train.state == "reset":
             window.reset()
         model.forward(window, model.backend.put(part.inputs))
         if number >= carried:
             for layer in layers:
                 layer.add(window.layers[layer.index], window.used)
         window.carry()
-    return [layer.result(plan.seq_len) for layer in layers]
+    return [layer.result(train.seq_len) for layer in layers]
 
 
 class _Layer:

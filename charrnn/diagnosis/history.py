@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.diagnosis.values import plain
+from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 
 JUMP = 5.0
@@ -80,12 +81,12 @@ def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
             _take(history, line)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CharRNNError(
-                f"the metrics of run {run!r} hold an invalid record",
+                f"the metrics of run {one_line(run)} hold an invalid record",
                 "remove it from metrics.jsonl",
             ) from None
     if not history.grad_norm.steps and not history.layers:
         raise CharRNNError(
-            f"run {run!r} has no recorded steps",
+            f"run {one_line(run)} has no recorded steps",
             f"train it with a smaller {setting('log_every')}, or {setting('watch')}",
         )
     for layer, series in {"global": history.grad_norm, **history.layers}.items():

@@ -133,7 +133,7 @@ class Groups:
 def measure(
     model: LanguageModel,
     ids: NDArray[Any],
-    plan: TrainConfig,
+    train: TrainConfig,
     windows: int,
     moments: dict[str, NDArray[Any]] | None = None,
     step: int = 0,
@@ -145,15 +145,15 @@ def measure(
     model
         In the dtype in which it is trained; its weights are not changed.
     ids
-        The text, 1-D, at least one window of ``plan.batch`` × ``plan.seq_len``.
-    plan
+        The text, 1-D, at least one window of ``train.batch`` × ``train.seq_len``.
+    train
         How the model is trained.
     moments, step
         The optimizer's, from a checkpoint.
     """
-    trial = _Trial(model, plan, moments or {}, step)
-    streams = Streams(ids, plan.batch, plan.seq_len)
-    carried = plan.state == "carry" and streams.windows_per_epoch > 1
+    trial = _Trial(model, train, moments or {}, step)
+    streams = Streams(ids, train.batch, train.seq_len)
+    carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):  # the first one starts from zero states: read, not kept
         trial.read(streams, number, keep=number >= carried)
     return trial.report(windows)
@@ -163,13 +163,13 @@ class _Trial:
     """Gradients of windows, each clipped and applied to a copy of the weights."""
 
     def __init__(
-        self, model: LanguageModel, plan: TrainConfig, moments: dict[str, Any], step: int
+        self, model: LanguageModel, train: TrainConfig, moments: dict[str, Any], step: int
     ) -> None:
-        self.model, self.plan, self.xp = model, plan, model.backend.xp
+        self.model, self.train, self.xp = model, train, model.backend.xp
         self.groups = Groups(model)
         flat = model.weights.flat
         self.grads = model.weights.like(self.xp.empty_like(flat))
-        self.optimizer = optimizers.create(plan, model.backend, model.weights)
+        self.optimizer = optimizers.create(train, model.backend, model.weights)
         slots = self.optimizer.moments
         self.warm = bool(slots) and all(
             name in moments and moments[name].shape == array.shape for name, array in slots.items()
@@ -178,8 +178,8 @@ class _Trial:
         for name, array in slots.items():
             if self.warm:
                 array[...] = model.backend.put(moments[name], array.dtype)
-        self.window = model.window(plan.seq_len, plan.batch)
-        self.probe = model.window(plan.seq_len, plan.batch, backward=False)
+        self.window = model.window(train.seq_len, train.batch)
+        self.probe = model.window(train.seq_len, train.batch, backward=False)
         self.squares: list[Any] = []
         self.updates: list[Any] = []
         self.losses: list[float] = []
@@ -190,7 +190,7 @@ class _Trial:
         """Compute the gradient of one window; with ``keep``, also the update from it."""
         model, backend = self.model, self.model.backend
         part = streams.batch_at(number)
-        if part.start or self.plan.state == "reset":
+        if part.start or self.train.state == "reset":
             self.window.reset()
         ids, targets = backend.put(part.inputs), backend.put(part.targets)
         loss = float(backend.get(model.loss_and_gradient(self.window, ids, targets, self.grads)))
@@ -206,18 +206,20 @@ class _Trial:
 
     def _update(self, before: float) -> Any:
         """Clip and apply the gradient to a copy of the weights, which is returned."""
-        plan, xp, flat = self.plan, self.xp, self.grads.flat
+        train, xp, flat = self.train, self.xp, self.grads.flat
         size, beyond = before, 0.0
-        if plan.clip_value:
-            over = xp.abs(flat) > plan.clip_value
+        if train.clip_value:
+            over = xp.abs(flat) > train.clip_value
             beyond = float(self.model.backend.get(over.sum())) / flat.size
-            clipping.by_value(xp, flat, plan.clip_value)
+            clipping.by_value(xp, flat, train.clip_value)
             size = float(self.model.backend.get(clipping.norm(xp, flat)))
         self.norms.append((before, size, beyond))
-        scale = plan.clip_norm / max(size, plan.clip_norm) if plan.clip_norm else 1.0
+        scale = train.clip_norm / max(size, train.clip_norm) if train.clip_norm else 1.0
         self.count += 1
         moved = self.model.weights.flat.copy()
-        self.optimizer.apply(self.model.weights.like(moved), self.grads, plan.lr, scale, self.count)
+        self.optimizer.apply(
+            self.model.weights.like(moved), self.grads, train.lr, scale, self.count
+        )
         return moved
 
     def _loss_at(self, moved: Any, ids: Any, targets: Any, window: Window) -> float:
@@ -232,7 +234,7 @@ class _Trial:
 
     def report(self, windows: int) -> NormsReport:
         """Summarise all windows."""
-        model, plan = self.model, self.plan
+        model, train = self.model, self.train
         grads = self.groups.norms(np.array(self.squares))
         start = 0 if self.warm or not self.optimizer.moments else len(self.updates) // 2
         updates = self.groups.norms(np.array(self.updates[start:]))
@@ -259,17 +261,17 @@ class _Trial:
             loss=float(np.mean(self.losses)),
             loss_change=float(np.mean(self.changes)),
             windows=windows,
-            batch=plan.batch,
-            seq_len=plan.seq_len,
-            lr=plan.lr,
-            optimizer=plan.optimizer,
+            batch=train.batch,
+            seq_len=train.seq_len,
+            lr=train.lr,
+            optimizer=train.optimizer,
             moments=self.warm,
             series=grads["global"].tolist(),
         )
 
     def _clipping(self) -> Clipping:
         before, sizes, beyond = (np.array(column) for column in zip(*self.norms, strict=True))
-        limit = self.plan.clip_norm
+        limit = self.train.clip_norm
         over = sizes > limit if limit else np.zeros(len(sizes), np.bool_)
         factor = float(np.median(limit / sizes[over])) if over.any() else 1.0
         largest = float(before.max())
@@ -278,6 +280,6 @@ class _Trial:
             float(over.mean()),
             factor,
             largest if isfinite(largest) else float("inf"),
-            self.plan.clip_value,
+            self.train.clip_value,
             float(beyond.mean()),
         )

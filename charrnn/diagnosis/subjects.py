@@ -39,7 +39,7 @@ class Subject:
         In the dtype and on the backend in which it is used.
     ids
         The text, 1-D, in the model's vocabulary.
-    plan
+    train
         How the model is, or would be, trained.
     name, text
         What the report calls the model and the text.
@@ -47,20 +47,20 @@ class Subject:
         The optimizer's moments, flat (P,), and the number of updates, from a checkpoint.
     fresh
         Whether the model is known to be untrained.
-    planned
-        Whether ``plan`` is the model's own. If not, there are no verdicts on clipping and learning
-        rate.
+    judged
+        Whether clipping and learning rate are judged: if ``train`` is the model's own, or was asked
+        about.
     """
 
     model: LanguageModel
     ids: NDArray[Any]
-    plan: TrainConfig
+    train: TrainConfig
     name: str = ""
     text: str = ""
     moments: dict[str, NDArray[Any]] = field(default_factory=dict)
     step: int = 0
     fresh: bool = False
-    planned: bool = True
+    judged: bool = True
 
 
 def of_checkpoint(
@@ -101,16 +101,16 @@ def of_checkpoint(
         else:
             ids, text = heldout.read(path, "val", model.V), "the run's validation text"
     own = loaded.train or TrainConfig()
-    plan = own.changed(**assumed)
+    train = own.changed(**assumed)
     return Subject(
         model,
         ids,
-        plan,
+        train,
         name=str(path),
         text=text,
-        moments=loaded.moments if plan.optimizer == own.optimizer else {},
+        moments=loaded.moments if train.optimizer == own.optimizer else {},
         step=loaded.step,
-        planned=loaded.train is not None or _judged(assumed),
+        judged=loaded.train is not None or _is_judged(assumed),
     )
 
 
@@ -125,9 +125,9 @@ def of_model(
         If an assumed setting is invalid.
     """
     assumed = assumed or {}
-    plan = TrainConfig(**assumed)
+    train = TrainConfig(**assumed)
     name, text = "a model in memory", "the text given"
-    return Subject(model, ids, plan, name=name, text=text, planned=_judged(assumed))
+    return Subject(model, ids, train, name=name, text=text, judged=_is_judged(assumed))
 
 
 def untrained(
@@ -135,18 +135,18 @@ def untrained(
     symbols: int,
     ids: NDArray[Any],
     text: str,
-    plan: TrainConfig,
+    train: TrainConfig,
     backend: Backend,
 ) -> Subject:
     """Return a fresh model of the given architecture for a vocabulary of ``symbols``.
 
-    Its weights are drawn from ``plan.seed``.
+    Its weights are drawn from ``train.seed``.
     """
-    model = LanguageModel.fresh(config, symbols, plan.seed, backend)
-    return Subject(model, ids, plan, name="an untrained model", text=text, fresh=True)
+    model = LanguageModel.fresh(config, symbols, train.seed, backend)
+    return Subject(model, ids, train, name="an untrained model", text=text, fresh=True)
 
 
-def _judged(assumed: Mapping[str, Any]) -> bool:
+def _is_judged(assumed: Mapping[str, Any]) -> bool:
     """Whether what is assumed are the settings that verdicts on training are about."""
     return bool({"lr", "clip_norm"} & set(assumed))
 

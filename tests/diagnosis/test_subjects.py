@@ -35,8 +35,8 @@ def loaded(tmp_path):
 
 def test_a_checkpoint_brings_its_training_with_it(loaded):
     subject = subjects.of_checkpoint(loaded, numpy_backend(), IDS, "a text")
-    assert (subject.plan.optimizer, subject.plan.lr, subject.step) == ("rmsprop", 0.5, 7)
-    assert (subject.planned, subject.fresh, list(subject.moments)) == (True, False, ["v"])
+    assert (subject.train.optimizer, subject.train.lr, subject.step) == ("rmsprop", 0.5, 7)
+    assert (subject.judged, subject.fresh, list(subject.moments)) == (True, False, ["v"])
     assert (subject.name, subject.text) == (str(loaded.path), "a text")
 
 
@@ -44,16 +44,16 @@ def test_moments_are_those_of_the_optimizer_that_is_assumed(loaded):
     other = subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"optimizer": "adam"})
     assert other.moments == {}
     same = subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"lr": 0.1})
-    assert (same.plan.lr, list(same.moments)) == (0.1, ["v"])
+    assert (same.train.lr, list(same.moments)) == (0.1, ["v"])
     with pytest.raises(UsageError, match="lr"):
         subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"lr": 0.0})
 
 
 def test_a_model_saved_outside_training_is_judged_by_what_is_assumed(loaded):
     loaded.train = None
-    assert not subjects.of_checkpoint(loaded, numpy_backend(), IDS).planned
-    assert subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"lr": 0.1}).planned
-    assert not subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"batch": 2}).planned
+    assert not subjects.of_checkpoint(loaded, numpy_backend(), IDS).judged
+    assert subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"lr": 0.1}).judged
+    assert not subjects.of_checkpoint(loaded, numpy_backend(), IDS, assumed={"batch": 2}).judged
 
 
 def test_only_a_broken_checkpoint_needs_no_text(loaded):

@@ -143,7 +143,7 @@ def test_a_clip_that_never_acts():
 
 def test_nothing_is_said_about_a_plan_that_is_not_the_models_own():
     plan = TrainConfig(batch=8, lr=4.0, clip_norm=1e-6)
-    assert codes(model_of(), plan, planned=False) == []
+    assert codes(model_of(), plan, judged=False) == []
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

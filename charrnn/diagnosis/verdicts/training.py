@@ -90,7 +90,7 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
 def _judged(report: Report) -> NormsReport | None:
     """Return the norms if there are any, the settings are the model's own, and the loss finite."""
     norms = report.norms
-    if norms is None or not report.subject.planned or not isfinite(norms.loss):
+    if norms is None or not report.subject.judged or not isfinite(norms.loss):
         return None
     return norms
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from charrnn import __version__
 from charrnn.diagnosis.compare import horizons
 from charrnn.diagnosis.report import Report, Verdict
-from charrnn.display import printable
+from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
 from charrnn.report.diagnose import panels
 from charrnn.report.diagnose.elements import table
@@ -41,7 +41,7 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
         path.write_bytes(page(reports).encode("utf-8", "replace"))
     except OSError as problem:
         raise CharRNNError(
-            f"cannot write {str(path)!a}: {problem.strerror}", "name another file"
+            f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
         ) from None
 
 

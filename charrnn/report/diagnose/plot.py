@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.diagnosis.report import Report
-from charrnn.display import printable
+from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
 from charrnn.report.diagnose.words import cell_of
 
@@ -68,7 +68,7 @@ def draw(reports: Sequence[Report], path: Path) -> None:
             figure.savefig(path, dpi=200, metadata=metadata[path.suffix.lower()])
         except OSError as problem:
             raise CharRNNError(
-                f"cannot write {str(path)!a}: {problem.strerror}", "name another file"
+                f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
             ) from None
 
 
