@@ -20,7 +20,10 @@ SEPARATOR = b"---\n"
 def sample(
     run: Run = None,
     temp: Annotated[
-        float, typer.Option(help="Temperature; 0 takes the most likely symbol.")
+        float,
+        typer.Option(
+            "--temp", "--temperature", help="Temperature; 0 takes the most likely symbol."
+        ),
     ] = SampleOptions.temperature,
     length: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""Drawing on a device, ahead of the host: it is asked for symbols only every so many steps."""
+"""Drawing on a device ahead of the host, which fetches the symbols of many steps at once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.sampling.filters import not_finite
+from charrnn.sampling.filters import COLDEST, not_finite
 from charrnn.sampling.on_device import choose, log_probabilities, temper
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 
 MOST = 32
-"""Steps between two looks at the device, once a sample is under way; the first look is at once."""
+"""Steps whose symbols are fetched at once in a long sample; the first symbol is fetched alone."""
 
 
-def possible(stepper: Stepper, options: SampleOptions) -> bool:
-    """Whether waiting for the device costs, and all filters that are asked for run there."""
+def pays(stepper: Stepper, options: SampleOptions) -> bool:
+    """Return whether waiting for the device costs time, and it can apply all the filters."""
     return not (stepper.model.backend.synchronous or options.top_k or options.top_p < 1)
 
 
@@ -43,19 +43,20 @@ def draw_ahead(
     Raises
     ------
     CharRNNError
-        The model's output is not a number.
+        If the model's output is not a number.
     """
     backend, xp = stepper.model.backend, stepper.model.backend.xp
     ids, steps = backend.put(first), 1
+    temperature = options.temperature and max(options.temperature, COLDEST)
     while True:
         numbers = backend.put(np.stack(list(islice(uniforms, steps))))
         chosen = xp.empty(numbers.shape, np.int64)
         nats = xp.empty(numbers.shape, np.float64) if log_probs else None
         for k in range(steps):
             logits = stepper.advance(ids)
-            weights = temper(xp, logits, options.temperature, unknown, options.min_p)
+            weights = temper(xp, logits, temperature, unknown, options.min_p)
             chosen[k] = choose(xp, weights, numbers[k])
-            ids = xp.maximum(chosen[k], 0)  # -1 is no symbol that could be read
+            ids = xp.maximum(chosen[k], 0)  # -1 is not a symbol
             if nats is not None:
                 nats[k] = log_probabilities(xp, logits, ids)
         drawn = backend.get(chosen)

@@ -1,8 +1,8 @@
 """Streams of symbols drawn from a model.
 
-Stream k draws its uniform numbers from ``generator(seed, Purpose.SAMPLE, layer=k)``, one a symbol,
-so they are the same however many streams are computed with it. (The logits of one stream may differ
-in the last bit with the number of streams, as the matrix products round differently.)
+Stream k draws its uniform numbers from ``generator(seed, Purpose.SAMPLE, layer=k)``, one for each
+symbol, so they do not depend on the number of streams. (The logits do, in the last bit: matrix
+products of another width may round differently.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.randomness import Purpose, generator
 from charrnn.sampling import ahead
@@ -73,7 +73,7 @@ def encode_prime(vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error"
     Raises
     ------
     VocabularyError
-        The prime holds a symbol that the vocabulary does not, and ``unknown`` is ``"error"``.
+        If the vocabulary lacks a symbol of the prime, and ``unknown`` is ``"error"``.
     """
     if vocabulary.level == "byte" and isinstance(prime, str):
         prime = prime.encode("utf-8", "surrogateescape")
@@ -95,25 +95,37 @@ def draws(
     streams: int = 1,
     log_probs: bool = False,
 ) -> Iterator[Draw]:
-    """Draw symbols without end, ``streams`` side by side, after the symbols ``prime``.
+    """Draw symbols without end, ``streams`` at once, after the symbols ``prime`` (1-D).
 
     The unknown symbol is never drawn.
 
     Raises
     ------
     CharRNNError
-        The model knows nothing but the unknown symbol, or its output is not a number.
+        If the model knows only the unknown symbol, or its output is not a number.
     """
-    stepper, unknown = _primed(model, vocabulary, prime, streams), vocabulary.unknown
-    ids: NDArray[Any] = np.repeat(prime[-1:], streams).astype(np.intp)
-    if ahead.possible(stepper, options):
-        numbers = _uniforms(seed, streams)
-        drawn = ahead.draw_ahead(stepper, options, unknown, ids, numbers, log_probs)
-        yield from map(Draw._make, drawn)
-    for uniforms in _uniforms(seed, streams):
+    stepper = _primed(model, vocabulary, prime, streams)
+    first: NDArray[Any] = np.repeat(prime[-1:], streams).astype(np.intp)
+    draw = ahead.draw_ahead if ahead.pays(stepper, options) else _draw_by_step
+    uniforms = _uniforms(seed, streams)
+    drawn = draw(stepper, options, vocabulary.unknown, first, uniforms, log_probs)
+    yield from map(Draw._make, drawn)
+
+
+def _draw_by_step(
+    stepper: Stepper,
+    options: SampleOptions,
+    unknown: int | None,
+    first: NDArray[Any],
+    uniforms: Iterator[NDArray[np.float64]],
+    log_probs: bool,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64] | None]]:
+    """Yield what :func:`ahead.draw_ahead` does, drawn on the host."""
+    ids = first
+    for numbers in uniforms:
         logits = stepper.step(ids)
-        ids = choose(weights(logits, options, unknown), uniforms)
-        yield Draw(ids, log_probabilities(logits, ids) if log_probs else None)
+        ids = choose(weights(logits, options, unknown), numbers)
+        yield ids, log_probabilities(logits, ids) if log_probs else None
 
 
 def stream(
@@ -127,19 +139,27 @@ def stream(
     seed: int = 0,
     unknown: Unknown = "error",
 ) -> Iterator[Text]:
-    """Yield a sample symbol by symbol, as it is made: strings, or bytes at byte level.
+    """Yield a sample symbol by symbol, as it is drawn: strings, or bytes at byte level.
 
     Parameters
     ----------
     length
-        The most symbols there may be; 0 for no end.
+        The most symbols of the sample; 0 for no end.
     prime
         What the model reads first; it is not part of the sample.
     until
         The sample ends with the first occurrence of this text in it.
     unknown
-        What to do with symbols of the prime that the vocabulary does not have.
+        What to do with symbols of the prime that the vocabulary lacks: ``"error"`` or ``"skip"``.
+
+    Raises
+    ------
+    UsageError
+        If ``length`` is negative.
+    VocabularyError, CharRNNError
+        See :func:`encode_prime` and :func:`draws`.
     """
+    _check_length(length)
     shown = _shown(vocabulary)
     end = _End(vocabulary, until)
     ids = encode_prime(vocabulary, prime, unknown)
@@ -165,35 +185,39 @@ def samples(
 ) -> list[Sample]:
     """Return ``count`` samples that are computed as one batch; see :func:`stream`.
 
-    ``log_probs`` tells whether log-probabilities are wanted.
+    With ``log_probs`` each has its log-probabilities.
 
     Raises
     ------
     UsageError
-        ``count`` is below 1, or neither ``length`` nor ``until`` ends them.
+        If ``count`` is below 1, ``length`` is negative, or neither ``length`` nor ``until`` ends
+        the samples.
     """
-    if count < 1:
-        raise UsageError(f"--count must be at least 1, not {count}")
+    _check_count(count)
+    _check_length(length)
     if length == 0 and not until:
-        raise UsageError("samples of --length 0 never end", "give --until or a --length")
+        raise UsageError(
+            f"samples of {setting('length')} 0 never end",
+            f"give {setting('until')} or a {setting('length')}",
+        )
     shown = _shown(vocabulary)
     ends = [_End(vocabulary, until) for _ in range(count)]
     texts: list[list[Any]] = [[] for _ in range(count)]
     nats: list[list[float]] = [[] for _ in range(count)]
-    open_ = list(range(count))
+    unfinished = list(range(count))
     ids = encode_prime(vocabulary, prime, unknown)
     for made, draw in enumerate(
         draws(model, vocabulary, ids, options, seed=seed, streams=count, log_probs=log_probs), 1
     ):
         chosen = draw.ids.tolist()
-        for k in tuple(open_):
+        for k in tuple(unfinished):
             symbol, over = ends[k].take(shown[chosen[k]])
             texts[k].append(symbol)
             if draw.log_probs is not None:
                 nats[k].append(float(draw.log_probs[k]))
             if over:
-                open_.remove(k)
-        if not open_ or made == length:
+                unfinished.remove(k)
+        if not unfinished or made == length:
             break
     empty: Any = b"" if vocabulary.level == "byte" else ""
     return [Sample(empty.join(t), tuple(n)) for t, n in zip(texts, nats, strict=True)]
@@ -208,18 +232,17 @@ def next_symbols(
     prime: Text = "",
     unknown: Unknown = "error",
 ) -> list[Prediction]:
-    """Return the ``count`` symbols most likely to be drawn after ``prime``, likeliest first.
+    """Return the ``count`` symbols that are most likely to be drawn after ``prime``, in order.
 
-    Probabilities are those of the distribution that is drawn from, after temperature and filters;
-    symbols that cannot be drawn are left out.
+    Their probabilities are those after temperature and filters; symbols of probability 0 are left
+    out.
 
     Raises
     ------
     UsageError
-        ``count`` is below 1.
+        If ``count`` is below 1.
     """
-    if count < 1:
-        raise UsageError(f"--next must be at least 1, not {count}")
+    _check_count(count)
     ids = encode_prime(vocabulary, prime, unknown)
     logits = _primed(model, vocabulary, ids, 1).step(ids[-1:])
     p = weights(logits, options, vocabulary.unknown)[0]
@@ -229,7 +252,7 @@ def next_symbols(
 
 
 class _End:
-    """Finds the first occurrence of a text in symbols that come one by one."""
+    """The end of a sample: the first occurrence of a text in symbols that come one by one."""
 
     def __init__(self, vocabulary: Vocabulary, until: Text) -> None:
         if vocabulary.level == "byte" and isinstance(until, str):
@@ -257,12 +280,24 @@ def _primed(
     if len(vocabulary) == 1 and vocabulary.unknown is not None:
         raise CharRNNError(
             "the model knows only the unknown symbol, which is never drawn",
-            "train it with a lower --min-count",
+            f"train it with a lower {setting('min_count')}",
         )
     stepper = Stepper(model, streams)
     if len(prime) > 1:
         stepper.read(prime[:-1])
     return stepper
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise UsageError(f"{setting('count')} must be at least 1, not {count}")
+
+
+def _check_length(length: int) -> None:
+    if length < 0:
+        raise UsageError(
+            f"{setting('length')} must be at least 0, not {length}", "0 means without end"
+        )
 
 
 def _uniforms(seed: int, streams: int) -> Iterator[NDArray[np.float64]]:

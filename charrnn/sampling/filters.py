@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, setting
 from charrnn.sampling.options import SampleOptions
 
 Weights = NDArray[np.float64]
 
-_COLDEST = 1e-100
+COLDEST = 1e-100
 """A lower temperature gives the same choice; dividing by it could overflow."""
 
 
@@ -30,7 +30,7 @@ def weights(logits: NDArray[Any], options: SampleOptions, unknown: int | None = 
     Raises
     ------
     CharRNNError
-        The logits hold NaN or +∞.
+        If the logits hold NaN or +∞.
     """
     tempered = temper(logits, options.temperature, unknown)
     if options.top_k:
@@ -46,7 +46,8 @@ def not_finite() -> CharRNNError:
     """Return the error for a model whose output cannot be drawn from."""
     return CharRNNError(
         "the model's output is not a finite number",
-        "its training has diverged; train again with a lower --lr or --clip-norm",
+        "its training has diverged; "
+        f"train again with a lower {setting('lr')} or {setting('clip_norm')}",
     )
 
 
@@ -67,7 +68,7 @@ def temper(logits: NDArray[Any], temperature: float, unknown: int | None = None)
         return scores
     scores -= top
     if temperature != 1:
-        scores /= max(temperature, _COLDEST)
+        scores /= max(temperature, COLDEST)
     return np.exp(scores, out=scores)
 
 
@@ -78,8 +79,8 @@ def top_k(p: Weights, k: int) -> Weights:
         return p
     least = np.partition(p, V - k, axis=1)[:, V - k, None]
     above, equal = p > least, p == least
-    room = k - above.sum(axis=1, keepdims=True)
-    return np.where(above | (equal & (equal.cumsum(axis=1) <= room)), p, 0.0)
+    missing = k - above.sum(axis=1, keepdims=True)
+    return np.where(above | (equal & (equal.cumsum(axis=1) <= missing)), p, 0.0)
 
 
 def top_p(p: Weights, share: float) -> Weights:
@@ -99,7 +100,7 @@ def min_p(p: Weights, share: float) -> Weights:
 
 
 def choose(p: Weights, uniforms: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return for each row the first symbol whose cumulated weight exceeds u times the sum.
+    """Return for each row the first symbol whose cumulative weight exceeds u times the sum.
 
     u < 1 keeps u times the sum below the sum also after rounding, so that the symbol exists and
     its weight is not 0.

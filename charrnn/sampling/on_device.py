@@ -1,7 +1,7 @@
 """From logits to symbols where the logits are: :mod:`charrnn.sampling.filters` for a device.
 
-In float64, as on the host, with the same uniform numbers, so that the same symbols are drawn but
-where rounding decides. Nothing is waited for: what is not a finite number gives the symbol -1.
+In float64, as on the host, and with the same uniform numbers, so the same symbols are drawn except
+where rounding decides. The host does not wait: weights that are not finite give the symbol -1.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ from typing import Any
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 
-_THREADS = 128
-_COLDEST = 1e-100
-"""A lower temperature gives the same choice; dividing by it could overflow."""
-
 
 @operation
 def temper(xp: Any, logits: Array, temperature: float, unknown: int | None, least: float) -> Array:
     """Return exp((logits - max) / temperature) as float64 (N, V) for logits (V, N).
 
-    For temperature 0, 1 at the first maximum only. The symbol ``unknown`` gets 0, and so does what
-    is below ``least`` (the share of min-p: the largest is 1). NaN where the logits are not finite.
+    At temperature 0 it is 1 for the first maximum, else 0. The symbol ``unknown`` gets 0, and so
+    does every weight below ``least`` (as min-p asks: the largest weight is 1). A row whose largest
+    logit is not finite gives NaN.
     """
     scores = xp.ascontiguousarray(logits.T).astype(xp.float64)
     if unknown is not None:
@@ -34,21 +31,21 @@ def temper(xp: Any, logits: Array, temperature: float, unknown: int | None, leas
         weights[rows, scores.argmax(axis=1)] = 1.0
         weights = xp.where(xp.isnan(scores), scores, weights)
     else:
-        weights = xp.exp(scores / max(temperature, _COLDEST))
+        weights = xp.exp(scores / temperature)
     return xp.where(weights < least, 0.0, weights)
 
 
 @operation
 def choose(xp: Any, weights: Array, uniforms: Array) -> Array:
-    """Return for each row the first symbol whose cumulated weight exceeds u times the sum.
+    """Return for each row the first symbol whose cumulative weight exceeds u times the sum.
 
     ``weights`` is (N, V), ``uniforms`` (N,), both float64; the symbols are int64 (N,), -1 where the
     weights are not finite.
     """
     summed = weights.cumsum(axis=1)
-    whole = summed[:, -1]
-    below = (summed <= (whole * uniforms)[:, None]).sum(axis=1)
-    return xp.where(xp.isfinite(whole), below, -1)
+    total = summed[:, -1]
+    below = (summed <= (total * uniforms)[:, None]).sum(axis=1)
+    return xp.where(xp.isfinite(total), below, -1)
 
 
 @operation

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
-from charrnn.errors import UsageError
+from charrnn.options import check_fields, declare
 
 DEFAULT_LENGTH = 500
 """Symbols of a sample."""
@@ -31,27 +30,35 @@ class SampleOptions:
     Raises
     ------
     UsageError
-        If a value cannot be.
+        If a value is invalid.
     """
 
-    temperature: float = 0.8
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
+    temperature: float = declare(
+        0.8,
+        "Temperature; 0 takes the most likely symbol.",
+        least=0,
+        remedy="0 always takes the most likely symbol, 1 is the model's own distribution",
+    )
+    top_k: int = declare(
+        0,
+        "Draw from the K most likely symbols; 0: from all.",
+        least=0,
+        remedy="0 keeps all symbols",
+    )
+    top_p: float = declare(
+        1.0,
+        "Draw from the fewest symbols with together at least this probability.",
+        above=0,
+        most=1,
+        remedy="1 keeps all symbols",
+    )
+    min_p: float = declare(
+        0.0,
+        "Do not draw what is less likely than this share of the most likely.",
+        least=0,
+        below=1,
+        remedy="0 keeps all symbols",
+    )
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.temperature) and self.temperature >= 0):
-            raise UsageError(
-                f"--temp must be a finite number of at least 0, not {self.temperature}",
-                "0 always takes the most likely symbol, 1 is the model's own distribution",
-            )
-        if self.top_k < 0:
-            raise UsageError(f"--top-k must be at least 0, not {self.top_k}", "0 keeps all symbols")
-        if not 0 < self.top_p <= 1:
-            raise UsageError(
-                f"--top-p must be above 0 and at most 1, not {self.top_p}", "1 keeps all symbols"
-            )
-        if not 0 <= self.min_p < 1:
-            raise UsageError(
-                f"--min-p must be at least 0 and below 1, not {self.min_p}", "0 keeps all symbols"
-            )
+        check_fields(self)

@@ -186,7 +186,7 @@ def test_bytes_are_written_as_they_are(home, call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("--temp", "-0.1"), "--temp"),
+        (("--temp", "-0.1"), "--temperature"),
         (("--temp", "nan"), "--temp"),
         (("--top-k", "-1"), "--top-k"),
         (("--top-p", "0"), "--top-p"),

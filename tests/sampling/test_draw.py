@@ -229,14 +229,14 @@ def test_the_next_symbols_at_temperature_zero_are_one() -> None:
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_impossible_counts(count: int) -> None:
-    with pytest.raises(UsageError, match="--count"):
+    with pytest.raises(UsageError, match="count must be at least 1"):
         samples(new_model(CHARS), CHARS, count=count)
-    with pytest.raises(UsageError, match="--next"):
+    with pytest.raises(UsageError, match="count must be at least 1"):
         next_symbols(new_model(CHARS), CHARS, count=count)
 
 
 def test_a_batch_without_end_is_refused() -> None:
-    with pytest.raises(UsageError, match="--length 0"):
+    with pytest.raises(UsageError, match="samples of length 0 never end; give until or a length"):
         samples(new_model(CHARS), CHARS, length=0)
 
 
@@ -251,6 +251,41 @@ def test_a_device_gives_the_text_of_the_host(device, cell: str, embed: int) -> N
     ):
         assert mine.text == theirs.text
         np.testing.assert_allclose(mine.log_probs, theirs.log_probs, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "on_device"),
+    [
+        (SampleOptions(), True),
+        (SampleOptions(0.5, min_p=0.1), True),
+        (SampleOptions(top_k=3), False),
+        (SampleOptions(top_p=0.9), False),
+    ],
+)
+def test_symbols_are_drawn_in_one_place(device, monkeypatch, options, on_device: bool) -> None:
+    """On the device if it can apply the filters, else on the host; never on both."""
+    model = LanguageModel(new_model(CHARS).config, len(CHARS), Backend("cupy", device))
+    made = [(np.array([-1]), None)] * 3
+    monkeypatch.setattr("charrnn.sampling.ahead.draw_ahead", lambda *arguments: iter(made))
+    drawn = list(islice(draws(model, CHARS, np.array([0]), options), 5))
+    assert len(drawn) == (3 if on_device else 5)
+    assert all((draw.ids == -1).all() == on_device for draw in drawn)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-300, 1e-200])
+def test_a_device_that_is_very_cold_takes_the_most_likely_symbol(
+    device, temperature: float
+) -> None:
+    host = new_model(CHARS)
+    there = LanguageModel(host.config, len(CHARS), Backend("cupy", device), host.weights.flat)
+    options = SampleOptions(temperature)
+    assert text(there, CHARS, options, length=20) == text(host, CHARS, SampleOptions(0), length=20)
+
+
+def test_a_negative_length_is_refused() -> None:
+    for make in (stream, samples):
+        with pytest.raises(UsageError, match="length must be at least 0, not -2; 0 means without"):
+            list(make(new_model(CHARS), CHARS, length=-2))
 
 
 def test_draws_of_many_blocks_use_new_numbers() -> None:

@@ -155,20 +155,20 @@ def test_log_probabilities_are_those_of_the_softmax() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "values"),
+    ("name", "values"),
     [
-        ("--temp", (-0.1,)),
-        ("--temp", (math.nan,)),
-        ("--temp", (math.inf,)),
-        ("--top-k", (1.0, -1)),
-        ("--top-p", (1.0, 0, 0.0)),
-        ("--top-p", (1.0, 0, 1.01)),
-        ("--top-p", (1.0, 0, math.nan)),
-        ("--min-p", (1.0, 0, 1.0, 1.0)),
-        ("--min-p", (1.0, 0, 1.0, -0.1)),
-        ("--min-p", (1.0, 0, 1.0, math.nan)),
+        ("temperature", (-0.1,)),
+        ("temperature", (math.nan,)),
+        ("temperature", (math.inf,)),
+        ("top_k", (1.0, -1)),
+        ("top_p", (1.0, 0, 0.0)),
+        ("top_p", (1.0, 0, 1.01)),
+        ("top_p", (1.0, 0, math.nan)),
+        ("min_p", (1.0, 0, 1.0, 1.0)),
+        ("min_p", (1.0, 0, 1.0, -0.1)),
+        ("min_p", (1.0, 0, 1.0, math.nan)),
     ],
 )
-def test_impossible_options_are_named(option: str, values: tuple[float, ...]) -> None:
-    with pytest.raises(UsageError, match=option):
+def test_an_invalid_option_is_named(name: str, values: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match=name):
         SampleOptions(*values)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ memory. :class:`Library` obeys the double of CuPy: what is called while a stream
 when the graph does.
 """
 
+import atexit
 import ctypes
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from doubles import cuda_on_host
 from charrnn.backend.gpu.cublas import declared
 
 _built = tempfile.TemporaryDirectory(prefix="charrnn-cublas-")
+atexit.register(_built.cleanup)
 
 
 @cache

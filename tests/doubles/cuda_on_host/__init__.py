@@ -3,6 +3,7 @@
 The text is the one that a GPU gets, unchanged; ``shim.h`` stands for what CUDA provides.
 """
 
+import atexit
 import ctypes
 import hashlib
 import os
@@ -19,6 +20,7 @@ from charrnn.backend.gpu.kernels import functions
 SHIM = Path(__file__).parent / "shim.h"
 FLAGS = ("-std=c++20", "-O1", "-shared", "-fPIC", "-w", "-ffp-contract=fast", "-fno-gnu-unique")
 _built = tempfile.TemporaryDirectory(prefix="charrnn-cuda-")
+atexit.register(_built.cleanup)
 
 
 def compiler():

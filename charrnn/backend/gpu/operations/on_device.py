@@ -8,7 +8,6 @@ from charrnn.backend.gpu.kernels import Gpu, Source, launches
 CUDA = Source("on_device.cu")
 
 _THREADS = 128
-_COLDEST = 1e-100  # a lower temperature gives the same choice; dividing by it could overflow
 
 
 @launches("sampling.on_device.temper", CUDA)
@@ -16,9 +15,8 @@ def temper(gpu: Gpu, logits: Array, temperature: float, unknown: int | None, lea
     """Give each block of threads a column of the logits."""
     V, N = logits.shape
     weights = gpu.xp.empty((N, V), gpu.xp.float64)
-    coldest = temperature and max(temperature, _COLDEST)
     never = -1 if unknown is None else unknown
-    arguments = (logits, V, N, coldest, least, never, weights)
+    arguments = (logits, V, N, temperature, least, never, weights)
     gpu.launch(logits.dtype, "temper", N, _THREADS, *arguments)
     return weights
 
