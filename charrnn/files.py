@@ -27,6 +27,9 @@ except ImportError:  # Windows
 Bytes = bytes | bytearray | memoryview
 """A memoryview must have one dimension and one byte per element."""
 
+FILE_TIME_TICK = 0.03
+"""Seconds; the clock of file times may be this coarse: two changes in one tick look like one."""
+
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.tmp", re.DOTALL)
 _NAME_CHARS = 40  # of the target in a temporary name: at most 160 of the 255 bytes of a name
 _CALL_BYTES = 1 << 26  # written by one call: some systems refuse 2³¹; signals come in between

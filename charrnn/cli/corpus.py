@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +14,7 @@ from typer.core import TyperCommand, TyperOption
 from charrnn.cli._output import json_line
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError
+from charrnn.options import declared
 
 if TYPE_CHECKING:
     from charrnn.text.statistics import TextStatistics
@@ -40,16 +40,14 @@ class GeneratorCommand(TyperCommand):
     @cached_property
     def _generator_params(self) -> list[Any]:
         from charrnn.text import builtin
-        from charrnn.text.builtin._base import kind_of
 
         kinds: dict[str, type] = {}
         helps: dict[str, list[str]] = {}
         for name in builtin.NAMES:
-            for item in fields(builtin.get(name)):
-                kinds[item.name] = kind_of(item)
-                low, high = item.metadata["low"], item.metadata["high"]
-                limits = f"from {low} to {high}, by default {item.default}"
-                helps.setdefault(item.name, []).append(f"{name}: {item.metadata['help']}; {limits}")
+            for key, option in declared(builtin.get(name)).items():
+                kinds[key] = option.kind
+                limits = f"from {option.least} to {option.most}, by default {option.default}"
+                helps.setdefault(key, []).append(f"{name}: {option.help}; {limits}")
         return [
             TyperOption(
                 param_decls=[f"--{key.replace('_', '-')}", key],

@@ -1,6 +1,6 @@
 """Text: vocabulary, encoding to memory-mapped ids, splits, streams, built-in corpora.
 
-The names below load their modules when first used, so that importing the package is light.
+A name below loads its module when it is first used, so that importing the package is light.
 """
 
 from importlib import import_module

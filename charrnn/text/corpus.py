@@ -1,10 +1,9 @@
-"""A text as memory-mapped ids: encoded once, split, and found again in the cache."""
+"""A corpus: a text as memory-mapped ids, split into parts, and encoded only once."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,11 +15,17 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CharRNNError, CorpusError, UsageError
+from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
-from charrnn.text.encode import Counted, Request, check_options, spool_pipes, vocabulary_of
-from charrnn.text.source import Spec, find_sources
+from charrnn.text.encode import (
+    CountedText,
+    EncodingRequest,
+    check_options,
+    spool_pipes,
+    vocabulary_of,
+)
+from charrnn.text.source import SourceName, as_list, find_sources
 from charrnn.text.vocabulary import Level, Vocabulary
 
 Ids = NDArray[Any]
@@ -40,17 +45,17 @@ class Corpus:
     sha256
         SHA-256 of the raw bytes of the training sources, joined.
     heldout_sha256
-        The same of the validation files followed by the test files; empty where there are none.
+        The same of the validation files followed by the test files; empty if there are none.
     chars
-        Number of symbols in all.
+        Number of symbols, all parts together.
     bytes
-        Number of raw bytes in all.
+        Number of raw bytes, all sources together.
     sources
-        Absolute paths, ``-`` or names of built-in corpora, in the order read.
+        Absolute paths, ``-`` or names of built-in corpora, in the order in which they were read.
     cached
         Whether the ids were found in the cache.
     notes
-        What the user should know, one line each: that there is no lasting cache, for example.
+        What the user should know, one line each, such as that the cache cannot be written.
     """
 
     train: Ids
@@ -67,7 +72,7 @@ class Corpus:
 
 
 def open_corpus(
-    specs: Spec | Sequence[Spec],
+    names: SourceName | Sequence[SourceName],
     *,
     level: Level = "char",
     encoding: str = "utf-8",
@@ -75,52 +80,54 @@ def open_corpus(
     min_count: int = 1,
     val_frac: float = 0.1,
     test_frac: float = 0.0,
-    val: Spec | Sequence[Spec] = (),
-    test: Spec | Sequence[Spec] = (),
+    val: SourceName | Sequence[SourceName] = (),
+    test: SourceName | Sequence[SourceName] = (),
     stdin: BinaryIO | None = None,
 ) -> Corpus:
     """Encode a text, or find it in the cache, and split it.
 
-    The text is read in chunks, twice, so that memory does not grow with it; newlines are never
-    translated and a byte order mark is a character (``encoding="utf-8-sig"`` drops it).
+    The text is read twice, in chunks, so that memory does not grow with it. Newlines are never
+    translated. A byte order mark is a character (``encoding="utf-8-sig"`` drops it).
 
     Parameters
     ----------
-    specs
-        Files, directories, ``-`` or names of built-in corpora, joined with nothing between.
-    level, encoding, errors, min_count
-        Symbols rarer than ``min_count`` in the whole text are folded into the unknown symbol.
-        ``encoding`` and ``errors`` (strict, replace) do not matter at byte level.
+    names
+        Files, directories, ``-`` or built-in corpora, joined with nothing in between.
+    level
+        What a symbol is: ``char``, ``byte`` or ``word``.
+    encoding, errors
+        How bytes are decoded; ``errors`` is strict or replace. Unused at byte level.
+    min_count
+        Symbols rarer than this in the whole text are folded into the unknown symbol.
     val_frac, test_frac
-        Fractions of the text: training first, validation next, test last.
+        Fractions of the text: training comes first, then validation, then test.
     val, test
-        Sources for validation and test instead of a fraction.
+        Texts for validation and test in place of a fraction.
     stdin
-        What ``-`` reads from; ``None`` is the standard input of the process.
+        What ``-`` reads; None: the standard input of the process.
 
     Raises
     ------
     CorpusError
-        The text is missing, unreadable, empty, wrongly encoded, or changes while it is read.
+        If the text is missing, unreadable, empty or wrongly encoded, or changes while it is read.
     UsageError
-        An impossible option.
+        If an option is invalid.
     """
-    held_out = (_as_list(val), _as_list(test))
-    fractions = _fractions(0 if held_out[0] else val_frac, 0 if held_out[1] else test_frac)
+    parts = (as_list(names), as_list(val), as_list(test))
+    fractions = _fractions(0 if parts[1] else val_frac, 0 if parts[2] else test_frac)
     encoding, errors = check_options(level, encoding, errors, min_count)
-    named = (_as_list(specs), *held_out)
-    if sum(group.count("-") for group in named) > 1:
+    if sum(part.count("-") for part in parts) > 1:
         raise UsageError("- (standard input) is named more than once", "name it once")
     with contextlib.ExitStack() as stack:
-        parts = []
-        for i, group in enumerate(named):
-            sources = find_sources(group) if group or i == 0 else []
-            parts.append(tuple(spool_pipes(sources, stdin, stack)))
-        request = Request(tuple(parts), level, encoding, errors, min_count)
+        sources = []
+        for i, part in enumerate(parts):
+            found = find_sources(part) if part or i == 0 else []
+            sources.append(tuple(spool_pipes(found, stdin, stack)))
+        request = EncodingRequest(tuple(sources), level, encoding, errors, min_count)
         key = request.key()
         corpus = _open_entry(store.load(key), fractions, cached=True)
         if corpus is None:
-            corpus = _encode(Counted(request, stack), key, fractions)
+            corpus = _encode(CountedText(request, stack), key, fractions)
     return corpus
 
 
@@ -132,11 +139,11 @@ def corpus_from_text(
     val_frac: float = 0.1,
     test_frac: float = 0.0,
 ) -> Corpus:
-    """Encode a text that is in memory; nothing is written to the cache.
+    """Encode and split a text in memory, without the cache.
 
-    At byte level ``text`` may also be a ``str``, taken as UTF-8; at the others it must be a ``str``
-    without lone surrogates. Parameters, result and errors are those of :func:`open_corpus`;
-    ``sources`` is empty.
+    At byte level ``text`` may also be a ``str``, which is encoded as UTF-8. At the other levels it
+    must be a ``str`` without lone surrogates. Parameters, result and errors are those of
+    :func:`open_corpus`; ``sources`` is empty.
     """
     fractions = _fractions(val_frac, test_frac)
     check_options(level, "utf-8", "strict", min_count)
@@ -149,7 +156,8 @@ def corpus_from_text(
         raise CorpusError("the text is empty", "give at least two symbols")
     piece = raw if level == "byte" else text
     if isinstance(piece, bytes) != (level == "byte"):
-        raise UsageError(f"the {level} level takes str, not bytes", 'decode it, or level="byte"')
+        message = f"the {level} level takes str, not bytes"
+        raise UsageError(message, f"decode the text, or set {setting('level')} to byte")
     counts = SymbolCounts(level)
     counts.add(piece)
     vocabulary = vocabulary_of(counts, min_count)
@@ -160,44 +168,41 @@ def corpus_from_text(
     return Corpus(train, val, test, vocabulary, digest, "", len(ids), len(raw), (), False)
 
 
-def _as_list(specs: Spec | Sequence[Spec]) -> list[str]:
-    return [os.fspath(s) for s in ([specs] if isinstance(specs, str | os.PathLike) else specs)]
-
-
 def _fractions(val_frac: float, test_frac: float) -> tuple[Fraction, Fraction]:
     exact = []
-    for name, value in (("--val-frac", val_frac), ("--test-frac", test_frac)):
+    val_name, test_name = setting("val_frac"), setting("test_frac")
+    for name, value in ((val_name, val_frac), (test_name, test_frac)):
         if not 0 <= value < 1:
-            raise UsageError(f"{name} {value} is not a fraction", "give 0 <= fraction < 1")
-        # By way of the decimal text: 0.1 means one tenth, not the nearest binary number.
+            raise UsageError(f"{name} must be at least 0 and below 1, not {value}")
+        # From the decimal text: 0.1 means one tenth, not the nearest binary number.
         exact.append(Fraction(str(value)))
     if sum(exact) >= 1:
-        message = f"--val-frac {val_frac} and --test-frac {test_frac} leave no text to train on"
-        raise UsageError(message, "give fractions whose sum is below 1")
+        message = f"{val_name} {val_frac} and {test_name} {test_frac} leave no text to train on"
+        raise UsageError(message, "choose fractions whose sum is below 1")
     return exact[0], exact[1]
 
 
 def _split(parts: Sequence[Ids], fractions: tuple[Fraction, Fraction]) -> tuple[Ids, Ids, Ids]:
-    text, val, test = parts
-    n, (val_part, test_part) = len(text), fractions
-    first, second = floor(n * (1 - val_part - test_part)), floor(n * (1 - test_part))
+    train, val, test = parts
+    n, (val_frac, test_frac) = len(train), fractions
+    first, second = floor(n * (1 - val_frac - test_frac)), floor(n * (1 - test_frac))
     return (
-        text[:first],
-        text[first:second] if val_part else val,
-        text[second:] if test_part else test,
+        train[:first],
+        train[first:second] if val_frac else val,
+        train[second:] if test_frac else test,
     )
 
 
-def _encode(text: Counted, key: str, fractions: tuple[Fraction, Fraction]) -> Corpus:
-    """Encode a text into the cache or, where that cannot be written, into memory."""
+def _encode(text: CountedText, key: str, fractions: tuple[Fraction, Fraction]) -> Corpus:
+    """Encode a text into the cache, or into memory if the cache cannot be written."""
     try:
-        entry, note = text.write(key), store.place()[1]
+        entry, note = text.to_cache(key), store.place()[1]
         corpus = _open_entry(entry, fractions, cached=False)
         store.evict(entry[0].parent)
     except store.UnwritableError as problem:
         corpus, note = None, f"{problem.message}: the text is kept in memory for this run"
     if corpus is None:
-        ids, meta = text.keep()
+        ids, meta = text.to_memory()
         corpus = _corpus(ids, meta, text.vocabulary, fractions, cached=False)
     return replace(corpus, notes=(note,)) if note else corpus
 

@@ -1,4 +1,4 @@
-"""Counting the symbols of a text, piece by piece."""
+"""Counts of the symbols of a text that comes in pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from charrnn.text.vocabulary import TOKEN, Level, Vocabulary, build_vocabulary, 
 class SymbolCounts:
     """How often each symbol occurs in the pieces of text added so far.
 
-    The memory it takes grows with the number of different symbols, not with the text.
+    Memory grows with the number of different symbols, not with the text.
     """
 
     def __init__(self, level: Level) -> None:
@@ -22,7 +22,7 @@ class SymbolCounts:
         self._codes: NDArray[np.int64] = np.zeros(256, np.int64)
 
     def add(self, piece: str | bytes) -> None:
-        """Count the symbols of ``piece`` (bytes at byte level), which must not cut a word."""
+        """Count the symbols of a piece: bytes at byte level, whole words at word level."""
         if isinstance(piece, bytes):
             self._add_codes(_byte_counts(piece))
         elif self.level == "word":
@@ -33,7 +33,7 @@ class SymbolCounts:
             self._add_codes(np.bincount(code_points(piece)))
 
     def vocabulary(self, min_count: int = 1) -> Vocabulary:
-        """Build the vocabulary; symbols rarer than ``min_count`` are folded into the unknown."""
+        """Return the vocabulary, with symbols rarer than ``min_count`` folded into the unknown."""
         if self.level == "word":
             return build_vocabulary("word", self._words.items(), min_count)
         present = np.flatnonzero(self._codes)
@@ -49,7 +49,7 @@ class SymbolCounts:
 
 
 def _byte_counts(data: bytes) -> NDArray[np.int64]:
-    # Pairs of bytes: half as many entries to count as single bytes, which takes half the time.
+    # To count pairs of bytes takes half the time: there are half as many.
     if len(data) < 1 << 17:
         return np.bincount(np.frombuffer(data, np.uint8), minlength=256)
     even = len(data) & ~1

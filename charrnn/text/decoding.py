@@ -1,4 +1,7 @@
-"""From bytes to pieces of text: decoding that survives chunk edges, and words left whole."""
+"""From chunks of bytes to pieces of text whose edges cut no character and no word.
+
+A *chunk* is bytes as they are read, a *piece* is text (bytes at byte level) with whole symbols.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +11,41 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from charrnn.display import one_line
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.text.source import CHUNK, Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
 _NO_WORD = re.compile(r"\W")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Codecs that can produce no lone surrogate: nothing to look for.
+# These codecs never produce a lone surrogate, so none is searched for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
-_DECODING = "use --errors replace, --encoding NAME, or --level byte"
+_DECODING = (
+    f"set {setting('errors')} to replace, name another {setting('encoding')}, "
+    f"or set {setting('level')} to byte"
+)
 
 
 def check_codec(encoding: str, errors: str) -> str:
-    """Return the normal name of a text codec.
+    """Return the canonical name of a text codec.
 
     Raises
     ------
     UsageError
-        ``encoding`` is no text codec of this Python, or ``errors`` neither strict nor replace.
+        If this Python has no text codec ``encoding``, or ``errors`` is neither strict nor replace.
     """
     if errors not in ("strict", "replace"):
-        message = f"--errors {errors!a} is not known"
-        raise UsageError(message, "use strict or replace")
+        message = f"{setting('errors')} {errors!a} is invalid"
+        raise UsageError(message, "choose strict or replace")
     problem = UsageError(
-        f"--encoding {encoding!a} is not a text encoding of this Python",
-        "use for example utf-8, latin-1 or cp1252",
+        f"{setting('encoding')} {encoding!a} is not a text encoding of this Python",
+        "choose for example utf-8, latin-1 or cp1252",
     )
     try:
         name = codecs.lookup(encoding).name
         codecs.getincrementaldecoder(encoding)
         b"a".decode(encoding)
     except UnicodeDecodeError:
-        pass  # one byte alone need not be a character
+        pass  # one byte alone is not always a character
     except (LookupError, ValueError):
         raise problem from None
     return name
@@ -48,12 +54,12 @@ def check_codec(encoding: str, errors: str) -> str:
 def decode_chunks(
     chunks: Iterable[bytes], source_name: str, encoding: str, errors: str
 ) -> Iterator[str]:
-    """Decode one source; characters that straddle a chunk's edge are handled.
+    """Decode the chunks of one source; a character may lie across the edge of two chunks.
 
     Raises
     ------
     CorpusError
-        The bytes are not valid in ``encoding`` (with the byte offset in the source).
+        If the bytes are not valid in ``encoding``; the message gives the byte offset.
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     clean = codecs.lookup(encoding).name in _CLEAN
@@ -63,7 +69,7 @@ def decode_chunks(
         try:
             text = decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
-            # The decoder saw what was left of the last chunk and this one: both end here.
+            # The decoder was given the rest of the last chunk and all of this one, which ends here.
             offset = end - len(error.object) + error.start
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
             message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
@@ -80,27 +86,27 @@ def decode_chunks(
             yield text
 
 
-def whole_words(texts: Iterable[str]) -> Iterator[str]:
-    """Cut a text given in pieces anew, so that no edge falls inside a word."""
-    held: list[str] = []
-    for text in texts:
-        cut = _last_edge(text)
+def whole_words(pieces: Iterable[str]) -> Iterator[str]:
+    """Cut a text at other places, so that no edge is inside a word."""
+    pending: list[str] = []
+    for piece in pieces:
+        cut = _last_edge(piece)
         if cut:
-            yield "".join([*held, text[:cut]])
-            held.clear()
-        if cut < len(text):
-            held.append(text[cut:])
-    if held:
-        yield "".join(held)
+            yield "".join([*pending, piece[:cut]])
+            pending.clear()
+        if cut < len(piece):
+            pending.append(piece[cut:])
+    if pending:
+        yield "".join(pending)
 
 
 def _last_edge(text: str) -> int:
-    """Return the place after the last character that is in no word, 0 if there is none."""
+    """Return the index after the last character outside a word, 0 if there is none."""
     stop, size = len(text), 64
     while stop:
         start = max(0, stop - size)
-        if found := list(_NO_WORD.finditer(text, start, stop)):
-            return found[-1].end()
+        if matches := list(_NO_WORD.finditer(text, start, stop)):
+            return matches[-1].end()
         stop, size = start, 8 * size
     return 0
 
@@ -116,18 +122,18 @@ def pieces(
     verify: bool = False,
     observe: Callable[[bytes], None] | None = None,
 ) -> Iterator[str | bytes]:
-    """Read sources, joined, as pieces whose edges cut no symbol of the level.
+    """Read the sources, joined, in pieces whose edges cut no symbol of the level.
 
     Parameters
     ----------
     stdin
-        What ``-`` reads from; ``None`` is the standard input of the process.
+        What ``-`` reads; None: the standard input of the process.
     chunk
         Bytes read at a time.
     verify
-        Raise where a file is no longer what it was when its source was found.
+        Raise an error if a file changes after its source was found.
     observe
-        Called with every chunk of raw bytes, for digests and counts.
+        Called with every chunk of raw bytes, to count or hash them.
     """
 
     def raw(source: Source) -> Iterator[bytes]:
@@ -140,16 +146,16 @@ def pieces(
         for source in sources:
             yield from raw(source)
         return
-    texts = (
-        text
+    decoded = (
+        piece
         for source in sources
-        for text in decode_chunks(raw(source), source.name, encoding, errors)
+        for piece in decode_chunks(raw(source), source.name, encoding, errors)
     )
-    yield from whole_words(texts) if level == "word" else texts
+    yield from whole_words(decoded) if level == "word" else decoded
 
 
 def _mark_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    # The end is reported with an empty chunk, so that a pipe's data is not held back by one chunk.
+    # An empty chunk marks the end: to wait for the next chunk of a pipe would delay this one.
     for chunk in chunks:
         yield chunk, False
     yield b"", True

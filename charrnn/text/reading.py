@@ -1,4 +1,4 @@
-"""Reading a text once, as it comes: ids in chunks, lines, or all of it."""
+"""Reading a text once, as it comes: ids in chunks, lines, or the whole text."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from charrnn.display import one_line
-from charrnn.errors import CorpusError
 from charrnn.text.decoding import check_codec, pieces
-from charrnn.text.source import CHUNK, Source, Spec, find_sources, text_sources
+from charrnn.text.source import CHUNK, SourceName, empty, find_sources, text_sources
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
 
 
 def iter_ids(
-    specs: Spec | Sequence[Spec],
+    names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
     encoding: str = "utf-8",
@@ -24,14 +22,14 @@ def iter_ids(
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
 ) -> Iterator[NDArray[Any]]:
-    """Stream the ids of a text, without cache, in memory that does not grow with it.
+    """Yield the ids of a text, without the cache; memory does not grow with the text.
 
     Parameters
     ----------
-    specs
-        As in :func:`charrnn.text.open_corpus`.
+    names, encoding, errors, stdin
+        As for :func:`charrnn.text.open_corpus`.
     unknown
-        As in :meth:`Vocabulary.encode`.
+        As for :meth:`Vocabulary.encode`.
     chunk
         Bytes read at a time.
 
@@ -43,12 +41,12 @@ def iter_ids(
     Raises
     ------
     CorpusError
-        The text is missing, unreadable, empty or wrongly encoded.
+        If the text is missing, unreadable, empty or wrongly encoded.
     VocabularyError
-        It holds a symbol that the vocabulary does not.
+        If the text holds a symbol that the vocabulary does not.
     """
     offset = 0
-    for piece in _text(specs, vocabulary.level, encoding, errors, stdin, chunk):
+    for piece in _pieces(names, vocabulary.level, encoding, errors, stdin, chunk):
         ids = vocabulary.encode(piece, unknown, offset=offset)
         offset += len(piece)
         if len(ids):
@@ -56,7 +54,7 @@ def iter_ids(
 
 
 def iter_lines(
-    specs: Spec | Sequence[Spec],
+    names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
     encoding: str = "utf-8",
@@ -65,10 +63,10 @@ def iter_lines(
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
 ) -> Iterator[tuple[str | bytes, NDArray[Any]]]:
-    r"""Stream a text line by line, each as soon as it has been read.
+    r"""Yield the lines of a text, each as soon as it has been read.
 
-    A line ends with ``"\n"`` alone, which it keeps (the last may have none); a carriage return is
-    part of its line. Parameters and errors are those of :func:`iter_ids`.
+    A line ends with ``"\n"``, which is part of it; the last line may have none. A carriage return
+    does not end a line. Parameters and errors are those of :func:`iter_ids`.
 
     Yields
     ------
@@ -76,35 +74,34 @@ def iter_lines(
         The line (bytes at byte level) and the ids of its symbols.
     """
     offset = 0
-    for line in _lines(_text(specs, vocabulary.level, encoding, errors, stdin, chunk)):
+    for line in _lines(_pieces(names, vocabulary.level, encoding, errors, stdin, chunk)):
         yield line, vocabulary.encode(line, unknown, offset=offset)
         offset += len(line)
 
 
 def read_text(
-    path: Spec,
+    name: SourceName,
     level: Level = "char",
     encoding: str = "utf-8",
     errors: str = "strict",
     *,
     stdin: BinaryIO | None = None,
 ) -> str | bytes:
-    """Read a whole text (a file, or ``-``) into memory: bytes at byte level, else ``str``.
+    """Return a whole text (a file, or ``-``): bytes at byte level, else ``str``; it may be empty.
 
     Raises
     ------
     CorpusError
-        The file is missing, unreadable or wrongly encoded. An empty one is no error.
+        If the file is missing, unreadable or wrongly encoded.
     """
-    source = find_sources(path)
-    read = list(pieces(source, level, _codec(level, encoding, errors), errors, stdin=stdin))
-    if level == "byte":
-        return b"".join(piece for piece in read if isinstance(piece, bytes))
-    return "".join(piece for piece in read if isinstance(piece, str))
+    sources, codec = find_sources(name), _codec(level, encoding, errors)
+    read: Any = list(pieces(sources, level, codec, errors, stdin=stdin))
+    joined: str | bytes = (b"" if level == "byte" else "").join(read)
+    return joined
 
 
-def _text(
-    specs: Spec | Sequence[Spec],
+def _pieces(
+    names: SourceName | Sequence[SourceName],
     level: Level,
     encoding: str,
     errors: str,
@@ -112,33 +109,29 @@ def _text(
     chunk: int,
 ) -> Iterator[str | bytes]:
     codec = _codec(level, encoding, errors)
-    sources: list[Source] = find_sources(specs)
-    if level != "byte" and b"\0" not in "a".encode(codec):
-        sources = text_sources(sources)
-    some = False
+    sources = text_sources(find_sources(names), codec)
+    any_piece = False
     for piece in pieces(sources, level, codec, errors, stdin=stdin, chunk=chunk):
-        some = True
+        any_piece = True
         yield piece
-    if not some:
-        first = sources[0].name
-        name = "standard input" if first == "-" else one_line(first)
-        raise CorpusError(f"{name} is empty", "name a text that is not")
+    if not any_piece:
+        raise empty(sources[0].name)
 
 
-def _lines(texts: Iterator[str | bytes]) -> Iterator[str | bytes]:
-    held: list[Any] = []
-    for text in texts:
-        newline: Any = "\n" if isinstance(text, str) else b"\n"
+def _lines(pieces: Iterator[str | bytes]) -> Iterator[str | bytes]:
+    unfinished: list[Any] = []
+    for piece in pieces:
+        newline: Any = "\n" if isinstance(piece, str) else b"\n"
         start = 0
-        find: Callable[..., int] = text.find
+        find: Callable[..., int] = piece.find
         while (end := find(newline, start) + 1) > 0:
-            yield newline[:0].join([*held, text[start:end]])
-            held.clear()
+            yield newline[:0].join([*unfinished, piece[start:end]])
+            unfinished.clear()
             start = end
-        if start < len(text):
-            held.append(text[start:])
-    if held:
-        yield held[0][:0].join(held)
+        if start < len(piece):
+            unfinished.append(piece[start:])
+    if unfinished:
+        yield unfinished[0][:0].join(unfinished)
 
 
 def _codec(level: Level, encoding: str, errors: str) -> str:

@@ -1,4 +1,8 @@
-"""Where text comes from: files, directories, pipes, standard input, built-in corpora."""
+"""Where text comes from: files, directories, pipes, standard input, built-in corpora.
+
+A *name* is what the user calls it, on the command line or in Python; a *source* is one thing that
+text is read from. The name of a directory stands for many sources.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,8 @@ _SNIFF = 8192
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
-Spec = str | os.PathLike[str]
+SourceName = str | os.PathLike[str]
+"""A path, ``-`` for standard input, or the name of a built-in corpus."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +37,17 @@ class Source:
     Attributes
     ----------
     name
-        Absolute path, ``-``, or the name of a built-in corpus.
+        The absolute path, ``-``, or the name of a built-in corpus.
     kind
-        ``pipe`` is whatever can be read once only: a FIFO, a terminal, a socket.
+        ``pipe`` is whatever can be read only once: a FIFO, a terminal, a socket.
     directory
-        The directory on the command line in which the file was found, if any.
+        The directory that the user named and in which the file was found; empty if the user named
+        the file.
     identity
-        What tells this content from another without reading it (empty for stdin and pipes
-        until they are spooled).
+        Tells this content from any other without reading it. Empty for standard input and pipes
+        until they are spooled.
     spooled
-        Temporary file that holds the content of a source that can be read once only.
+        A temporary file with a copy of the content.
     """
 
     name: str
@@ -58,8 +64,8 @@ class Source:
         Raises
         ------
         CorpusError
-            The source cannot be read; or, with ``verify``, a file is not, or does not stay, what
-            it was when the source was found.
+            If the source cannot be read, or with ``verify`` if a file has changed since the source
+            was found, or changes while it is read.
         """
         if self.spooled is not None:
             self.spooled.seek(0)
@@ -79,9 +85,16 @@ class Source:
                 raise unreadable(self.name, error) from None
 
     def spool(self, directory: Path, stdin: BinaryIO | None = None) -> Source:
-        """Copy the content into a nameless temporary file, which :meth:`chunks` then reads.
+        """Return the source with its content copied into a temporary file without a name.
 
-        ``identity`` becomes the content's SHA-256 and size where it was empty.
+        An empty ``identity`` becomes the SHA-256 and the size of the content.
+
+        Raises
+        ------
+        CorpusError
+            If the source cannot be read.
+        OSError
+            If the temporary file cannot be written.
         """
         digest, size = hashlib.sha256(), 0
         file: BinaryIO = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
@@ -97,7 +110,7 @@ class Source:
         return replace(self, identity=self.identity or (digest.hexdigest(), size), spooled=file)
 
     def is_binary(self) -> bool:
-        """Tell whether a file has a NUL byte in its first 8 KiB."""
+        """Whether a file has a NUL byte in its first 8 KiB."""
         try:
             with Path(self.name).open("rb", buffering=0) as file:
                 return b"\0" in file.read(_SNIFF)
@@ -122,17 +135,23 @@ class Source:
             raise changed(self.name)
 
 
-def find_sources(specs: Spec | Sequence[Spec]) -> list[Source]:
-    """Resolve what the user named into sources, in order; directories become their files.
+def as_list(names: SourceName | Sequence[SourceName]) -> list[str]:
+    """Return one name or several as a list of strings."""
+    several = [names] if isinstance(names, str | os.PathLike) else names
+    return [os.fspath(name) for name in several]
+
+
+def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
+    """Return the sources that the names stand for, in order; a directory becomes its files.
 
     Raises
     ------
     CorpusError
-        A path is missing or unreadable, or a directory holds no file that could be text.
+        If a path is missing or unreadable, or a directory holds no file that could be text.
     UsageError
-        Nothing is named, or standard input more than once.
+        If nothing is named, or standard input more than once.
     """
-    names = [os.fspath(s) for s in ([specs] if isinstance(specs, str | os.PathLike) else specs)]
+    names = as_list(names)
     if not names:
         raise UsageError("no text is named", "name a file, a directory, - or a built-in corpus")
     if names.count("-") > 1:
@@ -140,34 +159,49 @@ def find_sources(specs: Spec | Sequence[Spec]) -> list[Source]:
     return [source for name in names for source in _find(name)]
 
 
-def text_sources(sources: Sequence[Source]) -> list[Source]:
-    """Leave out the files of directories that look binary (a NUL byte in their first 8 KiB).
+def text_sources(sources: Sequence[Source], encoding: str) -> list[Source]:
+    """Leave out the binary files of directories: those with a NUL byte in their first 8 KiB.
+
+    None is left out at byte level, where ``encoding`` is empty, or if the encoding itself has NUL
+    bytes in plain English, as UTF-16 has.
 
     Raises
     ------
     CorpusError
-        Of a directory nothing is left.
+        If no file of a directory is left.
     """
+    if not encoding or b"\0" in "a".encode(encoding):
+        return list(sources)
     kept = [s for s in sources if not (s.directory and s.is_binary())]
-    left = {s.directory for s in kept}
+    directories = {s.directory for s in kept}
     for source in sources:
-        if source.directory not in left:
+        if source.directory not in directories:
             raise _without_text(source.directory)
     return kept
 
 
 def changed(name: str) -> CorpusError:
-    """Return the error for a text that is not the same any more."""
+    """Return the error for a text that has changed."""
     return CorpusError(
         f"{one_line(name)} changed while being read", "try again once it is complete"
     )
 
 
 def unreadable(name: str, error: OSError) -> CorpusError:
-    """Return the error for a text that the system refuses to read."""
+    """Return the error for a text that cannot be read."""
     reason = error.strerror or type(error).__name__
-    what = "standard input" if name == "-" else one_line(name)
-    return CorpusError(f"cannot read {what}: {reason}", "check the path and its permissions")
+    message = f"cannot read {shown(name)}: {reason}"
+    return CorpusError(message, "check the path and its permissions")
+
+
+def empty(name: str) -> CorpusError:
+    """Return the error for a text without any symbol."""
+    return CorpusError(f"{shown(name)} is empty", "name a text that is not")
+
+
+def shown(name: str) -> str:
+    """Return the name of a source for a message."""
+    return "standard input" if name == "-" else one_line(name)
 
 
 def _find(name: str) -> list[Source]:
@@ -192,13 +226,13 @@ def _find(name: str) -> list[Source]:
 
 
 def device(name: str) -> CorpusError:
-    """Return the error for a device that is no terminal: many of them have no end."""
-    what = "standard input" if name == "-" else one_line(name)
-    return CorpusError(f"{what} is a device, not a text", "name a file, a directory or a pipe")
+    """Return the error for a device that is not a terminal: many of them have no end."""
+    message = f"{shown(name)} is a device, not a text"
+    return CorpusError(message, "name a file, a directory or a pipe")
 
 
 def _is_device(path: Path, status: os.stat_result) -> bool:
-    """Tell whether a path is a device other than a terminal or the null device."""
+    """Whether a path is a device other than a terminal or the null device."""
     if not stat.S_ISCHR(status.st_mode):
         return stat.S_ISBLK(status.st_mode)
     if str(path.resolve()) == os.devnull:
@@ -206,7 +240,7 @@ def _is_device(path: Path, status: os.stat_result) -> bool:
     try:
         handle = os.open(path, os.O_RDONLY | _NO_WAITING)
     except OSError:
-        return False  # reading it will say what is wrong
+        return False  # to read it will tell what is wrong
     try:
         return not os.isatty(handle)
     finally:
@@ -220,15 +254,15 @@ def _builtin(name: str) -> Source:
         if name in builtin.NAMES:
             identity = ("builtin", name, builtin.fingerprint(name))
             return Source(name, "builtin", identity=identity)
-        remedy = "name a file, a directory, - or a built-in corpus (charrnn corpus list)"
+        remedy = f"name a file, a directory, - or a built-in corpus: {', '.join(builtin.NAMES)}"
         message = f"{one_line(name)} does not exist and is not a built-in corpus"
         raise CorpusError(message, remedy)
     raise CorpusError(f"{one_line(name)} does not exist", "check the path")
 
 
 def _walk(top: Path) -> list[Source]:
-    found: list[tuple[str, Path, os.stat_result]] = []
-    seen: set[tuple[int, int]] = set()  # a directory is read once, so loops of links end
+    files: list[tuple[str, Path, os.stat_result]] = []
+    seen: set[tuple[int, int]] = set()  # directories are read once, so that loops of links end
     pending = [top]
     while pending:
         folder = pending.pop()
@@ -247,18 +281,18 @@ def _walk(top: Path) -> list[Source]:
                 status = child.stat()
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ELOOP):
-                    continue  # a link to nowhere
+                    continue  # a broken link
                 raise unreadable(str(child), error) from None
             if stat.S_ISDIR(status.st_mode):
                 pending.append(child)
             elif stat.S_ISREG(status.st_mode):
-                found.append((child.relative_to(top).as_posix(), child, status))
+                files.append((child.relative_to(top).as_posix(), child, status))
     directory = _absolute(top)
-    if not found:
+    if not files:
         raise _without_text(directory)
     return [
         Source(str(Path(directory) / relative), "file", directory, _identity(status))
-        for relative, _, status in sorted(found, key=lambda entry: entry[0])
+        for relative, _, status in sorted(files, key=lambda entry: entry[0])
     ]
 
 
@@ -268,7 +302,7 @@ def _read_stdin(stdin: BinaryIO | None, size: int) -> Iterator[bytes]:
             raise CorpusError("standard input is closed", "name a file instead of -")
         stdin = sys.stdin.buffer
         _refuse_device(stdin)
-    # read1 returns what a pipe holds now; read would wait until the whole chunk is there.
+    # read1 returns what a pipe holds now; read would wait for a whole chunk.
     read = getattr(stdin, "read1", stdin.read)
     while data := read(size):
         yield data
@@ -278,7 +312,7 @@ def _refuse_device(stdin: BinaryIO) -> None:
     try:
         status = os.fstat(stdin.fileno())
     except (OSError, ValueError):
-        return  # no file of the system's
+        return  # not a file of the operating system
     null = stat.S_ISCHR(status.st_mode) and os.path.samestat(status, Path(os.devnull).stat())
     special = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     if special and not null and not stdin.isatty():

@@ -1,4 +1,4 @@
-"""Statistics of any text, gathered in one pass: size, symbols, entropies of low order."""
+"""Statistics of a text from one pass: its size, its symbols, entropies of low order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.display import one_line
-from charrnn.errors import CorpusError
 from charrnn.text.decoding import check_codec, pieces
-from charrnn.text.source import CHUNK, find_sources, text_sources
+from charrnn.text.source import CHUNK, empty, find_sources, text_sources
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
 _FREQUENT = 10
@@ -20,29 +18,29 @@ _FREQUENT = 10
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """What one pass over a text tells. A symbol is what the level says: character, byte or word."""
+    """Statistics of a text. A symbol is a character, a byte or a word, as the level says."""
 
     name: str
     level: Level
     bytes: int
     chars: int
-    """Symbols in all."""
+    """Number of symbols."""
     lines: int
-    """Newlines, and one more where the text does not end with one."""
+    """Newlines, and one more if the text does not end with one."""
     distinct: int
-    """Different symbols."""
+    """Number of different symbols."""
     sha256: str
-    """Of the raw bytes."""
+    """SHA-256 of the raw bytes."""
     unigram: float
-    """Entropy of one symbol, in nats, from relative frequencies."""
+    """Entropy of a symbol in nats, from relative frequencies."""
     bigram: float | None
-    """Entropy of a symbol given the one before, in nats; None for a text of one symbol."""
+    """Entropy of a symbol given the one before it, in nats; None for a text of one symbol."""
     frequent: tuple[tuple[str | int, int], ...]
-    """The most frequent symbols (integers at byte level) with their counts, most frequent first."""
+    """The most frequent symbols (integers at byte level) and their counts, in descending order."""
 
 
 def text_statistics(
-    spec: str,
+    name: str,
     *,
     level: Level = "char",
     encoding: str = "utf-8",
@@ -50,32 +48,30 @@ def text_statistics(
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
 ) -> TextStatistics:
-    """Read a file, a directory or ``-`` once and count.
+    """Read a file, a directory or ``-`` once and count its symbols and their pairs.
 
     Memory grows with the number of different pairs of symbols, not with the text.
 
     Parameters
     ----------
-    spec
+    name
         A path, or ``-`` for `stdin` (None: the standard input of the process).
     level
         What counts as a symbol.
     encoding, errors
-        How bytes are decoded, except at byte level.
+        How bytes are decoded; unused at byte level.
     chunk
         Bytes read at a time.
 
     Raises
     ------
     CorpusError
-        The text is missing, unreadable, empty or wrongly encoded.
+        If the text is missing, unreadable, empty or wrongly encoded.
     UsageError
-        The encoding does not exist.
+        If the encoding does not exist.
     """
     check_codec(encoding, errors)
-    sources = find_sources(spec)
-    if level != "byte":
-        sources = text_sources(sources)
+    sources = text_sources(find_sources(name), "" if level == "byte" else encoding)
     digest, size = hashlib.sha256(), 0
 
     def observe(data: bytes) -> None:
@@ -83,41 +79,49 @@ def text_statistics(
         digest.update(data)
         size += len(data)
 
-    counts = _Counts()
+    counts, lines = _PairCounts(), _Lines()
     words: dict[str, int] = {}
-    newlines, ended = 0, True
     for piece in pieces(
         sources, level, encoding, errors, stdin=stdin, chunk=chunk, observe=observe
     ):
-        if not piece:
-            continue
-        newline = b"\n" if isinstance(piece, bytes) else "\n"
-        newlines += piece.count(newline)  # type: ignore[arg-type]
-        ended = piece.endswith(newline)  # type: ignore[arg-type]
-        counts.add(_codes(piece, level, words))
+        if piece:
+            lines.add(piece)
+            counts.add(_codes(piece, level, words))
     if not counts.total:
-        name = "standard input" if spec == "-" else one_line(spec)
-        raise CorpusError(f"{name} is empty", "name a text with at least one character")
+        raise empty(name)
     codes, totals = counts.symbols()
-    order = np.lexsort((codes, -totals))[:_FREQUENT]
-    names = list(words)
-    frequent = tuple((_symbol(int(codes[i]), level, names), int(totals[i])) for i in order.tolist())
     return TextStatistics(
-        name=spec,
+        name=name,
         level=level,
         bytes=size,
         chars=counts.total,
-        lines=newlines + (not ended),
+        lines=lines.count,
         distinct=len(codes),
         sha256=digest.hexdigest(),
         unigram=_entropy(totals),
         bigram=counts.conditional_entropy(),
-        frequent=frequent,
+        frequent=_most_frequent(codes, totals, level, list(words)),
     )
 
 
-class _Counts:
-    """Counts of pairs of neighbours in a sequence of codes below 2^32 that comes in pieces."""
+class _Lines:
+    """The number of lines of a text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._newlines, self._ended = 0, True
+
+    def add(self, piece: str | bytes) -> None:
+        newline: Any = b"\n" if isinstance(piece, bytes) else "\n"
+        self._newlines += piece.count(newline)
+        self._ended = piece.endswith(newline)
+
+    @property
+    def count(self) -> int:
+        return self._newlines + (not self._ended)
+
+
+class _PairCounts:
+    """Counts of neighbouring pairs in a sequence of codes below 2^32 that comes in pieces."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -127,7 +131,7 @@ class _Counts:
         self._large: dict[int, int] = {}
 
     def add(self, codes: NDArray[Any]) -> None:
-        """Count the pairs of (n,) codes, n > 0, and the pair with the code before them."""
+        """Count the pairs in (n,) codes, n > 0, and the pair across the edge to the last piece."""
         if self.total:
             before = np.array([self._last], np.min_scalar_type(self._last))
             codes = np.concatenate([before, codes])
@@ -177,13 +181,20 @@ class _Counts:
 
 
 def _codes(piece: str | bytes, level: Level, words: dict[str, int]) -> NDArray[Any]:
-    """Return one integer a symbol; `words` numbers the words as they first occur."""
+    """Return one integer per symbol; `words` numbers the words in order of first occurrence."""
     if isinstance(piece, bytes):
         return np.frombuffer(piece, np.uint8)
     if level == "char":
         return code_points(piece)
     tokens = TOKEN.findall(piece)
     return np.fromiter((words.setdefault(t, len(words)) for t in tokens), np.int64, len(tokens))
+
+
+def _most_frequent(
+    codes: NDArray[np.int64], totals: NDArray[np.int64], level: Level, words: list[str]
+) -> tuple[tuple[str | int, int], ...]:
+    order = np.lexsort((codes, -totals))[:_FREQUENT].tolist()
+    return tuple((_symbol(int(codes[i]), level, words), int(totals[i])) for i in order)
 
 
 def _symbol(code: int, level: Level, words: list[str]) -> str | int:

@@ -1,4 +1,4 @@
-"""The vocabulary: which symbols a model knows, in sorted order, and the way to ids and back."""
+"""The vocabulary: the symbols that a model knows, in sorted order, and their ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from charrnn.errors import CheckpointError, VocabularyError
+from charrnn.errors import CheckpointError, VocabularyError, setting
 
 Level = Literal["char", "byte", "word"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -28,18 +28,18 @@ _MISSING = 255  # in the byte table: never the id of an ASCII character, which i
 
 @dataclass(frozen=True)
 class Vocabulary:
-    r"""The symbols of a model; a symbol's id is its place in the sorted order.
+    r"""The symbols of a model; the id of a symbol is its place in the sorted order.
 
     Attributes
     ----------
     level
         ``"char"`` (Unicode code points), ``"byte"``, or ``"word"`` (runs of word characters; every
-        other character is a token of its own, so that joined tokens give the text back).
+        other character is a token of its own, so that the joined tokens are the text).
     symbols
         Strings in code point order, or ascending integers at byte level.
     unknown
-        Id of the symbol that stands for everything outside the vocabulary (``"\ufffd"``, or the
-        integer 256 at byte level), or ``None``.
+        The id of the symbol that stands for everything outside the vocabulary (``"\ufffd"``, or
+        the integer 256 at byte level); None: there is no such symbol.
     """
 
     level: Level
@@ -51,7 +51,7 @@ class Vocabulary:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The smallest unsigned type that holds every id."""
+        """The smallest unsigned type that can hold every id."""
         return np.dtype(np.min_scalar_type(max(len(self.symbols) - 1, 0)))
 
     def encode(
@@ -64,10 +64,10 @@ class Vocabulary:
         text
             ``bytes`` at byte level, ``str`` at the others.
         unknown
-            What to do with a symbol outside the vocabulary where there is no unknown symbol:
+            What to do with a symbol outside the vocabulary if there is no unknown symbol:
             ``"error"`` or ``"skip"`` (leave it out).
         offset
-            Where ``text`` starts in the whole text, for messages.
+            Position of ``text`` in the whole text, for messages.
 
         Returns
         -------
@@ -77,7 +77,10 @@ class Vocabulary:
         Raises
         ------
         VocabularyError
-            A symbol outside the vocabulary, with ``unknown="error"`` and no unknown symbol.
+            If a symbol is outside the vocabulary, there is no unknown symbol, and ``unknown`` is
+            ``"error"``.
+        TypeError
+            If the text has the wrong type for the level.
         """
         if self.level == "byte":
             if not isinstance(text, bytes | bytearray | memoryview):
@@ -101,7 +104,7 @@ class Vocabulary:
         raise self._unknown_symbol(text, int(np.argmax(missing)), offset)
 
     def decode(self, ids: ArrayLike) -> str | bytes:
-        """Turn ids (any integer array or sequence) into text; the unknown byte is written ``?``."""
+        """Turn ids (any integer array or sequence) into text; the unknown byte becomes ``?``."""
         index = np.asarray(ids)
         if index.size == 0:
             return b"" if self.level == "byte" else ""
@@ -114,18 +117,18 @@ class Vocabulary:
         return text
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able dict with ``level``, ``symbols`` and ``unknown``."""
+        """Return a dict for JSON, with ``level``, ``symbols`` and ``unknown``."""
         return {"level": self.level, "symbols": list(self.symbols), "unknown": self.unknown}
 
     @classmethod
     def from_json(cls, data: Any) -> Vocabulary:
-        """Rebuild what :meth:`to_json` wrote.
+        """Return the vocabulary that :meth:`to_json` wrote.
 
         Raises
         ------
         CheckpointError
-            Anything that is not a valid vocabulary: wrong types, symbols that repeat or are out of
-            order, several code points in one character, an unknown id out of range.
+            If it is not a valid vocabulary: wrong types, symbols that repeat or are out of order,
+            several code points in one character, an unknown id out of range.
         """
         if not isinstance(data, Mapping):
             raise _damaged("it is not a mapping")
@@ -153,13 +156,13 @@ class Vocabulary:
 
     @cached_property
     def _codes(self) -> NDArray[np.uint32]:
-        """The code point or byte of every id (not at word level)."""
+        """(V,) the code point or byte of every id; not at word level."""
         codes = [s if isinstance(s, int) else ord(s) for s in self.symbols]
         return np.array(codes, dtype=np.uint32)
 
     @cached_property
     def _byte_table(self) -> tuple[bytes, bool] | None:
-        """Table for ``bytes.translate``; whether 255 in it means "missing". None: does not fit."""
+        """Table for ``bytes.translate``, and whether 255 in it means "missing"; None: too small."""
         known = [(int(code), i) for i, code in enumerate(self._codes) if code < 256]
         complete = self.level == "byte" and len(known) == 256
         fill = _MISSING
@@ -175,7 +178,7 @@ class Vocabulary:
 
     @cached_property
     def _code_table(self) -> NDArray[np.int32]:
-        """Id of every code up to the greatest known one, and one entry more; -1: not known."""
+        """The id of every code up to the largest known one, -1 if it has none; and a last -1."""
         table = np.full(int(self._codes[-1]) + 2, -1, dtype=np.int32)
         table[self._codes] = np.arange(len(self), dtype=np.int32)
         return table
@@ -198,19 +201,18 @@ class Vocabulary:
 
     def _look_up(self, codes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         table = self._code_table
-        ids = table.take(codes, mode="clip")  # a code above the table falls on its last entry, -1
+        ids = table.take(codes, mode="clip")  # a code above the table gets its last entry
         missing = ids < 0
         return ids.astype(self.dtype), missing if missing.any() else None
 
     def _encode_words(self, text: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         tokens = TOKEN.findall(text)
-        found = map(self._word_table.get, tokens, repeat(-1))
-        ids = np.fromiter(found, np.int64, len(tokens))
+        ids = np.fromiter(map(self._word_table.get, tokens, repeat(-1)), np.int64, len(tokens))
         missing = ids < 0
         return ids.astype(self.dtype), missing if missing.any() else None
 
     def _unknown_symbol(self, text: str | bytes, index: int, offset: int) -> VocabularyError:
-        remedy = "use --unknown skip to leave such symbols out"
+        remedy = f"set {setting('unknown')} to skip, which leaves such symbols out"
         if isinstance(text, str) and self.level == "word":
             for match in TOKEN.finditer(text):
                 if match.group() not in self._word_table:
@@ -236,10 +238,10 @@ def code_points(text: str) -> NDArray[Any]:
 def build_vocabulary(
     level: Level, counts: Iterable[tuple[str, int]] | Iterable[tuple[int, int]], min_count: int = 1
 ) -> Vocabulary:
-    """Build the vocabulary of a text from its symbols and how often each occurs.
+    """Return the vocabulary of a text, given its symbols and how often each occurs.
 
-    Symbols that occur fewer than ``min_count`` times are folded into the unknown symbol, which
-    exists only where something was folded.
+    Symbols that occur fewer than ``min_count`` times are folded into the unknown symbol. There is
+    an unknown symbol only if some symbol was folded.
     """
     kept: set[Any] = set()
     folded = False
@@ -258,8 +260,7 @@ def build_vocabulary(
 def _is_symbol(symbol: str, level: str) -> bool:
     if level == "char":
         return len(symbol) == 1 and not "\ud800" <= symbol <= "\udfff"
-    whole = TOKEN.fullmatch(symbol) is not None
-    return whole and not ("\ud800" <= symbol[0] <= "\udfff")
+    return TOKEN.fullmatch(symbol) is not None and not ("\ud800" <= symbol[0] <= "\udfff")
 
 
 def _damaged(why: str) -> CheckpointError:

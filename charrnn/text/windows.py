@@ -1,8 +1,8 @@
 """The parallel streams of truncated backpropagation through time.
 
-The N streams are N equal contiguous pieces of the text; a window is T steps of all of them, and the
-next window goes on where it ended (Williams & Peng 1990, "An efficient gradient-based algorithm for
-on-line training of recurrent network trajectories").
+The N streams are N contiguous pieces of the text, all of the same length. A batch is T steps of
+every stream, and the next batch begins where it ended (Williams & Peng 1990, "An efficient
+gradient-based algorithm for on-line training of recurrent network trajectories").
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import CorpusError, UsageError
+from charrnn.display import number
+from charrnn.errors import CorpusError, UsageError, setting
 
 Ids = NDArray[Any]
 MIN_EVALUATION_LENGTH = 1024
@@ -22,8 +23,8 @@ MIN_EVALUATION_LENGTH = 1024
 class Batch(NamedTuple):
     """T steps of N streams.
 
-    ``inputs`` and ``targets`` are (T, N), C-contiguous, in the type of the text's ids; ``start``
-    tells that an epoch begins here, where a carried state must be zeroed.
+    ``inputs`` and ``targets`` are (T, N), C-contiguous, of the type of the text's ids. ``start``
+    is true where an epoch begins, and a carried state must be zeroed.
     """
 
     inputs: Ids
@@ -33,9 +34,10 @@ class Batch(NamedTuple):
 
 
 class EvaluationBatch(NamedTuple):
-    """T steps of N streams, each target counting once; False in ``mask`` (T, N) does not count.
+    """T steps of N streams of a text that is scored.
 
-    ``mask`` is ``None`` where everything counts.
+    ``inputs`` and ``targets`` are (T, N). ``mask`` is (T, N), true where a target counts; None: all
+    of them count.
     """
 
     inputs: Ids
@@ -44,23 +46,25 @@ class EvaluationBatch(NamedTuple):
 
 
 class Streams:
-    """The windows of a training text, for any step, without state.
+    """The batches of a training text: a function of the step, without state.
 
-    Of ``n`` symbols every stream reads ``length = (n - 1) // batch``: stream ``i`` reads
-    ``ids[i·length : (i+1)·length]``, and its targets are the symbols after each. The last
-    ``length % seq_len`` steps of every stream are not used.
+    A stream has ``length = (n - 1) // batch`` of the ``n`` symbols. The inputs of stream ``i`` are
+    ``ids[i·length : (i+1)·length]``, and each target is the symbol after its input. The last
+    ``length % seq_len`` steps of every stream are unused.
 
     Parameters
     ----------
     ids
-        1-D array of ids, may be memory-mapped: only what a window needs is touched.
+        1-D array of ids. It may be memory-mapped: only what a batch needs is read.
     batch, seq_len
-        Streams N and steps T; see :func:`fit_window` for a text that is too short for them.
+        Number of streams N and steps T. :func:`fit_window` lowers them for a short text.
 
     Raises
     ------
     CorpusError
-        The text is shorter than one window.
+        If the text is shorter than one window.
+    UsageError
+        If ``batch`` or ``seq_len`` is below 1.
     """
 
     def __init__(self, ids: Ids, batch: int, seq_len: int) -> None:
@@ -69,7 +73,8 @@ class Streams:
         least = batch * seq_len + 1
         if len(ids) < least:
             message = f"the training text has {len(ids):,} symbols, one window takes {least:,}"
-            raise CorpusError(message, "lower --batch or --seq-len, or use a longer text")
+            lower = f"lower {setting('batch')} or {setting('seq_len')}"
+            raise CorpusError(message, f"{lower}, or use a longer text")
         self.batch, self.seq_len = batch, seq_len
         self.length = (len(ids) - 1) // batch
         self.windows_per_epoch = self.length // seq_len
@@ -78,9 +83,9 @@ class Streams:
         self._targets = ids[1 : used + 1].reshape(batch, self.length)
 
     def batch_at(self, step: int, out: tuple[Ids, Ids] | None = None) -> Batch:
-        """Return the window of global step 0, 1, 2, …; it depends on the step alone.
+        """Return the batch of a global step, counted from 0.
 
-        ``out`` is a pair of C-contiguous (T, N) arrays to be filled instead of new ones.
+        ``out`` is a pair of C-contiguous (T, N) arrays that are filled in place of new ones.
         """
         if step < 0:
             raise ValueError(f"step {step} is negative")
@@ -95,48 +100,48 @@ class Streams:
 
 
 def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | None]:
-    """Lower the batch, and then the window, to what a short text can fill.
+    """Lower the number of streams, and then that of steps, to what a short text can fill.
 
     Returns
     -------
     batch, seq_len, note
-        ``note`` is one line that says what was lowered and why, or ``None``.
+        ``note`` is one line that says what was lowered and why, or None.
 
     Raises
     ------
     CorpusError
-        Fewer than 2 symbols: there is nothing to predict.
+        If the text has fewer than 2 symbols: there is nothing to predict.
+    UsageError
+        If ``batch`` or ``seq_len`` is below 1.
     """
     _check_sizes(batch, seq_len)
     if n_train < 2:
-        message = f"the training text has {_symbols(n_train)}, it takes at least 2"
-        raise CorpusError(message, "use a longer text, or a smaller --val-frac and --test-frac")
+        message = f"the training text has {number(n_train, 'symbol')}, it needs at least 2"
+        fractions = f"a smaller {setting('val_frac')} and {setting('test_frac')}"
+        raise CorpusError(message, f"use a longer text, or {fractions}")
     if n_train - 1 >= batch * seq_len:
         return batch, seq_len, None
-    why = (
-        f"the training text has {_symbols(n_train)}, one window of {batch} streams × {seq_len} "
-        f"steps takes {batch * seq_len + 1:,}"
+    streams, steps = max(1, (n_train - 1) // seq_len), min(seq_len, n_train - 1)
+    note = (
+        f"the training text has {number(n_train, 'symbol')}, one window of {batch} streams × "
+        f"{seq_len} steps takes {batch * seq_len + 1:,}: lowered to "
+        f"{number(streams, 'stream')} × {number(steps, 'step')}"
     )
-    if streams := (n_train - 1) // seq_len:
-        return streams, seq_len, f"{why}: --batch lowered to {streams}"
-    lowered = f"--seq-len lowered to {n_train - 1}"
-    if batch > 1:
-        lowered = f"--batch lowered to 1, {lowered}"
-    return 1, n_train - 1, f"{why}: {lowered}"
+    return streams, steps, note
 
 
 class EvaluationStreams:
-    """Parallel streams that cover every target of a text exactly once.
+    """Parallel streams that cover every target of a text exactly once; iterating gives batches.
 
-    Of M targets the first M mod N streams take one more than the others; that last, ragged step
-    comes with a mask. Every stream starts from a zero state and goes through all windows.
+    Of M targets the first M mod N streams have one more than the others, so that the last step
+    needs a mask. Every stream starts from a zero state and continues through all batches.
 
     Attributes
     ----------
     batch
-        Number of streams.
+        Number of streams N.
     seq_len
-        Steps of a window; the last window may be shorter.
+        Number of steps T of a batch; the last batch may be shorter.
     targets
         Number of targets M.
     """
@@ -145,7 +150,7 @@ class EvaluationStreams:
         _check_sizes(batch, seq_len)
         self.targets = len(ids) - 1
         if self.targets < batch:
-            message = f"the text has {_symbols(len(ids))}, it takes at least {batch + 1}"
+            message = f"the text has {number(len(ids), 'symbol')}, it needs at least {batch + 1}"
             raise CorpusError(message, "use a longer text")
         self.batch, self.seq_len = batch, seq_len
         self._ids = np.asarray(ids)
@@ -165,7 +170,7 @@ class EvaluationStreams:
             )
 
     def _blocks(self, shift: int) -> tuple[Ids, Ids]:
-        """Return views (streams, steps) of the longer and of the other streams."""
+        """Return views (streams, steps) of the longer streams and of the others."""
         ids, middle = self._ids[shift:], self._longer * (self._length + 1)
         longer = ids[:middle].reshape(self._longer, self._length + 1)
         others = ids[middle : self.targets].reshape(self.batch - self._longer, self._length)
@@ -183,32 +188,30 @@ class EvaluationStreams:
 def evaluation_streams(
     ids: Ids, streams: int, limit: int | None = None, *, seq_len: int = 128
 ) -> EvaluationStreams:
-    """Cut a text to ``limit`` targets and lay it out in at most ``streams`` parallel streams.
+    """Cut a text to ``limit`` targets and divide it into at most ``streams`` parallel streams.
 
-    Streams are as many as leave each at least 1024 symbols (one at least), so that the few
-    predictions without context at each start do not weigh.
+    There are fewer streams (but at least one) if each would have fewer than 1024 symbols: the first
+    predictions of a stream lack context, and so short a stream would give them too much weight.
 
     Raises
     ------
     CorpusError
-        The text has fewer than 2 symbols.
+        If the text has fewer than 2 symbols.
+    UsageError
+        If ``limit`` is below 1.
     """
     if len(ids) < 2:
-        message = f"the text has {_symbols(len(ids))}, a score takes at least 2"
+        message = f"the text has {number(len(ids), 'symbol')}, a score needs at least 2"
         raise CorpusError(message, "use a longer text")
     if limit is not None:
         if limit < 1:
-            raise UsageError(f"a limit of {limit} characters is below 1", "give at least 1")
+            raise UsageError(f"a limit of {limit} characters is below 1", "choose at least 1")
         ids = ids[: limit + 1]
     most = max(1, (len(ids) - 1) // MIN_EVALUATION_LENGTH)
     return EvaluationStreams(ids, max(1, min(streams, most)), seq_len)
 
 
 def _check_sizes(batch: int, seq_len: int) -> None:
-    for name, value in (("--batch", batch), ("--seq-len", seq_len)):
+    for name, value in (("batch", batch), ("seq_len", seq_len)):
         if value < 1:
-            raise UsageError(f"{name} {value} is below 1", "give a positive number")
-
-
-def _symbols(n: int) -> str:
-    return f"{n:,} symbol" if n == 1 else f"{n:,} symbols"
+            raise UsageError(f"{setting(name)} must be at least 1, not {value}")

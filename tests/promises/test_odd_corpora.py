@@ -53,8 +53,8 @@ def trained(call):
 
 REFUSED = {
     "empty": (b"", "text is empty"),
-    "one character": (b"a", "has 0 symbols, it takes at least 2"),
-    "two characters": (b"ab", "has 1 symbol, it takes at least 2"),  # one is held out
+    "one character": (b"a", "has 0 symbols, it needs at least 2"),
+    "two characters": (b"ab", "has 1 symbol, it needs at least 2"),  # one is held out
     "invalid UTF-8": (b"abc\xff" * 50, "not valid utf-8 at byte offset 3 (0xff)"),
     "UTF-8 that is cut off": (
         ("abc" * 50 + "é").encode()[:-1],

@@ -156,7 +156,7 @@ def test_invalid_bytes_are_named_with_their_offset(encoding, text, bad, size):
             list(decode_chunks(cut(data, size), "name.txt", encoding, "strict"))
         assert f"at byte offset {whole_error.value.start} (" in str(caught.value)
         assert "name.txt" in str(caught.value)
-        assert "--errors replace" in caught.value.remedy
+        assert "set errors to replace" in str(caught.value)
 
 
 def test_the_offset_counts_in_the_file_that_is_wrong(tmp_path):
@@ -193,16 +193,16 @@ def test_lone_surrogates_never_appear(tmp_path):
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "idna\0", "undefined"])
 def test_an_impossible_encoding_is_a_usage_error(tmp_path, encoding):
     (tmp_path / "a").write_text("text")
-    with pytest.raises(UsageError, match="--encoding") as caught:
+    with pytest.raises(UsageError, match=r"encoding .* is not a text encoding") as caught:
         open_corpus(tmp_path / "a", encoding=encoding)
     assert str(caught.value).isprintable()
 
 
 def test_impossible_options_are_usage_errors(tmp_path):
     (tmp_path / "a").write_text("text")
-    with pytest.raises(UsageError, match="--errors"):
+    with pytest.raises(UsageError, match="errors 'ignore' is invalid"):
         open_corpus(tmp_path / "a", errors="ignore")
-    with pytest.raises(UsageError, match="--level"):
+    with pytest.raises(UsageError, match="level 'letter' is invalid"):
         open_corpus(tmp_path / "a", level="letter")
 
 

@@ -89,7 +89,7 @@ def test_invalid_bytes_and_empty_text(read, tmp_path):
         list(read("-", vocabulary, stdin=io.BytesIO(b"")))
     with pytest.raises(CorpusError, match="does not exist"):
         list(read(tmp_path / "missing", vocabulary))
-    with pytest.raises(UsageError, match="--encoding"):
+    with pytest.raises(UsageError, match="is not a text encoding"):
         list(read("-", vocabulary, stdin=io.BytesIO(b"a"), encoding="nonsense"))
 
 

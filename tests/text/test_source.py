@@ -157,7 +157,7 @@ def test_a_file_wins_over_a_built_in_corpus_of_the_same_name(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("shakespear", "charrnn corpus list"),
+        ("shakespear", "copy-lag, hello, markov"),
         ("no/such/file.txt", "no/such/file.txt does not exist"),
         ("bad\x1b[31m", r"bad\x1b[31m does not exist"),
         ("x" * 5000, "cannot read"),

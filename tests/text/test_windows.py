@@ -84,7 +84,7 @@ def test_a_text_shorter_than_one_window_is_an_error():
     with pytest.raises(CorpusError, match="32 symbols, one window takes 33"):
         Streams(numbered(32), 4, 8)
     for batch, seq_len in ((0, 8), (4, 0), (-1, 8)):
-        with pytest.raises(UsageError, match="below 1"):
+        with pytest.raises(UsageError, match="must be at least 1, not"):
             Streams(numbered(100), batch, seq_len)
 
 
@@ -92,11 +92,11 @@ def test_a_text_shorter_than_one_window_is_an_error():
     ("n", "batch", "seq_len", "fitted", "said"),
     [
         (2049, 32, 64, (32, 64), None),
-        (2048, 32, 64, (31, 64), "--batch lowered to 31"),
-        (65, 32, 64, (1, 64), "--batch lowered to 1"),
-        (64, 32, 64, (1, 63), "--batch lowered to 1, --seq-len lowered to 63"),
-        (64, 1, 64, (1, 63), ": --seq-len lowered to 63"),
-        (2, 32, 64, (1, 1), "--seq-len lowered to 1"),
+        (2048, 32, 64, (31, 64), ": lowered to 31 streams × 64 steps"),
+        (65, 32, 64, (1, 64), ": lowered to 1 stream × 64 steps"),
+        (64, 32, 64, (1, 63), ": lowered to 1 stream × 63 steps"),
+        (64, 1, 64, (1, 63), ": lowered to 1 stream × 63 steps"),
+        (2, 32, 64, (1, 1), ": lowered to 1 stream × 1 step"),
         (2, 1, 1, (1, 1), None),
     ],
 )

@@ -1,16 +1,17 @@
-"""Built-in corpora: text that needs no download, most of it with a known entropy.
+"""Built-in corpora: text that needs no download, most of it of known entropy.
 
-Every module of this package whose name has no leading underscore is one corpus: ``copy_lag.py`` is
+Every module here whose name has no leading underscore is one corpus: ``copy_lag.py`` is
 ``copy-lag``, and its ``BUILTIN`` is a class derived from `Builtin`. A new corpus is a new file.
 """
 
 import pkgutil
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, setting
+from charrnn.options import declared
 from charrnn.text.builtin._base import Builtin
 
 __all__ = ["NAMES", "Builtin", "Info", "create", "fingerprint", "generate", "get", "info"]
@@ -27,18 +28,18 @@ NAMES: tuple[str, ...] = tuple(
 
 @dataclass(frozen=True)
 class Info:
-    """What is known about a built-in corpus under given options."""
+    """Facts about a built-in corpus with given options."""
 
     name: str
     description: str
     chars: int
-    """Characters generated when no number is asked for."""
+    """Number of characters by default."""
     alphabet: int
-    """Number of distinct characters that the text can hold."""
+    """Number of different characters that the text can hold."""
     entropy: float | None
-    """Entropy rate in nats a character, None where it is not known."""
+    """Entropy rate in nats per character; None if it is unknown."""
     options: dict[str, int | float]
-    """Every option of the generator with its value."""
+    """Every option of the generator, with its value."""
 
 
 def get(name: str) -> type[Builtin]:
@@ -47,7 +48,7 @@ def get(name: str) -> type[Builtin]:
     Raises
     ------
     UsageError
-        No built-in corpus has this name.
+        If no built-in corpus has this name.
     """
     if name not in NAMES:
         raise UsageError(f"no built-in corpus is called {name!a}", f"choose one of {_join(NAMES)}")
@@ -56,37 +57,36 @@ def get(name: str) -> type[Builtin]:
 
 
 def create(name: str, **options: Any) -> Builtin:
-    """Return a built-in corpus under the given options of its generator.
+    """Return a built-in corpus with the given options of its generator.
 
     Raises
     ------
     UsageError
-        No such corpus, an option that it does not have, or a value out of range.
+        If there is no such corpus, it has no such option, or a value is out of range.
     """
     kind = get(name)
-    known = [field.name for field in fields(kind)]
+    known = declared(kind)
     for option in options:
         if option not in known:
-            flags = _join([f"--{key.replace('_', '-')}" for key in known])
             raise UsageError(
-                f"{name} has no option --{option.replace('_', '-')}",
-                f"its options are {flags}" if known else "it has no options",
+                f"{name} has no option {setting(option)}",
+                f"its options are {_join(map(setting, known))}" if known else "it has no options",
             )
     return kind(**options)
 
 
 def generate(name: str, chars: int | None = None, seed: int = 0, **options: Any) -> Iterator[bytes]:
-    """Generate a built-in corpus as UTF-8, in chunks of bounded size.
+    """Yield a built-in corpus as UTF-8, in chunks of bounded size.
 
     Parameters
     ----------
     name
         One of `NAMES`.
     chars
-        Exact number of characters (code points); the text is cut there, in the middle of a line
-        if need be, and a longer text begins with every shorter one. None: the default size.
+        Exact number of characters (code points). The text is cut there, even inside a line; a
+        longer text begins with every shorter one. None: the default size.
     seed
-        Non-negative integer. ``hello`` and ``python-*`` make no random choice: their text is the
+        Non-negative integer. ``hello`` and ``python-*`` make no random choices: their text is the
         same for every seed.
     options
         Options of the generator.
@@ -94,28 +94,29 @@ def generate(name: str, chars: int | None = None, seed: int = 0, **options: Any)
     Raises
     ------
     UsageError
-        No such corpus or option, a value out of range, or more characters than the corpus has.
+        If there is no such corpus or option, a value is out of range, or ``chars`` is more than the
+        corpus has.
     CorpusError
-        The running Python lacks the text.
+        If the running Python lacks the text.
     """
     builtin = create(name, **options)
     _check_seed(seed)
     if chars is None:
         chars = builtin.default_chars
     elif chars < 1:
-        raise UsageError(f"--chars {chars} leaves no text", "ask for at least 1 character")
+        raise UsageError(f"{setting('chars')} must be at least 1, not {chars}")
     else:
         length = builtin.length()
         if length is not None and chars > length:
             raise UsageError(
-                f"{name} has {length:,} characters and --chars asks for {chars:,}",
-                f"ask for at most {length}",
+                f"{name} has only {length:,} characters, not {chars:,}",
+                f"lower {setting('chars')} to at most {length}",
             )
     return _cut(builtin.stream(seed), chars)
 
 
 def fingerprint(name: str) -> str:
-    """Return a string that changes when the default text of a built-in corpus may have changed.
+    """Return a string that changes whenever the default text of a built-in corpus may change.
 
     It holds the name, the generator's version and default options, and for the ``python-*``
     corpora what identifies the running Python.
@@ -126,17 +127,17 @@ def fingerprint(name: str) -> str:
 
 
 def info(name: str, seed: int = 0, **options: Any) -> Info:
-    """Describe a built-in corpus.
+    """Return the facts about a built-in corpus.
 
-    The entropy rate is computed from the generator's own transition probabilities; for ``markov``
-    these depend on the seed.
+    The entropy rate is computed from the generator's own transition probabilities, which depend on
+    the seed for ``markov``.
 
     Raises
     ------
     UsageError
-        No such corpus or option, or a value out of range.
+        If there is no such corpus or option, or a value is out of range.
     CorpusError
-        The running Python lacks the text.
+        If the running Python lacks the text.
     """
     builtin = create(name, **options)
     _check_seed(seed)
@@ -152,11 +153,11 @@ def info(name: str, seed: int = 0, **options: Any) -> Info:
 
 def _check_seed(seed: int) -> None:
     if seed < 0:
-        raise UsageError(f"--seed {seed} is negative", "give an integer of at least 0")
+        raise UsageError(f"{setting('seed')} must be at least 0, not {seed}")
 
 
 def _cut(chunks: Iterator[str], chars: int | None) -> Iterator[bytes]:
-    """Encode chunks, ending after `chars` characters (None: with the chunks)."""
+    """Encode chunks up to `chars` characters; None: all of them."""
     left = chars
     for chunk in chunks:
         if left is None:
@@ -168,5 +169,5 @@ def _cut(chunks: Iterator[str], chars: int | None) -> Iterator[bytes]:
             return
 
 
-def _join(names: tuple[str, ...] | list[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(names)

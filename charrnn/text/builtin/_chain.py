@@ -1,8 +1,8 @@
-"""Finite Markov chains that write one character a move: their entropy, and lines drawn from them.
+"""Finite Markov chains that write a character with each move: their entropy, and random lines.
 
-No two moves out of a state write the same character, so the text tells the state, and the entropy
-rate of the text is that of the chain: the mean over the stationary distribution of the entropy of
-the next move (Shannon 1948).
+No two moves out of a state write the same character, so the text tells the state. The entropy rate
+of the text is therefore that of the chain: the mean of the entropy of the next move over the
+stationary distribution (Shannon 1948).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FINISH_DRAWS = 64
 
 
 class Move(NamedTuple):
-    """One way on from a state."""
+    """A move out of a state: the character it writes, the next state, its probability."""
 
     symbol: str
     to: int
@@ -39,7 +39,7 @@ class Chain:
     Raises
     ------
     ValueError
-        The moves of a state write the same character twice, or their probabilities do not sum to 1.
+        If two moves of a state write the same character, or their probabilities do not sum to 1.
     """
 
     states: Sequence[Sequence[Move]]
@@ -66,7 +66,7 @@ class Chain:
         return stationary(matrix)
 
     def entropy_rate(self) -> float:
-        """Return the entropy rate in nats a character."""
+        """Return the entropy rate in nats per character."""
         import numpy as np
 
         branch = [entropy(np.array([m.probability for m in moves])) for moves in self.states]
@@ -78,10 +78,10 @@ class Chain:
         return 1.0 / float(self.stationary() @ ends)
 
     def lines(self, draws: Draws) -> Iterator[NDArray[np.uint8]]:
-        """Yield the ASCII codes of whole lines, block after block without end.
+        """Yield the ASCII codes of whole lines, block after block, endlessly.
 
-        The lines of a block are drawn side by side, one character of each at a time; the last
-        few, which may be much longer than the others, one after the other.
+        The lines of a block are drawn in parallel, one character of each at a time. The last few,
+        which may be much longer than the others, are drawn one after the other.
         """
         import numpy as np
 
@@ -109,7 +109,7 @@ class Chain:
             yield np.concatenate(written)[order]
 
     def _finish(self, state: int, rows: list[list[float]], draws: Draws) -> NDArray[np.uint8]:
-        """Return the ASCII codes of one line from a state to its end."""
+        """Return the ASCII codes from a state to the end of its line."""
         import numpy as np
 
         written = bytearray()
@@ -131,7 +131,7 @@ class Chain:
         successors = np.zeros(shape, dtype=np.intp)
         for number, moves in enumerate(self.states):
             sums = np.cumsum([move.probability for move in moves])
-            # The last move takes what is left, so that rounding cannot leave a gap below 1.
+            # The last move takes the rest, so that rounding leaves no gap below 1.
             thresholds[number, : len(moves) - 1] = sums[:-1]
             symbols[number, : len(moves)] = [ord(move.symbol) for move in moves]
             successors[number, : len(moves)] = [move.to for move in moves]
@@ -141,8 +141,8 @@ class Chain:
 def stationary(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the stationary distribution of an irreducible transition matrix.
 
-    Grassmann, Taksar and Heyman (1985): elimination without subtraction, so that every entry is
-    accurate to rounding however slowly the chain mixes.
+    Grassmann, Taksar and Heyman (1985): elimination without subtractions, so that every entry is
+    accurate to rounding, however slowly the chain mixes.
 
     Parameters
     ----------

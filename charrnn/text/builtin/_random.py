@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Draws:
     """A stream of random numbers, independent for every (name, purpose, seed).
 
-    The numbers depend on how many were drawn before, not on how they were grouped into calls.
+    A number depends on how many were drawn before it, not on how they were grouped into calls.
     """
 
     def __init__(self, name: str, purpose: str, seed: int) -> None:
@@ -52,8 +52,8 @@ class Draws:
     def log_gamma(self, shape: float, count: int) -> NDArray[np.float64]:
         """Return the logarithms of (count,) gamma variates of the given shape and scale 1.
 
-        Marsaglia and Tsang (2000), "A simple method for generating gamma variables", at shape + 1;
-        times U^(1/shape), which brings it to `shape`. As logarithms, because a variate of small
+        Marsaglia and Tsang (2000), "A simple method for generating gamma variables", at shape + 1,
+        times U^(1/shape), which makes the shape `shape`. Logarithms, because a variate of small
         shape is often below the smallest float64.
         """
         import numpy as np

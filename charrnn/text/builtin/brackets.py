@@ -1,4 +1,4 @@
-r"""``brackets``: balanced brackets (Dyck words) of several kinds, one word a line."""
+"""``brackets``: balanced brackets (Dyck words) of several kinds, one word per line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, setting
 from charrnn.text.builtin._base import Builtin, option
 from charrnn.text.builtin._chain import Chain, Move
 from charrnn.text.builtin._random import Draws
@@ -21,7 +21,7 @@ _LONGEST_MEAN_LINE = 10_000
 
 @dataclass(frozen=True)
 class Brackets(Builtin):
-    r"""Dyck words, one a line.
+    r"""Dyck words, one per line.
 
     Branching: a line begins with an opening bracket. Inside a word, at a depth from 1 to
     max_depth - 1, the next character opens with probability open_prob and else closes; at
@@ -34,22 +34,23 @@ class Brackets(Builtin):
     max_depth: int = option(8, 1, 500, "deepest nesting")
     open_prob: float = option(0.4, 0.01, 0.99, "probability of opening where both are possible")
 
-    description = "balanced brackets (Dyck words) of several kinds, one word a line"
+    description = "balanced brackets (Dyck words) of several kinds, one word per line"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.mean_line() > _LONGEST_MEAN_LINE:
             raise UsageError(
-                f"--open-prob {self.open_prob} with --max-depth {self.max_depth} makes lines of "
-                f"more than {_LONGEST_MEAN_LINE:,} characters on average",
-                "lower --open-prob or --max-depth",
+                f"{setting('open_prob')} {self.open_prob} with {setting('max_depth')} "
+                f"{self.max_depth} makes lines of more than {_LONGEST_MEAN_LINE:,} characters on "
+                "average",
+                f"lower {setting('open_prob')} or {setting('max_depth')}",
             )
 
     def chain(self) -> Chain:
         """Return the chain over depths: state 0 begins a line, state 1 + d is at depth d.
 
-        A move that closes writes ")": the kind is not a choice, it follows from the brackets
-        before.
+        A move that closes writes ")": its kind is not a choice but follows from the brackets before
+        it.
         """
         kinds, p, top = self.kinds, self.open_prob, 1 + self.max_depth
 
@@ -63,17 +64,17 @@ class Brackets(Builtin):
         return Chain(states)
 
     def stream(self, seed: int) -> Iterator[str]:
-        """Yield whole lines without end."""
+        """Yield whole lines, endlessly."""
         for codes in self.chain().lines(Draws("brackets", "lines", seed)):
             _match(codes, self.kinds)
             yield codes.tobytes().decode("ascii")
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate in nats a character, newlines included."""
+        """Return the entropy rate in nats per character, newlines included."""
         return self.chain().entropy_rate()
 
     def alphabet_size(self) -> int:
-        """Return two characters a kind, and the newline."""
+        """Return the number of characters: two for each kind, and the newline."""
         return 2 * self.kinds + 1
 
     def mean_line(self) -> float:

@@ -41,7 +41,7 @@ class CopyLag(Builtin):
             yield (bits + ord("0")).tobytes().decode("ascii")
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate in nats a character: that of one flip."""
+        """Return the entropy rate in nats per character: that of one flip."""
         import numpy as np
 
         return entropy(np.array([self.flip, 1.0 - self.flip]))

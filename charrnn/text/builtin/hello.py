@@ -12,15 +12,15 @@ _REPEATS = 1 << 13
 class Hello(Builtin):
     """The word "hello" repeated without a separator: "hellohellohello".
 
-    Four letters, h, e, l, o. After "l" comes "l" or "o", and only the character before tells
-    which; given two characters of context every next one is certain, so the entropy rate is 0.
+    Four letters: h, e, l, o. After "l" comes "l" or "o", and only the character before it tells
+    which. With two characters of context every next one is certain, so the entropy rate is 0.
     """
 
     description = 'the word "hello" repeated without a separator: four letters'
     default_chars = 100_000
 
     def stream(self, seed: int) -> Iterator[str]:
-        """Yield whole words without end."""
+        """Yield whole words, endlessly."""
         while True:
             yield _WORD * _REPEATS
 

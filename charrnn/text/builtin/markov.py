@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, setting
 from charrnn.text.builtin._base import Builtin, option
 from charrnn.text.builtin._chain import stationary
 from charrnn.text.builtin._random import Draws
@@ -27,13 +27,13 @@ _ONE = 1 << 32
 
 @dataclass(frozen=True)
 class Markov(Builtin):
-    """A stationary Markov source: the last `order` characters decide the odds of the next.
+    """A stationary Markov source: the last `order` characters decide the odds of the next one.
 
     Each row of the table is drawn from a symmetric Dirichlet distribution and rounded to multiples
-    of 2^-32, at least one each, so that every character can follow every context. The seed decides
-    the table and, by a stream of its own, the path through it. The first `order` characters are
-    drawn from the stationary distribution. With a small concentration the path may stay among a few
-    contexts for longer than any text, and the entropy rate is then not that of the text.
+    of 2^-32, none below 2^-32, so that every character can follow every context. The seed decides
+    the table and, with random numbers of its own, the path through it. The first `order` characters
+    are drawn from the stationary distribution. With a small concentration the path may stay among a
+    few contexts for longer than any text; the entropy rate is then not that of the text.
     """
 
     order: int = option(2, 0, 16, "characters of context")
@@ -48,8 +48,8 @@ class Markov(Builtin):
         super().__post_init__()
         if self.alphabet ** (self.order + 1) > _LARGEST_TABLE:
             raise UsageError(
-                f"--alphabet {self.alphabet} with --order {self.order} needs a table of "
-                f"{self.alphabet ** (self.order + 1):,} probabilities",
+                f"{setting('alphabet')} {self.alphabet} with {setting('order')} {self.order} needs "
+                f"a table of {self.alphabet ** (self.order + 1):,} probabilities",
                 f"lower them until alphabet^(order+1) is at most {_LARGEST_TABLE:,}",
             )
 
@@ -75,7 +75,7 @@ class Markov(Builtin):
         Raises
         ------
         UsageError
-            The table is large and mixes too slowly for the distribution to be found.
+            If the table is large and mixes too slowly for the distribution to be found.
         """
         import numpy as np
 
@@ -87,19 +87,20 @@ class Markov(Builtin):
             for symbol in range(alphabet):
                 matrix[context, (context * alphabet + symbol) % states] += rows[:, symbol]
             return stationary(matrix)
-        # Two starts, because one alone seems to stand still where contexts hardly communicate.
+        # From two starts: one alone seems to converge where contexts hardly communicate.
         even = _iterate(rows, np.full(states, 1.0 / states))
         single = _iterate(rows, np.eye(1, states)[0])
         if even is None or single is None or np.abs(even - single).sum() > 1e-9:
             raise UsageError(
-                f"the table of --concentration {self.concentration} mixes too slowly to be solved",
-                "raise --concentration, or lower --order or --alphabet until alphabet^order is at "
-                f"most {_DENSE_STATES}",
+                f"the table of {setting('concentration')} {self.concentration} mixes too slowly to "
+                "be solved",
+                f"raise {setting('concentration')}, or lower {setting('order')} or "
+                f"{setting('alphabet')} until alphabet^order is at most {_DENSE_STATES}",
             )
         return even
 
     def stream(self, seed: int) -> Iterator[str]:
-        """Yield the path in blocks without end."""
+        """Yield the path in blocks, endlessly."""
         import numpy as np
 
         table = self.weights(seed)
@@ -120,7 +121,7 @@ class Markov(Builtin):
             yield block.translate(letters).decode("ascii")
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate in nats a character, of the table that the seed decides."""
+        """Return the entropy rate in nats per character, of the table that the seed decides."""
         import numpy as np
 
         table = self.weights(seed)
@@ -134,7 +135,7 @@ class Markov(Builtin):
 
 
 def _iterate(rows: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Move a distribution over contexts on until it stays the same; None: it does not."""
+    """Iterate a distribution over contexts until it is stationary; None if it never is."""
     import numpy as np
 
     states, alphabet = rows.shape

@@ -8,7 +8,7 @@ from charrnn.text.builtin._base import Builtin
 
 
 def _text() -> str:
-    """Return the topics in the order of their names, a blank line between two."""
+    """Return the topics in the order of their names, with blank lines in between."""
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
@@ -31,14 +31,14 @@ class PythonDocs(Builtin):
         yield _text()
 
     def entropy(self, seed: int) -> None:
-        """Return None: nobody knows."""
+        """Return None: it is unknown."""
 
     def length(self) -> int:
         """Return the number of characters."""
         return len(_text())
 
     def alphabet_size(self) -> int:
-        """Return the number of distinct characters."""
+        """Return the number of different characters."""
         return len(set(_text()))
 
     def origin(self) -> str:

@@ -7,6 +7,7 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from charrnn.display import one_line
 from charrnn.errors import CorpusError
 from charrnn.text.builtin._base import Builtin
 
@@ -18,7 +19,7 @@ _SKIPPED = frozenset(
 def _files() -> list[Path]:
     """Return the files in the order of their paths below the library's folder."""
     root = Path(sysconfig.get_path("stdlib"))
-    found: list[tuple[str, Path]] = []
+    files: list[tuple[str, Path]] = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in _SKIPPED]
         for name in names:
@@ -26,17 +27,17 @@ def _files() -> list[Path]:
             if name.endswith(".py") and not name.startswith("_sysconfigdata"):
                 path = Path(folder, name)
                 if path.is_file():
-                    found.append((path.relative_to(root).as_posix(), path))
-    if not found:
+                    files.append((path.relative_to(root).as_posix(), path))
+    if not files:
         raise CorpusError(
             "this Python comes without the source of its standard library",
             "install the full standard library, or name a text file",
         )
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(files)]
 
 
 class PythonSource(Builtin):
-    """The standard library's .py files, without test suites and files that are not UTF-8."""
+    """The .py files of the standard library, without tests and files that are not UTF-8."""
 
     description = "Python code: the standard library of the running Python, without its tests"
     default_chars = None
@@ -50,20 +51,20 @@ class PythonSource(Builtin):
                 continue
             except OSError as error:
                 raise CorpusError(
-                    f"cannot read {str(path)!a} ({error.strerror})", "make it readable"
+                    f"cannot read {one_line(path)} ({error.strerror})", "make it readable"
                 ) from error
             if text:
                 yield text if text.endswith("\n") else text + "\n"
 
     def entropy(self, seed: int) -> None:
-        """Return None: nobody knows."""
+        """Return None: it is unknown."""
 
     def length(self) -> int:
         """Return the number of characters; reads every file."""
         return sum(len(text) for text in self.stream(0))
 
     def alphabet_size(self) -> int:
-        """Return the number of distinct characters; reads every file."""
+        """Return the number of different characters; reads every file."""
         symbols: set[str] = set()
         for text in self.stream(0):
             symbols.update(text)

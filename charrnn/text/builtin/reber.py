@@ -1,4 +1,4 @@
-"""``reber``: strings of the embedded Reber grammar, one a line."""
+"""``reber``: strings of the embedded Reber grammar, one per line."""
 
 from collections.abc import Iterator
 
@@ -39,20 +39,20 @@ def embedded_reber() -> Chain:
 
 
 class Reber(Builtin):
-    """Strings of the embedded Reber grammar, one a line, all branches equally likely.
+    """Strings of the embedded Reber grammar, one per line, all branches equally likely.
 
     The second character of a line, T or P, comes back as the last but one: the long-range link.
     """
 
-    description = "embedded Reber grammar, equal branches, one string a line"
+    description = "embedded Reber grammar, equal branches, one string per line"
 
     def stream(self, seed: int) -> Iterator[str]:
-        """Yield whole lines without end."""
+        """Yield whole lines, endlessly."""
         for codes in embedded_reber().lines(Draws("reber", "lines", seed)):
             yield codes.tobytes().decode("ascii")
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate in nats a character, newlines included (7/13 bits)."""
+        """Return the entropy rate in nats per character, newlines included (7/13 bits)."""
         return embedded_reber().entropy_rate()
 
     def alphabet_size(self) -> int:

@@ -1,4 +1,4 @@
-"""One entry of the cache: what describes its ids, and how they are verified before use."""
+"""One entry of the cache: the description of its ids, and their verification before use."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ from charrnn import files
 from charrnn.text.vocabulary import Vocabulary
 
 _CHUNK = 1 << 20
-_MOST = 1 << 28  # bytes of a description
-_TICK = 30_000_000  # nanoseconds; the clock of file times may be this coarse
-_DESCRIBED = {
+_MAX_DESCRIPTION = 1 << 28  # bytes
+_FIELDS = {
     *("key", "size", "ids_sha256", "parts", "vocabulary"),
     *("sources", "bytes", "sha256", "heldout_sha256"),
 }
 
 
 def read(folder: Path, key: str) -> dict[str, Any]:
-    """Return the description of an entry after making sure that its ids are the described ones.
+    """Return the description of an entry, after a check that its ids are the ones described.
 
     Raises
     ------
     OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError, CheckpointError
-        The entry is not there, not this user's, or damaged.
+        If the entry does not exist, is another user's, or is damaged.
     """
     if not is_own_folder(folder.lstat()):
         raise PermissionError(errno.EPERM, "not a folder of this user's")
     with _open(folder / "meta.json") as file:
-        content = json.loads(file.read(_MOST))
+        content = json.loads(file.read(_MAX_DESCRIPTION))
     meta: dict[str, Any] = content["meta"]
     if content["digest"] != _digest(meta) or meta["key"] != key:
         raise ValueError("the description is damaged")
@@ -45,14 +44,14 @@ def read(folder: Path, key: str) -> dict[str, Any]:
         stamp = _stamp(file)
         if stamp[0] != meta["size"]:
             raise ValueError("the ids are cut off")
-        if not _is_settled(content.get("stamp"), content.get("stamped"), stamp):
+        if not _is_unchanged(content.get("stamp"), content.get("stamped"), stamp):
             _verify(file, meta["ids_sha256"], vocabulary)
             _write(folder, meta, stamp)
     return meta
 
 
 def describe(folder: Path, meta: dict[str, Any]) -> dict[str, Any]:
-    """Write the description of ids that were just written; return it."""
+    """Write the description of ids that have just been written; return it."""
     with _open(folder / "ids.bin") as file:
         stamp = _stamp(file)
     meta = {**meta, "size": stamp[0]}
@@ -70,27 +69,28 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _stamp(file: BinaryIO) -> list[int]:
-    """Return what changes with a file: size, times, inode."""
+    """Return what changes whenever a file does: size, times, inode."""
     status = os.fstat(file.fileno())
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _is_settled(known: object, stamped: object, stamp: list[int]) -> bool:
-    """Tell whether a file is still the one that was stamped.
+def _is_unchanged(known: object, stamped: object, stamp: list[int]) -> bool:
+    """Whether a file is certainly still the one of the ``known`` stamp, taken at ``stamped``.
 
-    Not if it was stamped within the tick of the clock in which it was written: another change in
-    that tick would not show.
+    It is not certain if the stamp was taken in the same tick of the clock as the last change:
+    another change in that tick would not show.
     """
-    return known == stamp and isinstance(stamped, int) and stamped - max(stamp[1:3]) > _TICK
+    tick = int(files.FILE_TIME_TICK * 1e9)
+    return known == stamp and isinstance(stamped, int) and stamped - max(stamp[1:3]) > tick
 
 
 def _check(meta: dict[str, Any]) -> Vocabulary:
-    """Return the vocabulary of a description that is whole, and at one with itself."""
+    """Return the vocabulary of a description, after a check that the description is consistent."""
     vocabulary = Vocabulary.from_json(meta["vocabulary"])
     numbers = [meta["size"], meta["bytes"], *meta["parts"]]
     texts = [meta["ids_sha256"], meta["sha256"], meta["heldout_sha256"], *meta["sources"]]
-    sound = (
-        meta.keys() == _DESCRIBED
+    consistent = (
+        meta.keys() == _FIELDS
         and isinstance(meta["parts"], list)
         and len(meta["parts"]) == 3
         and isinstance(meta["sources"], list)
@@ -98,13 +98,13 @@ def _check(meta: dict[str, Any]) -> Vocabulary:
         and all(isinstance(text, str) for text in texts)
         and sum(meta["parts"]) * vocabulary.dtype.itemsize == meta["size"]
     )
-    if not sound:
-        raise ValueError("the description makes no sense")
+    if not consistent:
+        raise ValueError("the description is inconsistent")
     return vocabulary
 
 
 def _verify(file: BinaryIO, claimed: str, vocabulary: Vocabulary) -> None:
-    """Raise ValueError unless the ids are those that were written, and all in the vocabulary."""
+    """Raise ValueError unless the ids have the claimed digest and are in the vocabulary."""
     digest, largest = hashlib.sha256(), 0
     while data := file.read(_CHUNK):
         digest.update(data)
@@ -114,7 +114,7 @@ def _verify(file: BinaryIO, claimed: str, vocabulary: Vocabulary) -> None:
 
 
 def _write(folder: Path, meta: dict[str, Any], stamp: list[int]) -> None:
-    """Write the description; an older one is exchanged whole."""
+    """Replace the description: a reader sees the old one or the new one."""
     content = {"meta": meta, "digest": _digest(meta), "stamp": stamp, "stamped": time.time_ns()}
     data = json.dumps(content).encode("ascii")
     files.replace(folder / "meta.json", [data], private=True)

@@ -1,16 +1,16 @@
-"""The cache of encoded texts: where it is, what it holds, what may be trusted.
+"""The cache of encoded texts: where it is, what it holds, and what can be trusted.
 
-An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the byte order of the machine)
-and ``meta.json`` (what they are, with digests). It is written under a temporary name and renamed
-when complete.
+An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the machine's byte order) and
+``meta.json`` (their description, with digests). It is written under a temporary name and renamed
+when it is complete.
 
-Only what belongs to this user is read, links are not followed, and others can neither read nor
-write it. An entry is verified whole when it is first found; after that its file's times and inode
-tell whether it was touched, and then it is verified again.
+Only this user's files are read, links are not followed, and other users can neither read nor write
+the entries. All of an entry is verified when it is first found. Later the times and the inode of
+its file tell whether it may have changed; if so, it is verified again.
 
-Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder of the system);
-``CHARRNN_CACHE_LIMIT_GB`` is the size (in 10⁹ bytes, default 20) above which the entries not used
-for the longest time are removed.
+Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder);
+``CHARRNN_CACHE_LIMIT_GB`` is the size in 10⁹ bytes (default 20) above which the least recently used
+entries are removed.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from charrnn.text.cache import entry
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"tmp-(?:(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-)?.*")
-_ABANDONED = 24 * 3600.0  # seconds after which an unfinished entry belongs to no living process
+_ABANDONED = 24 * 3600.0  # seconds without a change until an unfinished entry is removed
 DEFAULT_LIMIT_GB = 20.0
 
 
 class CacheEntry(NamedTuple):
-    """One encoded text: its folder, its size in bytes, when it was last used (Unix seconds)."""
+    """One encoded text: its folder, its size in bytes, and its last use in Unix seconds."""
 
     path: Path
     bytes: int
@@ -51,14 +51,14 @@ class CacheEntry(NamedTuple):
 
 
 class UnwritableError(CorpusError):
-    """The cache cannot be written: a full disk, or no folder that may be written at all."""
+    """The cache cannot be written: the disk is full, or no folder is writable."""
 
 
 def cache_dir() -> Path:
-    """Return the cache folder, created if need be.
+    """Return the cache folder, which is created if it is missing.
 
-    ``CHARRNN_CACHE``, else the user's cache folder; where that cannot be used, a temporary folder
-    that lasts as long as the process.
+    It is ``CHARRNN_CACHE``, or else the user's cache folder. If that cannot be used, it is a
+    temporary folder that is removed when the process ends.
 
     Raises
     ------
@@ -69,33 +69,34 @@ def cache_dir() -> Path:
 
 
 def place() -> tuple[Path, str]:
-    """Return the cache folder, and why it is not the one that was asked for (empty if it is)."""
+    """Return the cache folder, and why it is not the configured one; empty if it is."""
     named = os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn")
     path = Path(named)
     if not os.environ.get("CHARRNN_CACHE") and not path.is_absolute():
-        why = "there is no home folder to keep encoded texts in"  # "~" could not be expanded
+        why = "there is no home folder for encoded texts"  # "~" could not be expanded
     else:
         path = path.absolute()
         problem = _problem(path)
         if not problem:
             return path, ""
         why = f"the cache of encoded texts {one_line(path)} {problem}"
-    return _temporary_dir(), f"{why}; the next run encodes anew (CHARRNN_CACHE names a folder)"
+    remedy = "the next run will encode them again; set CHARRNN_CACHE to another folder"
+    return _temporary_dir(), f"{why}; {remedy}"
 
 
 def cache_entries() -> list[CacheEntry]:
     """Return the cached texts, the most recently used first."""
-    found = []
+    entries = []
     for path in _children():
         if _KEY.fullmatch(path.name):
-            with contextlib.suppress(OSError):  # removed by another process meanwhile
+            with contextlib.suppress(OSError):  # another process may remove it
                 used = (path / "meta.json").stat().st_mtime
-                found.append(CacheEntry(path, _size(path), used))
-    return sorted(found, key=lambda entry: -entry.last_used)
+                entries.append(CacheEntry(path, _size(path), used))
+    return sorted(entries, key=lambda entry: -entry.last_used)
 
 
 def clear_cache() -> int:
-    """Remove every cached text (and nothing else from the folder); return the bytes freed."""
+    """Remove every cached text, and nothing else in the folder; return the bytes freed."""
     freed = 0
     for path in _children():
         if _KEY.fullmatch(path.name) or _TEMPORARY.fullmatch(path.name):
@@ -106,9 +107,9 @@ def clear_cache() -> int:
 
 
 def load(key: str) -> tuple[Path, dict[str, Any]] | None:
-    """Return the path of the ids and the description of an entry, or None.
+    """Return the path of the ids and the description of an entry; None if there is none.
 
-    An entry that is damaged in any way counts as absent, and so does one that is not this user's.
+    An entry that is damaged in any way or belongs to another user counts as absent.
     """
     try:
         folder = _folder() / key
@@ -121,7 +122,7 @@ def load(key: str) -> tuple[Path, dict[str, Any]] | None:
 
 @contextlib.contextmanager
 def writing() -> Iterator[tuple[Path, BinaryIO]]:
-    """Give a temporary folder and its open ``ids.bin``; the folder is removed on failure."""
+    """Yield a temporary folder and its open ``ids.bin``; remove the folder on failure."""
     parent = _folder()
     try:
         folder = Path(tempfile.mkdtemp(prefix=f"tmp-{_host()}-{os.getpid()}-", dir=parent))
@@ -140,7 +141,7 @@ def writing() -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def publish(folder: Path, key: str, meta: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
-    """Turn a temporary folder into the entry ``key``; return what :func:`load` would."""
+    """Make a temporary folder the entry ``key``; return what :func:`load` would."""
     ids = folder / "ids.bin"
     meta = entry.describe(folder, {**meta, "key": key})
     target = folder.parent / key
@@ -148,23 +149,23 @@ def publish(folder: Path, key: str, meta: dict[str, Any]) -> tuple[Path, dict[st
         with contextlib.suppress(OSError):
             folder.replace(target)
             return target / "ids.bin", meta
-        if (other := load(key)) is not None:  # another process was faster
+        if (other := load(key)) is not None:  # another process made it first
             shutil.rmtree(folder, ignore_errors=True)
             return other
         _remove(target)
-    # The damaged entry cannot be removed (open elsewhere, on Windows): use ours where it is.
+    # The damaged entry cannot be removed (Windows: it is open elsewhere): use this one in place.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return ids, meta
 
 
 def evict(in_use: Path) -> None:
-    """Remove the entries unused for the longest time above the limit, never ``in_use``."""
+    """Remove the least recently used entries above the limit (never ``in_use``), and leftovers."""
     limit = _limit()
     total = 0
-    for found in sorted(cache_entries(), key=lambda found: found.path != in_use):
-        total += found.bytes
-        if total > limit and found.path != in_use:
-            shutil.rmtree(found.path, ignore_errors=True)
+    for cached in sorted(cache_entries(), key=lambda cached: cached.path != in_use):
+        total += cached.bytes
+        if total > limit and cached.path != in_use:
+            shutil.rmtree(cached.path, ignore_errors=True)
     now = time.time()
     for path in _children():
         with contextlib.suppress(OSError):
@@ -173,12 +174,12 @@ def evict(in_use: Path) -> None:
 
 
 def unwritable(error: OSError, folder: Path | None = None) -> UnwritableError:
-    """Return the error for a cache that cannot be written (full, for example)."""
+    """Return the error for a cache that cannot be written: a full disk, for example."""
     reason = error.strerror or type(error).__name__
     where = folder or cache_dir()
     return UnwritableError(
         f"cannot write the cache of encoded texts in {one_line(where)}: {reason}",
-        "free space there, or name another folder in CHARRNN_CACHE",
+        "free space there, or set CHARRNN_CACHE to another folder",
     )
 
 
@@ -189,7 +190,7 @@ def _limit() -> float:
     except ValueError:
         limit = -1.0
     if not limit >= 0:
-        raise UsageError(f"CHARRNN_CACHE_LIMIT_GB={value!a} is no size", "give a number of GB")
+        raise UsageError(f"CHARRNN_CACHE_LIMIT_GB={value!a} is not a size", "give a number of GB")
     return limit * 1e9
 
 
@@ -212,7 +213,7 @@ def _children() -> list[Path]:
 
 
 def _problem(path: Path) -> str:
-    """Return why a folder cannot be the cache, or nothing."""
+    """Return why a folder cannot be the cache; empty if it can."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -221,7 +222,7 @@ def _problem(path: Path) -> str:
             if not entry.is_own_folder((path / "corpora").lstat()):
                 return "holds a folder 'corpora' that is a link or another user's"
     except (OSError, ValueError) as error:
-        return f"cannot be written ({getattr(error, 'strerror', None) or 'it is no path'})"
+        return f"cannot be written ({getattr(error, 'strerror', None) or 'it is not a path'})"
     return ""
 
 
@@ -231,7 +232,7 @@ def _temporary_dir() -> Path:
         path = Path(tempfile.mkdtemp(prefix="charrnn-"))
     except OSError as error:
         message = f"there is no folder for temporary files: {error.strerror or error}"
-        raise UnwritableError(message, "name a folder in TMPDIR or CHARRNN_CACHE") from None
+        raise UnwritableError(message, "set TMPDIR or CHARRNN_CACHE to a folder") from None
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 
@@ -253,7 +254,7 @@ def _newest(folder: Path) -> float:
 
 
 def _remove(path: Path) -> None:
-    """Remove whatever stands where an entry belongs; of a link, the link alone."""
+    """Remove whatever is in the place of an entry; of a link, only the link itself."""
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
     else:
@@ -266,7 +267,7 @@ def _host() -> str:
 
 
 def _is_abandoned(path: Path, now: float) -> bool:
-    """Tell whether a folder is an unfinished entry whose process is gone."""
+    """Whether a folder is an unfinished entry whose process has ended."""
     name = _TEMPORARY.fullmatch(path.name)
     if not name:
         return False

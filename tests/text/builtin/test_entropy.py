@@ -116,7 +116,7 @@ def test_markov_goes_on_from_its_first_characters_as_the_table_says():
 
 
 def test_markov_says_when_a_large_table_cannot_be_solved():
-    with pytest.raises(UsageError, match="--concentration"):
+    with pytest.raises(UsageError, match="raise concentration"):
         builtin.info("markov", 1, order=4, alphabet=6, concentration=0.002)
 
 
