@@ -414,7 +414,10 @@ def test_the_double_is_a_module_of_its_own(device):
     assert sys.modules["cupy"] is device
 
 
-@pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-4), ("float64", 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "apart"),
+    [pytest.param("float32", 1e-4, marks=pytest.mark.slow), ("float64", 1e-10)],
+)
 @pytest.mark.parametrize(
     "optimizer",
     [n if n == "adam" else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS.builtin()],

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.commands import ENDLESS, charrnn, command, start
+from helpers.commands import ENDLESS, charrnn, command, inside, start
 
 
 def test_version():
@@ -62,7 +62,7 @@ def test_the_help_of_train_shows_the_defaults():
     ],
 )
 def test_wrong_input_gets_one_line_and_an_exit_code(arguments, code, says, tmp_path):
-    done = charrnn(*arguments, cwd=tmp_path)
+    done = inside(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1

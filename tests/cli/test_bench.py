@@ -5,7 +5,7 @@ import shlex
 from itertools import count
 
 import pytest
-from helpers.commands import charrnn
+from helpers.commands import charrnn, inside
 
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig, TrainConfig
@@ -158,7 +158,7 @@ def test_the_proposed_command_trains(tmp_path):
     assert told["sampling_chars_per_second"] > 0
     assert {key: told["proposal"][key] for key in told["trials"][0]} in told["trials"]
     command = shlex.split(told["proposal"]["command"].replace("CORPUS", "hello"))
-    trained = charrnn(*command[1:], "--steps", "2", "--quiet", cwd=tmp_path)
+    trained = inside(*command[1:], "--steps", "2", "--quiet", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
 
 
@@ -183,7 +183,7 @@ def test_nothing_but_the_result_is_on_stdout(tmp_path):
     ],
 )
 def test_wrong_options_get_one_line(arguments, says):
-    done = charrnn("bench", *arguments)
+    done = inside("bench", *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.commands import charrnn
+from helpers.commands import inside
 
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
@@ -20,7 +20,7 @@ TRAIN = ["--hidden", "8", "--batch", "4", "--seq-len", "8", "--quiet", "--steps"
 def place(tmp_path_factory):
     """A folder with one run in it."""
     where = tmp_path_factory.mktemp("diagnose")
-    done = charrnn(
+    done = inside(
         "train", "reber", *TRAIN, "--layers", "2", "--watch", "5", "--name", "one", cwd=where
     )
     assert done.returncode == 0, done.stderr
@@ -28,7 +28,7 @@ def place(tmp_path_factory):
 
 
 def told(*arguments, cwd, code=0):
-    done = charrnn("diagnose", *arguments, "--json", cwd=cwd)
+    done = inside("diagnose", *arguments, "--json", cwd=cwd)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
@@ -76,14 +76,14 @@ def test_anchors_follow_the_seed_and_the_text_that_is_given(place, tmp_path):
     assert first == again
     assert first["lag_profile"]["anchors"] != other["lag_profile"]["anchors"]
     (tmp_path / "text.txt").write_text("BTXSE%\n" * 60)
-    done = charrnn("diagnose", *options, cwd=place)
+    done = inside("diagnose", *options, cwd=place)
     assert done.returncode == 1
     assert "'%'" in done.stderr
     assert told(*options, "--unknown", "skip", cwd=place)["chars"] == 360
 
 
 def test_a_person_gets_text_that_fits_eighty_columns(place):
-    done = charrnn("diagnose", *QUICK, "--gradcheck", cwd=place)
+    done = inside("diagnose", *QUICK, "--gradcheck", cwd=place)
     assert done.returncode == 0
     assert done.stderr == ""
     lines = done.stdout.splitlines()
@@ -107,7 +107,7 @@ def test_a_fresh_model_and_the_exit_code_of_a_finding(place):
     assert set(verdict) == {"code", "layer", "basis", "message", "remedy", "source"}
     assert (verdict["layer"], verdict["basis"]) == (0, "measurement")
     told(*closed, "--fail-on", "broken,exploding", cwd=place)
-    text = charrnn("diagnose", *closed, "--fail-on", "vanishing", cwd=place)
+    text = inside("diagnose", *closed, "--fail-on", "vanishing", cwd=place)
     assert text.returncode == 3
     assert "vanishing in layer 0" in text.stdout
 
@@ -133,7 +133,7 @@ def test_a_broken_checkpoint_is_told_with_and_without_its_text(tmp_path, place):
         assert verdict["code"] == "broken"
         assert "rnn.bias_hh_l0" in verdict["message"]
         assert (report["lag_profile"], report["global"]) == (None, None)
-    assert "rnn.bias_hh_l0" in charrnn("diagnose", str(path), cwd=place).stdout
+    assert "rnn.bias_hh_l0" in inside("diagnose", str(path), cwd=place).stdout
 
 
 def test_cells_are_compared(place):
@@ -145,7 +145,7 @@ def test_cells_are_compared(place):
     assert [each["cell"] for each in report["horizons"]] == ["rnn", "gru", "lstm"]
     assert {cell["model"]["hidden"] for cell in report["cells"].values()} == {9}
     assert len({str(cell["lag_profile"]["anchors"]) for cell in report["cells"].values()}) == 1
-    text = charrnn("diagnose", *options, *QUICK, cwd=place).stdout
+    text = inside("diagnose", *options, *QUICK, cwd=place).stdout
     assert max(map(len, text.splitlines())) <= 80
     assert text.index("rnn ") < text.index("gru ") < text.index("lstm ")
 
@@ -156,7 +156,7 @@ def test_history_shows_what_watch_recorded(place):
     assert set(report["layers"]) == {"l0", "l1", "decoder"}
     assert report["layers"]["l0"]["steps"] == [5, 10, 15, 20, 25, 30]
     assert report["jumps"] == []
-    text = charrnn("diagnose", "one", "--history", cwd=place).stdout
+    text = inside("diagnose", "one", "--history", cwd=place).stdout
     assert "No jumps" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -187,7 +187,7 @@ def test_history_shows_what_watch_recorded(place):
     ],
 )
 def test_what_cannot_be_is_one_line(arguments, code, says, place):
-    done = charrnn("diagnose", *arguments, cwd=place)
+    done = inside("diagnose", *arguments, cwd=place)
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.startswith("charrnn: error: ")
@@ -198,21 +198,21 @@ def test_what_cannot_be_is_one_line(arguments, code, says, place):
 def test_a_short_text_is_examined_with_a_note(place, tmp_path):
     (tmp_path / "short.txt").write_text("BTXSE\n" * 4)
     options = ["--fresh", "--corpus", str(tmp_path / "short.txt"), "--hidden", "4", "--json"]
-    done = charrnn("diagnose", *options, cwd=place)
+    done = inside("diagnose", *options, cwd=place)
     assert done.returncode == 0, done.stderr
     assert "the text is short" in done.stderr
     assert len(json.loads(done.stdout)["lag_profile"]["layers"][0]["lags"]) < 14
     (tmp_path / "short.txt").write_text("BT")
-    done = charrnn("diagnose", "--fresh", "--corpus", str(tmp_path / "short.txt"), cwd=place)
+    done = inside("diagnose", "--fresh", "--corpus", str(tmp_path / "short.txt"), cwd=place)
     assert done.returncode == 1
     assert "at least 4" in done.stderr
 
 
 def test_the_page_is_written(place):
-    done = charrnn("diagnose", *FRESH, "--html", "page.html", cwd=place)
+    done = inside("diagnose", *FRESH, "--html", "page.html", cwd=place)
     assert done.returncode == 0
     page = (place / "page.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
-    lost = charrnn("diagnose", *FRESH, "--html", "no/page.html", cwd=place)
+    lost = inside("diagnose", *FRESH, "--html", "no/page.html", cwd=place)
     assert lost.returncode == 1
     assert "no/page.html" in lost.stderr

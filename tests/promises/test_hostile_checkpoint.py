@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from helpers.checkpoints import checkpoint_of, header_of, parts, seal
-from helpers.commands import charrnn
+from helpers.commands import inside
 from helpers.memory import told_by
 
 from charrnn.errors import CheckpointError
@@ -112,7 +111,6 @@ def test_a_file_that_claims_a_terabyte_and_has_holes_is_refused(tmp_path):
         os.truncate(path, path.stat().st_size + size)
     except OSError:
         pytest.skip("no sparse files of this size here")
-    begun = time.monotonic()
     limited = (
         "import resource, sys; from pathlib import Path; from charrnn.storage import container\n"
         "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
@@ -123,7 +121,6 @@ def test_a_file_that_claims_a_terabyte_and_has_holes_is_refused(tmp_path):
         [sys.executable, "-c", limited, str(path)], capture_output=True, text=True, timeout=60
     )
     assert "not enough memory" in done.stdout
-    assert time.monotonic() - begun < 20
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path):
@@ -270,7 +267,6 @@ def test_minus_zero_comes_back(tmp_path):
 
 
 def test_no_command_shows_a_traceback_for_a_hostile_file(tmp_path):
-    """The whole way, as a user meets it."""
     path = tmp_path / "evil.safetensors"
     checkpoints.save(path, checkpoint_of())
     tensors, facts = parts(path)
@@ -287,7 +283,7 @@ def test_no_command_shows_a_traceback_for_a_hostile_file(tmp_path):
         ["train", "text", "--init-from", str(path)],
     )
     for command in commands:
-        done = charrnn(*command, cwd=tmp_path)
+        done = inside(*command, cwd=tmp_path)
         assert done.returncode == 1, command
         assert done.stdout == ""
         *notes, error = done.stderr.splitlines()
@@ -309,7 +305,7 @@ def test_weights_of_any_size_give_no_warning(tmp_path):
         (["eval", "text", "--run", str(path)], (0,)),
         (["diagnose", str(path), "--corpus", "text"], (0, 1)),
     ):
-        done = charrnn(*command, cwd=tmp_path)
+        done = inside(*command, cwd=tmp_path)
         assert done.returncode in codes
         assert "Warning" not in done.stderr
         assert done.stderr.count("\n") <= 1
@@ -355,7 +351,7 @@ TEXTS = {
 def test_a_held_out_text_that_is_none_is_one_line(content, run, tmp_path):
     (run / "val.npy").write_bytes(content)
     for command in (["eval", "--split", "val", "--run", "run"], ["diagnose", "run"]):
-        done = charrnn(*command, cwd=tmp_path)
+        done = inside(*command, cwd=tmp_path)
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr.count("\n") == 1
@@ -367,7 +363,7 @@ def test_a_run_folder_of_pipes_is_not_waited_for(run, tmp_path):
     os.mkfifo(run / "val.npy")
     os.mkfifo(run / "metrics.jsonl")
     for command in (["eval", "--split", "val", "--run", "run"], ["diagnose", "run", "--history"]):
-        done = charrnn(*command, cwd=tmp_path)
+        done = inside(*command, cwd=tmp_path)
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
 
@@ -394,7 +390,7 @@ METRICS = {
 @pytest.mark.parametrize("content", METRICS.values(), ids=METRICS.keys())
 def test_damaged_metrics_are_one_line(content, run, tmp_path):
     (run / "metrics.jsonl").write_bytes(content.encode("utf-8", "surrogatepass"))
-    done = charrnn("diagnose", "run", "--history", cwd=tmp_path)
+    done = inside("diagnose", "run", "--history", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -405,5 +401,5 @@ def test_numbers_of_metrics_that_are_none_are_left_out(run, tmp_path):
     lines = [STEP | {"step": i, "grad_norm": v} for i, v in enumerate((1, None, 2.5, 10**400))]
     text = "".join(json.dumps(line) + "\n" for line in lines) + json.dumps(STEP)[:-5]
     (run / "metrics.jsonl").write_text(text.replace("2.5", "NaN"))
-    done = charrnn("diagnose", "run", "--history", "--json", cwd=tmp_path)
+    done = inside("diagnose", "run", "--history", "--json", cwd=tmp_path)
     assert json.loads(done.stdout)["grad_norm"]["values"] == [1.0, None, None, None]

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -180,7 +179,7 @@ ENDLESS = ("--hidden", "8", "--steps", "400", "--log-every", "1", "--batch", "4"
 
 
 @posix
-@pytest.mark.parametrize("level", ["char", "byte"])
+@pytest.mark.parametrize("level", ["char", pytest.param("byte", marks=pytest.mark.slow)])
 def test_a_file_that_shrinks_while_training_changes_nothing(home, level):
     """The text is read before the first step and never again; what is mapped is the cache's."""
     for name in ("text", "held"):
@@ -225,7 +224,9 @@ def test_a_pipe_is_read_to_its_end(home, train, trained):
 
 
 @posix
-@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+@pytest.mark.parametrize(
+    "device", ["/dev/zero", pytest.param("/dev/urandom", marks=pytest.mark.slow)]
+)
 def test_a_device_without_end_is_refused(home, device):
     (home / "link").symlink_to(device)
     (home / "text").write_text("abc" * 50)
@@ -343,25 +344,24 @@ def test_names_that_cannot_be_paths(home, call):
 
 
 OPEN = """
-import sys, time
+import sys
 from charrnn.errors import CorpusError
 from charrnn.text import open_corpus
 open_corpus("hello")
-base, begun = peak(), time.monotonic()
+base = peak()
 try:
     corpus = open_corpus(sys.argv[1], level=sys.argv[2])
     found = len(corpus.vocabulary), corpus.chars
 except CorpusError as problem:
     found = 0, 0
-print(*found, peak() - base, time.monotonic() - begun)
+print(*found, peak() - base)
 """
 
 
 def opened(path, level):
-    """Return symbols, length, bytes of memory and seconds of opening a text in a fresh process."""
-    symbols, length, taken, seconds = map(float, told_by(OPEN, path, level).split())
-    print(f"{path.name} at level {level}: {taken / 1e6:.0f} MB, {seconds:.1f} s")
-    return symbols, length, taken, seconds
+    """Open a text in a fresh process; return its symbols, length and bytes of memory taken."""
+    symbols, length, taken = map(float, told_by(OPEN, path, level).split())
+    return symbols, length, taken
 
 
 @posix
@@ -372,10 +372,9 @@ def test_a_line_of_100_megabytes(home, level, memory):
     with path.open("wb") as file:
         for _ in range(100):
             file.write(b"abcdefghij" * 100_000)
-    symbols, length, taken, seconds = opened(path, level)
+    symbols, length, taken = opened(path, level)
     assert (symbols, length) == ((0, 0) if level == "word" else (10, 100_000_000))
     assert taken < memory
-    assert seconds < 60
 
 
 @pytest.mark.slow
@@ -406,10 +405,9 @@ def many_characters(count):
 def test_100000_distinct_characters_are_encoded_in_little_memory(home):
     text = many_characters(100_000)
     (home / "text").write_text(text * 3, encoding="utf-8")
-    symbols, length, taken, seconds = opened(home / "text", "char")
+    symbols, length, taken = opened(home / "text", "char")
     assert (symbols, length) == (100_000, 300_000)
     assert taken < 80e6
-    assert seconds < 10
 
 
 @posix
@@ -417,20 +415,18 @@ def test_100000_distinct_characters_are_encoded_in_little_memory(home):
 def test_100000_distinct_characters_are_trained_on_and_saved(home, train, trained, call):
     text = many_characters(100_000)
     (home / "text").write_text(text * 3, encoding="utf-8")
-    begun = time.monotonic()
     done = train("text", "--embed", "4")
     assert done.returncode == 0, done.stderr
-    taken = time.monotonic() - begun
     assert "".join(trained()["vocabulary"]) == text
-    assert taken < 120
     assert call("sample", "run", "--length", "5").returncode == 0
     assert call("train", "--resume", "run", "--steps", "6").returncode == 0
 
 
-def test_every_character_there_is_comes_back():
-    text = many_characters(0x11_0000)
+@pytest.mark.parametrize("count", [80_000, pytest.param(0x11_0000, marks=pytest.mark.slow)])
+def test_every_character_there_is_comes_back(count):
+    text = many_characters(count)
     corpus = corpus_from_text(text, val_frac=0)
-    assert len(corpus.vocabulary) == 0x11_0000 - 0x800 - 0x20
+    assert len(corpus.vocabulary) == min(count, 0x11_0000 - 0x800 - 0x20)
     assert corpus.vocabulary.decode(corpus.train) == text
 
 
