@@ -1,6 +1,7 @@
 """The command line as a whole: help, errors in one line, exit codes, what is imported."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def test_no_command_shows_the_help():
     assert "Commands:" in done.stdout + done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals and pipes of POSIX")
 def test_a_reader_that_goes_away_loses_nothing(tmp_path):
     """The training is saved, and the exit code is the conventional one."""
     process = start("train", "hello", "--json", *ENDLESS, cwd=tmp_path)
@@ -90,6 +92,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path):
     assert told["step"] >= 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_stdout_that_is_full_is_one_line():
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

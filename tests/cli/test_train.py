@@ -1,6 +1,7 @@
 """``charrnn train``, ``info`` and ``runs`` as a user and a script meet them."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -119,6 +120,7 @@ def test_info_and_runs(tmp_path):
     assert "unreadable" in table
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals and pipes of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(number, code, tmp_path):
     process = start("train", "hello", *ENDLESS, cwd=tmp_path, stdout=None)

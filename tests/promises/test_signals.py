@@ -28,6 +28,7 @@ NUMBERS = [
     pytest.param(signal.SIGTERM, 143, id="TERM", marks=pytest.mark.slow),
 ]
 both = pytest.mark.parametrize(("number", "code"), NUMBERS)
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 SELDOM = [pytest.param(phase, marks=pytest.mark.slow) for phase in ("flush", "told")]
 
 
@@ -248,6 +249,7 @@ PRINTING = [
 ]
 
 
+@full
 @pytest.mark.slow
 @pytest.mark.parametrize("command", PRINTING)
 def test_streams_that_are_gone_full_or_closed(command, work):
@@ -287,6 +289,7 @@ def test_training_whose_reader_leaves_is_saved(work):
     assert checkpoints.load(work / "checkpoints/other" / runs.LAST).step >= 1
 
 
+@full
 def test_training_into_a_full_stdout_is_saved_and_one_line(work):
     codes, said = shell(f"charrnn {' '.join(TRAIN)} --json >/dev/full")
     assert codes == [1]
@@ -294,6 +297,7 @@ def test_training_into_a_full_stdout_is_saved_and_one_line(work):
     assert checkpoints.load(work / "checkpoints/run" / runs.LAST).step == 0
 
 
+@full
 def test_training_with_a_full_stderr_is_saved(work):
     codes, _ = shell(f"charrnn {' '.join(TRAIN)} 2>/dev/full")
     assert codes == [1]
