@@ -110,7 +110,7 @@ class TrainConfig(Configuration):
     batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
     state: str = declare(
         "carry",
-        "Hidden state from window to window: carry or reset.",
+        "carry the hidden state from window to window, or reset it.",
         group=TRAINING,
         choices=("carry", "reset"),
     )

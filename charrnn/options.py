@@ -51,6 +51,8 @@ class Option:
         What help shows as the default in place of ``default``.
     metavar
         What help shows for the value.
+    flags
+        Further names on the command line, where it is ``--name`` and these.
     """
 
     default: Any
@@ -65,6 +67,7 @@ class Option:
     remedy: str = ""
     shown: str = ""
     metavar: str | None = None
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind is None:

@@ -141,13 +141,12 @@ class Registry:
         return {name: o.default for each in classes for name, o in each.options.items()}
 
     def add(self, found: type[Choice]) -> None:
-        """Make a plug-in's class available under its name.
+        """Make a plug-in's class available under its name; raises like :meth:`check`."""
+        self.check(found)
+        self._added[found.name] = found
 
-        Raises
-        ------
-        PluginError
-            If its name, an alias or an option is invalid or taken.
-        """
+    def check(self, found: type[Choice]) -> None:
+        """Raise :class:`PluginError` if a class's name, alias or option is invalid or taken."""
         name = found.name
         if not _NAME.fullmatch(name):
             raise PluginError(f"{self.kind} {name!a} has an invalid name", "use letters a to z")
@@ -159,7 +158,6 @@ class Registry:
                 )
         for option, declaration in found.options.items():
             self._check_option(f"{self.kind} {name!a}", option, declaration)
-        self._added[name] = found
 
     def _check_option(self, owner: str, name: str, option: Option) -> None:
         """Raise :class:`PluginError` if a plug-in's option has a name that it cannot have.

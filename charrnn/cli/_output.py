@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -68,3 +70,22 @@ def json_line(record: dict[str, Any]) -> bytes:
 def json_text(text: str | bytes) -> str | list[int]:
     """Return text for JSON: a string, or a list of integers for bytes."""
     return list(text) if isinstance(text, bytes) else text
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], object]]:
+    """Say on a terminal what is being computed; nowhere else."""
+    if not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield status.update
+
+
+def write(data: bytes) -> None:
+    """Write bytes to standard output."""
+    out = Output()
+    out.write(data)
+    out.finish()

@@ -15,16 +15,30 @@ from charrnn.errors import in_words, option
 if TYPE_CHECKING:
     from charrnn import backend as backends
 
+OUTPUT, DEVICE = "Output", "Device"
+"""Groups of options that no configuration has."""
+
 Backend = Annotated[
-    str, typer.Option(help="Where to compute: auto (a working GPU, else NumPy), numpy or cupy.")
+    str,
+    typer.Option(
+        help="Where to compute: auto (a working GPU, else NumPy), numpy or cupy.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 Matmul = Annotated[
     str,
-    typer.Option(help="Products of float32 matrices on a GPU: fp32, or tf32 (faster, coarser)."),
+    typer.Option(
+        help="Products of float32 matrices on a GPU: fp32, or tf32 (faster, less precise).",
+        rich_help_panel=DEVICE,
+    ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(help="Threads of matrix products. [default: one a core]", show_default=False),
+    typer.Option(
+        help="Threads of matrix products. [default: one per core]",
+        show_default=False,
+        rich_help_panel=DEVICE,
+    ),
 ]
 Run = Annotated[
     str | None,

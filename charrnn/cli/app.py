@@ -3,17 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from inspect import getdoc
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from charrnn import __version__
-from charrnn.cli import _streams, bench, corpus, diagnose, evaluate, info, sample, train
+from charrnn.cli import _streams
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, option
 
+_FUNCTIONS = {
+    "train": ("train", "train"),
+    "sample": ("sample", "sample"),
+    "eval": ("evaluate", "evaluate"),
+    "diagnose": ("diagnose", "diagnose"),
+    "info": ("info", "info"),
+    "runs": ("info", "runs"),
+    "bench": ("bench", "bench"),
+}
+"""Of each command the module in this package and the function."""
+_GROUPS = {"corpus": ("corpus", "app")}
+
+
+class Commands(TyperGroup):
+    """All commands; only the one that is run is built, as that takes time."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        names: Any = dict.fromkeys((*_FUNCTIONS, *_GROUPS))
+        self.commands = names  # what a mistyped name is compared with
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name, or None."""
+        if cmd_name in _GROUPS:
+            return typer.main.get_command(_loaded(_GROUPS[cmd_name]))
+        if cmd_name not in _FUNCTIONS:
+            return None
+        from charrnn.cli._command import build
+
+        return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the first sentence of each command's help."""
+        helps = {name: getdoc(_loaded(where)) for name, where in _FUNCTIONS.items()}
+        helps |= {name: _loaded(where).info.help for name, where in _GROUPS.items()}
+        limit = formatter.width - 6 - max(map(len, helps))
+        rows = [(n, TyperCommand(n, help=h).get_short_help_str(limit)) for n, h in helps.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _loaded(where: tuple[str, str]) -> Any:
+    module, name = where
+    return getattr(import_module(f"charrnn.cli.{module}"), name)
+
+
 app = typer.Typer(
     name="charrnn",
+    cls=Commands,
     help="Train, sample and examine character-level recurrent language models.",
     epilog="Exit codes: 0 success; 1 failure; 2 usage error; 3 a verdict of diagnose --fail-on; "
     "129, 130, 143 after SIGHUP, SIGINT (Ctrl-C), SIGTERM; 141 when the reader of the output went "
@@ -24,14 +74,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
-app.command("sample")(sample.sample)
-app.command("eval")(evaluate.evaluate)
-app.command("diagnose")(diagnose.diagnose)
-app.command("info")(info.info)
-app.command("runs")(info.runs)
-app.command("bench")(bench.bench)
-app.add_typer(corpus.app, name="corpus")
 
 
 def _version(wanted: bool) -> None:
@@ -42,11 +84,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", metavar="FILE|MODULE", help="As for every command.", hidden=True),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Train, sample and examine character-level recurrent language models."""
+    for source in plugin or ():
+        from charrnn.plugins import plugin as load
+
+        load(source)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._shared import Backend, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.options import Option
@@ -19,14 +20,11 @@ SECONDS = Option(15.0, "About how long to measure.", above=0)
 THREADS = Option(None, "Try this number of threads alone.", kind=int, least=1)
 
 
+@takes(
+    Fields(ModelConfig, ("cell", "layers", "hidden", "embed")), Fields(TrainConfig, ("seq_len",))
+)
 def bench(
-    cell: Annotated[str, typer.Option(help="lstm, gru or rnn.")] = ModelConfig.cell,
-    layers: Annotated[int, typer.Option(help="Recurrent layers.")] = ModelConfig.layers,
-    hidden: Annotated[int, typer.Option(help="Units of a layer.")] = ModelConfig.hidden,
-    embed: Annotated[
-        int, typer.Option(help="Width of a learned embedding; 0: one-hot.")
-    ] = ModelConfig.embed,
-    seq_len: Annotated[int, typer.Option(help="Steps of a window.")] = TrainConfig.seq_len,
+    context: typer.Context,
     seconds: Annotated[float, typer.Option(help=SECONDS.help)] = SECONDS.default,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object on standard output.")
@@ -49,8 +47,8 @@ def bench(
     "batch", "seconds" of a step, "chars_per_second"), "sampling_chars_per_second" (one stream) and
     "proposal": the trial proposed, with "command".
     """
-    model = ModelConfig(cell=cell, layers=layers, hidden=hidden, embed=embed)
-    TrainConfig(seq_len=seq_len)  # checks the value
+    model = ModelConfig(**given(context, ModelConfig))
+    seq_len = TrainConfig(**given(context, TrainConfig)).seq_len
     SECONDS.check("seconds", seconds)
     THREADS.check("threads", threads)
     from charrnn.report.bench import bench_json, bench_text

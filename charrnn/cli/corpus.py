@@ -6,21 +6,26 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperOption
 
+from charrnn.cli._command import Command, Fields, given, takes
 from charrnn.cli._output import json_line
+from charrnn.config import DataConfig
 from charrnn.display import one_line
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError, UsageError, option
 from charrnn.options import declared
 
 if TYPE_CHECKING:
     from charrnn.text.statistics import TextStatistics
 
 app = typer.Typer(
-    help="Built-in corpora, statistics of a text, and the cache.", no_args_is_help=True
+    help="Built-in corpora, statistics of a text, and the cache.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 _OPTIONS = "charrnn.generator_options"
@@ -30,7 +35,7 @@ _NATS_TO_BITS = 1.4426950408889634
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
-class GeneratorCommand(TyperCommand):
+class GeneratorCommand(Command):
     """A command that also takes the options of every generator, each declared by its corpus.
 
     The values given are left in ``ctx.meta``; whether the named corpus has the option is for the
@@ -44,13 +49,13 @@ class GeneratorCommand(TyperCommand):
         kinds: dict[str, type] = {}
         helps: dict[str, list[str]] = {}
         for name in builtin.NAMES:
-            for key, option in declared(builtin.get(name)).items():
-                kinds[key] = option.kind
-                limits = f"from {option.least} to {option.most}, by default {option.default}"
-                helps.setdefault(key, []).append(f"{name}: {option.help}; {limits}")
+            for key, item in declared(builtin.get(name)).items():
+                kinds[key] = item.kind
+                limits = f"from {item.least} to {item.most}, by default {item.default}"
+                helps.setdefault(key, []).append(f"{name}: {item.help}; {limits}")
         return [
             TyperOption(
-                param_decls=[f"--{key.replace('_', '-')}", key],
+                param_decls=[option(key), key],
                 type=kinds[key],
                 help=". ".join(texts) + ".",
                 callback=_keep_option,
@@ -76,7 +81,7 @@ def _generator_options(ctx: typer.Context) -> dict[str, Any]:
     return options
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_(as_json: Json = False) -> None:
     """List the built-in corpora: name, default size, entropy, what it is.
 
@@ -145,6 +150,7 @@ def make(
 
 
 @app.command(cls=GeneratorCommand)
+@takes(Fields(DataConfig, ("level", "encoding", "errors")))
 def info(
     ctx: typer.Context,
     name: Annotated[
@@ -158,17 +164,6 @@ def info(
         int | None,
         typer.Option("--seed", help="Seed of a built-in corpus; decides the table of markov."),
     ] = None,
-    level: Annotated[
-        Literal["char", "byte", "word"] | None,
-        typer.Option("--level", help="What counts as a symbol of a file; by default char."),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", help="Of a file; by default utf-8.")
-    ] = None,
-    errors: Annotated[
-        Literal["strict", "replace"] | None,
-        typer.Option("--errors", help="What to do with bytes that cannot be decoded."),
-    ] = None,
 ) -> None:
     """Describe a built-in corpus or a text; where a file has a corpus's name, the file.
 
@@ -181,28 +176,29 @@ def info(
     """
     from charrnn.text import builtin
 
-    of_text = {"--level": level, "--encoding": encoding, "--errors": errors}
+    of_text = given(ctx, DataConfig)
+    data = DataConfig(**of_text)  # checks the values
+    level: Any = data.level
     options = _generator_options(ctx)
     if name in builtin.NAMES and not Path(name).exists():
         _refuse(of_text, f"is for texts, and {name} is a built-in corpus")
         _show_builtin(name, seed or 0, options, as_json)
         return
-    of_builtin = {f"--{key.replace('_', '-')}": value for key, value in options.items()}
-    _refuse({"--seed": seed, **of_builtin}, f"is for built-in corpora, and {name!a} is not one")
+    _refuse({"seed": seed, **options}, f"is for built-in corpora, and {name!a} is not one")
     from charrnn.text.statistics import text_statistics
 
     _show_text(
         text_statistics(
             name,
-            level=level or "char",
-            encoding=encoding or "utf-8",
-            errors=errors or "strict",
+            level=level,
+            encoding=data.encoding,
+            errors=data.errors,
         ),
         as_json,
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
     as_json: Json = False,
@@ -302,9 +298,9 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
 
 
 def _refuse(options: dict[str, Any], why: str) -> None:
-    for flag, value in options.items():
+    for name, value in options.items():
         if value is not None:
-            raise UsageError(f"{flag} {why}", f"leave {flag} out")
+            raise UsageError(f"{option(name)} {why}", f"leave {option(name)} out")
 
 
 def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli._output import Output, json_line
-from charrnn.cli._shared import Backend, Run, note, open_backend
+from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._output import json_line, progress, write
+from charrnn.cli._shared import DEVICE, OUTPUT, Backend, Run, note, open_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.diagnosis.settings import ASSUMABLE, HIDDEN, STEPS, Settings
 from charrnn.display import brief, one_line
 from charrnn.errors import UsageError, option
-from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend as Engine
@@ -27,158 +24,117 @@ if TYPE_CHECKING:
 
 EXIT_FINDING = 3
 DEFAULT_TEXT = "python-docs"
+WHAT, HOW_MUCH = "What to examine", "How much to measure"
+
+Text = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Text to examine on: a file, directory, - or built-in corpus; may be repeated. "
+        "[default: the run's validation text; python-docs with --fresh and --compare]",
+        show_default=False,
+        rich_help_panel=WHAT,
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option(
+        "--fresh", help="Examine an untrained model of the given options.", rich_help_panel=WHAT
+    ),
+]
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CELLS",
+        help="Train these cells alike (--steps) and examine them side by side: rnn,gru,lstm.",
+        rich_help_panel=WHAT,
+    ),
+]
+History = Annotated[
+    bool,
+    typer.Option(
+        "--history",
+        help="Show the gradient norms that the run recorded during training.",
+        rich_help_panel=WHAT,
+    ),
+]
+Gradcheck = Annotated[
+    bool,
+    typer.Option(
+        "--gradcheck",
+        help="Also compare the gradients with central differences, and NumPy with CuPy.",
+        rich_help_panel=HOW_MUCH,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object on standard output.", rich_help_panel=OUTPUT),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Draw the report on one page, .png, .svg or .pdf; needs charrnn[plot].",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the report as one page that needs no network.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+FailOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODES",
+        help="Exit with 3 if one of these verdicts is found.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Unknown = Annotated[
+    Literal["error", "skip"],
+    typer.Option(help="What to do with symbols that the run does not know.", rich_help_panel=WHAT),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads of matrix products, which are many and small here. [default: 1]",
+        show_default=False,
+        rich_help_panel=DEVICE,
+    ),
+]
+
+_MODEL = ("cell", "layers", "hidden", "embed", "init", "dtype")
+_OWN = {
+    name: f"the run's own; {getattr(TrainConfig, name)} with --fresh and --compare"
+    for name in ASSUMABLE
+}
 
 
-def _option(*flags: str, help: str, default: object = None, metavar: str | None = None) -> Any:
-    shown = f"{help} [default: {default}]" if default is not None else help
-    return typer.Option(*flags, help=shown, show_default=False, metavar=metavar)
-
-
+@takes(
+    Fields(Settings, group=HOW_MUCH),
+    Fields(ModelConfig, _MODEL, {"hidden": f"{ModelConfig.hidden}; {HIDDEN} with --compare"}),
+    Fields(DataConfig, ("level",)),
+    Fields(TrainConfig, (*ASSUMABLE, "steps"), _OWN | {"steps": f"{STEPS}, with --compare"}),
+)
 def diagnose(
     context: typer.Context,
     run: Run = None,
-    corpus: Annotated[
-        list[str] | None,
-        _option(
-            help="Text to examine on: a file, directory, - or built-in corpus; may be repeated.",
-            default="the run's validation text; python-docs with --fresh and --compare",
-            metavar="TEXT",
-        ),
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Examine an untrained model of the given options.")
-    ] = False,
-    compare: Annotated[
-        str | None,
-        _option(
-            help="Train these cells alike (--steps) and examine them side by side: rnn,gru,lstm.",
-            metavar="CELLS",
-        ),
-    ] = None,
-    history: Annotated[
-        bool,
-        typer.Option("--history", help="Show the gradient norms that the run's training recorded."),
-    ] = False,
-    gradcheck: Annotated[
-        bool,
-        typer.Option(
-            "--gradcheck",
-            help="Also hold the gradients against central differences, and NumPy against CuPy.",
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
-    plot: Annotated[
-        Path | None,
-        _option(
-            help="Draw the report on one page, .png, .svg or .pdf; needs charrnn[plot].",
-            metavar="FILE",
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        _option(help="Write the report as one page that needs no network.", metavar="FILE"),
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        _option(help="Exit with 3 if one of these verdicts is found.", metavar="CODES"),
-    ] = None,
-    windows: Annotated[
-        int | None, _option(help="Windows over which norms and gates are taken.", default=20)
-    ] = None,
-    max_lag: Annotated[
-        int | None,
-        _option(
-            help="Largest lag of the lag profile.", default="64, or --seq-len if that is longer"
-        ),
-    ] = None,
-    context_length: Annotated[
-        int | None,
-        _option(
-            "--context",
-            help="Characters read before each anchor, and the longest context.",
-            default="twice the largest lag",
-        ),
-    ] = None,
-    anchors: Annotated[
-        int | None, _option(help="Single-step losses of the lag profile.", default=256)
-    ] = None,
-    targets: Annotated[
-        int | None, _option(help="Characters predicted with context cut.", default=256)
-    ] = None,
-    lyapunov_steps: Annotated[
-        int | None, _option(help="Steps along which Jacobians are multiplied.", default=3000)
-    ] = None,
-    seed: Annotated[
-        int | None, _option(help="Of anchors and of fresh weights.", default=TrainConfig.seed)
-    ] = None,
-    cell: Annotated[
-        str | None, _option(help="With --fresh: lstm, gru or rnn.", default=ModelConfig.cell)
-    ] = None,
-    layers: Annotated[
-        int | None, _option(help="Stacked layers.", default=ModelConfig.layers)
-    ] = None,
-    hidden: Annotated[
-        int | None,
-        _option(help="Units of a layer.", default=f"{ModelConfig.hidden}; --compare: 128"),
-    ] = None,
-    embed: Annotated[
-        int | None, _option(help="Width of the embedding; 0: one-hot.", default=ModelConfig.embed)
-    ] = None,
-    activation: Annotated[
-        str | None, _option(help="Of the rnn: tanh or relu.", default="tanh")
-    ] = None,
-    gru_reset: Annotated[
-        str | None, _option(help="Of the gru: after or before.", default="after")
-    ] = None,
-    forget_bias: Annotated[float | None, _option(help="Of the lstm.", default=1.0)] = None,
-    init: Annotated[
-        str | None,
-        _option(
-            help="Initial weights: uniform, xavier, orthogonal or identity.",
-            default=ModelConfig.init,
-        ),
-    ] = None,
-    dtype: Annotated[
-        str | None, _option(help="float32 or float64.", default=ModelConfig.dtype)
-    ] = None,
-    level: Annotated[
-        str | None, _option(help="Symbols: char, byte or word.", default=DataConfig.level)
-    ] = None,
-    seq_len: Annotated[
-        int | None,
-        _option(help="Steps of a window; of a run its own.", default=TrainConfig.seq_len),
-    ] = None,
-    batch: Annotated[
-        int | None, _option(help="Parallel streams; of a run its own.", default=TrainConfig.batch)
-    ] = None,
-    state: Annotated[
-        str | None, _option(help="carry or reset; of a run its own.", default=TrainConfig.state)
-    ] = None,
-    optimizer: Annotated[
-        str | None,
-        _option(help="adam, adamw, rmsprop or sgd; of a run its own.", default="adam"),
-    ] = None,
-    lr: Annotated[
-        float | None, _option(help="Learning rate; of a run its own.", default=TrainConfig.lr)
-    ] = None,
-    clip_norm: Annotated[
-        float | None,
-        _option(help="Largest norm; of a run its own.", default=TrainConfig.clip_norm),
-    ] = None,
-    steps: Annotated[
-        int | None, _option(help="With --compare: steps that each is trained.", default=1000)
-    ] = None,
-    unknown: Annotated[
-        Literal["error", "skip"],
-        typer.Option(help="What to do with symbols that the run does not know."),
-    ] = "error",
+    corpus: Text = None,
+    fresh: Fresh = False,
+    compare: Compare = None,
+    history: History = False,
+    gradcheck: Gradcheck = False,
+    unknown: Unknown = "error",
+    as_json: Json = False,
+    plot: Plot = None,
+    html: Html = None,
+    fail_on: FailOn = None,
     backend: Backend = "auto",
-    threads: Annotated[
-        int | None,
-        _option(help="Threads of matrix products, which are many and small here.", default=1),
-    ] = None,
+    threads: Threads = None,
 ) -> int:
     """Examine the gradients of a model: how far back they reach, and what is wrong with them.
 
@@ -202,7 +158,16 @@ def diagnose(
     Verdicts, for --fail-on: broken, exploding, vanishing, saturated, clip-tight, clip-idle,
     lr-high, lr-low, truncation, context-unused. The README tells when each is said.
     """
-    wanted = _Wanted(context.params, as_json, plot, html)
+    wanted = _Request(
+        texts=corpus or [],
+        model=given(context, ModelConfig),
+        data=given(context, DataConfig),
+        train=given(context, TrainConfig),
+        settings=Settings(**given(context, Settings), gradcheck=gradcheck),
+        as_json=as_json,
+        plot=plot,
+        html=html,
+    )
     wanted.check(run, fresh, compare, history)
     codes = _codes(fail_on)
     if history:
@@ -214,22 +179,22 @@ def diagnose(
     return wanted.examine(subject, codes)
 
 
-class _Wanted:
-    """The options as they were given, and what is done about them."""
+@dataclass
+class _Request:
+    """The options that were given, and what is done about them.
 
-    def __init__(
-        self, options: dict[str, Any], as_json: bool, plot: Path | None, html: Path | None
-    ) -> None:
-        self.given = {name: value for name, value in options.items() if value is not None}
-        if "context_length" in self.given:
-            self.given["context"] = self.given.pop("context_length")
-        self.as_json, self.plot, self.html = as_json, plot, html
+    ``model``, ``data`` and ``train`` hold those that were given, by the names of the
+    configurations' fields.
+    """
 
-    def of(self, record: type[Any]) -> dict[str, Any]:
-        """Return the options that are fields of ``record``."""
-        if issubclass(record, Configuration):
-            return {name: value for name, value in self.given.items() if record.knows(name)}
-        return {f.name: self.given[f.name] for f in fields(record) if f.name in self.given}
+    texts: list[str]
+    model: dict[str, Any]
+    data: dict[str, Any]
+    train: dict[str, Any]
+    settings: Settings
+    as_json: bool
+    plot: Path | None
+    html: Path | None
 
     def check(self, run: str | None, fresh: bool, compare: str | None, history: bool) -> None:
         """Raise :class:`UsageError` for options that exclude each other."""
@@ -241,12 +206,11 @@ class _Wanted:
         if making and run is not None:
             raise UsageError(f"{chosen[0]} makes its own model", "leave out RUN, or the option")
         if not making:
-            for name in (*self.of(ModelConfig), "level"):
-                if name in self.given:
-                    raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
-        if compare is None and "steps" in self.given:
+            for name in (*self.model, *self.data):
+                raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
+        if compare is None and "steps" in self.train:
             raise UsageError("--steps is for --compare", "leave it out")
-        if compare is not None and "cell" in self.given:
+        if compare is not None and "cell" in self.model:
             raise UsageError("--compare names the cells itself", "leave out --cell")
         if history and (self.plot or self.html):
             raise UsageError("--history has no page to draw", "leave out --plot and --html")
@@ -260,14 +224,6 @@ class _Wanted:
 
             need_matplotlib()
 
-    def settings(self) -> Settings:
-        """Return how much to measure."""
-        return Settings(**self.of(Settings))
-
-    def training(self) -> dict[str, Any]:
-        """Return the training settings that were given."""
-        return {name: self.given[name] for name in ASSUMABLE if name in self.given}
-
     def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
         """Return a trained model, on its validation text or on the text given."""
         from charrnn.diagnosis import subjects
@@ -275,20 +231,20 @@ class _Wanted:
 
         loaded = checkpoint.load(runs.resolve(run), finite=False)
         ids, name = None, ""
-        if sources := self.given.get("corpus"):
-            ids, notes = subjects.read_text(sources, loaded.vocabulary, unknown)
-            name = ", ".join(sources)
+        if self.texts:
+            ids, notes = subjects.read_text(self.texts, loaded.vocabulary, unknown)
+            name = ", ".join(self.texts)
             for line in notes:
                 note(line)
-        return subjects.of_checkpoint(loaded, engine, ids, name, self.training())
+        return subjects.of_checkpoint(loaded, engine, ids, name, self.train)
 
     def fresh(self, engine: Engine) -> Subject:
         """Return an untrained model on the text given."""
         from charrnn.diagnosis import subjects
         from charrnn.train.request import Request
 
-        config = Request(model=self.of(ModelConfig)).fresh_model()
-        plan = TrainConfig(**self.training(), seed=self.given.get("seed", TrainConfig.seed))
+        config = Request(model=self.model).fresh_model()
+        plan = TrainConfig(**self.train, seed=self.settings.seed)
         corpus, name = self._corpus(val_frac=0.0)
         symbols = len(corpus.vocabulary)
         return subjects.untrained(config, symbols, corpus.train, name, plan, engine)
@@ -296,29 +252,28 @@ class _Wanted:
     def _corpus(self, val_frac: float) -> tuple[Corpus, str]:
         from charrnn.text import open_corpus
 
-        text = self.given.get("corpus") or [DEFAULT_TEXT]
-        level = self.given.get("level", DataConfig.level)
-        DataConfig(level=level)  # checks the value
-        corpus = open_corpus(text, level=level, val_frac=val_frac)
+        texts = self.texts or [DEFAULT_TEXT]
+        level: Any = DataConfig(**self.data).level
+        corpus = open_corpus(texts, level=level, val_frac=val_frac)
         for line in corpus.notes:
             note(line)
-        return corpus, ", ".join(text)
+        return corpus, ", ".join(texts)
 
     def examine(self, subject: Subject, codes: frozenset[str]) -> int:
         """Examine a model and report on it."""
         from charrnn.diagnosis.examine import examine
 
-        with _progress() as show:
-            report = examine(subject, self.settings(), show, option)
+        with progress() as show:
+            report = examine(subject, self.settings, show, option)
         for line in report.notes if self.as_json else ():
             note(line)
         if self.as_json:
-            _write(json_line(report.to_json()))
+            write(json_line(report.to_json()))
         else:
             from charrnn.report.diagnose.report import report_parts
             from charrnn.report.diagnose.terminal import make_console, render
 
-            _write(render(report_parts(report, make_console().width)))
+            write(render(report_parts(report, make_console().width)))
         return self._finish([report], codes)
 
     def compare(self, names: str, engine: Engine, codes: frozenset[str]) -> int:
@@ -327,25 +282,20 @@ class _Wanted:
         from charrnn.report.diagnose.compare import compare_parts
         from charrnn.report.diagnose.terminal import render
 
-        configs = comparing.architectures(names.split(","), self.of(ModelConfig))
-        plan = TrainConfig(
-            steps=self.given.get("steps", comparing.STEPS),
-            seed=self.given.get("seed", TrainConfig.seed),
-            **self.training(),
-        )
-        settings = self.settings()
+        configs = comparing.architectures(names.split(","), self.model)
+        plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
         corpus, text = self._corpus(val_frac=0.1)
-        with _progress() as show:
+        with progress() as show:
             contestants = [
                 comparing.train_and_examine(
-                    cell, config, corpus, plan, engine, settings, show, option
+                    cell, config, corpus, plan, engine, self.settings, show, option
                 )
                 for cell, config in configs.items()
             ]
         if self.as_json:
-            _write(json_line(comparing.to_json(contestants, text)))
+            write(json_line(comparing.to_json(contestants, text)))
         else:
-            _write(render(compare_parts(contestants, text)))
+            write(render(compare_parts(contestants, text)))
         return self._finish([one.report for one in contestants], codes)
 
     def history(self, run: str | None) -> int:
@@ -357,12 +307,12 @@ class _Wanted:
         path = runs.resolve(run, "last")
         recorded = read(str(path.parent), read_metrics(path.parent))
         if self.as_json:
-            _write(json_line(recorded.to_json()))
+            write(json_line(recorded.to_json()))
         else:
             from charrnn.report.diagnose.history import history_parts
             from charrnn.report.diagnose.terminal import make_console, render
 
-            _write(render(history_parts(recorded, make_console().width)))
+            write(render(history_parts(recorded, make_console().width)))
         return 0
 
     def _finish(self, reports: list[Report], codes: frozenset[str]) -> int:
@@ -391,21 +341,3 @@ def _codes(listed: str | None) -> frozenset[str]:
             f"--fail-on {brief(code)} is not a verdict", f"choose from {', '.join(CODES)}"
         )
     return codes
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], object]]:
-    """Say on a terminal what is being computed; nowhere else."""
-    if not sys.stderr.isatty():
-        yield lambda stage: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("reading") as status:
-        yield status.update
-
-
-def _write(data: bytes) -> None:
-    out = Output()
-    out.write(data)
-    out.finish()

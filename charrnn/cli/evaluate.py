@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn import display
+from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._shared import Backend, Threads, open_backend
-from charrnn.errors import UsageError
+from charrnn.config import DataConfig
+from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
     from charrnn.evaluate import LineScore
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
+@takes(Fields(DataConfig, ("encoding", "errors")))
 def evaluate(
+    context: typer.Context,
     text: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,17 +60,6 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(help="Encoding of the text. [default: utf-8]", show_default=False),
-    ] = None,
-    errors: Annotated[
-        Literal["strict", "replace"] | None,
-        typer.Option(
-            help="What to do with bytes that cannot be decoded. [default: strict]",
-            show_default=False,
-        ),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     backend: Backend = "auto",
     threads: Threads = None,
@@ -89,19 +82,18 @@ def evaluate(
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
-    reading = {"--unknown": unknown, "--encoding": encoding, "--errors": errors}
-    if split:
-        for flag, value in reading.items():
-            if value is not None:
-                raise UsageError(f"{flag} is for a text, not for --split", f"leave {flag} out")
+    reading = given(context, DataConfig)
+    DataConfig(**reading)  # checks the values
+    reading |= {} if unknown is None else {"unknown": unknown}
+    for name in reading if split else ():
+        raise UsageError(f"{option(name)} is for a text, not for --split", "leave it out")
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
     engine = open_backend(backend, threads)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
-    options = {key.removeprefix("--"): value for key, value in reading.items() if value}
-    source = _Source(text or [], split, path, vocabulary, options)
+    source = _Source(text or [], split, path, vocabulary, reading)
     if per_line:
         _per_line(source, model, as_json)
     elif per_char:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._shared import Backend, Run, Threads, open_backend
 from charrnn.errors import UsageError
@@ -17,14 +18,10 @@ if TYPE_CHECKING:
 SEPARATOR = b"---\n"
 
 
+@takes(Fields(SampleOptions, group="Drawing"))
 def sample(
+    context: typer.Context,
     run: Run = None,
-    temp: Annotated[
-        float,
-        typer.Option(
-            "--temp", "--temperature", help="Temperature; 0 takes the most likely symbol."
-        ),
-    ] = SampleOptions.temperature,
     length: Annotated[
         int,
         typer.Option(help="New symbols (characters, bytes or words); 0: without end."),
@@ -43,17 +40,6 @@ def sample(
     no_echo: Annotated[
         bool, typer.Option("--no-echo", help="Do not print the prime before the sample.")
     ] = False,
-    top_k: Annotated[
-        int, typer.Option(help="Draw from the K most likely symbols; 0: from all.")
-    ] = SampleOptions.top_k,
-    top_p: Annotated[
-        float,
-        typer.Option(help="Draw from the fewest symbols with together at least this probability."),
-    ] = SampleOptions.top_p,
-    min_p: Annotated[
-        float,
-        typer.Option(help="Do not draw what is less likely than this share of the most likely."),
-    ] = SampleOptions.min_p,
     until: Annotated[
         str, typer.Option(metavar="TEXT", help="Stop after this text, where it is made.")
     ] = "",
@@ -97,7 +83,7 @@ def sample(
     With --next, each line is a symbol in quotes, a tab and its probability; with --json one object
     with "prime" and "next", a list of "symbol", "p" and "log_p" (ln p).
     """
-    options = SampleOptions(temp, top_k, top_p, min_p)
+    options = SampleOptions(**given(context, SampleOptions))
     _check(length, until, count, next_, as_json)
     if prime is not None and prime_file is not None:
         raise UsageError("--prime and --prime-file exclude each other", "give one of them")
@@ -108,13 +94,13 @@ def sample(
     engine = open_backend(backend, threads)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
-    given = _prime(prime, prime_file, vocabulary)
+    beginning = _prime(prime, prime_file, vocabulary)
     out = Output()
     if next_ is not None:
         found = sampling.next_symbols(
-            model, vocabulary, options, count=next_, prime=given, unknown=unknown
+            model, vocabulary, options, count=next_, prime=beginning, unknown=unknown
         )
-        _show_next(out, given, found, as_json)
+        _show_next(out, beginning, found, as_json)
         return
     if seed is None:
         import secrets
@@ -122,12 +108,12 @@ def sample(
         seed = secrets.randbits(32)
     arguments: dict[str, Any] = {
         "length": length,
-        "prime": given,
+        "prime": beginning,
         "until": until,
         "seed": seed,
         "unknown": unknown,
     }
-    echo = b"" if no_echo else utf8(given)
+    echo = b"" if no_echo else utf8(beginning)
     if count == 1 and not as_json:
         symbols = sampling.stream(model, vocabulary, options, **arguments)
         first = next(symbols)  # what is wrong with the prime is known before anything is printed
@@ -144,7 +130,7 @@ def sample(
             record = {
                 "sample": number,
                 "seed": seed,
-                "prime": json_text(given),
+                "prime": json_text(beginning),
                 "text": json_text(one.text),
                 "log_probs": one.log_probs,
             }

@@ -13,7 +13,7 @@ from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.report import Report
-from charrnn.diagnosis.settings import Settings
+from charrnn.diagnosis.settings import HIDDEN, Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.diagnosis.values import plain
 from charrnn.errors import CharRNNError, UsageError, setting
@@ -24,11 +24,6 @@ from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 from charrnn.train.request import Request
-
-STEPS = 1000
-"""Updates that every cell is trained for, by default."""
-HIDDEN = 128
-"""Units of a layer, by default."""
 
 
 @dataclass(frozen=True)

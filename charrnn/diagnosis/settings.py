@@ -13,6 +13,11 @@ from charrnn.options import check_fields, declare
 LEAST_LAG = 64
 """The largest lag, where neither the settings nor a longer training window say otherwise."""
 
+STEPS = 1000
+"""Updates for which each cell of a comparison is trained, by default."""
+HIDDEN = 128
+"""Hidden units of a layer of a compared cell, by default."""
+
 ASSUMABLE = ("seq_len", "batch", "state", "optimizer", "lr", "clip_norm")
 """Fields of :class:`~charrnn.config.TrainConfig` that can be assumed in place of a run's own."""
 

@@ -24,8 +24,8 @@ class SampleOptions:
         Keep the fewest of the most likely symbols whose probabilities add up to at least this
         (nucleus sampling, Holtzman et al. 2020, arXiv 1904.09751); 1 keeps all.
     min_p
-        Drop the symbols that are less likely than this share of the most likely one (Nguyen et al.
-        2024, arXiv 2407.01082); 0 keeps all.
+        Drop the symbols that are less likely than this fraction of the most likely one (Nguyen
+        et al. 2024, arXiv 2407.01082); 0 keeps all.
 
     Raises
     ------
@@ -38,6 +38,7 @@ class SampleOptions:
         "Temperature; 0 takes the most likely symbol.",
         least=0,
         remedy="0 always takes the most likely symbol, 1 is the model's own distribution",
+        flags=("--temp",),
     )
     top_k: int = declare(
         0,
@@ -54,7 +55,7 @@ class SampleOptions:
     )
     min_p: float = declare(
         0.0,
-        "Do not draw what is less likely than this share of the most likely.",
+        "Do not draw what is less likely than this fraction of the most likely.",
         least=0,
         below=1,
         remedy="0 keeps all symbols",

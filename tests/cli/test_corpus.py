@@ -238,7 +238,7 @@ def test_info_of_a_file_takes_level_and_encoding(tmp_path):
     assert described("info", "text.txt", "--level", "byte")["frequent"][-1]["symbol"] == 255
     assert "b'\\xff'" in good("info", "text.txt", "--level", "byte").decode()
     assert described("info", "text.txt", "--errors", "replace")["chars"] == 13
-    assert run("info", "text.txt", "--level", "line").exit_code == 2
+    assert refused("info", "text.txt", "--level", "line")
 
 
 def test_a_file_wins_over_a_builtin_of_its_name(tmp_path):

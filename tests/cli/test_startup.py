@@ -8,6 +8,7 @@ import pytest
 MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_extensions"}
 """Besides the standard library: the command line itself, and what Typer brings along."""
 BELOW_THE_COMMAND_LINE = {
+    *("charrnn.backend", "charrnn.cells", "charrnn.model", "charrnn.train"),
     "charrnn.cli",
     "charrnn.config",
     "charrnn.diagnosis",
@@ -18,7 +19,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.sampling",
     "charrnn.settings",
 }
-"""The parts of charrnn that declare options, defaults and errors."""
+"""The parts of charrnn that declare options, defaults and errors, and what these are built on."""
 
 COMMANDS = ("train", "sample", "eval", "info", "runs", "corpus", "bench", "diagnose")
 

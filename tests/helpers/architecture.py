@@ -15,6 +15,7 @@ ROWS = (
     ("registry",),
     ("settings",),
     ("config", "randomness"),
+    ("plugins",),
     ("backend", "text"),
     ("cells",),
     ("model",),

@@ -1,0 +1,232 @@
+"""A command: the parameters of its function, and options that are declared elsewhere.
+
+A function says with :func:`takes` which declarations its command has as options: fields of a
+configuration such as ``TrainConfig.lr``, which becomes ``--lr``, and the options of the cells,
+optimizers and schedules that a configuration can choose. :func:`given` returns the values that
+were given, for the configuration that they belong to.
+
+Every command also has ``--plugin``: plug-ins are loaded before the other options are parsed,
+because they bring options of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from charrnn.cli._shared import note
+from charrnn.errors import option as flag
+from charrnn.options import Option, declared
+from charrnn.registry import Choice, Registry
+from charrnn.settings import Configuration
+
+_GIVEN = "charrnn.given"
+_FIELDS = "charrnn_fields"
+_PLUGIN = "--plugin"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Declared fields of a dataclass that a command has as options.
+
+    Attributes
+    ----------
+    record
+        The dataclass. Of a :class:`~charrnn.settings.Configuration`, the options of the classes
+        that its fields choose come along.
+    names
+        The fields; by default all that are declared.
+    defaults
+        What help shows as a field's default in place of the declared one.
+    group
+        The heading in help, where the declaration has none.
+    """
+
+    record: type[Any]
+    names: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+
+    def options(self) -> list[TyperOption]:
+        """Return the command-line options."""
+        made = []
+        for name, option in declared(self.record).items():
+            if self.names and name not in self.names:
+                continue
+            made.append(self._option(name, {"": option}, self._choices(name, option)))
+            registry = self.registries().get(name)
+            for own, owners in registry.options().items() if registry else ():
+                made.append(self._option(own, {f"{flag(name)} {k}": o for k, o in owners.items()}))
+        return made
+
+    def given(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the values that belong to the dataclass."""
+        if issubclass(self.record, Configuration):
+            return {name: value for name, value in values.items() if self.record.knows(name)}
+        return {name: value for name, value in values.items() if name in declared(self.record)}
+
+    def registries(self) -> Mapping[str, Registry]:
+        """Return what its fields choose from."""
+        return self.record.chosen if issubclass(self.record, Configuration) else {}
+
+    def _choices(self, name: str, option: Option) -> tuple[str, ...]:
+        registry = self.registries().get(name)
+        if registry is None:
+            return option.valid
+        return tuple(_called(found) for found in registry.classes())
+
+    def _option(
+        self, name: str, owners: Mapping[str, Option], choices: tuple[str, ...] = ()
+    ) -> TyperOption:
+        """Return an option that one declaration, or several of different owners, describe."""
+        option, *_ = owners.values()
+        helps: dict[str, list[str]] = {}
+        for owner, each in owners.items():
+            text = _help(each, choices or each.valid, self.defaults.get(name))
+            helps.setdefault(text, []).extend([owner] if owner else [])
+        texts = [f"{' or '.join(o)}: {text}" if o else text for text, o in helps.items()]
+        return TyperOption(
+            param_decls=[name, *dict.fromkeys((*option.flags, flag(name)))],
+            type=option.kind,
+            multiple=option.repeatable,
+            metavar=option.metavar,
+            help=" ".join(texts),
+            callback=_keep,
+            expose_value=False,
+            rich_help_panel=option.group or self.group or None,
+        )
+
+
+def _called(found: type[Choice]) -> str:
+    """Return a class's name, and its aliases in brackets."""
+    return f"{found.name} ({', '.join(found.aliases)})" if found.aliases else found.name
+
+
+def _help(option: Option, choices: tuple[str, ...], default: str | None) -> str:
+    """Return the help of a declaration, with its choices and its default."""
+    text = option.help
+    if not all(choice in text for choice in choices):
+        text = f"{text.removesuffix('.')}: {', '.join(choices)}."
+    shown = default or option.shown or option.default
+    return text if shown in (None, (), "") else f"{text} [default: {shown}]"
+
+
+def _keep(context: typer.Context, param: Any, value: Any) -> None:
+    """Keep the value of an option, if it was given."""
+    if value is not None and value != ():
+        kept = tuple(value) if param.multiple else value
+        context.meta.setdefault(_GIVEN, {})[param.name] = kept
+
+
+def takes(*declarations: Fields) -> Callable[[Function], Function]:
+    """Give the command of a function options that are declared elsewhere."""
+
+    def mark(function: Function) -> Function:
+        setattr(function, _FIELDS, declarations)
+        return function
+
+    return mark
+
+
+def given(context: typer.Context, record: type[Any]) -> dict[str, Any]:
+    """Return the values given on the command line for the fields of ``record``, by name."""
+    values: dict[str, Any] = context.meta.get(_GIVEN, {})
+    return Fields(record).given(values)
+
+
+class Command(TyperCommand):
+    """A command whose help is in groups, with ``--plugin`` and the options of :func:`takes`."""
+
+    _declared: list[TyperOption] | None = None
+
+    @property
+    def fields(self) -> tuple[Fields, ...]:
+        """What :func:`takes` said of the function."""
+        fields: tuple[Fields, ...] = getattr(self.callback, _FIELDS, ())
+        return fields
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments, declared options, and the function's own."""
+        if self._declared is None:
+            self._declared = [option for fields in self.fields for option in fields.options()]
+        *own, help_option = super().get_params(ctx)
+        first = [param for param in own if param.param_type_name == "argument"]
+        rest = [param for param in own if param.param_type_name != "argument"]
+        return [*first, *self._declared, *rest, plugin_option(), help_option]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Load the plug-ins that the arguments name, then parse the arguments."""
+        if any(arg.startswith(_PLUGIN) for arg in args):
+            self._load_plugins(ctx, list(args))
+        if self.fields and {"-h", "--help"} & set(args):
+            self._install_plugins()
+        try:
+            return super().parse_args(ctx, list(args))
+        except Exception as problem:
+            unknown = hasattr(problem, "possibilities")  # an option that does not exist
+            if not (unknown and self.fields and self._install_plugins()):
+                raise
+            ctx.meta.pop(_GIVEN, None)
+            return super().parse_args(ctx, list(args))
+
+    def _load_plugins(self, ctx: Any, args: list[str]) -> None:
+        """Load plug-ins wherever they are named; their own options are not known yet."""
+        from charrnn.plugins import plugin
+
+        parser = self.make_parser(ctx)
+        parser.ignore_unknown_options = True
+        try:
+            values, _, _ = parser.parse_args(args)
+        except Exception:  # the arguments are wrong, as parsing them in earnest tells
+            return
+        for source in values.get("plugin") or ():
+            plugin(source)
+        self._declared = None
+
+    def _install_plugins(self) -> bool:
+        """Load the installed plug-ins of what can be chosen; return whether there were any."""
+        registries = [r for fields in self.fields for r in fields.registries().values()]
+        before = [registry.names() for registry in registries]
+        for registry in registries:
+            for problem in registry.install_all():
+                note(problem.told(flag))
+        self._declared = None
+        return before != [registry.names() for registry in registries]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options under the headings of their groups."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                kind = "Arguments" if param.param_type_name == "argument" else "Options"
+                heading = getattr(param, "rich_help_panel", None) or kind
+                sections.setdefault(heading, []).append(record)
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def plugin_option() -> TyperOption:
+    """Return the option ``--plugin``."""
+    return TyperOption(
+        param_decls=["plugin", _PLUGIN],
+        type=str,
+        multiple=True,
+        metavar="FILE|MODULE",
+        help="Load cells, optimizers or schedules from a Python file or module; may be repeated.",
+        expose_value=False,
+    )
+
+
+def build(name: str, function: Callable[..., Any]) -> Any:
+    """Return the command that runs a function."""
+    one = typer.Typer(rich_markup_mode=None, add_completion=False)
+    one.command(name, cls=Command)(function)
+    return typer.main.get_command(one)
