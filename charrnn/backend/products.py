@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.backend.array import Array
 from charrnn.backend.operations import operation
 
-STRIP = 32
+STRIP, MOST_STRIPS = 32, 4096
 
 
 @operation
@@ -28,5 +28,7 @@ def transpose(xp: Any, matrix: Array, out: Array) -> None:
     Copied in strips of rows that the caches hold: NumPy's plain copy misses the cache at each
     element once a column spans many pages, and takes two to six times as long.
     """
-    for start in range(0, matrix.shape[0], STRIP):
-        out[:, start : start + STRIP] = matrix[start : start + STRIP].T
+    rows = matrix.shape[0]
+    strip = max(STRIP, -(-rows // MOST_STRIPS))
+    for start in range(0, rows, strip):
+        out[:, start : start + strip] = matrix[start : start + strip].T
