@@ -1,4 +1,4 @@
-"""What there is to compute with, as plain facts."""
+"""What this machine has to compute with: backends, cores, memory and GPUs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from charrnn.errors import BackendError
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def describe() -> dict[str, Any]:
-    """Return what ``auto`` takes and why, and what NumPy and CuPy find here; bytes for memory."""
+    """Return the backend that ``auto`` chooses and why, and what NumPy and CuPy find here.
+
+    Memory is in bytes.
+    """
     chosen = select("auto")
     why = chosen.note or "a GPU works"
     return {"auto": {"backend": chosen.name, "why": why}, "numpy": _numpy(), "cupy": _cupy()}
@@ -38,13 +41,13 @@ def _numpy() -> dict[str, Any]:
 
 
 def _blas() -> dict[str, Any] | None:
-    """Return the library of NumPy's products, where it can be told."""
+    """Return the library that multiplies NumPy's matrices; None if it is not known."""
     from threadpoolctl import threadpool_info
 
-    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    if not found:
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    if not blas:
         return None
-    library = found[0]
+    library = blas[0]
     return {
         "name": library["internal_api"],
         "version": library["version"],
@@ -86,5 +89,5 @@ def _device(cupy: Any, at: int) -> dict[str, Any]:
 
 
 def _version(number: int) -> str | None:
-    """Return CUDA's number of a version as it is written; 0 stands for none."""
+    """Return a version of CUDA as it is written, ``13.2`` for 13020; None for 0."""
     return f"{number // 1000}.{number % 1000 // 10}" if number else None

@@ -1,4 +1,4 @@
-"""Memory: how much there is, and what to say when it is full."""
+"""Memory: how much there is, how much may be used, and what to say when it runs out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from charrnn.backend.array import Backend
 from charrnn.display import size
-from charrnn.errors import BackendError, CharRNNError
+from charrnn.errors import BackendError, CharRNNError, setting
 
 _SIGNS = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
-LOWER = "lower --batch, --seq-len, --hidden or --layers"
+_LESS = ("batch", "seq_len", "hidden", "layers")
 
 
 class Memory(NamedTuple):
-    """Bytes in all and free; None where the system does not tell."""
+    """Total and free memory in bytes; None where the system does not say."""
 
     total: int | None
     free: int | None
@@ -36,28 +37,56 @@ def host() -> Memory:
 
 
 def gpu(cupy: Any) -> Memory:
-    """Return the memory of the current GPU; what CuPy keeps for later counts as free."""
+    """Return the memory of the current GPU; what CuPy's pool keeps for reuse counts as free."""
     try:
         free, total = cupy.cuda.Device().mem_info
         kept = cupy.get_default_memory_pool().free_bytes()
-    except Exception:  # after a failure the driver may answer nothing any more
+    except Exception:  # after a failure the driver may no longer answer
         return Memory(None, None)
     return Memory(int(total), int(free) + int(kept))
 
 
+def limit(backend: Backend) -> int | None:
+    """Return the bytes that this process may use in all; None where that is not known."""
+    if backend.name != "numpy":
+        return gpu(backend.xp).total
+    limits = [host().total, _cgroup(), *_resource_limits()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _cgroup() -> int | None:
+    """Return the limit of the container, if there is one."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            return int((Path("/sys/fs/cgroup") / name).read_text("ascii"))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _resource_limits() -> list[int]:
+    """Return the limits of the process (``ulimit -v`` and ``-d``)."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return []
+    found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return [limit for limit in found if limit != resource.RLIM_INFINITY]
+
+
 def explain(problem: BaseException, need: int | None = None) -> CharRNNError | None:
-    """Return what to tell the user if memory is what was lacking, else None.
+    """Return the error for the user if ``problem`` means that memory ran out, else None.
 
     Parameters
     ----------
     problem
-        What was raised: by NumPy, CuPy, the CUDA runtime or cuBLAS.
+        An exception of NumPy, CuPy, the CUDA runtime or cuBLAS.
     need
-        Bytes that the work takes, if they are known.
+        The bytes that the work takes, if they are known.
     """
     on_gpu = type(problem).__module__.partition(".")[0] in ("cupy", "cupy_backends")
     full = any(sign in str(problem) for sign in _SIGNS)
-    on_gpu = on_gpu or (full and isinstance(problem, BackendError))  # by our own calls of cuBLAS
+    on_gpu = on_gpu or (full and isinstance(problem, BackendError))  # our own calls of cuBLAS
     if not isinstance(problem, MemoryError) and not (on_gpu and full):
         return None
     there = gpu(sys.modules.get("cupy")) if on_gpu else host()
@@ -65,4 +94,6 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
     told = [f"this takes about {size(need)}"] if need else []
     if there.total is not None and there.free is not None:
         told.append(f"{size(there.free)} of {size(there.total)} are free")
-    return CharRNNError(f"{message}: {', '.join(told)}" if told else message, LOWER)
+    *first, last = map(setting, _LESS)
+    remedy = f"lower {', '.join(first)} or {last}"
+    return CharRNNError(f"{message}: {', '.join(told)}" if told else message, remedy)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import prod
-from pathlib import Path
 
 from charrnn import cells
 from charrnn.backend import Backend, memory
@@ -120,34 +119,6 @@ def _logits(V: int, H: int, T: int, N: int, shards: int = 1) -> int:
     return shards * (pieces * steps * streams * (V + H) + (V * H if steps < T else 0))
 
 
-def machine(backend: Backend) -> int | None:
-    """Return the bytes that a training may use at most, None where that is not known."""
-    if backend.name != "numpy":
-        return memory.gpu(backend.xp).total
-    limits = [memory.host().total, _cgroup(), *_resource_limits()]
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _cgroup() -> int | None:
-    """Return the limit of the container, if there is one."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            return int((Path("/sys/fs/cgroup") / name).read_text("ascii"))
-        except (OSError, ValueError):
-            continue
-    return None
-
-
-def _resource_limits() -> list[int]:
-    """Return the limits of the process (``ulimit -v`` and ``-d``)."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return []
-    found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return [limit for limit in found if limit != resource.RLIM_INFINITY]
-
-
 def require(needed: Estimate, backend: Backend) -> None:
     """Refuse what cannot fit into memory.
 
@@ -156,7 +127,7 @@ def require(needed: Estimate, backend: Backend) -> None:
     CharRNNError
         With what it needs and what there is.
     """
-    there = machine(backend)
+    there = memory.limit(backend)
     if there is None or needed.total <= there:
         return
     if needed.weights >= needed.windows:

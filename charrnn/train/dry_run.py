@@ -7,7 +7,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from charrnn.model.memory import Estimate, machine
+from charrnn.backend import memory
+from charrnn.model.memory import Estimate
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 
@@ -65,7 +66,7 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
     return DryRun(
         parameters=needed.parameters,
         memory=needed,
-        available=machine(loop.backend),
+        available=memory.limit(loop.backend),
         step_seconds=step,
         chars_per_second=loop.config.batch * loop.config.seq_len / step,
         steps_per_epoch=loop.streams.windows_per_epoch,

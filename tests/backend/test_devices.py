@@ -192,7 +192,7 @@ def test_a_full_gpu_is_one_line_and_the_checkpoint_is_intact(
     assert told.count("\n") == 1
     assert told.startswith("charrnn: error: out of GPU memory: ")
     assert re.search(r"this takes about [0-9.]+ [kM]B, 1\.07 GB of 8\.59 GB are free", told)
-    assert "lower --batch" in told
+    assert "lower --batch, --seq-len, --hidden or --layers" in told
     kept = checkpoint.load(home / "checkpoints" / "hello" / "last.safetensors")
     assert kept.step > 0
     assert kept.step % 2 == 0
@@ -223,6 +223,20 @@ def test_other_failures_are_not_taken_for_a_lack_of_memory(device):
         OSError(28, "No space left on device"),
     ):
         assert memory.explain(problem) is None
+
+
+def test_the_smallest_limit_counts(device, monkeypatch):
+    """Of the machine, the container and the process; on a GPU it is the GPU's memory."""
+    monkeypatch.setattr(memory, "_resource_limits", lambda: [10**15])
+    for container in (12345, None):
+        monkeypatch.setattr(memory, "_cgroup", lambda found=container: found)
+        assert memory.limit(numpy_backend()) == (container or memory.host().total)
+    monkeypatch.setattr(memory, "_resource_limits", lambda: [10**15, 1000])
+    assert memory.limit(numpy_backend()) == 1000
+    monkeypatch.setattr(memory, "host", lambda: memory.Memory(None, None))
+    monkeypatch.setattr(memory, "_resource_limits", list)
+    assert memory.limit(numpy_backend()) is None
+    assert memory.limit(select("cupy")) == device.memory[1]
 
 
 def test_the_memory_of_the_machine_is_known():

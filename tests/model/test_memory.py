@@ -9,10 +9,9 @@ import pytest
 from helpers.commands import inside
 from helpers.running import SMALL, begin, train
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import memory, numpy_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.model import memory as estimates
 from charrnn.model.language import LanguageModel
 from charrnn.model.memory import BASE, estimate, parameters, require
 from charrnn.storage import runs
@@ -72,13 +71,13 @@ def test_an_estimate_is_quick_however_absurd_the_sizes():
 
 
 def test_what_is_lowered_is_named(monkeypatch):
-    monkeypatch.setattr(estimates, "machine", lambda backend: 10**8)
+    monkeypatch.setattr(memory, "limit", lambda backend: 10**8)
     config = ModelConfig(hidden=64)
     require(estimate(config, 60, 32, 32), numpy_backend())
     with pytest.raises(CharRNNError) as caught:
         require(estimate(config, 60, 4000, 4000), numpy_backend())
     assert "most of it for windows; this machine has 100 MB; lower --batch" in str(caught.value)
-    monkeypatch.setattr(estimates, "machine", lambda backend: None)
+    monkeypatch.setattr(memory, "limit", lambda backend: None)
     require(estimate(config, 60, 4000, 4000), numpy_backend())
 
 
@@ -86,7 +85,7 @@ def test_what_is_lowered_is_named(monkeypatch):
     "option", ["hidden", "layers", "embed", pytest.param("batch", marks=pytest.mark.slow)]
 )
 def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypatch):
-    monkeypatch.setattr(estimates, "machine", lambda backend: 16 * 10**9)
+    monkeypatch.setattr(memory, "limit", lambda backend: 16 * 10**9)
     monkeypatch.setattr(
         LanguageModel, "fresh", lambda *a: pytest.fail("something was allocated already")
     )
@@ -99,11 +98,6 @@ def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypa
         begin(text, name="run", **SMALL | {option: 10**9})
     assert "\n" not in str(caught.value)
     assert not runs.HOME.exists()
-
-
-def test_a_container_is_believed(monkeypatch):
-    monkeypatch.setattr(estimates, "_cgroup", lambda: 12345)
-    assert estimates.machine(numpy_backend()) == 12345
 
 
 def tree(folder):

@@ -44,20 +44,20 @@ class Graphs(Recorder):
         self.recording = False
 
     def record(self, compute: Computation, held: Callable[[], Any]) -> Recorded:
-        """Return ``compute`` such that it is recorded when it is called for the second time."""
+        """Return ``compute`` in a form that is recorded at its second call."""
         return Recorded(self, compute, held)
 
     def pool(self) -> AbstractContextManager[None]:
-        """Allocate in the graphs' own memory while this lasts: nobody else may be given it."""
+        """Return a context that allocates from the graphs' own memory, which nothing else uses."""
         context: AbstractContextManager[None] = self.xp.cuda.using_allocator(self._pool.malloc)
         return context
 
 
 class Recorded:
-    """A computation on arrays, which always have the same shapes and types.
+    """A computation on arrays that always have the same shapes and dtypes.
 
-    The first call computes as usual, which also compiles what has to be; the second records. Where
-    recording fails it computes as usual for ever, and :attr:`Graphs.note` tells why.
+    The first call computes as usual, which also compiles what needs compiling; the second records.
+    If recording fails, every call computes as usual, and :attr:`Graphs.note` says why.
 
     Parameters
     ----------

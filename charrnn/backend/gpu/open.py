@@ -1,16 +1,16 @@
-"""Finding a GPU that really works: import, device, then one tiny product and kernel."""
+"""Opening CuPy: it is imported, a GPU is found, and a tiny computation on it is checked."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from charrnn.errors import BackendError, UsageError
+from charrnn.errors import BackendError, UsageError, setting
 
-_TF32_SINCE = 80
+_TF32_SINCE = 80  # compute capability, times ten
 
 
 class NotInstalledError(BackendError):
-    """CuPy is not there, as on most machines without a GPU."""
+    """CuPy is not installed, as on most machines without a GPU."""
 
 
 def import_cupy() -> Any:
@@ -21,7 +21,7 @@ def import_cupy() -> Any:
     NotInstalledError
         If it is not installed.
     BackendError
-        If it lacks something of its own.
+        If it is installed but cannot be imported.
     """
     try:
         import cupy
@@ -34,15 +34,15 @@ def import_cupy() -> Any:
 
 
 def open_cupy(matmul: str = "fp32") -> Any:
-    """Import CuPy and prove that it computes; return the module.
+    """Import CuPy, check that it computes, and return the module.
 
-    ``matmul`` says how it multiplies matrices in single precision from now on: ``fp32``, or
-    ``tf32``, which rounds the operands to 10 bits of mantissa.
+    From then on it multiplies float32 matrices as ``matmul`` says: in ``fp32``, or in ``tf32``,
+    which rounds the operands to 10 bits of mantissa.
 
     Raises
     ------
     BackendError
-        Saying which of the three is missing: the package, the GPU or driver, or a result.
+        If the package is missing, there is no working GPU or driver, or the result is wrong.
     UsageError
         If the GPU has no TF32.
     """
@@ -50,7 +50,7 @@ def open_cupy(matmul: str = "fp32") -> Any:
     if not cupy.is_available():
         raise BackendError(
             f"CuPy {cupy.__version__} is installed but finds no GPU{_why_unavailable(cupy)}",
-            "check the NVIDIA driver with nvidia-smi, or use --backend numpy",
+            f"check the NVIDIA driver with nvidia-smi, or choose {setting('backend')} numpy",
         )
     try:
         capable = int(cupy.cuda.Device().compute_capability) >= _TF32_SINCE
@@ -61,24 +61,26 @@ def open_cupy(matmul: str = "fp32") -> Any:
     except Exception as problem:  # the driver, the runtime, NVRTC or cuBLAS; each has its own class
         raise BackendError(
             f"CuPy {cupy.__version__} finds a GPU but cannot compute on it: {reason(problem)}",
-            "check that driver and CUDA libraries belong together, or use --backend numpy",
+            "check that the driver and the CUDA libraries belong together, "
+            f"or choose {setting('backend')} numpy",
         ) from None
     if total != 12.0:
         raise BackendError(f"the GPU computed a wrong product ({total} instead of 12)")
     if matmul == "tf32" and not capable:
-        raise UsageError("--matmul tf32 needs a GPU of compute capability 8.0", "leave it out")
+        needed = "a GPU of compute capability 8.0"
+        raise UsageError(f"{setting('matmul')} tf32 needs {needed}", "leave it out")
     return cupy
 
 
 def _set_products(cupy: Any, matmul: str) -> None:
-    """Fix how products of float32 are computed, whatever CUPY_TF32 in the environment says."""
+    """Set how products of float32 are computed, whatever CUPY_TF32 in the environment says."""
     types = cupy._core._routines_linalg
     chosen = types.COMPUTE_TYPE_TF32 if matmul == "tf32" else types.COMPUTE_TYPE_FP32
     cupy._core.set_compute_type(cupy.float32, chosen)
 
 
 def reason(problem: BaseException) -> str:
-    """Return the first line of what an exception says, or its class."""
+    """Return the first line of an exception's message, or the name of its class."""
     line = str(problem).strip().partition("\n")[0]
     return "".join(c for c in line if c.isprintable()) or type(problem).__name__
 
