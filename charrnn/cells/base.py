@@ -1,19 +1,20 @@
-"""What every cell provides, and the workspace that one layer over a window of steps needs.
+"""What every cell provides, and the workspace of one layer over a window of steps.
 
 Letters: T steps, N streams, D inputs, H hidden units, G gates. Arrays are feature-major, (H, N) for
 one step: column vectors side by side, as in the textbooks, so that every gate is one contiguous
-block and the recurrent product is ``W @ h``.
+block and the recurrent product is ``W @ h``. A prime marks the step before, as in the cells'
+equations: h' is the state that a step reads, h the state that it computes.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
-from charrnn.cells.pointwise import transposed
+from charrnn.cells.pointwise import scaled, transposed
 from charrnn.registry import Choice
 
 if TYPE_CHECKING:
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
 GATED_INITS = ("uniform", "xavier", "orthogonal")
 """The schemes of :mod:`charrnn.model.initialise` that suit every cell."""
-
-
-class Weights(NamedTuple):
-    """``hh`` (G·H, H), logistic rows halved, and its transpose, contiguous and whole, (H, G·H)."""
-
-    hh: Array
-    hh_T: Array
-
-
-class Piece(NamedTuple):
-    """One block of the recurrent weight gradient: ``d weight_hh[rows] = work[at] · operandᵀ``."""
-
-    rows: slice
-    at: slice
-    operand: str
 
 
 @dataclass
@@ -54,9 +40,11 @@ class Workspace:
     gradients
         For each state (H, N): the gradient that arrives from the step after.
     scratch
-        Room for one step's intermediate results.
-    room
-        Arrays that a cell keeps from one :meth:`Cell.stage` to the next.
+        Intermediate results of one step.
+    staging
+        The staged weights, kept from one :meth:`Cell.stage` to the next.
+    buffers
+        Sequences laid out for products over all steps. Layers that take turns share them.
     steps
         For every step, the views of the above that the cell's equations use.
     """
@@ -66,40 +54,146 @@ class Workspace:
     saved: dict[str, Array]
     gradients: dict[str, Array]
     scratch: Any = None
-    room: dict[str, Array] = field(default_factory=dict)
+    staging: dict[str, Array] = field(default_factory=dict)
+    buffers: dict[str, Array] = field(default_factory=dict)
     steps: Sequence[Any] = field(default_factory=list)
 
     def operand(self, name: str, steps: int) -> Array:
-        """Return what the recurrent product was applied to, (steps, H, N)."""
-        return self.states[name][:steps] if name in self.states else self.saved[name][:steps]
+        """Return a state (``"h"``), the state before each step (``"h'"``) or a saved array.
+
+        The result is (steps, H, N).
+        """
+        if name.endswith("'"):
+            return self.states[name[:-1]][:steps]
+        return self.states[name][1 : steps + 1] if name in self.states else self.saved[name][:steps]
+
+
+@dataclass(frozen=True)
+class Gradient(ABC):
+    """How the gradient of some rows of a recurrent parameter comes out of a window.
+
+    Attributes
+    ----------
+    parameter
+        Its name, without layer.
+    rows
+        The rows of it that are written.
+    source
+        The rows of the working array that hold δ, the gradients of the pre-activations.
+    operand
+        What :meth:`Workspace.operand` calls the factor v; empty if there is none.
+    """
+
+    parameter: str
+    rows: slice
+    source: slice
+    operand: str = ""
+
+    @abstractmethod
+    def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
+        """Write the sum over all steps and streams to ``out``.
+
+        ``delta`` is (rows, T·N), ``operand`` (H, T·N) or None.
+        """
+
+
+class MatrixGradient(Gradient):
+    """Of a matrix U, where U v was added to the pre-activations: Σ δ vᵀ."""
+
+    def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
+        """Write the products of ``delta`` and ``operand`` over all steps and streams."""
+        xp.matmul(delta, operand.T, out=out)
+
+
+class DiagonalGradient(Gradient):
+    """Of a vector p, where p ⊙ v was added to the pre-activations: Σ δ ⊙ v."""
+
+    def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
+        """Write the sums of ``delta`` times ``operand``."""
+        xp.sum(delta * operand, axis=1, out=out)
+
+
+class BiasGradient(Gradient):
+    """Of a vector b that was added to the pre-activations: Σ δ."""
+
+    def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
+        """Write the sums of ``delta``."""
+        xp.sum(delta, axis=1, out=out)
+
+
+class Weights(NamedTuple):
+    """``hh`` (G·H, H), its rows scaled, and its transpose, contiguous and not scaled, (H, G·H)."""
+
+    hh: Array
+    hh_T: Array
 
 
 class Cell(Choice, ABC):
-    """The equations of one recurrent cell. Stateless: weights and arrays are passed in."""
+    """The equations of one recurrent cell. Stateless: weights and arrays are passed in.
+
+    A new cell is one file with a class that gives :attr:`name`, :attr:`gates` and :attr:`blocks`,
+    its equations in :meth:`forward` and :meth:`backward` with their :meth:`make_scratch` and
+    :meth:`view`, and whatever below is not as the default says.
+    """
 
     gates: ClassVar[tuple[str, ...]]
     """The gates in the order of their blocks in the weights (PyTorch's order)."""
-    states: ClassVar[tuple[str, ...]] = ("h",)
-    """What is carried from step to step; the first is the output."""
-    saved: ClassVar[tuple[str, ...]] = ()
-    blocks: ClassVar[int]
-    """R: how many (H, N) blocks one step's working array has."""
     candidates: ClassVar[tuple[str, ...]] = ()
     """Those of the gates that are not logistic."""
     memory: ClassVar[str] = ""
     """The gate that says how much of the state is kept from one step to the next, if any."""
-    torch_names: ClassVar[bool] = True
-    """Whether the parameters may carry the names that PyTorch's module of this name expects."""
-
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    """What is carried from step to step; the first is the output."""
+    saved: ClassVar[tuple[str, ...]] = ()
+    """Further arrays (H, N) that each step keeps for backward."""
+    blocks: ClassVar[int]
+    """R: how many (H, N) blocks one step's working array has."""
+    suffix: ClassVar[str] = ""
+    """What follows the parameters' names where PyTorch's module of this name computes something
+    else, so that it refuses these weights."""
     inits: ClassVar[tuple[str, ...]] = GATED_INITS
     """The schemes of initial weights that suit the cell."""
+    forms: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
+    """The variants that differ in their equations: name, and the options that choose it."""
+    form: str = ""
+    """What reports call the variant of this instance."""
     bounded: bool = True
     """Whether the output stays within [-1, 1], whatever the weights are."""
+    rectified: bool = False
+    """Whether units output 0, and pass on no gradient, where their pre-activation is negative."""
+    slope_bound: float | None = None
+    """γ ≥ |φ'| where h = φ(W x + U h' + b); None where the state has a second path."""
 
     @classmethod
     def create(cls, config: ModelConfig) -> Cell:
         """Return the variant of the cell that ``config`` chooses."""
         return cls(**config.cell_options)
+
+    def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Return names (without layer) and shapes of a layer's parameters.
+
+        All cells have ``weight_ih`` and ``bias_ih``, whose product with the input goes to
+        :meth:`input_rows`. The others are the recurrence's own; :meth:`gradients` names them all.
+        """
+        rows = len(self.gates) * H
+        return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,)}
+
+    def gradients(self, H: int) -> tuple[Gradient, ...]:
+        """Return how the gradients of the recurrence's own parameters come out of a window."""
+        rows = slice(0, len(self.gates) * H)
+        return (MatrixGradient("weight_hh", rows, rows, "h'"),)
+
+    def initial_biases(self, weights: Mapping[str, Any], H: int) -> None:
+        """Set what this cell wants set in a layer's fresh weights (host arrays, in place)."""
+
+    @property
+    def row_scale(self) -> tuple[float, ...]:
+        """What the rows of each gate are multiplied by when weights are staged.
+
+        σ(x) = tanh(x / 2) / 2 + 1/2: with the rows of logistic gates halved, which is exact, one
+        tanh serves all gates.
+        """
+        return tuple(1.0 if gate in self.candidates else 0.5 for gate in self.gates)
 
     def workspace(self, xp: Any, dtype: Any, T: int, N: int, H: int) -> Workspace:
         """Allocate the arrays for windows of at most T steps of N streams."""
@@ -113,44 +207,41 @@ class Cell(Choice, ABC):
         ws.steps = [self.view(ws, t, H) for t in range(T)]
         return ws
 
-    def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
-        """Return names (without layer suffix) and shapes of what the recurrence itself needs."""
-        return {"weight_hh": (len(self.gates) * H, H)}
-
     def input_rows(self, H: int) -> slice:
         """Return the rows of the working array that receive ``weight_ih · x + bias_ih``."""
         return slice(0, len(self.gates) * H)
 
-    def input_bias(self, xp: Any, weights: dict[str, Array]) -> Array:
+    def input_bias(self, xp: Any, weights: Mapping[str, Array]) -> Array:
         """Return the bias that is added to the input product, (G·H,); not to be written to."""
         return weights["bias_ih"]
 
-    def halve(self, array: Array, H: int) -> Array:
-        """Halve the rows of logistic gates in place: σ(x) comes of tanh(x / 2)."""
-        for k, gate in enumerate(self.gates):
-            if gate not in self.candidates:
-                array[k * H : (k + 1) * H] *= 0.5
-        return array
+    def stage(
+        self,
+        xp: Any,
+        weights: Mapping[str, Array],
+        scale: Array | None,
+        staging: dict[str, Array] | None,
+    ) -> Any:
+        """Return the recurrent weights as the products use them, once per update.
 
-    def halved(
-        self, xp: Any, matrix: Array, H: int, room: dict[str, Array] | None, name: str
-    ) -> Array:
-        """Return a copy with the logistic gates' rows halved, kept under ``name`` in ``room``."""
-        if set(self.gates) == set(self.candidates):
-            return matrix
-        out = xp.empty_like(matrix) if room is None or name not in room else room[name]
-        if room is not None:
-            room[name] = out
-        out[...] = matrix
-        return self.halve(out, H)
+        This one is for cells whose recurrence is one product with ``weight_hh``.
 
-    def pieces(self, H: int) -> tuple[Piece, ...]:
-        """Return how the gradient of ``weight_hh`` is put together from the working array."""
-        rows = slice(0, len(self.gates) * H)
-        return (Piece(rows, rows, "h"),)
+        Parameters
+        ----------
+        weights
+            The layer's parameters.
+        scale
+            :attr:`row_scale` as an array (G·H, 1), or None if all are 1.
+        staging
+            Where to keep arrays from one call to the next; None if no backward pass will follow.
 
-    def initial_bias(self, H: int, bias: Any) -> None:
-        """Set what this cell wants set in a fresh ``bias_ih`` (host array, in place)."""
+        Returns
+        -------
+        A named tuple of arrays, where what only backward needs may be None.
+        """
+        hh = weights["weight_hh"]
+        back = None if staging is None else transposed(xp, hh, staging, "hh_T")
+        return Weights(scaled(xp, hh, scale, staging, "hh"), back)
 
     @abstractmethod
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Any:
@@ -160,31 +251,12 @@ class Cell(Choice, ABC):
     def view(self, ws: Workspace, t: int, H: int) -> Any:
         """Return the views of step t, so that the time loop slices nothing."""
 
-    def stage(self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None) -> Any:
-        """Return the weights in the form in which the products run fastest (once per update).
-
-        ``room`` is the workspace's, for what backward needs; None if it will not follow. This is
-        for cells whose recurrence is one product with ``weight_hh``.
-        """
-        hh = weights["weight_hh"]
-        back = None if room is None else transposed(xp, hh, room, "hh_T")
-        return Weights(self.halved(xp, hh, hh.shape[1], room, "hh"), back)
-
     @abstractmethod
     def forward(self, xp: Any, weights: Any, step: Any, scratch: Any) -> None:
         """Compute one step.
 
-        The working array's input rows hold ``weight_ih · x`` + :meth:`input_bias`, those of
-        logistic gates halved.
-        """
-
-    def complete(
-        self, xp: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
-    ) -> None:
-        """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
-
-        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. What
-        :meth:`backward` does on its way, with the values that forward left.
+        The working array's input rows hold ``weight_ih · x`` + :meth:`input_bias`, scaled by
+        :attr:`row_scale`.
         """
 
     @abstractmethod
@@ -198,3 +270,34 @@ class Cell(Choice, ABC):
         ∂L/∂(state at t-1). The working array is overwritten with the gradients of the
         pre-activations.
         """
+
+    def complete(
+        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
+    ) -> None:
+        """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
+
+        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. What
+        :meth:`backward` does on its way, with the values that forward left.
+        """
+
+    def run(self, xp: Any, weights: Any, ws: Workspace, start: int, stop: int) -> None:
+        """Compute the steps from ``start`` to ``stop`` of a window, from the states at ``start``.
+
+        A cell may replace this, and :meth:`undo`, by code that computes all the steps at once.
+        """
+        forward, scratch = self.forward, ws.scratch
+        for step in ws.steps[start:stop]:
+            forward(xp, weights, step, scratch)
+
+    def undo(
+        self, xp: Any, weights: Any, ws: Workspace, d_out: Array, start: int, stop: int
+    ) -> None:
+        """Undo :meth:`run`, from the last step to the first.
+
+        ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above; each step finds in
+        ``ws.gradients`` what the step after it left there. All is overwritten as
+        :meth:`backward` says.
+        """
+        backward, gradients, scratch = self.backward, ws.gradients, ws.scratch
+        for t in range(stop - 1, start - 1, -1):
+            backward(xp, weights, ws.steps[t], d_out[t], gradients, scratch)

@@ -13,13 +13,15 @@ compute. Cho et al. swap the roles of z and 1 - z; this is PyTorch's way round.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.backend.products import add_product
-from charrnn.cells.base import Cell, Piece, Workspace
-from charrnn.cells.pointwise import logistic, sigmoid_slope, transposed
+from charrnn.cells.base import BiasGradient, Cell, Gradient, MatrixGradient, Workspace
+from charrnn.cells.pointwise import logistic, scaled, sigmoid_slope, transposed
 from charrnn.config import ModelConfig
 from charrnn.options import MODEL, Option
 
@@ -136,7 +138,7 @@ def deactivate_gates(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> Non
 
 
 def _candidate(xp: Any, s: Step, scratch: Scratch) -> None:
-    """N = tanh(s.n + scratch.one); h = (1 - z) ⊙ n + z ⊙ h' = n + z ⊙ (h' - n)."""
+    """Compute n = tanh(s.n + scratch.one) and h = (1 - z) ⊙ n + z ⊙ h' = n + z ⊙ (h' - n)."""
     xp.add(s.n, scratch.one, out=s.n)
     xp.tanh(s.n, out=s.n)
     xp.subtract(s.h_before, s.n, out=s.h)
@@ -145,7 +147,7 @@ def _candidate(xp: Any, s: Step, scratch: Scratch) -> None:
 
 
 def _candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
-    """d_z = dh ⊙ (h' - n); n becomes dh ⊙ (1 - z) ⊙ (1 - n²); z passes on dh ⊙ z."""
+    """Compute d_z = dh ⊙ (h' - n), dh ⊙ (1 - z) ⊙ (1 - n²) in s.n, dh ⊙ z in ``gradient``."""
     d_z, one, unit = scratch.d_z, scratch.one, scratch.unit
     xp.add(dh, gradient, out=dh)
     xp.multiply(dh, s.z, out=gradient)
@@ -170,6 +172,10 @@ class GRU(Cell):
             choices=RESETS,
         ),
     }
+    forms = MappingProxyType({reset: {"gru_reset": reset} for reset in RESETS})
+    gates = ("r", "z", "n")
+    candidates = ("n",)
+    memory = "z"
 
     @classmethod
     def create(cls, config: ModelConfig) -> Cell:
@@ -178,9 +184,9 @@ class GRU(Cell):
 
 
 class AfterWeights(NamedTuple):
-    """``weight_hh`` with its blocks in the order n, r, z; its transpose; n's bias b'_n (H, 1).
+    """``weight_hh`` with its blocks in the order n, r, z, scaled; its transpose, not scaled.
 
-    In the former r and z are halved, in the transpose they are not.
+    ``bias`` is n's own, b'_n (H, 1).
     """
 
     hh: Array
@@ -195,27 +201,28 @@ class GRUAfter(GRU):
     both their gradients are contiguous: the fourth block's is the first's divided by r.
     """
 
-    gates = ("r", "z", "n")
-    candidates = ("n",)
-    memory = "z"
+    form = "reset after"
     blocks = 4
 
-    def parameters(self, H: int) -> dict[str, tuple[int, ...]]:
-        return {"weight_hh": (3 * H, H), "bias_hh": (3 * H,)}
+    def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
+        return super().shapes(D, H) | {"bias_hh": (3 * H,)}
 
     def input_rows(self, H: int) -> slice:
         return slice(H, 4 * H)
 
-    def input_bias(self, xp: Any, weights: dict[str, Array]) -> Array:
+    def input_bias(self, xp: Any, weights: Mapping[str, Array]) -> Array:
         """Return r's and z's two biases in one, and n's own."""
         bias, recurrent = weights["bias_ih"], weights["bias_hh"]
         rz = 2 * len(bias) // 3
         return xp.concatenate((bias[:rz] + recurrent[:rz], bias[rz:]))
 
-    def pieces(self, H: int) -> tuple[Piece, ...]:
+    def gradients(self, H: int) -> tuple[Gradient, ...]:
+        rz, n = (slice(0, 2 * H), slice(H, 3 * H)), (slice(2 * H, 3 * H), slice(0, H))
         return (
-            Piece(slice(0, 2 * H), slice(H, 3 * H), "h"),
-            Piece(slice(2 * H, 3 * H), slice(0, H), "h"),
+            MatrixGradient("weight_hh", *rz, "h'"),
+            MatrixGradient("weight_hh", *n, "h'"),
+            BiasGradient("bias_hh", *rz),
+            BiasGradient("bias_hh", *n),
         )
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
@@ -227,13 +234,17 @@ class GRUAfter(GRU):
         return Step(a, a[: 3 * H], a[H : 3 * H], r, z, n, u, h[t], h[t + 1])
 
     def stage(
-        self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
+        self,
+        xp: Any,
+        weights: Mapping[str, Array],
+        scale: Array,
+        staging: dict[str, Array] | None,
     ) -> AfterWeights:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rolled = xp.concatenate((hh[2 * H :], hh[: 2 * H]))
-        back = None if room is None else transposed(xp, rolled, room, "hh")
-        rolled[H:] *= 0.5
+        back = None if staging is None else transposed(xp, rolled, staging, "hh")
+        rolled[H:] *= scale[: 2 * H]
         return AfterWeights(rolled, back, weights["bias_hh"][2 * H :, None])
 
     def forward(self, xp: Any, weights: AfterWeights, s: Step, scratch: Scratch) -> None:
@@ -255,10 +266,7 @@ class GRUAfter(GRU):
 
 
 class BeforeWeights(NamedTuple):
-    """The blocks of ``weight_hh`` for r and z, halved (2H, H), for n (H, H); their transposes.
-
-    The transposes are not halved.
-    """
+    """The blocks of ``weight_hh`` for r and z (2H, H), scaled, and n (H, H); their transposes."""
 
     rz: Array
     n: Array
@@ -269,16 +277,17 @@ class BeforeWeights(NamedTuple):
 class GRUBefore(GRU):
     """Reset before the product. The working array is [r | z | n]."""
 
-    gates = ("r", "z", "n")
-    candidates = ("n",)
-    memory = "z"
+    form = "reset before"
     saved = ("reset_h",)
     blocks = 3
-    torch_names = False
+    suffix = "_before"
 
-    def pieces(self, H: int) -> tuple[Piece, ...]:
+    def gradients(self, H: int) -> tuple[Gradient, ...]:
         rz, n = slice(0, 2 * H), slice(2 * H, 3 * H)
-        return Piece(rz, rz, "h"), Piece(n, n, "reset_h")
+        return (
+            MatrixGradient("weight_hh", rz, rz, "h'"),
+            MatrixGradient("weight_hh", n, n, "reset_h"),
+        )
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
         return _scratch(xp, dtype, N, H, 2)
@@ -290,16 +299,20 @@ class GRUBefore(GRU):
         return Step(a, rz, rz, r, z, n, ws.saved["reset_h"][t], h[t], h[t + 1])
 
     def stage(
-        self, xp: Any, weights: dict[str, Array], room: dict[str, Array] | None
+        self,
+        xp: Any,
+        weights: Mapping[str, Array],
+        scale: Array,
+        staging: dict[str, Array] | None,
     ) -> BeforeWeights:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rz, n = hh[: 2 * H], hh[2 * H :]
-        halved = self.halved(xp, rz, H, room, "rz")
-        if room is None:
-            return BeforeWeights(halved, n, None, None)
-        back = transposed(xp, rz, room, "rz_T"), transposed(xp, n, room, "n_T")
-        return BeforeWeights(halved, n, *back)
+        staged = scaled(xp, rz, scale[: 2 * H], staging, "rz")
+        if staging is None:
+            return BeforeWeights(staged, n, None, None)
+        back = transposed(xp, rz, staging, "rz_T"), transposed(xp, n, staging, "n_T")
+        return BeforeWeights(staged, n, *back)
 
     def forward(self, xp: Any, weights: BeforeWeights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.rz, s.h_before, out=scratch.recurrent)

@@ -12,6 +12,7 @@ With σ the logistic function and ⊙ the product by elements, gates in the orde
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
@@ -118,9 +119,9 @@ class LSTM(Cell):
     def __init__(self, forget_bias: float = 1.0) -> None:
         self.forget_bias = forget_bias
 
-    def initial_bias(self, H: int, bias: Any) -> None:
+    def initial_biases(self, weights: Mapping[str, Any], H: int) -> None:
         """Open the forget gate, which lets gradients through (Jozefowicz et al. 2015)."""
-        bias[H : 2 * H] = self.forget_bias
+        weights["bias_ih"][H : 2 * H] = self.forget_bias
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
         arrays = (xp.empty((rows * H, N), dtype) for rows in (4, 2, 1, 1))
@@ -138,7 +139,13 @@ class LSTM(Cell):
         activate(xp, s, scratch)
 
     def complete(
-        self, xp: Any, s: Step, dh: Array, gradients: dict[str, Array], scratch: Scratch
+        self,
+        xp: Any,
+        weights: Weights,
+        s: Step,
+        dh: Array,
+        gradients: dict[str, Array],
+        scratch: Scratch,
     ) -> None:
         complete(xp, s, dh, gradients["c"], scratch)
 

@@ -1,4 +1,4 @@
-"""What several cells share: pointwise functions in place on whole blocks, and transposition."""
+"""What several cells share: pointwise functions in place, and how matrices are staged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from charrnn.backend.products import transpose
 def logistic(xp: Any, t: Array, half: Array) -> None:
     """Replace t = tanh(x / 2) by σ(x) = t / 2 + 1/2; ``half`` is 0.5 as a 0-d array.
 
-    The cells stage their weights such that x arrives halved, which is exact; so one tanh serves all
-    gates. NumPy's tanh is vectorised; a logistic function through exp costs three times as
-    much. The form neither overflows nor loses its symmetry for large |x|.
+    x arrives halved (:attr:`charrnn.cells.base.Cell.row_scale`), so one tanh serves all gates.
+    NumPy's tanh is vectorised; a logistic function through exp costs three times as much. The form
+    neither overflows nor loses its symmetry for large |x|.
     """
     xp.multiply(t, half, out=t)
     xp.add(t, half, out=t)
@@ -25,12 +25,29 @@ def sigmoid_slope(xp: Any, s: Array, scratch: Array) -> None:
     xp.subtract(s, scratch, out=s)
 
 
-def transposed(xp: Any, matrix: Array, room: dict[str, Array], name: str) -> Array:
-    """Return the transpose as a contiguous array that is kept under ``name`` in ``room``.
+def scaled(
+    xp: Any, matrix: Array, scale: Array | None, staging: dict[str, Array] | None, name: str
+) -> Array:
+    """Return ``matrix`` with each row multiplied by its ``scale`` (rows, 1), kept in ``staging``.
+
+    Without ``scale`` it is the matrix itself, without ``staging`` a new array.
+    """
+    if scale is None:
+        return matrix
+    if staging is None:
+        return matrix * scale
+    if name not in staging:
+        staging[name] = xp.empty_like(matrix)
+    xp.multiply(matrix, scale, out=staging[name])
+    return staging[name]
+
+
+def transposed(xp: Any, matrix: Array, staging: dict[str, Array], name: str) -> Array:
+    """Return the transpose as a contiguous array that is kept under ``name`` in ``staging``.
 
     The backward product reads it at every step, and a transposed view is slower there.
     """
-    if name not in room:
-        room[name] = xp.empty(matrix.shape[::-1], matrix.dtype)
-    transpose(xp, matrix, room[name])
-    return room[name]
+    if name not in staging:
+        staging[name] = xp.empty(matrix.shape[::-1], matrix.dtype)
+    transpose(xp, matrix, staging[name])
+    return staging[name]

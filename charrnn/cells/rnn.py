@@ -8,6 +8,7 @@ so ∂h/∂h' = diag(φ'(a)) U, whose products over time vanish or explode (Beng
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
@@ -70,10 +71,13 @@ class RNN(Cell):
     options: ClassVar = {
         "activation": Option("tanh", "Activation function φ.", group=MODEL, choices=ACTIVATIONS),
     }
+    forms = MappingProxyType({name: {"activation": name} for name in ACTIVATIONS})
+    slope_bound = 1.0
 
     def __init__(self, activation: str = "tanh") -> None:
-        self.activation = activation
-        self.bounded = activation == "tanh"
+        self.activation = self.form = activation
+        self.rectified = activation == "relu"
+        self.bounded = not self.rectified
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
         return Scratch(xp.empty((H, N), dtype), xp.asarray(1.0, dtype))

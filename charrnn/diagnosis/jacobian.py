@@ -102,7 +102,7 @@ def differences(
         near.states[name][0] = ws.states[name][t] + xp.asarray(rows)
     x = window.inputs[layer][t : t + 1]
     wide = xp.ascontiguousarray(xp.concatenate([x] * (2 * size), axis=x.ndim - 1))
-    part.forward(window.staged[layer], near, wide, 1)
+    part.forward(window.staged[layer], near, wide, slice(0, 1))
     after = xp.concatenate([near.states[name][1] for name in states])
     return (after[:, :size] - after[:, size:]) / (2.0 * step)
 

@@ -263,7 +263,7 @@ def _last_loss(
     backend, xp = model.backend, model.backend.xp
     unused = Parameters.zeros(model.head.shapes(), xp, top.dtype)
     d_top = xp.empty_like(top)
-    loss = model.head.loss(model.weights, top, backend.put(targets), unused, d_top, window.room)
+    loss = model.head.loss(model.weights, top, backend.put(targets), unused, d_top, window.buffers)
     return float(backend.get(loss)), d_top[0] * targets.shape[1]
 
 
@@ -296,7 +296,7 @@ def replay(model: LanguageModel, window: Window, d_last: Array) -> dict[str, Flo
             norms[cell.states[0]].append(column_norms(xp, dh))
             if len(cell.states) > 1:
                 before = {name: gradients[name].copy() for name in cell.states[1:]}
-                cell.complete(xp, step, dh, gradients, ws.scratch)
+                cell.complete(xp, staged.cell, step, dh, gradients, ws.scratch)
                 for name, array in before.items():
                     norms[name].append(column_norms(xp, gradients[name]))
                     gradients[name][...] = array

@@ -1,12 +1,14 @@
 """Inverted dropout (Srivastava et al. 2014) between layers and before the output.
 
 Only the connections upwards are dropped, never the recurrent ones (Zaremba et al. 2014, arXiv
-1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same, and
-it is drawn where it is used: the bits are the same on every device, and no mask travels.
+1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same. It
+is drawn where the model computes, with the same bits on every device, so no mask is ever copied.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,50 +20,75 @@ from charrnn.backend.philox import Key
 from charrnn.randomness import Purpose
 
 
-@operation
-def draw(
-    xp: Any,
-    shape: tuple[int, ...],
-    dtype: Any,
-    key: Key,
-    threshold: int,
-    scale: float,
-    out: Array | None = None,
-) -> Array:
-    """Return ``scale`` where an element's 32 random bits reach ``threshold``, else 0.
+def run_in_turn(tasks: Sequence[Callable[[], Any]]) -> None:
+    """Call each task."""
+    for task in tasks:
+        task()
 
-    Written to ``out``, contiguous, if it is given.
+
+@operation
+def draw(xp: Any, out: Array, key: Key, threshold: int, scale: float) -> None:
+    """Write ``scale`` where an element's 32 random bits reach ``threshold``, else 0.
+
+    ``out`` is contiguous.
     """
-    count = int(np.prod(shape))
     if xp.__name__ == "numpy":
-        bits = randomness.words(key.seed, key.purpose, count, step=key.step, layer=key.layer)
+        bits = randomness.words(key.seed, key.purpose, out.size, step=key.step, layer=key.layer)
         kept = bits >= np.uint32(threshold)
     else:
-        kept = philox.words(xp, key, count) >= xp.uint64(threshold)
-    scaled = kept.astype(dtype) * np.dtype(dtype).type(scale)
-    if out is None:
-        return scaled.reshape(shape)
-    out[...] = scaled.reshape(shape)
-    return out
+        kept = philox.words(xp, key, out.size) >= xp.uint64(threshold)
+    xp.multiply(kept.reshape(out.shape), out.dtype.type(scale), out=out)
 
 
-def mask(
-    backend: Backend,
-    shape: tuple[int, ...],
-    rate: float,
-    dtype: Any,
-    key: tuple[int, int, int],
-    out: Array | None = None,
-) -> Array:
-    """Return 0 with probability ``rate``, else 1 / (1 - rate), of the given shape.
+class Masks:
+    """The dropout masks of a window, one for the output of each layer.
 
-    ``key`` is (seed, step, layer). An element is dropped where its 32 random bits, read as an
-    integer, are below rate · 2^32. Written to ``out``, contiguous, if it is given.
+    A mask holds 0 with probability ``rate`` and 1 / (1 - rate) otherwise: an element is dropped
+    where its 32 random bits, read as an integer, are below rate · 2^32.
+
+    Parameters
+    ----------
+    backend
+        Where to draw.
+    rate
+        The probability of dropping an element; 0 for no dropout.
+    shapes
+        The shape (T, H, N) of each layer's output.
+    dtype
+        Of the outputs.
     """
-    return draw(backend.xp, shape, np.dtype(dtype), *_drawn(rate, key), out)
 
+    def __init__(
+        self, backend: Backend, rate: float, shapes: Sequence[tuple[int, int, int]], dtype: Any
+    ) -> None:
+        self._xp = backend.xp
+        self._threshold = min(round(rate * 2**32), 2**32 - 1)
+        self._scale = 1.0 / (1.0 - rate)
+        self._arrays = [backend.xp.empty(shape, dtype) for shape in shapes if rate]
+        self._cut: dict[int, tuple[Array, ...]] = {}
 
-def _drawn(rate: float, key: tuple[int, int, int]) -> tuple[Key, int, float]:
-    seed, step, layer = key
-    threshold = min(round(rate * 2**32), 2**32 - 1)
-    return Key(seed, Purpose.DROPOUT, step, layer), threshold, 1.0 / (1.0 - rate)
+    def draw(
+        self, seed: int, step: int, steps: int, run: Callable[..., Any] = run_in_turn
+    ) -> tuple[Array, ...] | None:
+        """Draw the masks of an update's first ``steps`` steps; return them, bottom layer first.
+
+        They are always in the same memory, and the same tuple for as many steps. ``run`` calls a
+        list of functions without arguments, one a layer, in any order or at the same time.
+
+        Returns
+        -------
+        One array (steps, H, N) per layer; None without dropout.
+        """
+        if not self._arrays:
+            return None
+        if steps not in self._cut:
+            self._cut[steps] = tuple(array[:steps] for array in self._arrays)
+        masks = self._cut[steps]
+        keys = [Key(seed, Purpose.DROPOUT, step, layer) for layer in range(len(masks))]
+        run(
+            [
+                partial(draw, self._xp, mask, key, self._threshold, self._scale)
+                for mask, key in zip(masks, keys, strict=True)
+            ]
+        )
+        return masks

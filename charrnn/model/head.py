@@ -11,10 +11,16 @@ large, so they are computed some steps at a time.
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
 
 from charrnn.backend import Array, Backend
 from charrnn.backend.operations import operation
+from charrnn.model import initialise
 from charrnn.model.layer import flatten
 from charrnn.model.parameters import Parameters
 
@@ -43,10 +49,63 @@ def cross_entropy(xp: Any, products: Array, bias: Array, targets: Array, count: 
     return total
 
 
-class LanguageModelHead:
+class Head(ABC):
+    """What turns the output of the top layer into a loss, and the loss into its gradient there."""
+
+    kind: ClassVar[str]
+    """The name by which a checkpoint says which head its weights are for."""
+    metrics: ClassVar[Mapping[str, str]]
+    """What the head measures: the name of each metric, and its unit. The first is the loss."""
+
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of the parameters."""
+
+    @abstractmethod
+    def draw(self, host: Parameters, rng: np.random.Generator) -> None:
+        """Fill the head's host parameters with initial weights."""
+
+    @abstractmethod
+    def loss(
+        self,
+        weights: Parameters,
+        top: Array,
+        targets: Array,
+        grads: Parameters,
+        d_top: Array,
+        buffers: dict[str, Array],
+        *,
+        mask: Array | None = None,
+        symbols: int | None = None,
+    ) -> Array:
+        """Return the mean loss, a 0-d array, and write its gradients.
+
+        Parameters
+        ----------
+        weights, grads
+            Parameters of the whole model; those of :meth:`shapes` in ``grads`` are overwritten.
+        top
+            The output of the top layer, (T, H, N).
+        targets
+            What the head should predict.
+        d_top
+            Receives ∂L/∂top, (T, H, N).
+        buffers
+            The window's buffers, for sequences laid out anew.
+        mask
+            1 where a target counts and 0 where it does not, of the shape of ``targets``; by
+            default all count.
+        symbols
+            How many targets the mean is taken over: those that count in all windows of an update,
+            where this is one of several. By default those that count here.
+        """
+
+
+class LanguageModelHead(Head):
     """Predicts the next symbol from the top layer's output: V symbols from H units."""
 
     kind = "language-model"
+    metrics = MappingProxyType({"loss": "nats"})
 
     def __init__(self, hidden: int, vocabulary: int, backend: Backend, prefix: str) -> None:
         self.H = hidden
@@ -82,6 +141,10 @@ class LanguageModelHead:
             xp.subtract(_logsumexp(xp, logits)[:, 0], hit, out=nats[start:stop])
         return nats
 
+    def draw(self, host: Parameters, rng: np.random.Generator) -> None:
+        """Fill the head's host parameters with initial weights."""
+        initialise.decoder(host[self._weight], host[self._bias], rng)
+
     def loss(
         self,
         weights: Parameters,
@@ -89,39 +152,58 @@ class LanguageModelHead:
         targets: Array,
         grads: Parameters,
         d_top: Array,
-        room: dict[str, Array],
+        buffers: dict[str, Array],
+        *,
+        mask: Array | None = None,
         symbols: int | None = None,
     ) -> Array:
-        """Return the mean cross-entropy in nats, a 0-d array, and its gradients.
+        """Return the mean cross-entropy in nats, a 0-d array, and write its gradients.
 
-        ``grads`` receives those of the head's parameters and ``d_top`` (T, H, N) ∂L/∂top. ``room``
-        holds flattened sequences. All steps and streams stand side by side here, (V, T·N), so that
-        each product is one. ``symbols`` is what the mean is over, where these are but some of them.
+        ``targets`` are symbols (T, N). All steps and streams stand side by side here, (V, T·N), so
+        that each product is one.
         """
         xp = self.backend.xp
         T, N = targets.shape
-        count = symbols or T * N
+        count = symbols or (T * N if mask is None else int(mask.sum()))
         weight, bias = weights[self._weight], weights[self._bias]
+        d_weight, d_bias = grads[self._weight], grads[self._bias]
         total: Any = None
         for start, stop in self._slabs(T, N):
-            outputs = flatten(xp, top[start:stop], room, "operand")
+            outputs = flatten(xp, top[start:stop], buffers, "operand")
             d_logits = xp.matmul(weight, outputs)
             ids = targets[start:stop].reshape(-1)
-            nats = cross_entropy(xp, d_logits, bias, ids, count)
+            counted = None if mask is None else xp.flatnonzero(mask[start:stop])
+            nats, d_logits = _cross_entropy_of(xp, d_logits, bias, ids, count, counted)
             total = nats if total is None else total + nats
             d_outputs = xp.matmul(weight.T, d_logits)
             d_top[start:stop] = d_outputs.reshape(self.H, stop - start, N).transpose(1, 0, 2)
             if start == 0:
-                xp.matmul(d_logits, outputs.T, out=grads[self._weight])
-                xp.sum(d_logits, axis=1, out=grads[self._bias])
+                xp.matmul(d_logits, outputs.T, out=d_weight)
+                xp.sum(d_logits, axis=1, out=d_bias)
             else:
-                grads[self._weight][...] += xp.matmul(d_logits, outputs.T)
-                grads[self._bias][...] += d_logits.sum(axis=1)
+                d_weight[...] += xp.matmul(d_logits, outputs.T)
+                d_bias[...] += d_logits.sum(axis=1)
         return total / count
 
     def _slabs(self, T: int, N: int) -> list[tuple[int, int]]:
         size = max(1, SLAB_ELEMENTS // (self.V * N))
         return [(start, min(T, start + size)) for start in range(0, T, size)]
+
+
+def _cross_entropy_of(
+    xp: Any, products: Array, bias: Array, targets: Array, count: int, counted: Array | None
+) -> tuple[Array, Array]:
+    """Return the :func:`cross_entropy` of the columns ``counted``, and the gradient of all columns.
+
+    All columns count if it is None.
+    """
+    if counted is None:
+        return cross_entropy(xp, products, bias, targets, count), products
+    some = xp.ascontiguousarray(products[:, counted])
+    total = cross_entropy(xp, some, bias, targets[counted], count)
+    products[...] = 0.0
+    products[:, counted] = some
+    return total, products
 
 
 def _positions(xp: Any, ids: Array) -> Array:

@@ -55,8 +55,7 @@ class LanguageModel:
         self.config = config
         self.V = vocabulary
         self.backend = backend or numpy_backend()
-        self.stack = Stack(config, config.embed or vocabulary, self.backend)
-        self.head = LanguageModelHead(config.hidden, vocabulary, self.backend, DECODER)
+        self.stack, self.head = _parts(config, vocabulary, self.backend)
         dtype = np.dtype(config.dtype)
         if weights is None:
             self.weights = Parameters.zeros(self.shapes(), self.backend.xp, dtype)
@@ -68,8 +67,8 @@ class LanguageModel:
         cls, config: ModelConfig, vocabulary: int, seed: int, backend: Backend | None = None
     ) -> LanguageModel:
         """Return a model with initial weights drawn from ``seed``, the same on every backend."""
-        host = Parameters.zeros(cls.describe(config, vocabulary), np, np.float64)
-        stack = Stack(config, config.embed or vocabulary)
+        stack, head = _parts(config, vocabulary, numpy_backend())
+        host = Parameters.zeros(_shapes(config, vocabulary, stack, head), np, np.float64)
         stack.draw(host, seed, RNN)
         rng = generator(seed, Purpose.INIT, layer=config.layers + 1)
         if config.embed:
@@ -77,24 +76,17 @@ class LanguageModel:
         else:
             first = host[RNN + stack.name("weight_ih", 0)]
             initialise.one_hot_input(first, config.init, rng)
-        rng = generator(seed, Purpose.INIT, layer=config.layers)
-        initialise.decoder({n: host[DECODER + n] for n in ("weight", "bias")}, rng)
+        head.draw(host, generator(seed, Purpose.INIT, layer=config.layers))
         return cls(config, vocabulary, backend, host.flat)
 
     @staticmethod
     def describe(config: ModelConfig, vocabulary: int) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that such a model has; allocates nothing."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        if config.embed:
-            shapes[EMBEDDING] = (vocabulary, config.embed)
-        stack = Stack(config, config.embed or vocabulary)
-        shapes |= {RNN + name: shape for name, shape in stack.shapes().items()}
-        head = LanguageModelHead(config.hidden, vocabulary, numpy_backend(), DECODER)
-        return shapes | head.shapes()
+        return _shapes(config, vocabulary, *_parts(config, vocabulary, numpy_backend()))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
-        return self.describe(self.config, self.V)
+        return _shapes(self.config, self.V, self.stack, self.head)
 
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
@@ -106,19 +98,12 @@ class LanguageModel:
         ids: Array,
         *,
         backward: bool = False,
-        dropout_key: tuple[int, int] | None = None,
-        masks: Sequence[Array] | None = None,
+        dropout_masks: Sequence[Array] | None = None,
     ) -> Array:
         """Read symbols (T, N) from the window's states; return the top output (T, H, N)."""
         x = self._embed(ids) if self.config.embed else ids
         return self.stack.forward(
-            self.weights,
-            window,
-            x,
-            prefix=RNN,
-            backward=backward,
-            dropout_key=dropout_key,
-            masks=masks,
+            self.weights, window, x, prefix=RNN, backward=backward, masks=dropout_masks
         )
 
     def loss_and_gradient(
@@ -127,31 +112,41 @@ class LanguageModel:
         ids: Array,
         targets: Array,
         grads: Parameters,
-        dropout_key: tuple[int, int] | None = None,
+        dropout_masks: Sequence[Array] | None = None,
+        *,
+        mask: Array | None = None,
         symbols: int | None = None,
     ) -> Array:
         """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
 
-        ``ids`` and ``targets`` are symbols (T, N) on the backend. With ``dropout_key`` (seed, step)
-        the configured dropout is applied. ``symbols`` is what the mean is over, where the window
-        holds but some of them.
+        Parameters
+        ----------
+        ids, targets
+            Symbols (T, N) on the backend.
+        dropout_masks
+            What :meth:`charrnn.model.dropout.Masks.draw` returned; None for no dropout.
+        mask, symbols
+            Which targets count, and how many there are in all windows of the update (see
+            :meth:`charrnn.model.head.Head.loss`).
         """
-        if self.backend.graphs is None:
-            return self._loss_and_gradient(window, grads, None, dropout_key, symbols, ids, targets)
-        masks = self.stack.draw_masks(window, len(ids), dropout_key)
-        compute = partial(self._loss_and_gradient, window, grads, masks, None, symbols)
-        key = (id(grads), masks is None, symbols)
-        return self._recorded(window, key, compute, grads, ids, targets)
+        compute = partial(self._loss_and_gradient, window, grads, dropout_masks, mask, symbols)
+        if self.backend.graphs is None or mask is not None:
+            return compute(ids, targets)
+        key = (id(grads), id(dropout_masks), symbols)
+        return self._recorded(window, key, compute, (grads, dropout_masks), ids, targets)
 
     def _recorded(
         self,
         window: Window,
         key: Any,
         compute: Computation,
-        grads: Parameters | None,
+        touched: Any,
         *arrays: Array,
     ) -> Array:
-        """Compute by the graph of this window, these weights and shapes."""
+        """Compute by the graph of this window, these weights and shapes.
+
+        ``touched`` is what else the computation reads or writes, which the graph keeps alive.
+        """
         graphs = self.backend.graphs
         assert graphs is not None
         key = (key, id(self.weights), *((array.shape, array.dtype.name) for array in arrays))
@@ -161,8 +156,8 @@ class LanguageModel:
             weights = self.weights
 
             def held() -> Any:
-                rooms = [dict(ws.room) for ws in window.layers]
-                return weights, grads, dict(window.room), rooms
+                kept = [(dict(ws.staging), dict(ws.buffers)) for ws in window.layers]
+                return weights, touched, dict(window.buffers), kept
 
             window.recorded[key] = graphs.record(compute, held)
         window.used = len(arrays[0])
@@ -173,21 +168,23 @@ class LanguageModel:
         self,
         window: Window,
         grads: Parameters,
-        masks: Sequence[Array] | None,
-        dropout_key: tuple[int, int] | None,
+        dropout_masks: Sequence[Array] | None,
+        mask: Array | None,
         symbols: int | None,
         ids: Array,
         targets: Array,
     ) -> Array:
-        top = self.forward(window, ids, backward=True, dropout_key=dropout_key, masks=masks)
-        d_top = window.d_top
-        loss = self.head.loss(self.weights, top, targets, grads, d_top, window.room, symbols)
+        top = self.forward(window, ids, backward=True, dropout_masks=dropout_masks)
+        d_top, buffers = window.d_top, window.buffers
+        loss = self.head.loss(
+            self.weights, top, targets, grads, d_top, buffers, mask=mask, symbols=symbols
+        )
         embed = bool(self.config.embed)
         dx = self.stack.backward(self.weights, window, d_top, grads, prefix=RNN, dx=embed)
         if dx is not None:
             xp = self.backend.xp
             by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
-            column_sums(xp, flatten(xp, dx, window.room, "operand"), ids, by_symbol)
+            column_sums(xp, flatten(xp, dx, window.buffers, "operand"), ids, by_symbol)
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 
@@ -207,3 +204,18 @@ class LanguageModel:
         xp = self.backend.xp
         rows = xp.take(self.weights[EMBEDDING], ids, axis=0)
         return xp.ascontiguousarray(rows.transpose(0, 2, 1))
+
+
+def _parts(
+    config: ModelConfig, vocabulary: int, backend: Backend
+) -> tuple[Stack, LanguageModelHead]:
+    stack = Stack(config, config.embed or vocabulary, backend)
+    return stack, LanguageModelHead(config.hidden, vocabulary, backend, DECODER)
+
+
+def _shapes(
+    config: ModelConfig, vocabulary: int, stack: Stack, head: LanguageModelHead
+) -> dict[str, tuple[int, ...]]:
+    embedding = {EMBEDDING: (vocabulary, config.embed)} if config.embed else {}
+    recurrent = {RNN + name: shape for name, shape in stack.shapes().items()}
+    return embedding | recurrent | head.shapes()

@@ -1,4 +1,4 @@
-"""One recurrent layer over a window of steps: the one time loop of the whole project.
+"""One recurrent layer over a window of steps.
 
 Input products and weight gradients are taken for all steps at once; only the recurrent product and
 the pointwise equations, which the cell knows, run step by step. Backward is exact backpropagation
@@ -8,10 +8,12 @@ before the window's first step (Williams and Peng 1990).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from charrnn.backend import Array, Backend
-from charrnn.cells.base import Cell, Workspace
+from charrnn.cells.base import Cell, Gradient, Workspace
+from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64
@@ -19,16 +21,27 @@ ROWS = 64
 
 
 class Staged(NamedTuple):
-    """A layer's weights for one window: the cell's own form, input weights and their bias (G·H, 1).
+    """A layer's weights as the products of one window use them.
 
-    ``bias``, and ``ih`` where the input is dense, have the rows of logistic gates halved; ``whole``
-    is ``weight_ih`` as it is.
+    Attributes
+    ----------
+    cell
+        What :meth:`Cell.stage` returned.
+    ih
+        ``weight_ih`` (G·H, D), its rows scaled; None if the inputs are symbols.
+    bias
+        What is added to the input product, (G·H, 1), scaled.
+    scale
+        The factors of the rows, (G·H, 1); None if all are 1.
+    weight_ih
+        The parameter itself.
     """
 
     cell: Any
-    ih: Array
+    ih: Array | None
     bias: Array
-    whole: Array
+    scale: Array | None
+    weight_ih: Array
 
 
 class Layer:
@@ -36,156 +49,223 @@ class Layer:
 
     An input is either a dense sequence (T, D, N) or symbols (T, N), which stand for one-hot
     vectors: their product with ``weight_ih`` is a choice of columns.
+
+    Parameters
+    ----------
+    cell
+        The equations.
+    inputs, hidden
+        D and H.
+    backend
+        Where to compute.
+    reverse
+        Read each window backwards in time. What the layer computes at step t then depends on the
+        steps from t to the window's last one, and the next window starts from zero states: what
+        comes after it is not known yet. Sequences that go in and out are in the order of time.
+
+    Attributes
+    ----------
+    width
+        Features of the output, (T, width, N).
+    carried
+        Those of the states in ``Workspace.states`` that the next window starts from.
     """
 
-    def __init__(self, cell: Cell, inputs: int, hidden: int, backend: Backend) -> None:
+    def __init__(
+        self, cell: Cell, inputs: int, hidden: int, backend: Backend, reverse: bool = False
+    ) -> None:
         self.cell = cell
         self.D = inputs
-        self.H = hidden
+        self.H = self.width = hidden
         self.xp = backend.xp
-        self.block = backend.block
-        self.batched = backend.batched
+        self.reverse = reverse
+        self.carried = () if reverse else cell.states
+        self._block = backend.block
+        self._batched = backend.batched
+        self._parallel = backend.schedule.parallel
+        self._shapes = cell.shapes(inputs, hidden)
+        self._gradients = cell.gradients(hidden)
+        self._scales: dict[Any, Array] = {}
+        _require_all(cell.name, self._shapes, self._gradients)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the layer's parameters, without layer suffix, and their shapes."""
-        gates = len(self.cell.gates) * self.H
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (gates, self.D)}
-        recurrent = self.cell.parameters(self.H)
-        shapes["weight_hh"] = recurrent.pop("weight_hh")
-        shapes["bias_ih"] = (gates,)
-        return shapes | recurrent
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The layer's parameters by their names in the layer, and their shapes."""
+        return self._shapes
+
+    def full_name(self, name: str, index: int) -> str:
+        """Return the name of a parameter or state in a stack where this is layer ``index``."""
+        suffix = self.cell.suffix if name in self._shapes else ""
+        return f"{name}{suffix}_l{index}{'_reverse' if self.reverse else ''}"
 
     def workspace(self, dtype: Any, T: int, N: int) -> Workspace:
         """Allocate the arrays for windows of at most T steps of N streams."""
         return self.cell.workspace(self.xp, dtype, T, N, self.H)
 
-    def stage(self, weights: dict[str, Array], ws: Workspace | None, dense: bool = False) -> Staged:
+    def stage(
+        self, weights: Mapping[str, Array], ws: Workspace | None, dense: bool = False
+    ) -> Staged:
         """Prepare the weights for one window.
 
-        ``ws`` is None if backward will not follow; ``dense`` tells that the inputs are no symbols.
+        ``ws`` is None if no backward pass will follow; ``dense`` says that inputs are not symbols.
         """
-        xp, cell, H = self.xp, self.cell, self.H
-        room, whole = None if ws is None else ws.room, weights["weight_ih"]
-        staged = cell.stage(xp, weights, room)
-        bias = cell.halved(xp, cell.input_bias(xp, weights), H, room, "bias")[:, None]
-        ih = cell.halved(xp, whole, H, room, "ih") if dense else whole
-        return Staged(staged, ih, bias, whole)
+        xp, cell, staging = self.xp, self.cell, None if ws is None else ws.staging
+        weight_ih = weights["weight_ih"]
+        scale = self._scale(weight_ih.dtype)
+        bias = scaled(xp, cell.input_bias(xp, weights)[:, None], scale, staging, "bias")
+        ih = scaled(xp, weight_ih, scale, staging, "ih") if dense else None
+        return Staged(cell.stage(xp, weights, scale, staging), ih, bias, scale, weight_ih)
 
-    def table(self, weights: Staged) -> Array:
-        """Return what each symbol feeds into the layer, (G·H, V): a column of it, with the bias."""
-        return self.cell.halve(weights.ih.copy(), self.H) + weights.bias
+    def _scale(self, dtype: Any) -> Array | None:
+        """Return the cell's row scale (G·H, 1), or None if all are 1."""
+        xp, factors = self.xp, self.cell.row_scale
+        if all(factor == 1 for factor in factors):
+            return None
+        if dtype not in self._scales:
+            blocks = [xp.full((self.H, 1), factor, dtype) for factor in factors]
+            self._scales[dtype] = xp.concatenate(blocks)
+        return self._scales[dtype]
 
-    def forward(
-        self, weights: Staged, ws: Workspace, x: Array, steps: int, start: int = 0
-    ) -> Array:
-        """Run the steps from ``start`` to ``steps``, from the states at index ``start`` of ``ws``.
+    def output(self, ws: Workspace, steps: int) -> Array:
+        """Return where forward writes h_1 … h_steps, a view (steps, H, N) in the order of time."""
+        return self._in_time(ws.states[self.cell.states[0]][1 : steps + 1])
 
-        ``x`` is the sequence from the window's first step on. Returns h_1 … h_steps, a view
-        (steps, H, N) into the workspace.
+    def forward(self, staged: Staged, ws: Workspace, x: Array, part: slice) -> None:
+        """Run the steps of ``part``, from the states at index ``part.start`` of ``ws``.
+
+        ``x`` is the window's whole sequence. Parts follow each other in the order of the layer's
+        own steps; a layer that reads backwards takes the whole window as one part.
         """
-        xp, cell = self.xp, self.cell
-        rows = cell.input_rows(self.H)
+        x = self._in_time(x)
+        rows = self.cell.input_rows(self.H)
         if x.ndim == 3:
-            self._receive(weights, ws.work[start:steps, rows], x[start:steps])
-        elif not start:  # all symbols at once
-            self._receive(weights, ws.work[: len(x), rows], x)
-        staged, scratch = weights.cell, ws.scratch
-        for step in ws.steps[start:steps]:
-            cell.forward(xp, staged, step, scratch)
-        return ws.states[cell.states[0]][1 : steps + 1]
+            self._receive(staged, x[part], ws.work[part, rows])
+        elif not part.start:  # all symbols at once
+            ids = self.xp.ascontiguousarray(x)
+            self.receive_symbols(staged, ids, ws.work[: len(x), rows])
+        self.cell.run(self.xp, staged.cell, ws, part.start, part.stop)
 
-    def _receive(self, weights: Staged, inputs: Array, x: Array) -> None:
-        """Write ``weight_ih · x`` + bias for all steps to ``inputs`` (T, G·H, N)."""
+    def _in_time(self, sequence: Array) -> Array:
+        """Return a sequence of this layer's steps in the order of time, or the other way round."""
+        return sequence[::-1] if self.reverse else sequence
+
+    def table(self, staged: Staged) -> Array:
+        """Return what each symbol feeds into the layer, (G·H, V): a column of it, with the bias."""
+        return scaled(self.xp, staged.weight_ih, staged.scale, None, "") + staged.bias
+
+    def receive_symbols(self, staged: Staged, ids: Array, inputs: Array) -> None:
+        """Write ``weight_ih · one-hot(ids)`` + bias to ``inputs`` (T, G·H, N), for ids (T, N)."""
+        xp, weight, scale = self.xp, staged.weight_ih, staged.scale
+        T, F, N = inputs.shape
+        if weight.shape[1] <= T * N:  # a small alphabet: make its columns, then choose
+            columns(xp, self.table(staged), ids, inputs)
+            return
+        some = max(1, self._block // (F * N))
+        for start in range(0, T, some):
+            part = inputs[start : start + some]
+            columns(xp, weight, ids[start : start + some], part)
+            if scale is not None:
+                xp.multiply(part, scale, out=part)
+            xp.add(part, staged.bias, out=part)
+
+    def _receive(self, staged: Staged, x: Array, inputs: Array) -> None:
+        """Write ``weight_ih · x`` + bias for all steps of x (T, D, N) to ``inputs`` (T, G·H, N)."""
         xp = self.xp
         T, F, N = inputs.shape
-        if x.ndim == 2:
-            small = weights.ih.shape[1] <= T * N  # then the columns are made before they are chosen
-            if small:
-                columns(xp, self.table(weights), x, inputs)
-                return
-            some = max(1, self.block // (F * N))
-            for start in range(0, T, some):
-                part = inputs[start : start + some]
-                columns(xp, weights.ih, x[start : start + some], part)
-                self.cell.halve(part.transpose(1, 0, 2), self.H)
-                xp.add(part, weights.bias, out=part)
+        if self._batched:
+            xp.matmul(staged.ih, x, out=inputs)
+            xp.add(inputs, staged.bias, out=inputs)
             return
-        if self.batched:
-            xp.matmul(weights.ih, x, out=inputs)
-            xp.add(inputs, weights.bias, out=inputs)
-            return
-        some = max(1, self.block // (ROWS * N))
+        some = max(1, self._block // (ROWS * N))
         for start in range(0, T, some):  # several steps side by side: narrow products are slow
             part = x[start : start + some].transpose(1, 0, 2)
-            product = xp.matmul(weights.ih, part.reshape(self.D, -1)).reshape(F, -1, N)
-            xp.add(product.transpose(1, 0, 2), weights.bias, out=inputs[start : start + some])
+            product = xp.matmul(staged.ih, part.reshape(self.D, -1)).reshape(F, -1, N)
+            xp.add(product.transpose(1, 0, 2), staged.bias, out=inputs[start : start + some])
 
     def backward(
-        self, weights: Staged, ws: Workspace, d_out: Array, steps: int, start: int = 0
+        self, staged: Staged, ws: Workspace, d_out: Array, dx: Array | None, part: slice
     ) -> None:
         """Undo :meth:`forward`, back to the pre-activations.
 
         ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above and ``ws.gradients`` what arrives
-        from after step ``steps``. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
-        ∂L/∂(states before ``start``), and ``ws.work`` the gradients of the pre-activations.
+        from after the part. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
+        ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
+        (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
-        xp, cell = self.xp, self.cell
-        gradients, staged, scratch = ws.gradients, weights.cell, ws.scratch
-        for t in range(steps - 1, start - 1, -1):
-            cell.backward(xp, staged, ws.steps[t], d_out[t], gradients, scratch)
+        self.cell.undo(self.xp, staged.cell, ws, self._in_time(d_out), part.start, part.stop)
+        if dx is not None and self._parallel:  # the layer below need not wait for the other parts
+            self.pass_down(staged, ws, dx, part)
 
-    def pass_down(self, weights: Staged, ws: Workspace, dx: Array, part: slice) -> None:
+    def pass_down(self, staged: Staged, ws: Workspace, dx: Array, part: slice) -> None:
         """Write ∂L/∂x of a part that :meth:`backward` has undone to that of ``dx`` (T, D, N)."""
         received = ws.work[part, self.cell.input_rows(self.H)]
-        self.xp.matmul(weights.whole.T, received, out=dx[part])
+        self.xp.matmul(staged.weight_ih.T, received, out=self._in_time(dx)[part])
 
     def accumulate(
         self,
-        weights: Staged,
+        staged: Staged,
         ws: Workspace,
         x: Array,
         steps: int,
-        grads: dict[str, Array],
-        room: dict[str, Array],
+        grads: Mapping[str, Array],
         dx: Array | None,
     ) -> None:
-        """Write the weight gradients of the window that :meth:`backward` has just undone.
+        """Write the weight gradients of the window that :meth:`backward` has undone.
 
-        ``room`` holds flattened sequences; it may be shared by all layers. ``dx`` (steps, D, N), if
-        asked for, receives ∂L/∂x.
+        ``x`` and ``dx`` (steps, D, N) are those of :meth:`forward` and :meth:`backward`.
         """
-        xp, cell = self.xp, self.cell
-        work = flatten(xp, ws.work[:steps], room, "work")
-        rows = work[cell.input_rows(self.H)]
+        xp, x = self.xp, self._in_time(x)
+        work = flatten(xp, ws.work[:steps], ws.buffers, "work")
+        rows = work[self.cell.input_rows(self.H)]
         if x.ndim == 2:
             column_sums(xp, rows, x, grads["weight_ih"])
             # each step of each stream is in exactly one column: their sum is the bias's gradient
             xp.sum(grads["weight_ih"], axis=1, out=grads["bias_ih"])
         else:
-            xp.matmul(rows, flatten(xp, x, room, "operand").T, out=grads["weight_ih"])
+            xp.matmul(rows, flatten(xp, x, ws.buffers, "operand").T, out=grads["weight_ih"])
             xp.sum(rows, axis=1, out=grads["bias_ih"])
-        if dx is not None:
-            below = xp.matmul(weights.whole.T, rows).reshape(self.D, steps, -1)
-            dx[...] = below.transpose(1, 0, 2)
-        last = ""
-        for piece in cell.pieces(self.H):
-            if piece.operand != last:
-                operand = flatten(xp, ws.operand(piece.operand, steps), room, "operand").T
-                last = piece.operand
-            xp.matmul(work[piece.at], operand, out=grads["weight_hh"][piece.rows])
-            if "bias_hh" in grads:
-                xp.sum(work[piece.at], axis=1, out=grads["bias_hh"][piece.rows])
+        if dx is not None and not self._parallel:  # one product, with the steps side by side
+            below = xp.matmul(staged.weight_ih.T, rows).reshape(self.D, steps, -1)
+            self._in_time(dx)[...] = below.transpose(1, 0, 2)
+        name, operand = "", None
+        for term in self._gradients:
+            if term.operand and term.operand != name:
+                name = term.operand
+                operand = flatten(xp, ws.operand(name, steps), ws.buffers, "operand")
+            out = grads[term.parameter][term.rows]
+            term.write(xp, work[term.source], operand, out)
 
 
-def flatten(xp: Any, sequence: Array, room: dict[str, Array], name: str) -> Array:
+def _require_all(
+    cell: str, shapes: Mapping[str, tuple[int, ...]], gradients: Sequence[Gradient]
+) -> None:
+    """Raise :class:`TypeError` unless each row of each recurrent parameter has one gradient."""
+    written: dict[str, list[tuple[int, int]]] = {}
+    for term in gradients:
+        written.setdefault(term.parameter, []).append((term.rows.start, term.rows.stop))
+    for name, shape in shapes.items():
+        if name in ("weight_ih", "bias_ih"):  # those are the layer's
+            continue
+        stops = [0]
+        for start, stop in sorted(written.pop(name, [])):
+            if start != stops[-1]:
+                break
+            stops.append(stop)
+        if stops[-1] != shape[0]:
+            raise TypeError(f"cell {cell} gives no gradient, or two, for some rows of {name}")
+    if written:
+        raise TypeError(f"cell {cell} gives gradients for unknown parameters: {', '.join(written)}")
+
+
+def flatten(xp: Any, sequence: Array, buffers: dict[str, Array], name: str) -> Array:
     """Return (T, F, N) as (F, T·N), contiguous: all steps and streams side by side.
 
-    The array is kept under ``name`` in ``room`` and overwritten by the next call for that name.
+    The array is kept under ``name`` in ``buffers`` and overwritten by the next call for that name.
     """
     T, F, N = sequence.shape
     size = T * F * N
-    if name not in room or room[name].size < size:
-        room[name] = xp.empty(size, sequence.dtype)
-    out = room[name][:size].reshape(F, T, N)
+    if name not in buffers or buffers[name].size < size:
+        buffers[name] = xp.empty(size, sequence.dtype)
+    out = buffers[name][:size].reshape(F, T, N)
     out[...] = sequence.transpose(1, 0, 2)
     return out.reshape(F, T * N)

@@ -53,10 +53,9 @@ def parameters(config: ModelConfig, V: int) -> int:
     """Return the number of trainable parameters of a model of V symbols."""
     H, L = config.hidden, config.layers
     cell = cells.create(config)
-    rows = len(cell.gates) * H
-    layer = rows + sum(prod(shape) for shape in cell.parameters(H).values())
-    inputs = rows * (config.embed or V) + (L - 1) * rows * H
-    return V * config.embed + L * layer + inputs + V * H + V
+    layers = [cell.shapes(D, H) for D in (config.embed or V, H)]
+    first, other = (sum(prod(shape) for shape in shapes.values()) for shapes in layers)
+    return V * config.embed + first + (L - 1) * other + V * H + V
 
 
 def estimate(
@@ -89,7 +88,7 @@ def estimate(
     size = 8 if config.dtype == "float64" else 4
     P, rows = parameters(config, V), len(cell.gates) * H
     inputs = rows * config.embed + rows * H * (L - 1)
-    copies = shards * 2 * (L * rows * H + inputs)  # halved and transposed
+    copies = shards * 2 * (L * rows * H + inputs)  # scaled and transposed
     arrays = 2 + moments + shards - 1
     states, kept = len(cell.states), len(cell.saved)
     step = (cell.blocks + states + kept) * H * N

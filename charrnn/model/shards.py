@@ -8,7 +8,7 @@ thread, there is one shard, which is the window itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import pairwise
@@ -19,6 +19,7 @@ from charrnn import cells
 from charrnn.backend import Array
 from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
+from charrnn.model.dropout import run_in_turn
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Carried
@@ -48,6 +49,7 @@ class Shards(Carried):
     ) -> None:
         self.model = model
         self._threads = threads or Threads(model.backend)
+        self._masks = model.stack.masks(steps, streams)
         count = shards(model.config, streams, self._threads)
         bounds = [streams * k // count for k in range(count + 1)]
         self._parts = [slice(*pair) for pair in pairwise(bounds)]
@@ -62,8 +64,6 @@ class Shards(Carried):
             name: xp.zeros((1, model.config.hidden, streams), sequence.dtype)
             for name, sequence in self._windows[0].states()
         }
-        for window, part in zip(self._windows, self._parts, strict=True):
-            window.share = (part, streams)
 
     @property
     def count(self) -> int:
@@ -84,8 +84,9 @@ class Shards(Carried):
             self._windows[0].carry()
             return
         for window, part in zip(self._windows, self._parts, strict=True):
+            window.carry()
             for name, sequence in window.states():
-                self._starts[name][0][:, part] = sequence[window.used]
+                self._starts[name][0][:, part] = sequence[0]
 
     def loss_and_gradient(
         self,
@@ -94,18 +95,28 @@ class Shards(Carried):
         grads: Parameters,
         dropout_key: tuple[int, int] | None = None,
     ) -> Array:
-        """Return what :meth:`LanguageModel.loss_and_gradient` does for the whole window."""
+        """Return what :meth:`LanguageModel.loss_and_gradient` does for the whole window.
+
+        ``dropout_key`` is (seed, step), which decide what is dropped; None for no dropout.
+        """
+        masks = None
+        if dropout_key is not None:
+            masks = self._masks.draw(*dropout_key, len(ids), self._divide)
         if self.count == 1:
             window = self._windows[0]
-            return self.model.loss_and_gradient(window, ids, targets, grads, dropout_key)
+            return self.model.loss_and_gradient(window, ids, targets, grads, masks)
         compute = [
-            partial(self._shard, k, ids, targets, each, dropout_key)
+            partial(self._shard, k, ids, targets, each, masks)
             for k, each in enumerate((grads, *self._grads))
         ]
         losses = self._threads.run(compute)
         for each in self._grads:
             grads.flat[...] += each.flat
         return sum(losses[1:], losses[0])
+
+    def _divide(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks in as many threads as there are shards."""
+        self._threads.run([partial(run_in_turn, tasks[k :: self.count]) for k in range(self.count)])
 
     @np.errstate(all="ignore")  # a setting of each thread; what is not finite is looked for later
     def _shard(
@@ -114,11 +125,13 @@ class Shards(Carried):
         ids: Array,
         targets: Array,
         grads: Parameters,
-        dropout_key: tuple[int, int] | None,
+        masks: Sequence[Array] | None,
     ) -> Array:
         """Compute one shard's part of the mean loss and of its gradient."""
         xp, part, window = self.model.backend.xp, self._parts[k], self._windows[k]
         for name, sequence in window.states():
             sequence[0] = self._starts[name][0][:, part]
         mine, wanted = (xp.ascontiguousarray(array[:, part]) for array in (ids, targets))
-        return self.model.loss_and_gradient(window, mine, wanted, grads, dropout_key, targets.size)
+        kept = masks and [xp.ascontiguousarray(mask[:, :, part]) for mask in masks]
+        count = targets.size
+        return self.model.loss_and_gradient(window, mine, wanted, grads, kept, symbols=count)

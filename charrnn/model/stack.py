@@ -13,7 +13,7 @@ Usable on arrays of one's own::
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,11 @@ import numpy as np
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
+from charrnn.backend.schedule import LayerByLayer, Schedule
 from charrnn.cells.base import Workspace
 from charrnn.config import ModelConfig
-from charrnn.model import dropout, initialise
+from charrnn.model import initialise
+from charrnn.model.dropout import Masks
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.parameters import Parameters
 from charrnn.randomness import Purpose, generator
@@ -59,23 +61,23 @@ class Window(Carried):
     layers
         One workspace a layer.
     steps, streams
-        The room there is.
-    inputs
-        What each layer read in the last forward pass, bottom first, and last what went out at the
-        top.
-    masks
-        The dropout masks of the last forward pass, one a layer, or None.
+        The largest T, and N.
+    sequences
+        Each state (T + 1, H, N) by its full name.
+    carried
+        The names of those that the next window starts from; the others start from zero.
+    state_gradients
+        ∂L/∂(initial states), (H, N) each by full name, as backward leaves them.
     d_out
         For each layer ∂L/∂h_t (T, H, N): on the way down what arrives from above, after the layer's
         backward pass the total. Empty in a window without backward pass.
-    room
-        Flattened sequences, for products over all steps at once.
+    buffers
+        Sequences laid out for products over all steps at once.
     used
         How many steps the last forward pass had.
-    share
-        Which streams these are, and of how many; None if they are all there is.
-    drawn
-        Where masks are drawn that a recorded pass reads.
+    staged, inputs, masks
+        Of the last forward pass: each layer's weights, what each layer read, bottom first, and last
+        what went out at the top; what each layer's output was multiplied by, empty without dropout.
     recorded
         Passes over this window, recorded (see :mod:`charrnn.backend.gpu.graphs`).
     """
@@ -83,14 +85,15 @@ class Window(Carried):
     layers: list[Workspace]
     steps: int
     streams: int
-    staged: list[Staged]
-    inputs: list[Array]
-    masks: list[Array | None]
+    sequences: dict[str, Array]
+    carried: frozenset[str]
+    state_gradients: dict[str, Array]
     d_out: list[Array]
-    room: dict[str, Array] = field(default_factory=dict)
+    buffers: dict[str, Array]
     used: int = 0
-    share: tuple[slice, int] | None = None
-    drawn: list[Array] = field(default_factory=list)
+    staged: list[Staged] = field(default_factory=list)
+    inputs: list[Array] = field(default_factory=list)
+    masks: Sequence[Array] = ()
     recorded: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -100,22 +103,12 @@ class Window(Carried):
 
     def states(self) -> Iterator[tuple[str, Array]]:
         """Yield the name (``h_l0``, ``c_l0``, …) and the whole sequence (T + 1, H, N) of states."""
-        for index, layer in enumerate(self.layers):
-            for name, array in layer.states.items():
-                yield f"{name}_l{index}", array
+        yield from self.sequences.items()
 
     def carry(self) -> None:
         """Start the next window from the states in which the last one ended."""
-        for _, array in self.states():
-            array[0] = array[self.used]
-
-    def state_gradients(self) -> dict[str, Array]:
-        """Return ∂L/∂(initial states), (H, N) each, as backward left them."""
-        return {
-            f"{name}_l{index}": array
-            for index, layer in enumerate(self.layers)
-            for name, array in layer.gradients.items()
-        }
+        for name, array in self.sequences.items():
+            array[0] = array[self.used] if name in self.carried else 0.0
 
 
 class Stack:
@@ -123,30 +116,57 @@ class Stack:
 
     Parameters are named as PyTorch's modules name theirs: ``weight_ih_l0`` (G·H, D),
     ``weight_hh_l0`` (G·H, H), ``bias_ih_l0`` (G·H,), and so on; a GRU that resets after the product
-    also has ``bias_hh_l0``. The names of a GRU that resets before it carry ``before``, because
-    PyTorch's module computes something else.
+    also has ``bias_hh_l0``. Where PyTorch's module of the same name computes something else, as for
+    a GRU that resets before the product, the names carry a suffix of the cell's.
+
+    Parameters
+    ----------
+    config
+        The architecture.
+    inputs
+        D of the lowest layer.
+    backend
+        Where to compute; NumPy by default.
+    layers
+        Other layers than those that ``config`` describes, bottom first. Each reads as many features
+        as the one below it gives out.
     """
 
-    def __init__(self, config: ModelConfig, inputs: int, backend: Backend | None = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        inputs: int,
+        backend: Backend | None = None,
+        layers: Sequence[Layer] | None = None,
+    ) -> None:
         self.config = config
         self.backend = backend or numpy_backend()
-        self.cell = cells.create(config)
-        self.layers = [
-            Layer(self.cell, config.hidden if l else inputs, config.hidden, self.backend)
-            for l in range(config.layers)
-        ]
+        if layers is None:
+            cell = cells.create(config)
+            widths = [inputs] + [config.hidden] * (config.layers - 1)
+            layers = [Layer(cell, width, config.hidden, self.backend) for width in widths]
+        self.layers = list(layers)
+        self.cell = self.layers[0].cell
+        # a layer that reads backwards has no part of its output before it has read the whole window
+        reverse = any(layer.reverse for layer in self.layers)
+        self._schedule: Schedule = LayerByLayer() if reverse else self.backend.schedule
 
     def name(self, parameter: str, layer: int) -> str:
         """Return the full name of a layer's parameter."""
-        return f"{parameter}{'' if self.cell.torch_names else '_before'}_l{layer}"
+        return self.layers[layer].full_name(parameter, layer)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters, bottom layer first."""
         return {
-            self.name(parameter, index): shape
+            layer.full_name(parameter, index): shape
             for index, layer in enumerate(self.layers)
-            for parameter, shape in layer.shapes().items()
+            for parameter, shape in layer.shapes.items()
         }
+
+    def of_layer(self, weights: Mapping[str, Array], index: int, prefix: str) -> dict[str, Array]:
+        """Return a layer's parameters by their names in the layer."""
+        layer = self.layers[index]
+        return {p: weights[prefix + layer.full_name(p, index)] for p in layer.shapes}
 
     def initialise(self, seed: int) -> Parameters:
         """Return fresh weights, the same for a seed on every backend."""
@@ -157,25 +177,40 @@ class Stack:
     def draw(self, host: Parameters, seed: int, prefix: str = "") -> None:
         """Fill host parameters with initial weights; ``prefix`` stands before their names."""
         for index, layer in enumerate(self.layers):
-            weights = {p: host[prefix + self.name(p, index)] for p in layer.shapes()}
+            weights = self.of_layer(host, index, prefix)
             rng = generator(seed, Purpose.INIT, layer=index)
-            initialise.recurrent(weights, self.config.init, rng)
-            self.cell.initial_bias(self.config.hidden, weights["bias_ih"])
+            initialise.recurrent(weights, layer.H, self.config.init, rng)
+            layer.cell.initial_biases(weights, layer.H)
 
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
-        dtype = np.dtype(self.config.dtype)
-        shape = (steps, self.config.hidden, streams)
-        self.backend.schedule.prepare(len(self.layers))
-        return Window(
-            layers=[layer.workspace(dtype, steps, streams) for layer in self.layers],
+        dtype, xp = np.dtype(self.config.dtype), self.backend.xp
+        self._schedule.prepare(len(self.layers))
+        spaces = [layer.workspace(dtype, steps, streams) for layer in self.layers]
+        named = [
+            (layer, ws, name, layer.full_name(name, index))
+            for index, (layer, ws) in enumerate(zip(self.layers, spaces, strict=True))
+            for name in ws.states
+        ]
+        window = Window(
+            layers=spaces,
             steps=steps,
             streams=streams,
-            staged=[],
-            inputs=[],
-            masks=[],
-            d_out=[self.backend.xp.empty(shape, dtype) for _ in self.layers if backward],
+            sequences={full: ws.states[name] for _, ws, name, full in named},
+            carried=frozenset(full for layer, _, name, full in named if name in layer.carried),
+            state_gradients={full: ws.gradients[name] for _, ws, name, full in named},
+            d_out=[xp.empty((steps, l.width, streams), dtype) for l in self.layers if backward],
+            buffers={},
         )
+        if not self.backend.schedule.parallel:
+            for ws in spaces:
+                ws.buffers = window.buffers
+        return window
+
+    def masks(self, steps: int, streams: int) -> Masks:
+        """Allocate the dropout masks of a window."""
+        shapes = [(steps, layer.width, streams) for layer in self.layers]
+        return Masks(self.backend, self.config.dropout, shapes, np.dtype(self.config.dtype))
 
     def forward(
         self,
@@ -185,7 +220,6 @@ class Stack:
         *,
         prefix: str = "",
         backward: bool = True,
-        dropout_key: tuple[int, int] | None = None,
         masks: Sequence[Array] | None = None,
     ) -> Array:
         """Run the stack over x from the window's initial states.
@@ -198,49 +232,33 @@ class Stack:
             What stands before the names in ``weights``.
         backward
             Whether :meth:`backward` will follow (the weights are then prepared for it too).
-        dropout_key
-            (seed, step) to drop out by, or None for no dropout.
         masks
-            Masks that :meth:`draw_masks` has drawn, in the place of a key.
+            What the output of each layer is multiplied by on the way up, (T, H, N) each.
 
         Returns
         -------
         The top layer's output (T, H, N) after its dropout; a view that the next call overwrites.
         """
-        steps = x.shape[0]
-        window.used = steps
-        window.staged, window.inputs, window.masks = [], [x], []
-        count = len(self.layers)
-        for index, layer in enumerate(self.layers):
-            mine, ws = self._of_layer(weights, index, prefix), window.layers[index]
-            dense = index > 0 or x.ndim == 3
-            window.staged.append(layer.stage(mine, ws if backward else None, dense=dense))
-        for index, part in self.backend.schedule.forward(count, steps):
-            self._advance(window, index, part, dropout_key, masks)
+        xp, steps, count = self.backend.xp, len(x), len(self.layers)
+        window.used, window.masks = steps, masks or ()
+        outputs = [l.output(ws, steps) for l, ws in zip(self.layers, window.layers, strict=True)]
+        dropped = [xp.empty_like(out) for out in outputs] if masks else outputs
+        window.inputs = [x, *dropped]
+        window.staged = [
+            layer.stage(
+                self.of_layer(weights, index, prefix),
+                window.layers[index] if backward else None,
+                dense=window.inputs[index].ndim == 3,
+            )
+            for index, layer in enumerate(self.layers)
+        ]
+        for index, part in self._schedule.forward(count, steps):
+            layer, ws = self.layers[index], window.layers[index]
+            layer.forward(window.staged[index], ws, window.inputs[index], part)
+            if masks:
+                out, kept = outputs[index][part], masks[index][part]
+                xp.multiply(out, kept, out=dropped[index][part])
         return window.inputs[count]
-
-    def _advance(
-        self,
-        window: Window,
-        index: int,
-        part: slice,
-        dropout_key: tuple[int, int] | None,
-        masks: Sequence[Array] | None,
-    ) -> None:
-        """Run a layer over some steps."""
-        xp, ws = self.backend.xp, window.layers[index]
-        staged, x = window.staged[index], window.inputs[index]
-        self.layers[index].forward(staged, ws, x, part.stop, part.start)
-        out = ws.states[self.cell.states[0]][1 : window.used + 1]
-        if not part.start:
-            mask = None if masks is None else masks[index]
-            if dropout_key is not None and self.config.dropout:
-                mask = self._mask(window, out, (*dropout_key, index))
-            window.masks.append(mask)
-            window.inputs.append(out if mask is None else xp.empty_like(out))
-        mask = window.masks[index]
-        if mask is not None:
-            xp.multiply(out[part], mask[part], out=window.inputs[index + 1][part])
 
     def backward(
         self,
@@ -255,73 +273,30 @@ class Stack:
         """Backpropagate ``d_top`` (T, H, N) through the last forward pass.
 
         Weight gradients are written to ``grads`` (not added), those of the initial states are left
-        in ``window.state_gradients()`` and every layer's total ∂L/∂h_t in ``window.d_out``.
+        in ``window.state_gradients`` and every layer's total ∂L/∂h_t in ``window.d_out``.
 
         Returns
         -------
         ∂L/∂x (T, D, N), or None if ``dx`` is false.
         """
-        xp, steps = self.backend.xp, window.used
+        xp, steps, count = self.backend.xp, window.used, len(self.layers)
         window.d_top[...] = d_top
-        below: list[Array | None] = [None, *(d_out[:steps] for d_out in window.d_out[:-1])]
+        d_outs = [d_out[:steps] for d_out in window.d_out]
+        bottom = None
         if dx:
-            below[0] = xp.empty((steps, self.layers[0].D, window.streams), d_top.dtype)
-        for index, part in self.backend.schedule.backward(len(self.layers), steps):
-            if part is None:
-                mine = self._of_layer(grads, index, prefix)
-                self._accumulate(window, index, mine, below[index])
-            else:
-                self._retreat(window, index, part, below[index])
-        return below[0]
-
-    def _retreat(self, window: Window, index: int, part: slice, below: Array | None) -> None:
-        """Undo some steps of a layer."""
-        xp, layer, ws = self.backend.xp, self.layers[index], window.layers[index]
-        d_out, mask, staged = window.d_out[index], window.masks[index], window.staged[index]
-        if mask is not None:
-            xp.multiply(d_out[part], mask[part], out=d_out[part])
-        if part.stop == window.used:
+            bottom = xp.empty((steps, self.layers[0].D, window.streams), d_top.dtype)
+        below = [bottom, *d_outs]
+        for ws in window.layers:
             for array in ws.gradients.values():
-                array[...] = 0.0
-        layer.backward(staged, ws, d_out, part.stop, part.start)
-        if below is not None and self.backend.schedule.parallel:
-            layer.pass_down(staged, ws, below, part)
-
-    def _accumulate(
-        self, window: Window, index: int, grads: dict[str, Array], below: Array | None
-    ) -> None:
-        """Write a layer's weight gradients; and what it passes down, where that is one product."""
-        layer, ws, x = self.layers[index], window.layers[index], window.inputs[index]
-        apart = self.backend.schedule.parallel
-        room, dx = (ws.room, None) if apart else (window.room, below)
-        layer.accumulate(window.staged[index], ws, x, window.used, grads, room, dx)
-
-    def draw_masks(
-        self, window: Window, steps: int, dropout_key: tuple[int, int] | None
-    ) -> list[Array] | None:
-        """Return all masks of a pass of ``steps`` steps, always in the same memory of the window.
-
-        None without dropout.
-        """
-        if dropout_key is None or not self.config.dropout:
-            return None
-        dtype, shape = np.dtype(self.config.dtype), (window.steps, self.config.hidden)
-        if not window.drawn:
-            whole = (*shape, window.streams)
-            window.drawn = [self.backend.xp.empty(whole, dtype) for _ in self.layers]
-        masks = [whole[:steps] for whole in window.drawn]
-        for index, mask in enumerate(masks):
-            key = (*dropout_key, index)
-            dropout.mask(self.backend, mask.shape, self.config.dropout, dtype, key, mask)
-        return masks
-
-    def _mask(self, window: Window, x: Array, key: tuple[int, int, int]) -> Array:
-        """Return the dropout mask of x; a share of the streams has its share of the whole mask."""
-        steps, H, N = x.shape
-        part, streams = window.share or (slice(None), N)
-        shape = (steps, H, streams)
-        mask = dropout.mask(self.backend, shape, self.config.dropout, x.dtype, key)
-        return self.backend.xp.ascontiguousarray(mask[:, :, part])
-
-    def _of_layer(self, weights: Parameters, index: int, prefix: str) -> dict[str, Array]:
-        return {p: weights[prefix + self.name(p, index)] for p in self.layers[index].shapes()}
+                array[...] = 0.0  # nothing arrives from after the window
+        for index, part in self._schedule.backward(count, steps):
+            layer, d_out = self.layers[index], d_outs[index]
+            staged, ws = window.staged[index], window.layers[index]
+            if part is None:
+                mine, x = self.of_layer(grads, index, prefix), window.inputs[index]
+                layer.accumulate(staged, ws, x, steps, mine, below[index])
+                continue
+            if window.masks:
+                xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])
+            layer.backward(staged, ws, d_out, below[index], part)
+        return bottom

@@ -64,7 +64,7 @@ class Stepper:
         self._tops: list[Array] = []
         staged = []
         for i, layer in enumerate(stack.layers):
-            mine = {p: model.weights[RNN + stack.name(p, i)] for p in layer.shapes()}
+            mine = stack.of_layer(model.weights, i, RNN)
             staged.append(layer.stage(mine, None, dense=i > 0 or bool(model.config.embed)))
         decoder = model.weights[DECODER + "weight"]
         if streams == 1:
@@ -146,16 +146,14 @@ class Stepper:
             alone[...] = rows[ids[0]]
 
         def from_columns(ids: Array) -> None:
-            columns(xp, weights.ih, ids[None], received[None])
-            layer.cell.halve(received, layer.H)
-            xp.add(received, bias, out=received)
+            layer.receive_symbols(weights, ids[None], received[None])
 
         def from_embedding(ids: Array) -> None:
             dense[...] = xp.take(embedding, ids, axis=0).T
             xp.matmul(weights.ih, dense, out=received)
             xp.add(received, bias, out=received)
 
-        if model.V * weights.ih.shape[0] > TABLE_ELEMENTS:
+        if model.V * bias.shape[0] > TABLE_ELEMENTS:
             return from_columns if embedding is None else from_embedding
         table = layer.table(weights) if embedding is None else weights.ih @ embedding.T + bias
         if self.streams > 1 or xp.__name__ != "numpy":
@@ -175,4 +173,6 @@ def _by_columns(xp: Any, weights: Staged) -> Staged:
         return xp.asfortranarray(array) if matrix else array
 
     cell = type(weights.cell)(*map(turned, weights.cell))
+    if weights.ih is None:  # symbols choose columns
+        return weights._replace(cell=cell, weight_ih=turned(weights.weight_ih))
     return weights._replace(cell=cell, ih=turned(weights.ih))

@@ -219,7 +219,7 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
 
 def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
     """Return (name of the second bias, name of the first) where PyTorch has two and we one."""
-    if not model.stack.cell.torch_names or "bias_hh" in model.stack.layers[0].shapes():
+    if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
         return []
     layers = range(model.config.layers)
     return [(f"{RNN}bias_hh_l{layer}", f"{RNN}bias_ih_l{layer}") for layer in layers]

@@ -135,7 +135,8 @@ def test_every_gradient_agrees(embed, form, dtype, apart, device):
         model = LanguageModel.fresh(config, V, seed=4, backend=engine)
         grads = model.weights.like(engine.xp.empty_like(model.weights.flat))
         window, put = model.window(T, N), engine.put
-        loss = model.loss_and_gradient(window, put(ids), put(targets), grads, (7, 3))
+        masks = model.stack.masks(T, N).draw(7, 3, T)
+        loss = model.loss_and_gradient(window, put(ids), put(targets), grads, masks)
         found.append(
             {n: engine.get(g).copy() for n, g in grads.items()} | {"loss": engine.get(loss)}
         )

@@ -191,7 +191,7 @@ def test_masks_change_from_step_to_step(double):
     window, seen = loop.window._windows[0], []
     for _ in range(5):
         loop.step()
-        seen.append([double.asnumpy(mask) for mask in window.drawn])
+        seen.append([double.asnumpy(mask) for mask in window.masks])
     for i, masks in enumerate(seen):
         assert not np.array_equal(*masks)
         assert not any(np.array_equal(masks[0], other[0]) for other in seen[:i])
@@ -206,12 +206,12 @@ def test_a_shorter_window_has_a_graph_of_its_own(double, rng):
         config = ModelConfig(hidden=5, layers=2, dropout=0.3)
         model = LanguageModel.fresh(config, V, seed=1, backend=backend)
         grads = model.weights.like(backend.xp.zeros_like(model.weights.flat))
-        window = model.window(6, 3)
+        window, masks = model.window(6, 3), model.stack.masks(6, 3)
         text = np.random.default_rng(4)
         results = []
         for step, T in enumerate((2, 2, 6, 2, 6, 6, 4, 2, 6)):
             ids, targets = (backend.put(text.integers(0, V, (T, 3))) for _ in range(2))
-            loss = model.loss_and_gradient(window, ids, targets, grads, (1, step))
+            loss = model.loss_and_gradient(window, ids, targets, grads, masks.draw(1, step, T))
             window.carry()
             results += [backend.get(loss), backend.get(grads.flat)]
         found.append(results)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import reference
+from helpers.differences import check
 
 from charrnn import cells
 from charrnn.config import ModelConfig
@@ -10,48 +11,8 @@ from charrnn.model import head
 from charrnn.model.language import LanguageModel
 from charrnn.model.stack import Stack
 
-TOLERANCE = 1e-7
-STEP = 3e-5
 forms = pytest.mark.parametrize("form", reference.FORMS)
 depths = pytest.mark.parametrize("layers", [1, 2, 3])
-
-
-def check(loss, point, gradient, rng, names=None):
-    """Compare the derivative of ``loss`` at ``point`` along random directions with ``gradient``.
-
-    ``point`` and ``gradient`` map names to arrays; ``loss`` reads the arrays of ``point``, which
-    are moved in place. Of some directions the steepest is taken, where rounding weighs least; two
-    such are checked, because one may by chance be blind to a small tensor.
-    """
-    names = list(point) if names is None else names
-    for _ in range(2):
-        drawn = [unit_direction(point, names, rng) for _ in range(8)]
-        slopes = [sum(np.sum(gradient[name] * d[name]) for name in names) for d in drawn]
-        steepest = int(np.argmax(np.abs(slopes)))
-        numeric, analytic = derivative(loss, point, drawn[steepest]), slopes[steepest]
-        assert abs(numeric) > 1e-6, "the direction tells nothing"
-        assert abs(analytic - numeric) <= TOLERANCE * abs(numeric), (analytic, numeric)
-
-
-def unit_direction(point, names, rng):
-    direction = {name: rng.standard_normal(point[name].shape) for name in names}
-    size = np.sqrt(sum(np.sum(d * d) for d in direction.values()))
-    return {name: d / size for name, d in direction.items()}
-
-
-def derivative(loss, point, direction):
-    """Return the central difference over five points: its error is of fourth order in the step."""
-    before = {name: point[name].copy() for name in direction}
-
-    def at(distance):
-        for name, d in direction.items():
-            point[name][...] = before[name] + distance * d
-        return loss()
-
-    near, far = at(STEP) - at(-STEP), at(2 * STEP) - at(-2 * STEP)
-    for name, array in before.items():
-        point[name][...] = array
-    return (8 * near - far) / (12 * STEP)
 
 
 class Language:
@@ -65,26 +26,28 @@ class Language:
         self.ids, self.targets = rng.integers(0, symbols, (2, steps, streams))
         self.window = self.model.window(steps + room, streams)
         self.grads = weights.like(np.full_like(weights.flat, np.nan))
-        self.key = key
+        self.masks = key and self.model.stack.masks(steps, streams).draw(*key, steps)
         states = {n: rng.standard_normal(a[0].shape) for n, a in self.window.states()}
         self.point = dict(weights) | states
 
     def gradient(self):
         self.run()
         return {n: a.copy() for n, a in self.grads.items()} | {
-            n: a.copy() for n, a in self.window.state_gradients().items()
+            n: a.copy() for n, a in self.window.state_gradients.items()
         }
 
     def run(self):
         for name, sequence in self.window.states():
             sequence[0] = self.point[name]
         return float(
-            self.model.loss_and_gradient(self.window, self.ids, self.targets, self.grads, self.key)
+            self.model.loss_and_gradient(
+                self.window, self.ids, self.targets, self.grads, self.masks
+            )
         )
 
     def loss(self):
         """The loss by the forward pass of evaluation, which shares no buffers with training."""
-        if self.key is not None:
+        if self.masks is not None:
             return self.run()
         window = self.model.window(len(self.ids), self.ids.shape[1], backward=False)
         for name, sequence in window.states():
@@ -123,7 +86,7 @@ def test_gradient_of_a_stack_on_dense_inputs(form, layers, rng):
     loss()
     grads = weights.like(np.full_like(weights.flat, np.nan))
     dx = stack.backward(weights, window, slope, grads)
-    gradient = dict(grads) | {"x": dx} | window.state_gradients()
+    gradient = dict(grads) | {"x": dx} | window.state_gradients
     gradient = {name: array.copy() for name, array in gradient.items()}
     point = dict(weights) | {"x": x} | states
     for names in (list(point), list(weights), ["x"], list(states)):

@@ -93,7 +93,7 @@ def test_loss_and_gradients_equal(form, layers, embed, rng):
     gradients = {name: p.grad.numpy() for name, p in peer.named_parameters()}
     for name, mine in grads.items():
         assert_close(mine, gradients[name], name)
-    mine = window.state_gradients()
+    mine = window.state_gradients
     for name, leaf in zip("hc"[: len(leaves)], leaves, strict=True):
         for layer in range(layers):
             assert_close(mine[f"{name}_l{layer}"], leaf.grad[layer].numpy().T, f"{name}_l{layer}")

@@ -55,8 +55,8 @@ def test_a_gradient_that_is_slightly_too_long_is_found(monkeypatch):
 def test_a_gradient_of_the_right_length_and_wrong_direction_is_found(monkeypatch):
     right = LanguageModelHead.loss
 
-    def wrong(self, weights, top, targets, grads, *others):
-        loss = right(self, weights, top, targets, grads, *others)
+    def wrong(self, weights, top, targets, grads, *others, **more):
+        loss = right(self, weights, top, targets, grads, *others, **more)
         grads["decoder.bias"][...] = np.roll(grads["decoder.bias"], 1)
         return loss
 

@@ -76,7 +76,7 @@ KEYS = (Key(0, Purpose.DROPOUT), Key(-5, Purpose.DROPOUT, 2**40, 3))
 def mask(rng, dtype):
     for key in KEYS:
         for shape in ((1,), (3, 7, 5), (8, 8), (2, 1031)):
-            yield Case((shape, np.dtype(dtype), key, 2**30, 1.25), exact=True)
+            yield Case((np.full(shape, np.nan, dtype), key, 2**30, 1.25), exact=True)
 
 
 def columns(rng, dtype):

@@ -44,6 +44,21 @@ def rnn_relu(w, x, h):
     return (np.where(a > 0, a, 0.0),)
 
 
+def peephole(w, x, h, c):
+    i = sigmoid(w.ih("i") @ x + w.hh("i") @ h + w.vector("peephole_i") * c + w.b("i"))
+    f = sigmoid(w.ih("f") @ x + w.hh("f") @ h + w.vector("peephole_f") * c + w.b("f"))
+    g = np.tanh(w.ih("g") @ x + w.hh("g") @ h + w.b("g"))
+    c = f * c + i * g
+    o = sigmoid(w.ih("o") @ x + w.hh("o") @ h + w.vector("peephole_o") * c + w.b("o"))
+    return o * np.tanh(c), c
+
+
+def min_gru(w, x, h):
+    z = sigmoid(w.ih("z") @ x + w.b("z"))
+    n = w.ih("n") @ x + w.b("n")
+    return ((1.0 - z) * h + z * n,)
+
+
 CELLS = {
     ("lstm", ""): (lstm, "ifgo", ("h", "c")),
     ("gru", "after"): (gru_after, "rzn", ("h",)),
@@ -52,6 +67,12 @@ CELLS = {
     ("rnn", "relu"): (rnn_relu, "h", ("h",)),
 }
 """(cell, form): its equations, its gates in the order of the weights' blocks, its states."""
+
+OUTSIDE = {
+    "peephole": (peephole, "ifgo", ("h", "c")),
+    "min_gru": (min_gru, "zn", ("h",)),
+}
+"""The same of cells that the tests define."""
 
 FORMS = {
     "lstm": {"cell": "lstm"},
@@ -64,6 +85,8 @@ FORMS = {
 
 
 def cell_of(options):
+    if options["cell"] in OUTSIDE:
+        return OUTSIDE[options["cell"]]
     form = {"lstm": "", "gru": options.get("gru_reset"), "rnn": options.get("activation")}
     return CELLS[options["cell"], form[options["cell"]]]
 
@@ -78,6 +101,7 @@ class LayerWeights:
             for name in (f"{kind}_l{layer}", f"{kind}_before_l{layer}")
             if name in weights
         }
+        self.vector = lambda name: weights[f"{name}_l{layer}"]
         blocks = {kind: np.split(array, len(gates)) for kind, array in found.items()}
         self._blocks = {
             kind: dict(zip(gates, parts, strict=True)) for kind, parts in blocks.items()
@@ -106,7 +130,7 @@ def stack(options, weights, x, initial=None, masks=None):
     final = {}
     for layer in range(options.get("layers", 1)):
         w = LayerWeights(weights, layer, gates)
-        H = w.hh(gates[0]).shape[1]
+        H = len(w.b(gates[0]))
         T, _, N = x.shape
         out = np.zeros((T, H, N))
         ends = [np.zeros((H, N)) for _ in names]

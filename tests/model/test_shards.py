@@ -57,7 +57,8 @@ def test_three_carried_windows_equal_those_of_one_thread(cell, more, count, rng)
             window.restart(kept)
             shards.restart(kept)
         key = (9, step)
-        loss = whole.loss_and_gradient(window, ids, targets, expected, key)
+        masks = whole.stack.masks(T, streams).draw(*key, T)
+        loss = whole.loss_and_gradient(window, ids, targets, expected, masks)
         assert shards.loss_and_gradient(ids, targets, found, key) == pytest.approx(loss, rel=1e-14)
         np.testing.assert_allclose(found.flat, expected.flat, rtol=1e-11, atol=1e-15)
         window.carry()
@@ -74,10 +75,10 @@ def test_a_shard_has_a_thread_of_its_own(monkeypatch):
     real = LanguageModel.loss_and_gradient
     together = threading.Barrier(3, timeout=20)
 
-    def noted(self, *arguments):
+    def noted(self, *arguments, **more):
         together.wait()
         used.add(threading.get_ident())
-        return real(self, *arguments)
+        return real(self, *arguments, **more)
 
     monkeypatch.setattr(LanguageModel, "loss_and_gradient", noted)
     lstm = model("lstm")
@@ -99,7 +100,7 @@ def test_the_same_every_time(rng):
 
 
 def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch):
-    def fail(self, *arguments):
+    def fail(self, *arguments, **more):
         raise MemoryError("no room")
 
     lstm = model("lstm")

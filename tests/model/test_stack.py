@@ -5,13 +5,10 @@ import pytest
 from helpers import reference
 
 from charrnn import cells
-from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
-from charrnn.model import dropout, initialise
 from charrnn.model.language import LanguageModel
 from charrnn.model.stack import Stack
-from charrnn.randomness import Purpose, generator
 
 forms = pytest.mark.parametrize("form", reference.FORMS)
 depths = pytest.mark.parametrize("layers", [1, 2, 3])
@@ -135,101 +132,14 @@ def test_dropout_takes_only_the_way_up(form, rng):
     stack = Stack(config_of(form, layers=3, dropout=rate), D)
     weights, window = spread(stack.initialise(seed=6), rng), stack.workspace(T, N)
     x = rng.standard_normal((T, D, N))
-    masks = [
-        dropout.mask(numpy_backend(), (T, 5, N), rate, np.float64, (*key, layer))
-        for layer in range(3)
-    ]
+    masks = stack.masks(T, N).draw(*key, T)
     options = {"layers": 3} | reference.FORMS[form]
-    top = stack.forward(weights, window, x, dropout_key=key)
+    top = stack.forward(weights, window, x, masks=masks)
     expected, _ = reference.stack(options, weights, x, masks=masks)
     np.testing.assert_allclose(top, expected, rtol=0, atol=1e-12)
     window.reset()
     plain, _ = reference.stack(options, weights, x)
     np.testing.assert_allclose(stack.forward(weights, window, x), plain, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.85])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_dropout_mask_keeps_the_mean(rate, dtype):
-    shape = (40, 60, 50)
-    mask = dropout.mask(numpy_backend(), shape, rate, np.dtype(dtype), (3, 7, 1))
-    assert mask.shape == shape
-    assert mask.dtype == dtype
-    kept = np.dtype(dtype).type(1 / (1 - rate))
-    assert set(np.unique(mask)) == {0, kept}
-    deviation = np.sqrt(rate * (1 - rate) / mask.size)
-    assert abs(np.mean(mask == 0) - rate) < 5 * deviation
-    neighbours = np.mean((mask[1:] == 0) & (mask[:-1] == 0))
-    assert abs(neighbours - rate**2) < 10 * deviation
-
-
-def test_a_dropout_mask_depends_on_seed_step_and_layer_alone():
-    def draw(*key, dtype=np.float64):
-        return dropout.mask(numpy_backend(), (3, 8, 5), 0.5, dtype, key)
-
-    np.testing.assert_array_equal(draw(1, 2, 0), draw(1, 2, 0))
-    np.testing.assert_array_equal(draw(1, 2, 0), draw(1, 2, 0, dtype=np.float32))
-    drawn = [draw(*key) for key in ((1, 2, 0), (2, 2, 0), (1, 3, 0), (1, 2, 1), (2, 1, 0))]
-    for i, mask in enumerate(drawn):
-        for other in drawn[:i]:
-            assert np.mean(mask == other) < 0.75  # about a half for masks that are independent
-
-
-def test_the_highest_dropout_rate_can_be_drawn():
-    rate = np.nextafter(1.0, 0.0)
-    mask = dropout.mask(numpy_backend(), (4, 4, 4), rate, np.float64, (0, 0, 0))
-    assert not mask.any()
-
-
-@pytest.mark.parametrize("scheme", ["uniform", "xavier", "orthogonal", "identity"])
-def test_initial_weights_are_what_their_scheme_says(scheme):
-    H, D = 40, 30
-    cell = "rnn" if scheme == "identity" else "lstm"
-    options = {"forget_bias": 0.25} if cell == "lstm" else {}
-    config = ModelConfig(cell=cell, hidden=H, init=scheme, dtype="float64", **options)
-    weights = Stack(config, D).initialise(seed=5)
-    gates = 1 if cell == "rnn" else 4
-    ih, hh = (np.split(weights[f"weight_{kind}_l0"], gates) for kind in ("ih", "hh"))
-    bias = weights["bias_ih_l0"]
-    if cell == "lstm":
-        np.testing.assert_array_equal(bias[H : 2 * H], 0.25)
-        bias = np.delete(bias, np.s_[H : 2 * H])
-    if scheme == "uniform":
-        assert 0.9 * H**-0.5 < np.abs(hh[0]).max() <= H**-0.5
-        assert 0.8 * H**-0.5 < np.abs(bias).max() <= H**-0.5
-        return
-    assert not bias.any()
-    if scheme == "identity":
-        np.testing.assert_array_equal(hh[0], np.eye(H))
-        assert ih[0].std() == pytest.approx(1e-3, rel=0.1)
-        return
-    limit = np.sqrt(6 / (H + D))
-    assert all(0.9 * limit < np.abs(block).max() <= limit for block in ih)
-    for block in hh:
-        if scheme == "orthogonal":
-            np.testing.assert_allclose(block @ block.T, np.eye(H), atol=1e-12)
-        else:
-            assert 0.9 * np.sqrt(3 / H) < np.abs(block).max() <= np.sqrt(3 / H)
-    assert not np.allclose(hh[0], hh[1])
-
-
-def test_orthogonal_matrices_have_both_determinants():
-    """Drawn from the whole group, not from the half that QR alone gives."""
-    signs = set()
-    for seed in range(12):
-        weights = {"weight_hh": np.empty((3, 3))}
-        initialise.recurrent(weights, "orthogonal", generator(seed, Purpose.INIT))
-        signs.add(round(float(np.linalg.det(weights["weight_hh"]))))
-    assert signs == {-1, 1}
-
-
-def test_initial_weights_depend_on_the_seed_and_differ_between_layers():
-    config = ModelConfig(cell="gru", layers=3, hidden=6, embed=6)
-    one, again, other = (LanguageModel.fresh(config, 6, seed).weights for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.flat, again.flat)
-    assert not np.isclose(one.flat, other.flat).any()
-    assert not np.allclose(one["rnn.weight_hh_l1"], one["rnn.weight_hh_l2"])
-    assert not np.allclose(one["rnn.weight_hh_l0"], one["rnn.weight_hh_l1"])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -241,7 +151,9 @@ def test_single_precision_stays_single_and_near_double(cell, rng):
         model = LanguageModel.fresh(config, 5, seed=2)
         grads = model.weights.like(np.empty_like(model.weights.flat))
         window = model.window(6, 3)
-        losses[dtype] = model.loss_and_gradient(window, ids, targets, grads, (1, 1))
+        losses[dtype] = model.loss_and_gradient(
+            window, ids, targets, grads, model.stack.masks(6, 3).draw(1, 1, 6)
+        )
         arrays = [grads.flat, losses[dtype], window.d_top, *dict(window.states()).values()]
         assert {array.dtype for array in arrays} == {np.dtype(dtype)}
     assert float(losses["float32"]) == pytest.approx(float(losses["float64"]), rel=1e-5)
@@ -271,15 +183,3 @@ def test_a_restart_zeroes_the_states_of_the_streams_it_names_and_no_others(rng):
         assert not sequence[0][:, 1].any()
         np.testing.assert_array_equal(sequence[0][:, [0, 2]], before[name][:, [0, 2]])
         assert before[name][:, 1].all()
-
-
-def test_one_hot_inputs_are_heard_from_the_start():
-    """A symbol moves the gates by about as much as the saturation of a gate allows."""
-    from charrnn.model.language import LanguageModel
-
-    model = LanguageModel.fresh(ModelConfig(hidden=64), 50, seed=3)
-    columns = model.weights["rnn.weight_ih_l0"]
-    assert 1.8 < columns.std() < 2.2
-    assert abs(columns.mean()) < 0.1
-    irnn = LanguageModel.fresh(ModelConfig(cell="rnn", init="identity", hidden=64), 50, seed=3)
-    assert irnn.weights["rnn.weight_ih_l0"].std() < 0.002

@@ -119,17 +119,21 @@ def test_the_learning_rate_follows_warmup_and_cosine_to_the_horizon(text):
 
 def test_every_step_drops_out_by_its_own_key(text):
     session = begin(text, **SMALL | {"steps": 5}, dropout=0.2, seed=11)
-    forward, keys = session.loop.model.stack.forward, []
+    stack = session.loop.model.stack
+    forward, seen = stack.forward, []
 
-    def spy(*args, **kwargs):
-        keys.append(kwargs["dropout_key"])
-        return forward(*args, **kwargs)
+    def spy(*args, masks, **kwargs):
+        seen.append(masks and [mask.copy() for mask in masks])
+        return forward(*args, masks=masks, **kwargs)
 
-    session.loop.model.stack.forward = spy
+    stack.forward = spy
     list(session.records())
-    assert keys[:5] == [(11, step) for step in range(5)]
-    assert keys[5:]
-    assert set(keys[5:]) == {None}  # the evaluation at the end
+    T, _, N = seen[0][0].shape
+    masks = stack.masks(T, N)
+    for step in range(5):
+        np.testing.assert_array_equal(seen[step], masks.draw(11, step, T))
+    assert seen[5:]
+    assert set(seen[5:]) == {None}  # the evaluation at the end
 
 
 def test_state_is_carried_within_an_epoch_and_zeroed_at_its_start(text):

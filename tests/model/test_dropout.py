@@ -1,0 +1,71 @@
+"""Dropout masks: their mean, what they depend on, and where they lie."""
+
+import numpy as np
+import pytest
+
+from charrnn.backend import numpy_backend
+from charrnn.model.dropout import Masks
+
+
+def draw(rate, shape, seed=3, step=7, layer=0, dtype=np.float64):
+    """Return the mask of one layer of ``layer`` + 1."""
+    masks = Masks(numpy_backend(), rate, [shape] * (layer + 1), np.dtype(dtype))
+    return masks.draw(seed, step, shape[0])[layer]
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.85])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_dropout_mask_keeps_the_mean(rate, dtype):
+    shape = (40, 60, 50)
+    mask = draw(rate, shape, layer=1, dtype=dtype)
+    assert mask.shape == shape
+    assert mask.dtype == dtype
+    kept = np.dtype(dtype).type(1 / (1 - rate))
+    assert set(np.unique(mask)) == {0, kept}
+    deviation = np.sqrt(rate * (1 - rate) / mask.size)
+    assert abs(np.mean(mask == 0) - rate) < 5 * deviation
+    neighbours = np.mean((mask[1:] == 0) & (mask[:-1] == 0))
+    assert abs(neighbours - rate**2) < 10 * deviation
+
+
+def test_a_dropout_mask_depends_on_seed_step_and_layer_alone():
+    def of(*key, dtype=np.float64):
+        return draw(0.5, (3, 8, 5), *key, dtype=dtype)
+
+    np.testing.assert_array_equal(of(1, 2, 0), of(1, 2, 0))
+    np.testing.assert_array_equal(of(1, 2, 0), of(1, 2, 0, dtype=np.float32))
+    drawn = [of(*key) for key in ((1, 2, 0), (2, 2, 0), (1, 3, 0), (1, 2, 1), (2, 1, 0))]
+    for i, mask in enumerate(drawn):
+        for other in drawn[:i]:
+            assert np.mean(mask == other) < 0.75  # about a half for masks that are independent
+
+
+def test_the_highest_dropout_rate_can_be_drawn():
+    rate = np.nextafter(1.0, 0.0)
+    mask = draw(rate, (4, 4, 4))
+    assert not mask.any()
+
+
+def test_masks_are_drawn_into_the_same_memory_and_a_short_window_has_the_first_steps():
+    masks = Masks(numpy_backend(), 0.3, [(6, 4, 3), (6, 5, 3)], np.dtype(np.float32))
+    long = masks.draw(1, 2, 6)
+    expected = [mask.copy() for mask in long]
+    again = masks.draw(1, 3, 6)
+    assert again is long
+    assert not np.array_equal(again[0], expected[0])
+    short = masks.draw(1, 2, 4)
+    for mask, whole, before in zip(short, long, expected, strict=True):
+        assert np.shares_memory(mask, whole)
+        np.testing.assert_array_equal(mask, before[:4])
+
+
+def test_masks_may_be_drawn_in_any_order():
+    masks = Masks(numpy_backend(), 0.3, [(6, 4, 3)] * 3, np.dtype(np.float32))
+    expected = [mask.copy() for mask in masks.draw(1, 2, 6)]
+    masks.draw(1, 3, 6)
+    backwards = masks.draw(1, 2, 6, run=lambda tasks: [task() for task in reversed(tasks)])
+    np.testing.assert_array_equal(backwards, expected)
+
+
+def test_there_are_no_masks_without_dropout():
+    assert Masks(numpy_backend(), 0.0, [(2, 3, 4)], np.dtype(np.float32)).draw(0, 0, 2) is None
