@@ -23,7 +23,8 @@ class Peer(torch.nn.Module):
     def __init__(self, config):
         super().__init__()
         kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[config.cell]
-        extra = {"nonlinearity": config.activation} if config.cell == "rnn" else {}
+        activation = config.cell_options.get("activation")
+        extra = {"nonlinearity": activation} if activation else {}
         if config.embed:
             self.embedding = torch.nn.Embedding(V, config.embed)
         self.rnn = kind(config.embed or V, config.hidden, config.layers, **extra)
