@@ -1,14 +1,20 @@
-"""What the README says is so."""
+"""What the README and the page for contributors say is so."""
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+PAGES = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING}
+PAGES["SECURITY.md"] = (ROOT / "SECURITY.md").read_text("utf-8")
+FOLDERS = ("charrnn", "tests", "benchmarks", "corpora", ".ci", ".github")
 
 
 def test_the_tree_is_the_tree():
@@ -46,3 +52,55 @@ def test_the_examples_run(block, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_is_named_exists(page):
+    quoted = re.findall(r"`([^`\n]+)`", PAGES[page])
+    named = {word.rstrip("/:") for text in quoted for word in text.split()}
+    paths = {word for word in named if word.startswith(tuple(f"{name}/" for name in FOLDERS))}
+    paths = {path for path in paths if not re.search(r"NAME|[*<]", path)}
+    assert not {path for path in paths if not (ROOT / path).exists()}
+    links = re.findall(r"\]\(([^)#:]+)\)", PAGES[page])
+    assert not {link for link in links if not (ROOT / link).exists()}
+
+
+def test_every_name_that_is_given_with_its_file_is_defined_there():
+    pairs = re.findall(r"`(charrnn/[\w/]+\.py)`: *\n?`(\w+)`", CONTRIBUTING)
+    assert len(pairs) > 10
+    for path, name in pairs:
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        assert name in {node.name for node in tree.body if hasattr(node, "name")}, path
+
+
+def test_every_room_is_on_the_map():
+    table = CONTRIBUTING.partition("## Where things are")[2].partition("###")[0]
+    shown = set(re.findall(r"`(charrnn/[\w/.]+)`", table))
+    there = {
+        f"charrnn/{path.name}"
+        for path in (ROOT / "charrnn").iterdir()
+        if (path / "__init__.py").exists() or path.suffix == ".py"
+    }
+    assert {name for name in there if not name.endswith(("__init__.py", "__main__.py"))} <= shown
+
+
+def test_every_recipe_is_described():
+    recipes = set(re.findall(r"^([a-z]\w*).*:$", (ROOT / "justfile").read_text("utf-8"), re.M))
+    assert set(re.findall(r"`just (\w+)`", CONTRIBUTING)) == recipes >= {"setup", "test", "gate"}
+
+
+def test_the_gate_finds_one_test_command():
+    assert len(re.findall(r"(?m)^pip install .*&& pytest$", README)) == 1
+
+
+def test_letters_and_words_are_in_order():
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", CONTRIBUTING, re.M)
+    assert words == sorted(words)
+    letters = re.findall(r"^\| ([A-Z]) \|", CONTRIBUTING, re.M)
+    assert letters == list("TNDHGVL")
+
+
+def test_what_a_source_distribution_holds_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert not [name for name in included if not (ROOT / name).exists()]
