@@ -1,7 +1,7 @@
-"""The exceptions that charrnn raises on purpose: what failed, and what to do about it.
+"""The exceptions of charrnn: what failed, and what to do about it.
 
-A message names a setting by a mark, :func:`setting`, since the same setting is an option on the
-command line and a parameter in Python. Whoever shows the message chooses the words.
+A setting is an option on the command line and a parameter in Python. A message names it by a mark,
+:func:`setting`, and whoever shows the message chooses the words.
 """
 
 import re
@@ -11,17 +11,17 @@ _MARK = re.compile("\x02([a-z][a-z0-9_]*)\x03")
 
 
 def setting(name: str) -> str:
-    """Return the mark of a setting, to be put into a message: :func:`in_words` replaces it."""
+    """Return the mark of a setting for a message, which :func:`in_words` replaces."""
     return f"\x02{name}\x03"
 
 
 def option(name: str) -> str:
-    """Return what a setting is called on the command line: ``--seq-len`` for ``seq_len``."""
+    """Return the name of a setting on the command line: ``--seq-len`` for ``seq_len``."""
     return "--" + name.replace("_", "-")
 
 
 def in_words(text: str, word: Callable[[str], str] = str) -> str:
-    """Return text with its marks replaced by ``word(name)``; by default by the bare names."""
+    """Return text with each mark replaced by ``word(name)``, by default the bare name."""
     return _MARK.sub(lambda mark: word(mark[1]), text)
 
 
@@ -31,11 +31,11 @@ class CharRNNError(Exception):
     Parameters
     ----------
     message
-        What failed, naming the thing (file, option, character, offset). One line.
+        What failed: the file, setting, character or offset is named. One line.
     remedy
-        What to do about it. One line, or empty where nothing can be advised.
+        What to do about it. One line, or empty if there is nothing to advise.
 
-    Both may hold marks of settings. As a string the exception is in the words of Python.
+    Both may hold marks of settings. As a string the exception uses the words of Python.
     """
 
     exit_code = 1
@@ -54,13 +54,13 @@ class CharRNNError(Exception):
 
 
 class UsageError(CharRNNError):
-    """An option or argument that cannot be: a value out of range, two that exclude each other."""
+    """An invalid option or argument: a value out of range, or two that exclude each other."""
 
     exit_code = 2
 
 
 class CheckpointError(CharRNNError):
-    """A file that is no checkpoint, is damaged, or belongs to another format version."""
+    """A file that is not a checkpoint, is damaged, or has another format version."""
 
 
 class CorpusError(CharRNNError):
@@ -68,7 +68,7 @@ class CorpusError(CharRNNError):
 
 
 class VocabularyError(CharRNNError):
-    """Text holds a symbol that the model's vocabulary does not."""
+    """A text that holds a symbol outside the model's vocabulary."""
 
 
 class PluginError(CharRNNError):
@@ -76,4 +76,4 @@ class PluginError(CharRNNError):
 
 
 class BackendError(CharRNNError):
-    """The array backend that was asked for cannot run here."""
+    """A backend that cannot run here."""

@@ -1,8 +1,8 @@
 """Counter-based random numbers: a pure function of seed, purpose, step and layer.
 
 Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-SC 2011). Nothing of a generator needs saving: the same key gives the same bits on any device, in
-any order, on any number of processes. The key is (seed, purpose), the counter
+SC 2011). There is no generator state to save: the same key gives the same bits on any device, in
+any order, in any number of processes. The key is (seed, purpose) and the counter is
 (block, 0, layer, step), where ``block`` counts the 256-bit blocks of one draw.
 """
 
@@ -16,7 +16,7 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
-    """What a stream of random bits is for; different purposes never share bits."""
+    """What random bits are for; different purposes never share bits."""
 
     INIT = 1
     DROPOUT = 2
@@ -28,7 +28,7 @@ class Purpose(IntEnum):
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:
     """Return the bit generator at block 0 of the given key.
 
-    ``seed`` may be any integer (taken modulo 2^64); ``step`` and ``layer`` are non-negative.
+    ``seed`` is any integer, taken modulo 2^64; ``step`` and ``layer`` are non-negative.
     """
     counter = (layer << 128) | (step << 192)
     # NumPy's Philox advances its counter before the first block; start one block back.
@@ -45,7 +45,7 @@ def generator(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> 
 def words(seed: int, purpose: Purpose, count: int, *, step: int = 0, layer: int = 0) -> np.ndarray:
     """Return ``count`` random 32-bit words, uint32, shape (count,).
 
-    Word w is the low (even w) or high (odd w) half of the 64-bit output w // 2.
+    Word w is the low half (even w) or the high half (odd w) of the 64-bit output w // 2.
     """
     raw = stream(seed, purpose, step=step, layer=layer).random_raw((count + 1) // 2)
     return np.asarray(raw).astype("<u8", copy=False).view("<u4")[:count]

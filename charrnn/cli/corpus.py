@@ -333,11 +333,9 @@ def _print_json(record: dict[str, Any]) -> None:
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Print rows with aligned columns; the last column is as wide as it is."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        _write(["  ".join([*cells, row[-1]]).rstrip().encode("utf-8", "replace") + b"\n"])
+    from charrnn.report.tables import aligned
+
+    _write([aligned(rows[0], rows[1:], left=len(rows[0])).encode("utf-8", "replace")])
 
 
 def _write(chunks: Iterable[bytes]) -> None:

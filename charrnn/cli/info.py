@@ -32,8 +32,9 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
         return
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
-    width = max(map(len, facts))
-    _write("".join(f"{name:<{width}}  {_plain(value)}\n" for name, value in facts.items()))
+    from charrnn.report.tables import listed
+
+    _write(listed([(name, _plain(value)) for name, value in facts.items()]))
 
 
 def _devices(run: str | None, as_json: bool) -> None:

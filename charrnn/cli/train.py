@@ -26,7 +26,7 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.options import declared
 
 if TYPE_CHECKING:
-    from charrnn.report.training import Report
+    from charrnn.report.training import TrainingReport
     from charrnn.train.session import Session
 
 RUN = "Run"
@@ -147,7 +147,7 @@ def _dry_run(session: Session, as_json: bool) -> int:
     return 0
 
 
-def _follow(session: Session, stop: Deferral, report: Report) -> int:
+def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
     """Train, and show what happens; return the exit code."""
     for line in session.notes:
         note(line)

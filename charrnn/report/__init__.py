@@ -1,1 +1,1 @@
-"""Everything that prints or draws."""
+"""What the commands show: text for a terminal, JSON, pages and drawings."""

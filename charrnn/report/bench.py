@@ -1,4 +1,4 @@
-"""What ``charrnn bench`` shows: a table of trials, and the command that follows from them."""
+"""What ``charrnn bench`` shows: a table of trials, and the command that it proposes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = ("cell", "layers", "hidden", "embed")
 
 
 def bench_text(bench: Bench) -> str:
-    """Return the result in words: the trials, sampling, the proposal."""
+    """Return the result as text: the trials, sampling, the proposal."""
     rows = [
         (
             "→" if trial == bench.proposal else "",
@@ -39,7 +39,7 @@ def bench_text(bench: Bench) -> str:
 
 
 def command(bench: Bench) -> str:
-    """Return the training command that the proposal means; defaults are left out."""
+    """Return the proposed training command; defaults are left out."""
     words = ["charrnn train CORPUS"]
     for name in _SHOWN:
         value = getattr(bench.model, name)

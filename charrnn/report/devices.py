@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.display import size
+from charrnn.report.tables import listed
 
 
 def devices_text(facts: dict[str, Any]) -> str:
-    """Return the facts of :func:`charrnn.backend.describe.describe` in words, one a line."""
+    """Return the facts of :func:`charrnn.backend.describe.describe` in words, one per line."""
     auto, cpu, gpu = facts["auto"], facts["numpy"], facts["cupy"]
     rows = [("auto takes", f"{auto['backend']}: {auto['why']}"), ("NumPy", cpu["version"])]
     blas = cpu["blas"]
@@ -23,16 +24,15 @@ def devices_text(facts: dict[str, Any]) -> str:
         rows.append(("CuPy", f"{gpu['version']}, CUDA runtime {runtime}, driver {driver}"))
     if gpu["problem"]:
         rows.append(("GPU", gpu["problem"]))
-    for at, device in enumerate(gpu["devices"]):
+    for number, device in enumerate(gpu["devices"]):
         rows.append(
             (
-                f"GPU {at}",
+                f"GPU {number}",
                 f"{device['name']}, compute capability {device['compute_capability']}, "
                 f"{device['multiprocessors']} multiprocessors, {_memory(device)}",
             )
         )
-    width = max(len(name) for name, _ in rows)
-    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)
+    return listed(rows)
 
 
 def _memory(facts: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.display import duration, loss, printable
+from charrnn.display import duration, loss, one_line
 
 
 def aligned(
@@ -26,17 +26,22 @@ def aligned(
     return "\n".join(lines) + "\n"
 
 
+def listed(facts: Sequence[tuple[str, str]]) -> str:
+    """Return lines of a name and a value each, the values flush left."""
+    return aligned(facts[0], facts[1:], left=2)
+
+
 def runs_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the runs with their main figures, one a line."""
+    """Return a table of runs with their main figures, one per line."""
     head = ("run", "model", "parameters", "step", "val", "best val", "time")
     body = []
     for row in rows:
         if "error" in row:
-            body.append((printable(row["run"]), "unreadable", "", "", "", "", ""))
+            body.append((one_line(row["run"]), "unreadable", "", "", "", "", ""))
             continue
         body.append(
             (
-                printable(row["run"]),
+                one_line(row["run"]),
                 f"{row['cell']} {row['layers']}×{row['hidden']}",
                 f"{row['parameters']:,}",
                 f"{row['step']:,}",

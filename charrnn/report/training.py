@@ -1,4 +1,4 @@
-"""Training as a user watches it: live on a terminal, plain lines in a log, JSON lines in a pipe."""
+"""What ``charrnn train`` shows: live figures on a terminal, lines in a log, JSON in a pipe."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _REASONS = {
 }
 
 
-class Report(ABC):
-    """Shows records as they come; a context manager, so that a live display is taken down."""
+class TrainingReport(ABC):
+    """Shows records as they come; a context manager, so that a live display is removed."""
 
     def __enter__(self) -> Self:
         return self
@@ -48,15 +48,15 @@ class Report(ABC):
         return
 
 
-class Silent(Report):
+class Silent(TrainingReport):
     """Shows nothing."""
 
     def show(self, record: Record) -> None:
         """Show nothing."""
 
 
-class JsonLines(Report):
-    """Writes one JSON object a line to stdout."""
+class JsonLines(TrainingReport):
+    """Writes one JSON object per line to stdout."""
 
     def show(self, record: Record) -> None:
         """Write the record."""
@@ -64,8 +64,8 @@ class JsonLines(Report):
         sys.stdout.flush()
 
 
-class PlainLines(Report):
-    """Writes one line a record to stderr, for logs."""
+class PlainLines(TrainingReport):
+    """Writes one line per record to stderr, for logs."""
 
     def __init__(self) -> None:
         self._start: Start | None = None
@@ -83,7 +83,7 @@ class PlainLines(Report):
         print(printable(line), file=sys.stderr, flush=True)
 
     def line(self, record: Record) -> str:
-        """Return the record in words; empty for what is not worth a line."""
+        """Return the record in words; empty if it is not shown."""
         if isinstance(record, Start):
             return describe(record)
         if isinstance(record, Step):
@@ -97,7 +97,7 @@ class PlainLines(Report):
             mark = "  (best so far)" if record.best else ""
             return f"step {record.step:>6}  validation loss {record.val_loss:.4f} nats{mark}"
         if isinstance(record, Rollback):
-            return setback(record)
+            return rollback(record)
         if isinstance(record, Sample):
             return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
         if isinstance(record, End):
@@ -106,7 +106,7 @@ class PlainLines(Report):
 
 
 class Live(PlainLines):
-    """The current figures on a terminal, with a bar; evaluations stay above them."""
+    """Shows the current figures on a terminal, with a bar; evaluations stay above them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,8 +167,8 @@ class Live(PlainLines):
         return Group(bar, Text(figures, overflow="ellipsis", no_wrap=True))
 
 
-def choose(quiet: bool, as_json: bool) -> Report:
-    """Return the report that fits the options and where stderr goes."""
+def choose(quiet: bool, as_json: bool) -> TrainingReport:
+    """Return the report for the options and for what stderr is connected to."""
     if as_json:
         return JsonLines()
     if quiet:
@@ -178,7 +178,7 @@ def choose(quiet: bool, as_json: bool) -> Report:
 
 
 def describe(start: Start) -> str:
-    """Return what is trained on what, in three lines."""
+    """Return three lines: the run, its model, its text."""
     units = {"char": "characters", "byte": "bytes", "word": "tokens"}[start.level]
     first = "one-hot" if not start.embed else f"embedding {start.embed}"
     held = f", {start.val_chars:,} for validation" if start.val_chars else ""
@@ -197,8 +197,8 @@ def describe(start: Start) -> str:
     )
 
 
-def setback(record: Rollback) -> str:
-    """Return what diverged, and from where training goes on at what rate."""
+def rollback(record: Rollback) -> str:
+    """Return what diverged, and from which step and at which rate training continues."""
     value = "not finite" if record.value is None else f"{record.value:,.4g}"
     return (
         f"step {record.step:>6}  diverged: {record.tensor} is {value}; back to step "
@@ -207,19 +207,19 @@ def setback(record: Rollback) -> str:
 
 
 def conclusion(end: End) -> str:
-    """Return how training ended and what to do next."""
+    """Return how training ended and which command comes next."""
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     if end.reason == "interrupted":
-        lines.append(f"saved; go on with: charrnn train --resume {end.run}")
+        lines.append(f"saved; continue with: charrnn train --resume {end.run}")
     else:
         lines.append(f"sample it with: charrnn sample {end.run}")
     return "\n".join(lines)
 
 
 def share_done(start: Start, step: Step) -> tuple[float, float]:
-    """Return how much of the run is done, and of what total (steps or seconds)."""
+    """Return how much of the run is done, and its total, both in steps or in seconds."""
     options = []
     if start.total_steps:
         options.append((float(step.step), float(start.total_steps)))
@@ -229,7 +229,7 @@ def share_done(start: Start, step: Step) -> tuple[float, float]:
 
 
 def time_left(start: Start | None, step: Step) -> str:
-    """Return the time to the end at the speed of the whole run so far."""
+    """Return the time to the end, at the average speed of the run so far."""
     if start is None or not step.seconds:
         return ""
     done, total = share_done(start, step)

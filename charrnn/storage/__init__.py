@@ -1,1 +1,1 @@
-"""What lies on disk: checkpoints, run folders, metrics, locks."""
+"""What lies on disk: run folders, and in them checkpoints, metrics, held-out texts and a lock."""

@@ -1,9 +1,12 @@
-"""A checkpoint: everything that a run is at one step, in one safetensors file.
+"""A checkpoint: the complete state of a run at one step, in one safetensors file.
 
-Weights carry the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``,
-…, ``decoder.bias``). ``bias_hh`` is written as zeros for the cells that have one bias, and added to
-it when a file is read. Besides them: ``optimizer.<moment>`` (flat, in the order of the model's
-parameters) and ``state.<name>_l<layer>`` (H, N), the hidden state that the next window starts from.
+Weights have the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``, …,
+``decoder.bias``). For cells with a single bias, ``bias_hh`` is written as zeros, and added to the
+bias when a file is read. Besides them there are ``optimizer.<moment>`` (flat, in the order of the
+model's parameters) and ``state.<name>_l<layer>`` (H, N), where the next window begins.
+
+:mod:`charrnn.storage.container` is the file format, and :func:`charrnn.files.write` makes the file
+durable.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ _BLOCK = 1 << 18
 
 @dataclass
 class Checkpoint:
-    """A model and, where it comes from training, all that its training needs to go on.
+    """A model and, if it comes from training, all that is needed to continue its training.
 
     Attributes
     ----------
@@ -48,19 +51,19 @@ class Checkpoint:
     weights
         Flat host vector (P,) in the order of the model's parameters.
     data, train
-        How text was read and the model trained; None for a model saved outside training.
+        How the text was read and the model trained; None for a model saved outside training.
     corpus_sha256, heldout_sha256
-        Digests of the bytes of the training text and of separate held-out files, or empty.
+        Digests of the bytes of the training text and of separate held-out files; may be empty.
     progress
         Step, epoch, losses, seconds.
     moments
-        The optimizer's moments, flat (P,) each.
+        The optimizer's moments, (P,) each.
     states
-        Carried hidden states, (H, N) each.
+        Carried states, (H, N) each.
     path
-        Where it was read from, if it was.
+        The file it was read from; None if it was not read.
     version
-        The charrnn that wrote it.
+        The version of charrnn that wrote it.
     """
 
     config: ModelConfig
@@ -78,7 +81,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Updates made."""
+        """Number of updates made."""
         return self.progress.step
 
     def model(self, backend: Backend | None = None) -> LanguageModel:
@@ -92,12 +95,12 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint durably: when this returns, it survives a power failure.
 
     Raises
     ------
     CharRNNError
-        If it cannot be written.
+        If it cannot be written. An earlier checkpoint of that path is intact.
     """
     model = LanguageModel(checkpoint.config, len(checkpoint.vocabulary), None, checkpoint.weights)
     tensors = dict(model.weights)
@@ -121,20 +124,20 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path, *, finite: bool = True) -> Checkpoint:
-    """Read a checkpoint after checking all of it.
+    """Read a checkpoint and check all of it.
 
-    Nothing is allocated by a size that the file only claims, and no path in it is followed.
+    No allocation trusts a size that the file claims, and no path in the file is followed.
 
     Parameters
     ----------
     finite
-        Refuse a tensor that holds NaN or an infinity, which no training saves. Whoever wants to
-        see what is wrong with such a model switches it off.
+        Refuse a tensor that holds NaN or an infinity, which training never saves. False is for a
+        diagnosis of such a model.
 
     Raises
     ------
     CheckpointError
-        If the file is no checkpoint, is damaged, is of another format version, or (with
+        If the file is not a checkpoint, is damaged, has another format version, or (with
         ``finite``) holds a value that is not finite.
     """
     tensors, facts = container.read(path)
@@ -143,10 +146,10 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         if type(facts["format"]) is not int or facts["format"] != FORMAT:
             raise CheckpointError(
                 f"it has format version {brief(facts['format'])}, this charrnn reads {FORMAT}",
-                "use the charrnn that wrote it",
+                "use the version of charrnn that wrote it",
             )
         if facts["head"] != "language-model":
-            raise CheckpointError(f"it has a head of unknown kind {brief(facts['head'])}")
+            raise CheckpointError(f"its head is of the unknown kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)
         config = ModelConfig.from_json(facts["model"])
@@ -178,7 +181,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
 
 def _text(facts: dict[str, Any], name: str) -> str:
     if not isinstance(facts[name], str) or len(facts[name]) > 100 or not facts[name].isprintable():
-        raise CheckpointError(f"{name} is not a text")
+        raise CheckpointError(f"its {name} is not a short printable string")
     return str(facts[name])
 
 
@@ -194,7 +197,7 @@ def _require_finite(tensors: dict[str, np.ndarray]) -> None:
 
 
 def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.ndarray:
-    """Put the flat vector together, after comparing all shapes; nothing is allocated before."""
+    """Return the flat vector (P,); all shapes are checked before it is allocated."""
     if config.layers > len(tensors):
         raise CheckpointError(f"it has too few tensors for {config.layers} layers")
     shapes = LanguageModel.describe(config, V)
@@ -212,13 +215,13 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
             if tensors[name].shape != parameters[like].shape or tensors[name].dtype != dtype:
                 raise CheckpointError(f"tensor {name} does not fit its configuration")
             second = tensors.pop(name)
-            if second.any():  # adding zeros would turn -0.0 into 0.0
+            if second.any():  # to add zeros would turn -0.0 into 0.0
                 parameters[like][...] += second
     return flat
 
 
 def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
-    """Return (name of the second bias, name of the first) where PyTorch has two and we one."""
+    """Return (name of the second bias, name of the first) where PyTorch has two and charrnn one."""
     if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
         return []
     layers = range(model.config.layers)
@@ -226,7 +229,7 @@ def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
 
 
 def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
-    """Sort what is left of the tensors into moments and states."""
+    """Divide the remaining tensors into moments and states."""
     H, P = checkpoint.config.hidden, checkpoint.weights.size
     for name, array in tensors.items():
         fits = array.dtype == checkpoint.weights.dtype

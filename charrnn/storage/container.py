@@ -1,9 +1,9 @@
-"""One file for tensors and facts: safetensors with a digest of the whole file inside it.
+"""The file format of a checkpoint: safetensors that carry a digest of the whole file.
 
-The file is a plain safetensors file with one metadata key, ``charrnn``, whose value is a JSON
-object; its first member is ``digest``, the SHA-256 of the file's bytes with the 64 digits of the
-digest itself read as zeros. Nothing in a file is executed or followed. Reading parses strictly:
-nothing is allocated by a size that the file only claims, and the whole file is verified.
+The file is a plain safetensors file with one metadata key, ``charrnn``. Its value is a JSON object
+of facts whose first member is ``digest``: the SHA-256 of the file's bytes, with the 64 digits of
+the digest itself replaced by zeros. Nothing in a file is executed or followed. Reading is strict:
+no allocation trusts a size that the file claims, and the whole file is verified.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 from charrnn import files
 from charrnn.display import one_line
-from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.errors import CharRNNError, CheckpointError, setting
 
 _KEY = "charrnn"
 _PREFIX = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
@@ -29,33 +29,35 @@ _DIGITS = 64
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_HEADER = 100_000_000
-_SLACK = 12_000_000  # bytes that a header's objects may take, however small the file
+_FREE_OBJECTS = 12_000_000  # bytes that a header's objects may take, however small the file
 _CHUNK = 1 << 20
 _DIMENSIONS = 8
 _ENTRY = {"dtype", "shape", "data_offsets"}
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write the file whole or not at all, tensor by tensor: without a copy of them in memory.
+    """Write the file durably, see :func:`charrnn.files.write`, without copying the tensors.
 
     Parameters
     ----------
     tensors
         Arrays of float32 or float64.
+    facts
+        What else the file says, ready for JSON.
 
     Raises
     ------
     CharRNNError
-        If the disk is full, the folder cannot be written, or :func:`read` would refuse the file;
-        an earlier file stays as it was.
+        If the disk is full, the folder cannot be written, or :func:`read` would refuse the file.
+        An earlier file is intact.
     """
     ordered = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     head = _head({name: tensors[name] for name in ordered}, facts)
     size = len(head) + sum(tensors[name].nbytes for name in ordered)
-    if len(head) - 8 > _MAX_HEADER or _room_for(head[8:].decode()) > size + _SLACK:
+    if len(head) - 8 > _MAX_HEADER or _object_bytes(head[8:].decode()) > size + _FREE_OBJECTS:
         raise CharRNNError(
             f"cannot write {one_line(path)}: the vocabulary is too large for so small a model",
-            "give a higher --min-count or --hidden",
+            f"raise {setting('min_count')} or {setting('hidden')}",
         )
     digest = hashlib.sha256(head)
     for name in ordered:
@@ -66,9 +68,9 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
 
 
 def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytearray:
-    """Return all of the file before its tensors, the digest as zeros.
+    """Return the part of the file before the tensors, with zeros for the digest.
 
-    The order of tensors and the padding of the header are those of the safetensors library.
+    The order of the tensors and the padding are those of the safetensors library.
     """
     text = json.dumps({"digest": "0" * _DIGITS, **facts}, separators=(",", ":"))
     header: dict[str, Any] = {"__metadata__": {_KEY: text}}
@@ -83,22 +85,22 @@ def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytear
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-    """Return an array's bytes as the file has them; a copy only if they lie otherwise."""
+    """Return an array's bytes in the order of the file, without a copy where that is possible."""
     flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return flat.reshape(-1).view(np.uint8).data
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors (read-only) and the facts of a file, after checking all of it.
+    """Return the tensors (read-only) and the facts of a file, after a check of all of it.
 
-    The header is checked against the file's size before anything is allocated; then each tensor is
-    read straight into its array while the digest is computed, so that a file takes its own size in
-    memory, once.
+    The header is checked against the file's size before anything is allocated. Then each tensor is
+    read straight into its array while the digest is computed, so that reading takes about the size
+    of the file in memory.
 
     Raises
     ------
     CheckpointError
-        If the file cannot be read, is no regular file, is no checkpoint, or is damaged.
+        If the file cannot be read, is not a regular file, is not a checkpoint, or is damaged.
     """
     try:
         with os.fdopen(files.open_regular(path, follow=True), "rb", buffering=0) as file:
@@ -110,17 +112,17 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except _DamagedError as problem:
         raise CheckpointError(f"{one_line(path)} {problem}", problem.remedy) from None
     except (OSError, ValueError) as problem:  # a path with a NUL character is a ValueError
-        reason = getattr(problem, "strerror", None) or "it is not a file's name"
+        reason = getattr(problem, "strerror", None) or "it is not a file name"
         raise CheckpointError(f"cannot read {one_line(path)}: {reason}") from None
     except MemoryError:
         raise CheckpointError(
             f"cannot read {one_line(path)}: there is not enough memory for its tensors",
-            "free memory, or use a machine with more",
+            "free memory, or use a machine with more of it",
         ) from None
 
 
 class _DamagedError(Exception):
-    """Why a file cannot be used, to be read after its name."""
+    """Why a file cannot be used; the message continues a sentence that begins with its name."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -143,7 +145,7 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
         tensors = {name: np.empty(shape, dtype) for name, dtype, shape in layout}
     except _DamagedError:
         _hash(file, digest, body)
-        _compare(claimed, digest)  # a file damaged by chance is told from a forged one
+        _compare(claimed, digest)  # tells a file damaged by chance from a forged one
         raise
     for array in tensors.values():
         part = array.reshape(-1).view(np.uint8).data
@@ -156,7 +158,7 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
 
 
 def _header(file: BinaryIO, start: bytes, length: int, digest: hashlib._Hash) -> str:
-    """Return the header as text; what is after its ``start`` goes into the digest."""
+    """Return the header as text; all after its ``start`` is read and added to the digest."""
     header = bytearray(length)
     header[: len(start)] = start
     rest = memoryview(header)[len(start) :]
@@ -169,7 +171,7 @@ def _header(file: BinaryIO, start: bytes, length: int, digest: hashlib._Hash) ->
 
 
 def _fill(file: BinaryIO, buffer: memoryview) -> None:
-    """Read as much as the buffer holds."""
+    """Fill the buffer from the file."""
     while buffer:
         count = file.readinto(buffer)  # type: ignore[attr-defined]
         if not count:
@@ -194,11 +196,11 @@ def _compare(claimed: bytes, digest: hashlib._Hash) -> None:
 def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the entries of the tensors and the facts of a file of ``size`` bytes.
 
-    Python's objects take many times the bytes of their JSON text: what they could take at most is
+    Python's objects take many times the bytes of their JSON text. The most that they can take is
     estimated before they are made, and must be in proportion to the file.
     """
-    if _room_for(header) > size + _SLACK:
-        raise _DamagedError("is damaged: its header lists more than its tensors can be about")
+    if _object_bytes(header) > size + _FREE_OBJECTS:
+        raise _DamagedError("is damaged: its header lists more than its tensors can need")
     try:
         entries = _DECODER.decode(header)
         del header
@@ -213,23 +215,23 @@ def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return entries, facts
 
 
-def _room_for(header: str) -> int:
-    """Return about the most bytes that the objects of a header's JSON can take."""
+def _object_bytes(header: str) -> int:
+    """Return an estimate of the most bytes that the objects of a header's JSON can take."""
     return 100 * sum(map(header.count, ",[{")) + 200 * header.count(":")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise _DamagedError("is damaged: a name occurs twice in its header")
-    return found
+    return members
 
 
-def _no_number(name: str) -> None:
-    raise _DamagedError(f"is damaged: its header holds {name}, which is no number")
+def _refuse_constant(name: str) -> None:
+    raise _DamagedError(f"is damaged: its header holds {name}, which is not a number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_number)
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
 
 
 def _layout(entries: dict[str, Any], body: int) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
@@ -237,33 +239,33 @@ def _layout(entries: dict[str, Any], body: int) -> list[tuple[str, np.dtype[Any]
 
     Together they must fill the ``body`` bytes after the header exactly.
     """
-    found = []
+    tensors = []
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() != _ENTRY:
-            raise _DamagedError("is damaged: a tensor is not described as it must be")
+            raise _DamagedError("is damaged: the entry of a tensor has wrong members")
         dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
         if dtype is None:
             raise _DamagedError("is damaged: a tensor has an unexpected type")
         shape, offsets = entry["shape"], entry["data_offsets"]
-        sound = _sizes(shape, body) and _sizes(offsets, body) and len(offsets) == 2
-        if not sound or prod(max(n, 1) for n in shape) > body:
+        valid = _are_sizes(shape, body) and _are_sizes(offsets, body) and len(offsets) == 2
+        if not valid or prod(max(n, 1) for n in shape) > body:
             raise _DamagedError("is damaged: a tensor has an impossible shape")
         if offsets[1] - offsets[0] != prod(shape) * dtype.itemsize:
             raise _DamagedError("is damaged: the tensors do not fill the file")
-        found.append((offsets, name, dtype, tuple(shape)))
+        tensors.append((offsets, name, dtype, tuple(shape)))
     end = 0
-    found.sort(key=lambda entry: entry[0])
-    for (start, stop), *_ in found:
+    tensors.sort(key=lambda entry: entry[0])
+    for (start, stop), *_ in tensors:
         if start != end:
             raise _DamagedError("is damaged: the tensors do not fill the file")
         end = stop
     if end != body:
         raise _DamagedError("is damaged: the tensors do not fill the file")
-    return [(name, dtype, shape) for _, name, dtype, shape in found]
+    return [(name, dtype, shape) for _, name, dtype, shape in tensors]
 
 
-def _sizes(value: object, most: int) -> bool:
-    """Tell whether a value is a short list of whole numbers from 0 to ``most``."""
+def _are_sizes(value: object, most: int) -> bool:
+    """Whether a value is a short list of integers from 0 to ``most``."""
     return (
         isinstance(value, list)
         and len(value) <= _DIMENSIONS

@@ -1,9 +1,9 @@
-"""One training a run folder: a lock that names its owner and does not outlive it.
+"""The lock of a run folder: one training process at a time, and no lock outlives its owner.
 
-The file ``.lock`` in the folder is locked with ``flock``, which the system takes back when its
-owner ends, however it ends: a lock left behind by a process that was killed is no lock. What the
-file says (process, host) is for messages. Where the system or the file system has no such locks,
-the file itself is the lock, and what it says decides whether its owner still lives.
+The file ``.lock`` in the folder is locked with ``flock``. The system releases it when its owner
+ends, in whatever way, so that a killed process leaves no lock behind. The contents of the file
+(process, host) are for messages. If the system or the file system has no such locks, the file
+itself is the lock, and its contents tell whether its owner is still running.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ except ImportError:  # Windows
 NAME = ".lock"
 _HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
 _TRIES = 100
-_SETTLE = 0.1  # seconds
+_PATIENCE = 0.1  # seconds in which others who sign at the same time are done
 
 
 class LockedError(CharRNNError):
@@ -38,9 +38,9 @@ class LockedError(CharRNNError):
 
 
 class Lock:
-    """Holds a folder from its making to :meth:`release`, or to the end of the process.
+    """Locks a folder from construction to :meth:`release`, or to the end of the process.
 
-    Files that an owner who was killed left half written are removed from the folder.
+    Temporary files that a killed owner left are removed from the folder.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Lock:
     folder
         Must exist.
     made
-        It was made for this lock: it is removed with it if nothing else is in it then.
+        The folder was made for this lock: if it is empty on release, it is removed.
 
     Raises
     ------
@@ -73,18 +73,18 @@ class Lock:
                     folder.rmdir()
             raise CharRNNError(
                 f"cannot lock run folder {str(folder)!r}: {problem.strerror or problem}",
-                "see who may write there, or train into another folder",
+                "check its permissions, or train into another folder",
             ) from None
         self._finalizer = weakref.finalize(self, _release, path, handle, os.getpid(), made)
         files.sweep(folder)
 
     def release(self) -> None:
-        """Let the folder go, and remove the lock's file; once more does nothing."""
+        """Unlock the folder and remove the lock's file; a second call does nothing."""
         self._finalizer()
 
 
 def _take(path: Path) -> int:
-    """Become the owner of the file; return its handle, which holds the lock while it is open."""
+    """Become the owner of the file; return its handle, which is the lock while it is open."""
     for _ in range(_TRIES):
         handle = files.open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
@@ -94,8 +94,8 @@ def _take(path: Path) -> int:
                 except OSError:  # the disk is full
                     path.unlink(missing_ok=True)
                     raise
-                kept, handle = handle, -1
-                return kept
+                owned, handle = handle, -1
+                return owned
         finally:
             if handle >= 0:
                 os.close(handle)
@@ -103,7 +103,7 @@ def _take(path: Path) -> int:
 
 
 def _won(handle: int, path: Path) -> bool:
-    """Lock the open file; False if it has been removed meanwhile, an exception if it is held."""
+    """Lock the open file; return False if it has been removed, raise an error if it is locked."""
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,17 +112,17 @@ def _won(handle: int, path: Path) -> bool:
                 raise _held(path, _owner(handle, patient=True)) from None
         else:
             return _current(handle, path)
-    # No locks here, so what the file says must do; of several who sign at once the last one wins.
+    # No locks here, so the contents decide; of several who sign at once, the last one wins.
     owner = _owner(handle)
-    if owner is not None and _lives(owner):
+    if owner is not None and _is_running(owner):
         raise _held(path, owner)
     _sign(handle)
-    time.sleep(_SETTLE)
+    time.sleep(_PATIENCE)
     return _owner(handle) == _myself() and _current(handle, path)
 
 
 def _current(handle: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Whether the path still names the open file."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except FileNotFoundError:
@@ -130,7 +130,7 @@ def _current(handle: int, path: Path) -> bool:
 
 
 def _release(path: Path, handle: int, pid: int, made: bool) -> None:
-    """Remove the file while it is still locked: who opened it meanwhile sees that it is gone."""
+    """Remove the file while it is locked: whoever has opened it sees that it is gone."""
     closed = os.name == "nt"  # an open file cannot be removed there
     with contextlib.suppress(OSError):
         if closed:
@@ -149,12 +149,12 @@ def _held(path: Path, owner: dict[str, Any] | None) -> LockedError:
     if owner:
         by = f"process {owner['pid']} on {one_line(owner['host'])}"
     if owner and owner["host"] != socket.gethostname():
-        remedy += f"; if it runs no more, remove {str(path)!r}"
+        remedy += f"; if it has ended, remove {str(path)!r}"
     return LockedError(f"run {str(path.parent)!r} is being trained by {by}", remedy)
 
 
 def _sign(handle: int) -> None:
-    """Say in the file who owns it."""
+    """Write into the file who owns it."""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
     files.write_all(handle, json.dumps(_myself()).encode())
@@ -166,24 +166,24 @@ def _myself() -> dict[str, Any]:
 
 
 def _owner(handle: int, patient: bool = False) -> dict[str, Any] | None:
-    """Return what the file says, None if nothing sensible; its owner may be about to write it."""
+    """Return the contents, None if invalid; ``patient``: give the owner time to write them."""
     for _ in range(20 if patient else 1):
         os.lseek(handle, 0, os.SEEK_SET)
         with contextlib.suppress(ValueError, RecursionError):
-            found = json.loads(os.read(handle, 4096))
+            owner = json.loads(os.read(handle, 4096))
             if (
-                isinstance(found, dict)
-                and type(found.get("pid")) is int
-                and isinstance(found.get("host"), str)
+                isinstance(owner, dict)
+                and type(owner.get("pid")) is int
+                and isinstance(owner.get("host"), str)
             ):
-                return found
+                return owner
         if patient:
             time.sleep(0.01)
     return None
 
 
-def _lives(owner: dict[str, Any]) -> bool:
-    """Whether the process still runs, as far as can be known: not so of another machine's."""
+def _is_running(owner: dict[str, Any]) -> bool:
+    """Whether the owner is still running; true if it is on another machine."""
     if owner["host"] != socket.gethostname():
         return True
     pid = owner["pid"]
@@ -194,7 +194,7 @@ def _lives(owner: dict[str, Any]) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process began, in the system's own words, where it tells."""
+    """Return when a process began, in the system's own units; None if the system does not tell."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, ValueError):

@@ -1,4 +1,8 @@
-"""A run's ``metrics.jsonl``: written so that checkpoints can count on it, and read by lines."""
+"""A run's ``metrics.jsonl``: one JSON object per line.
+
+A checkpoint stores the length of the file (``Progress.metrics_bytes``). The file is flushed before
+the checkpoint is written, so that a checkpoint never counts on lines that a crash can take away.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,12 @@ _LONGEST_LINE = 1 << 20
 
 
 class Metrics:
-    """A run's ``metrics.jsonl``, one JSON object a line, appended as training goes."""
+    """A run's ``metrics.jsonl``, open for appending."""
 
     def __init__(self, folder: Path, keep: int) -> None:
-        """Open the file and drop all beyond its first ``keep`` bytes.
+        """Open the file and drop all but its first ``keep`` bytes.
 
-        Where it is shorter, or does not end with a line there, it is kept to its last whole line.
+        If it is shorter, or no line ends there, it is cut after its last complete line.
 
         Raises
         ------
@@ -42,19 +46,19 @@ class Metrics:
             files.write_all(self._open(), (json.dumps(line, ensure_ascii=False) + "\n").encode())
 
     def flush(self) -> int:
-        """Flush the file to disk and return its length in bytes."""
+        """Flush the file to disk; return its length in bytes."""
         with self._failing():
             files.flush(self._open())
         return self.size
 
     def cut(self, keep: int) -> None:
-        """Drop all beyond the first ``keep`` bytes."""
+        """Drop all but the first ``keep`` bytes."""
         with self._failing():
             if self.size > keep:
                 os.ftruncate(self._open(), keep)
 
     def close(self) -> None:
-        """Close the file; once more does nothing."""
+        """Close the file; a second call does nothing."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -75,18 +79,18 @@ class Metrics:
         except OSError as problem:
             raise CharRNNError(
                 f"cannot write {str(self._path)!r}: {problem.strerror or problem}",
-                "the last checkpoint is intact; make room or see who may write there",
+                "the last checkpoint is intact; free space or check the permissions",
             ) from None
 
 
 def _last_line(handle: int, end: int) -> int:
-    """Return where the last whole line of the first ``end`` bytes of a file ends."""
+    """Return where the last complete line of the first ``end`` bytes of a file ends."""
     while end:
         start = max(0, end - (1 << 16))
         os.lseek(handle, start, os.SEEK_SET)
-        found = os.read(handle, end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        newline = os.read(handle, end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
         end = start
     return 0
 
@@ -100,12 +104,12 @@ def is_shorter(folder: Path, keep: int) -> bool:
 
 
 def read_metrics(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a run's metrics; an unfinished last line is passed over.
+    """Yield the records of a run's metrics; an unfinished last line is left out.
 
     Raises
     ------
     CharRNNError
-        If the file cannot be read, or a line is no JSON object of at most 1 MiB.
+        If the file cannot be read, or a line is not a JSON object of at most 1 MiB.
     """
     path = folder / METRICS
     number = 0
@@ -127,5 +131,6 @@ def read_metrics(folder: Path) -> Iterator[dict[str, Any]]:
         raise CharRNNError(f"cannot read {one_line(path)}: {problem.strerror or problem}") from None
     except (ValueError, RecursionError):
         raise CharRNNError(
-            f"{one_line(path)} is damaged: its line {number:,} is no record", "remove that line"
+            f"{one_line(path)} is damaged: its line {number:,} is not a JSON object",
+            "remove that line",
         ) from None

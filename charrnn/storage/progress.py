@@ -1,4 +1,4 @@
-"""How far a run has come: what the loop changes and a checkpoint keeps, besides arrays."""
+"""The progress of a run: what the loop changes and a checkpoint stores, besides arrays."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ class Progress:
     Attributes
     ----------
     step
-        Updates made. The position in the text and all random numbers follow from it.
+        Number of updates made. The position in the text and all random numbers follow from it.
     epoch
-        Passes over the training text begun before the last update, from 0.
+        The pass over the training text that the last update was in, counted from 0.
     total_steps
-        Where the run was to end, None where a time limit alone decides.
+        The step at which the run was to end; None if only a time limit decides.
     seconds
         Wall-clock time of training, evaluation included, over all sessions.
     smoothed
-        Exponentially smoothed training loss in nats, None before the first step.
+        Exponentially smoothed training loss in nats; None before the first step.
     val_loss
-        The last validation loss in nats a symbol, None before the first evaluation.
+        The last validation loss in nats per symbol; None before the first evaluation.
     best_val_loss, best_step
-        The lowest of the scheduled evaluations, and its step.
+        The lowest loss of the scheduled evaluations, and its step.
     kept_val_loss
-        The validation loss of the weights kept as the run's best: unlike ``best_val_loss`` it may
+        The validation loss of the weights kept as the run's best. Unlike ``best_val_loss`` it may
         come from the evaluation at the end of a session, which a longer run would not have made.
     stale
-        Scheduled evaluations in a row without a new best.
+        Number of scheduled evaluations since the last new best.
     evaluated
         The step of the last scheduled evaluation.
     measured
         The step of the last evaluation, scheduled or not.
     plateau, plateau_stale
-        Factor on the learning rate of the plateau schedule, and its own count.
+        The plateau schedule's factor on the learning rate, and its own ``stale``.
     sampled, saved
-        The steps of the last sample and the last regular save.
+        The steps of the last sample and of the last regular save.
     ended
-        The step at which a stop condition ended the run, all of its end being done.
+        The step at which a stop condition ended the run; None until its end is complete.
     watched, clipped
         Updates since the last record of gradients by layer, and how many of them were clipped.
     lr_factor, rollbacks
-        Factor on every learning rate, lowered each time that training diverged and went back, and
-        how often that happened.
+        A factor on every learning rate, lowered each time training diverged and was rolled back,
+        and how often that happened.
     metrics_bytes
-        Length of the run's ``metrics.jsonl`` at this step; what is beyond it belongs to steps that
-        were lost, and is dropped on resume.
+        Length of the run's ``metrics.jsonl`` at this step. What follows belongs to lost steps and
+        is dropped on resume.
     """
 
     step: int = 0
@@ -79,7 +79,7 @@ class Progress:
     metrics_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as a plain dictionary."""
+        """Return a dictionary for JSON."""
         return asdict(self)
 
     @classmethod
@@ -89,17 +89,17 @@ class Progress:
         Raises
         ------
         CheckpointError
-            If a field is unknown or not a number.
+            If a field is unknown or its value is invalid.
         """
         known = {f.name: str(f.type) for f in fields(cls)}
         if not isinstance(data, dict):
-            raise CheckpointError("its progress is no record")
+            raise CheckpointError("its progress is not a JSON object")
         refuse_unknown(data, known)
         for name, value in data.items():
-            optional, whole = "None" in known[name], known[name].startswith("int")
+            optional, integer = "None" in known[name], known[name].startswith("int")
             if value is None and optional:
                 continue
-            number = type(value) is int or (type(value) is float and not whole)
-            if not number or not 0 <= value < (2**63 if type(value) is int else inf):
-                raise CheckpointError(f"its progress record has an impossible {name}")
+            valid = type(value) is int or (type(value) is float and not integer)
+            if not valid or not 0 <= value < (2**63 if type(value) is int else inf):
+                raise CheckpointError(f"its progress has an invalid {name}")
         return cls(**data)

@@ -1,4 +1,4 @@
-"""Run folders: where they are, which checkpoint of one is meant, and what else is kept there."""
+"""Run folders: where they are, which checkpoint a name means, and how a new one is made."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from charrnn import files
-from charrnn.errors import CharRNNError, UsageError
-from charrnn.storage import heldout, lock
+from charrnn.errors import CharRNNError, UsageError, setting
+from charrnn.storage import heldout
+from charrnn.storage.lock import NAME as LOCK
 from charrnn.storage.lock import Lock, LockedError
 from charrnn.storage.metrics import METRICS as METRICS
 
@@ -21,15 +22,15 @@ _BEGINNING = b'{"event": "start"'
 
 
 def resolve(run: str | None = None, which: str = "best") -> Path:
-    """Return the checkpoint file that RUN means.
+    """Return the checkpoint file that the name of a run means.
 
     Parameters
     ----------
     run
-        A run folder, a checkpoint file, or a run's name under ``checkpoints/``; None or ``last``
-        for the newest run there.
+        A run folder, a checkpoint file, or a run's name under ``checkpoints/``. None or ``last``:
+        the newest run there.
     which
-        ``"best"`` or ``"last"`` of a run; where there is only the other, that is meant.
+        ``"best"`` or ``"last"`` of a run. If there is only the other one, that is returned.
 
     Raises
     ------
@@ -43,10 +44,10 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
         if path.is_file():
             return path
         folder = path if path.is_dir() else HOME / run
-        found = folder.is_dir()
-    except OSError as problem:  # a name that is too long, a folder that may not be entered
+        exists = folder.is_dir()
+    except OSError as problem:  # a name that is too long, a folder without permission
         raise CharRNNError(f"cannot read {run[:200]!r}: {problem.strerror or problem}") from None
-    if not found:
+    if not exists:
         raise CharRNNError(
             f"there is no run {str(run)!r}", "charrnn runs lists them; charrnn train makes one"
         )
@@ -63,7 +64,7 @@ def _of_folder(folder: Path, which: str) -> Path:
 
 
 def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
-    """Yield what there is of a run: the one that is meant first, the numbered ones at the end."""
+    """Yield the checkpoints of a run: the one that is meant first, the numbered ones last."""
     named = [folder / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST))]
     numbered = sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True)
     yield from (path for path in (*named, *numbered) if path.is_file())
@@ -77,77 +78,78 @@ def newest() -> Path:
     CharRNNError
         If there is none.
     """
-    found = folders()
-    if not found:
+    runs = folders()
+    if not runs:
         raise CharRNNError(
             f"there is no run under {HOME}/", "train one first: charrnn train python-docs"
         )
-    return found[-1]
+    return runs[-1]
 
 
 def folders() -> list[Path]:
     """Return the run folders under ``checkpoints/`` that have a checkpoint, oldest first."""
-    found = []
+    runs = []
     for folder in HOME.glob("*/"):
         for path in islice(_checkpoints(folder), 1):
-            found.append((path.stat().st_mtime_ns, folder))
-    return [folder for _, folder in sorted(found)]
+            runs.append((path.stat().st_mtime_ns, folder))
+    return [folder for _, folder in sorted(runs)]
 
 
 def create(name: str | None, out: str | None, source: str) -> Lock:
     """Make and lock the folder of a new run.
 
-    A folder with what is left of a run that was stopped before its first checkpoint is taken over.
+    The folder of a run that was stopped before its first checkpoint is used again.
 
     Parameters
     ----------
     name
-        ``--name``: must not exist yet.
+        The setting ``name``: a run under ``checkpoints/`` that does not exist yet.
     out
-        ``--out``: a folder that does not hold a run yet.
+        The setting ``out``: a folder that does not hold a run yet.
     source
-        What the text came from; names the run if nothing else does.
+        The name of the text, after which the run is named if ``name`` and ``out`` are None.
 
     Raises
     ------
     UsageError
-        If the name cannot be a folder's, or a run of that name exists.
+        If the name is invalid for a folder, or there is a run of that name.
     CharRNNError
         If the folder cannot be made, or another process is training there.
     """
     if name is not None and out is not None:
-        raise UsageError("--name and --out exclude each other", "give one of them")
+        raise UsageError(f"{setting('name')} and {setting('out')} exclude each other", "give one")
     if name is not None and (name in ("", ".", "..", "last") or Path(name).name != name):
-        raise UsageError(f"--name cannot be {name!r}", "give a plain word")
+        message = f"{setting('name')} {name!r} is invalid"
+        raise UsageError(message, "choose a word that can name a folder")
     if out is not None or name is not None:
         folder = Path(out) if out is not None else HOME / str(name)
-        held = Lock(folder, made=_make(folder))
-        if _free(folder):
-            return held
-        held.release()
+        lock = Lock(folder, made=_make(folder))
+        if _is_free(folder):
+            return lock
+        lock.release()
         raise UsageError(
             f"there is a run in {str(folder)!r} already",
-            f"continue it with --resume {folder}, or choose another name",
+            f"continue it with {setting('resume')} {folder}, or choose another name",
         )
     stem = "stdin" if source == "-" else Path(source).stem
     stem = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"
     for number in range(1, 1_000_000):
         folder = HOME / (stem if number == 1 else f"{stem}-{number}")
         made = _make(folder)
-        if not made and not _abandoned(folder):
+        if not made and not _is_abandoned(folder):
             continue
         try:
-            held = Lock(folder, made)
+            lock = Lock(folder, made)
         except LockedError:
             continue
-        if _abandoned(folder) and _free(folder):
-            return held
-        held.release()
-    raise CharRNNError(f"there are too many runs named {stem!r}", "give --name")
+        if _is_abandoned(folder) and _is_free(folder):
+            return lock
+        lock.release()
+    raise CharRNNError(f"there are too many runs named {stem!r}", f"choose {setting('name')}")
 
 
 def _make(folder: Path) -> bool:
-    """Make the folder; False if it is there already."""
+    """Make the folder; return False if it exists."""
     try:
         files.make_folder(folder)
     except FileExistsError:
@@ -156,22 +158,23 @@ def _make(folder: Path) -> bool:
         return False
     except OSError as problem:
         raise CharRNNError(
-            f"cannot make folder {str(folder)!r}: {problem.strerror}", "choose another with --out"
+            f"cannot make folder {str(folder)!r}: {problem.strerror}",
+            f"choose another with {setting('out')}",
         ) from None
     return True
 
 
-def _abandoned(folder: Path) -> bool:
-    """Whether nothing is there but what a run leaves that was stopped before its first save."""
+def _is_abandoned(folder: Path) -> bool:
+    """Whether a folder holds only what a run leaves that is stopped before its first save."""
     try:
         names = {path.name for path in folder.iterdir() if not files.is_temporary(path.name)}
     except OSError:
         return False
-    return bool(names & {METRICS, lock.NAME}) and names <= {METRICS, lock.NAME, *heldout.NAMES}
+    return bool(names & {METRICS, LOCK}) and names <= {METRICS, LOCK, *heldout.NAMES}
 
 
-def _free(folder: Path) -> bool:
-    """Whether a new run may begin in a folder that is locked; clear what an unsaved one left."""
+def _is_free(folder: Path) -> bool:
+    """Whether a new run may begin in a locked folder; remove what an unsaved run left there."""
     if any(_checkpoints(folder)):
         return False
     try:
@@ -183,7 +186,7 @@ def _free(folder: Path) -> bool:
     with os.fdopen(handle, "rb") as file:
         beginning = file.read(len(_BEGINNING))
     if not _BEGINNING.startswith(beginning):
-        return False  # of something else
+        return False  # not the metrics of a run
     for name in (*heldout.NAMES, METRICS):
         (folder / name).unlink(missing_ok=True)
     return True

@@ -92,7 +92,7 @@ def test_skipped_symbols_of_the_prime_are_still_printed(model, call) -> None:
     code, out, err = call(*arguments)
     assert (code, out) == (1, b"")
     assert "'X'" in err
-    assert "--unknown skip" in err
+    assert "set --unknown to skip" in err
     assert err.count("\n") == 0 or err.endswith("\n")
     assert call(*arguments, "--unknown", "skip")[1].decode() == "aXb" + text(
         model, length=9, seed=2, prime="ab"

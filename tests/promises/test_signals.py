@@ -113,7 +113,7 @@ def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(phase, numbe
     process.send_signal(number)
     found, out, said = ended(process, said)
     assert (found, out) == (code, "")
-    assert said.endswith("saved; go on with: charrnn train --resume checkpoints/run\n")
+    assert said.endswith("saved; continue with: charrnn train --resume checkpoints/run\n")
     assert "Traceback" not in said
     folder = whole.parent / "run"
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -177,7 +177,7 @@ def test_a_terminal_that_closes_ends_training_with_a_save(work):
     process.send_signal(signal.SIGHUP)  # as a shell and its terminal do, both
     code, _, said = ended(process, said)
     assert code == 129
-    assert "saved; go on with" in said
+    assert "saved; continue with" in said
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")

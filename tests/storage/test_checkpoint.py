@@ -129,10 +129,10 @@ def test_every_flipped_byte_of_a_small_file_is_found(stride, path):
     [
         ("format", 2, "format version 2, this charrnn reads 1"),
         ("format", "\x1b[31m", "format version"),
-        ("head", "classifier", "head of unknown kind 'classifier'"),
-        ("head", "\x1b[31m", "head of unknown kind"),
+        ("head", "classifier", "head is of the unknown kind 'classifier'"),
+        ("head", "\x1b[31m", "head is of the unknown kind"),
         ("vocabulary", {"level": "char", "symbols": ["a", "b"], "unknown": None}, "does not fit"),
-        ("corpus_sha256", "\x1b[31m", "corpus_sha256 is not a text"),
+        ("corpus_sha256", "\x1b[31m", "its corpus_sha256 is not a short printable string"),
     ],
 )
 def test_what_does_not_fit_is_named(fact, value, match, path):

@@ -67,7 +67,7 @@ def kind(request, monkeypatch):
     """The locks of the system, and what there is without them."""
     if request.param == "by name":
         monkeypatch.setattr(lock, "fcntl", None)
-        monkeypatch.setattr(lock, "_SETTLE", 0.01)
+        monkeypatch.setattr(lock, "_PATIENCE", 0.01)
     return request.param
 
 
