@@ -51,7 +51,8 @@ class Corpus:
     bytes
         Number of raw bytes, all sources together.
     sources
-        Absolute paths, ``-`` or names of built-in corpora, in the order in which they were read.
+        Where the text came from, but for validation and test files: absolute paths, ``-`` or names
+        of built-in corpora, in the order in which they were read.
     cached
         Whether the ids were found in the cache.
     notes

@@ -26,7 +26,7 @@ from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.source import Source, changed, shown, text_sources
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
-_FORMAT = 2  # of a cache entry; raise it with every change of what is written
+_FORMAT = 3  # of a cache entry; raise it with every change of what is written
 _LARGEST_VOCABULARY = 60_000_000  # bytes in a checkpoint, well below what its reader accepts
 
 
@@ -198,7 +198,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
         "sha256": digests[0].hexdigest(),
         "heldout_sha256": digests[1].hexdigest() if any(request.parts[1:]) else "",
         "bytes": total,
-        "sources": [source.name for part in request.parts for source in part],
+        "sources": [source.name for source in request.parts[0]],
     }
 
 

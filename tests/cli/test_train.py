@@ -155,3 +155,15 @@ def test_a_minute_limit_ends_training(tmp_path):
     assert end["seconds"] >= 1.2
     rates = [line["lr"] for line in lines(done.stdout) if line["event"] == "step"]
     assert rates[-1] < 0.2 * rates[0]
+
+
+@pytest.mark.parametrize("again", [(), ("text.txt", "--val", "val.txt", "--test", "test.txt")])
+def test_a_run_with_held_out_files_is_resumed(again, home):
+    """Also without naming any of them: the run knows which text was for what."""
+    for name, line in (("text", "hello world\n"), ("val", "hello\n"), ("test", "world\n")):
+        (home / f"{name}.txt").write_text(line * 60, encoding="utf-8")
+    options = (*SMALL, "--val", "val.txt", "--test", "test.txt", "--schedule", "constant")
+    options += ("--steps", "3", "--name", "r")
+    assert inside("train", "text.txt", *options).returncode == 0
+    done = inside("train", *again, "--resume", "r", "--steps", "5", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
