@@ -12,10 +12,10 @@ import numpy as np
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.examine import examine
+from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import HIDDEN, Settings
 from charrnn.diagnosis.subjects import Subject
-from charrnn.diagnosis.values import plain
 from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.options import declared

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.config import TrainConfig
-from charrnn.diagnosis import context, gates, gradcheck, jacobian, lag, norms, spectra, verdicts
-from charrnn.diagnosis.broken import find_broken
+from charrnn.diagnosis import verdicts
+from charrnn.diagnosis.measures import context, gates, gradcheck, jacobian, lag, norms, spectra
+from charrnn.diagnosis.measures.broken import find_broken
+from charrnn.diagnosis.measures.values import in_float64
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import LEAST_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
-from charrnn.diagnosis.values import in_float64
 from charrnn.display import number
 from charrnn.errors import CorpusError
 from charrnn.text import fit_window

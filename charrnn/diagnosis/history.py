@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.diagnosis.values import plain
+from charrnn.diagnosis.measures.values import plain
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from charrnn.diagnosis.broken import Broken
-from charrnn.diagnosis.context import Context
-from charrnn.diagnosis.gates import LayerGates
-from charrnn.diagnosis.gradcheck import GradCheck
-from charrnn.diagnosis.jacobian import Dynamics
-from charrnn.diagnosis.lag import LagProfile
-from charrnn.diagnosis.norms import NormsReport
+from charrnn.diagnosis.measures.broken import Broken
+from charrnn.diagnosis.measures.context import Context
+from charrnn.diagnosis.measures.curves import LagProfile
+from charrnn.diagnosis.measures.gates import LayerGates
+from charrnn.diagnosis.measures.gradcheck import GradCheck
+from charrnn.diagnosis.measures.jacobian import Dynamics
+from charrnn.diagnosis.measures.norms import NormsReport
+from charrnn.diagnosis.measures.spectra import Recurrent
+from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.settings import Settings
-from charrnn.diagnosis.spectra import Recurrent
 from charrnn.diagnosis.subjects import Subject
-from charrnn.diagnosis.values import plain
 from charrnn.registry import CELLS
 
 

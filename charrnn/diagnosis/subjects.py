@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnosis.broken import find_broken
+from charrnn.diagnosis.measures.broken import find_broken
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.storage import heldout

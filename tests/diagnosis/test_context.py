@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnosis import context
+from charrnn.diagnosis.measures import context
 from charrnn.model.language import LanguageModel
 
 PLAN = TrainConfig(batch=4, seq_len=10)

@@ -7,7 +7,7 @@ from helpers import reference
 from charrnn.cells.lstm import LSTM
 from charrnn.cells.rnn import RNN
 from charrnn.config import ModelConfig
-from charrnn.diagnosis import gradcheck
+from charrnn.diagnosis.measures import gradcheck
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
 

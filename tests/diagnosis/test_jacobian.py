@@ -5,8 +5,8 @@ import pytest
 from helpers import reference
 
 from charrnn.config import ModelConfig
-from charrnn.diagnosis import jacobian, spectra
-from charrnn.diagnosis.values import in_float64
+from charrnn.diagnosis.measures import jacobian, spectra
+from charrnn.diagnosis.measures.values import in_float64
 from charrnn.model.language import LanguageModel
 
 V = 6

@@ -6,8 +6,8 @@ from helpers import reference
 
 from charrnn.backend import select
 from charrnn.config import ModelConfig
-from charrnn.diagnosis import lag
-from charrnn.diagnosis.values import column_norms, in_float64
+from charrnn.diagnosis.measures import curves, lag
+from charrnn.diagnosis.measures.values import in_float64
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 
@@ -140,25 +140,25 @@ def test_the_context_starts_from_zero_and_matters():
 @pytest.mark.parametrize("tau", [0.7, 6.0, 55.0])
 def test_half_life_and_efold_of_an_exponential(tau):
     mean = np.exp(-np.arange(80) / tau)
-    curve = lag.Curve.of(np.stack([mean, mean], axis=1))
+    curve = curves.Curve.of(np.stack([mean, mean], axis=1))
     assert curve.half_life == pytest.approx(tau * np.log(2), rel=1e-9)
     assert curve.efold == pytest.approx(tau, rel=1e-9)
     assert curve.r2 == pytest.approx(1.0)
 
 
 def test_a_profile_that_does_not_fall_has_no_horizon():
-    grows = lag.Curve.of(np.exp(np.arange(20) / 5.0)[:, None])
+    grows = curves.Curve.of(np.exp(np.arange(20) / 5.0)[:, None])
     assert (grows.half_life, grows.efold) == (None, None)
     assert grows.slope == pytest.approx(0.2)
-    dead = lag.Curve.of(np.zeros((20, 3)))
+    dead = curves.Curve.of(np.zeros((20, 3)))
     assert (dead.half_life, dead.efold, dead.slope) == (None, None, None)
-    gone = lag.Curve.of(np.array([[1.0], [0.0], [0.0]]))
+    gone = curves.Curve.of(np.array([[1.0], [0.0], [0.0]]))
     assert (gone.half_life, gone.efold) == (1.0, None)
 
 
 def test_tiny_gradients_do_not_underflow():
     """‖x‖ of elements whose squares are below the smallest number."""
-    norms = column_norms(np, np.array([[3e-200, 0.0], [4e-200, 0.0]]))
+    norms = lag.column_norms(np, np.array([[3e-200, 0.0], [4e-200, 0.0]]))
     np.testing.assert_allclose(norms, [5e-200, 0.0], rtol=1e-12)
 
 

@@ -8,8 +8,8 @@ from helpers import reference
 
 from charrnn.backend import select
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.diagnosis import gates, norms
-from charrnn.diagnosis.values import Spread, plain
+from charrnn.diagnosis.measures import gates, norms
+from charrnn.diagnosis.measures.values import Spread, plain
 from charrnn.model.language import LanguageModel
 from charrnn.train.loop import Loop
 

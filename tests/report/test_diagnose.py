@@ -56,6 +56,14 @@ def test_lines_fit_and_use_the_room(reports, width):
     assert len(lag[120]) > len(lag[80])
 
 
+def test_a_narrow_terminal_cuts_the_lines_of_tables_off(reports):
+    wide, narrow = (shown(reports[2], width).splitlines() for width in (80, 50))
+    head = next(line for line in wide if line.startswith("context "))
+    cut = next(line for line in narrow if line.startswith("context "))
+    assert cut == head[:49] + "…"
+    assert max(map(len, narrow)) <= 50
+
+
 def test_verdicts_come_first_with_what_to_do(reports):
     text = shown(reports[2], 100)
     assert text.index("vanishing in layer 0") < text.index("How far back")

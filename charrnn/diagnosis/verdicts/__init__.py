@@ -11,12 +11,13 @@ broken           a weight or moment is NaN or infinite; or the loss is, though n
 exploding        a state overflows along the text; or G is at least 10 at the        measurement
                  largest lag and small differences grow along the text (λ₁ > 0); or
                  G is at least 100 there
-vanishing        rnn: σ₁(U) < 1/γ, so that gradients shrink at least as σ₁^k         theorem [1]
+vanishing        an ungated cell with σ₁(U) < 1/γ: gradients shrink at least as      theorem [1]
+                 (γ σ₁)^k
 vanishing        the Jacobian's product shrinks ten-thousandfold over W steps        measurement
                  (λ₁ W < -ln 10,000) and G(W) is below 1/10,000 for every state
 saturated        each logistic gate of a layer is below 0.1 or above 0.9 for 90 %    measurement,
-                 of time and units; rnn: |h| > 0.9 for 90 %, or half of the          bounds of [2]
-                 rectifier's units never fire
+                 of time and units; without gates: |h| > 0.9 for 90 %, or half of    bounds of [2]
+                 the rectifiers never fire
 clip-tight       clipping by norm shortens 90 % of the gradients, the median of      rule of thumb
                  those to less than a tenth, and nothing explodes                    [3]
 clip-idle        the limit is 100 times the largest norm measured                    rule of thumb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from charrnn.diagnosis.report import Report, Verdict
-from charrnn.diagnosis.verdicts.gradients import GROWTH
+from charrnn.diagnosis.verdicts.gradients import GROWTH, gated_cells
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT
 from charrnn.diagnosis.verdicts.training import LEARNED
 from charrnn.errors import setting
@@ -57,5 +57,5 @@ def context_unused(report: Report) -> Iterator[Verdict]:
             f"the model uses {much} of its context: {cut.lengths[-1]} characters bring it "
             f"{cut.gain:.3f} nats over none",
             f"train for longer, a longer {setting('seq_len')}, {setting('state')} carry, or "
-            f"{setting('cell')} lstm; right if the text has no longer structure",
+            f"{setting('cell')} {gated_cells()[0]}; right if the text has no longer structure",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from charrnn.diagnosis.broken import Broken
+from charrnn.diagnosis.measures.broken import Broken
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT
 from charrnn.errors import setting

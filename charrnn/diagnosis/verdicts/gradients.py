@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import exp, isfinite, log
 
+from charrnn.cells.base import Cell
+from charrnn.config import ModelConfig
 from charrnn.diagnosis.report import Report, Verdict
-from charrnn.diagnosis.spectra import GAMMA
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT, PASCANU, THEOREM
 from charrnn.errors import setting
+from charrnn.registry import CELLS
 
 WINDOW = 32
 """Steps over which gradients must not vanish."""
@@ -25,7 +27,6 @@ def exploding(report: Report) -> Iterator[Verdict]:
     dynamics, profile = report.dynamics, report.lag
     if dynamics is None or profile is None:
         return
-    init, cell = setting("init"), setting("cell")
     if dynamics.overflow is not None:
         steepest = max(dynamics.layers, key=lambda layer: layer.exponents[0])
         yield Verdict(
@@ -33,7 +34,8 @@ def exploding(report: Report) -> Iterator[Verdict]:
             steepest.layer,
             MEASUREMENT,
             f"the state overflows after {dynamics.overflow:,} steps along the text",
-            f"use {setting('activation')} tanh, {init} orthogonal, or a gated cell: {cell} gru",
+            f"use {_bounded_activation(report)}{setting('init')} orthogonal, or a gated cell: "
+            f"{setting('cell')} {min(gated_cells())}",
         )
         return
     for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
@@ -47,9 +49,15 @@ def exploding(report: Report) -> Iterator[Verdict]:
                 MEASUREMENT,
                 f"∂ℓ/∂{state} at lag {profile.max_lag} is {_times(end)} that at lag 0; small "
                 f"differences grow by {exp(rate):.2f} a step (λ₁ = {rate:+.3f})",
-                f"{setting('clip_norm')} bounds the step; {init} orthogonal or a lower "
+                f"{setting('clip_norm')} bounds the step; {setting('init')} orthogonal or a lower "
                 f"{setting('lr')} the growth itself",
             )
+
+
+def _bounded_activation(report: Report) -> str:
+    """Return the advice to choose another activation, if the cell has a choice of it."""
+    chosen = "activation" in report.subject.model.config.cell_options
+    return f"{setting('activation')} tanh, " if chosen else ""
 
 
 def _times(value: float) -> str:
@@ -64,7 +72,9 @@ def vanishing(report: Report) -> Iterator[Verdict]:
     guaranteed = {r.layer: r.sigma_max for r in report.recurrent if r.vanishing_sufficient}
     for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
         if layer.layer in guaranteed:
-            yield _guaranteed(layer.layer, guaranteed[layer.layer])
+            slope = report.subject.model.stack.cell.slope_bound
+            assert slope is not None  # what the theorem rests on
+            yield _guaranteed(layer.layer, guaranteed[layer.layer], slope)
             continue
         at = min(WINDOW, profile.max_lag)
         _, curve = max(lags.curves.items(), key=lambda item: item[1].mean[at])
@@ -80,26 +90,37 @@ def vanishing(report: Report) -> Iterator[Verdict]:
             )
 
 
-def _guaranteed(layer: int, sigma: float) -> Verdict:
+def _guaranteed(layer: int, sigma: float, slope: float) -> Verdict:
+    rate = slope * sigma
     return Verdict(
         "vanishing",
         layer,
         THEOREM,
-        f"σ₁(W_hh) = {sigma:.3f} < 1/γ = {1 / GAMMA:g}: gradients shrink at least as "
-        f"{sigma:.3f}^k, to {sigma**WINDOW:.1e} over {WINDOW} steps",
-        f"{setting('init')} orthogonal or identity, or a gated cell: {setting('cell')} lstm",
+        f"σ₁(W_hh) = {sigma:.3f} < 1/γ = {1 / slope:g}: gradients shrink at least as "
+        f"{rate:.3f}^k, to {rate**WINDOW:.1e} over {WINDOW} steps",
+        f"{setting('init')} orthogonal or identity, or a gated cell: "
+        f"{setting('cell')} {gated_cells()[0]}",
         PASCANU,
     )
 
 
 def _more_memory(report: Report) -> str:
-    config, cell, init = report.subject.model.config, setting("cell"), setting("init")
-    if config.cell == "lstm":
+    """Return what lets the cell remember for longer."""
+    model = report.subject.model
+    init, options, first, *others = setting("init"), model.config.cell_options, *gated_cells()
+    if "forget_bias" in options:
         bias = f"a larger {setting('forget_bias')} (1 is the default)"
-        return bias if config.cell_options["forget_bias"] < 1 else f"{bias}, or {init} orthogonal"
-    if config.cell == "gru":
-        return f"{init} orthogonal, or {cell} lstm with its forget bias"
-    return f"a gated cell ({cell} lstm or gru), or {init} orthogonal"
+        return bias if options["forget_bias"] < 1 else f"{bias}, or {init} orthogonal"
+    if model.stack.cell.memory:
+        return f"{init} orthogonal, or {setting('cell')} {first} with its forget bias"
+    names = " or ".join([first, *others])
+    return f"a gated cell ({setting('cell')} {names}), or {init} orthogonal"
+
+
+def gated_cells() -> list[str]:
+    """Return the cells with a gate that keeps their state, the default first."""
+    names = [cell.name for cell in CELLS.classes() if issubclass(cell, Cell) and cell.memory]
+    return sorted(names, key=lambda name: (name != ModelConfig().cell, name))
 
 
 def saturated(report: Report) -> Iterator[Verdict]:

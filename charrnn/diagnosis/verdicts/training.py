@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite, log
 
-from charrnn.diagnosis.norms import Clipping, NormsReport
+from charrnn.diagnosis.measures.norms import Clipping, NormsReport
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import CS231N, MEASUREMENT, PASCANU, RULE
 from charrnn.errors import setting

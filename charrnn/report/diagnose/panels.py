@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from charrnn.diagnosis.context import Context
-from charrnn.diagnosis.gates import LayerGates
+from charrnn.diagnosis.measures.context import Context
+from charrnn.diagnosis.measures.gates import LayerGates
 from charrnn.diagnosis.report import Report
 from charrnn.report.diagnose.elements import bar, histogram, stack, table
 from charrnn.report.diagnose.figures import DASH, number, percent
@@ -205,7 +205,7 @@ def recurrent(report: Report) -> str:
         ]
         for block in report.recurrent
     ]
-    head = ["matrix", "spectral radius", "largest singular value", "σ₁ < 1/γ (rnn)"]
+    head = ["matrix", "spectral radius", "largest singular value", "σ₁ < 1/γ"]
     return table(head, rows, caption="Recurrent matrices")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from charrnn.diagnosis.norms import Norms
+from charrnn.diagnosis.measures.norms import Norms
 from charrnn.diagnosis.report import Report
 from charrnn.display import printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline

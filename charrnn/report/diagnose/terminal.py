@@ -66,8 +66,9 @@ def table(
 ) -> RenderableType:
     """Return a table, aligned as by :func:`charrnn.report.tables.aligned`, with a quiet head.
 
-    The first cell of a row is bold if it is in ``bold``.
+    The first cell of a row is bold if it is in ``bold``. Lines that are too long are cut off.
     """
+    from rich.console import Group
     from rich.text import Text
 
     top, *lines = aligned(head, rows, left, last).splitlines()
@@ -75,7 +76,7 @@ def table(
     for row, line in zip(rows, lines, strict=True):
         name = len(row[0]) if row[0] in bold else 0
         text.append("\n").append(line[:name], "not dim bold").append(line[name:], "not dim")
-    return text
+    return Group(text)  # printed bare, it would be wrapped all the same
 
 
 def verdict_parts(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> list[RenderableType]:

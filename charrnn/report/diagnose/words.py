@@ -18,11 +18,11 @@ def cell_of(report: Report) -> str:
 def model_line(report: Report) -> str:
     """Return cell, size, number of parameters and step of the model."""
     subject, config = report.subject, report.subject.model.config
-    form = {"rnn": f" {config.get('activation')}", "gru": f" reset {config.get('gru_reset')}"}
+    form = subject.model.stack.cell.form
     first = f"embedding {config.embed}" if config.embed else "one-hot"
     state = "untrained" if subject.fresh else f"step {subject.step:,}"
     return (
-        f"{config.cell}{form.get(config.cell, '')} {config.layers}×{config.hidden}, {first}, "
+        f"{config.cell}{f' {form}' if form else ''} {config.layers}×{config.hidden}, {first}, "
         f"{subject.model.weights.flat.size:,} parameters, {state}"
     )
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Backend, select
-from charrnn.diagnosis import jacobian
-from charrnn.diagnosis.values import in_float64
+from charrnn.diagnosis.measures import jacobian
+from charrnn.diagnosis.measures.values import in_float64
 from charrnn.errors import BackendError
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters

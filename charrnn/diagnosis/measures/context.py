@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array
 from charrnn.config import TrainConfig
-from charrnn.diagnosis.values import Floats
+from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.text.windows import Streams
 

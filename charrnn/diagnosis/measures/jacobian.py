@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array, numpy_backend
 from charrnn.cells.base import Workspace
-from charrnn.diagnosis.values import Floats
+from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.stack import Window
@@ -47,6 +47,7 @@ class Pullback:
     def __init__(self, layer: Layer, staged: Staged, dtype: Any, K: int) -> None:
         self.layer, self.staged = layer, staged
         self._ws = layer.workspace(dtype, 1, K)
+        self._d_out = layer.xp.empty((1, layer.H, K), dtype)
 
     @property
     def size(self) -> int:
@@ -55,18 +56,17 @@ class Pullback:
 
     def __call__(self, ws: Workspace, t: int, vectors: Array) -> Array:
         """Return J_{t+1}ᵀ ``vectors``, (size, K), for step t of a one-stream forward pass."""
-        cell, H, mine = self.layer.cell, self.layer.H, self._ws
+        states, H, mine = self.layer.cell.states, self.layer.H, self._ws
         mine.work[0] = ws.work[t]
         for name, array in ws.saved.items():
             mine.saved[name][0] = array[t]
         for name, array in ws.states.items():
             mine.states[name][:2] = array[t : t + 2]
-        for index, name in enumerate(cell.states):
+        for index, name in enumerate(states):
             mine.gradients[name][...] = vectors[index * H : (index + 1) * H]
-        xp = self.layer.xp
-        dh = xp.zeros_like(mine.gradients[cell.states[0]])  # nothing comes from above
-        cell.backward(xp, self.staged.cell, mine.steps[0], dh, mine.gradients, mine.scratch)
-        return xp.concatenate([mine.gradients[name] for name in cell.states])
+        self._d_out[...] = 0.0  # nothing comes from above
+        self.layer.backward(self.staged, mine, self._d_out, None, slice(0, 1))
+        return self.layer.xp.concatenate([mine.gradients[name] for name in states])
 
 
 def exact(model: LanguageModel, window: Window, layer: int, t: int) -> Array:

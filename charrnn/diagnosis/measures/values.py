@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from charrnn.backend import Array
 from charrnn.model.language import LanguageModel
 
 Floats = NDArray[np.float64]
@@ -43,17 +42,6 @@ def in_float64(model: LanguageModel) -> LanguageModel:
     """Return the model with the same weights in float64, on the same backend."""
     config = replace(model.config, dtype="float64")
     return LanguageModel(config, model.V, model.backend, model.backend.get(model.weights.flat))
-
-
-def column_norms(xp: Any, array: Array) -> Array:
-    """Return the Euclidean norm of every column of ``array`` (F, N), (N,).
-
-    Scaled by the largest element, so that squares of very small gradients do not underflow.
-    """
-    size = xp.abs(array)
-    scale = xp.maximum(size.max(axis=0), np.finfo(np.dtype(array.dtype)).tiny)
-    xp.divide(size, scale, out=size)
-    return scale * xp.sqrt(xp.multiply(size, size).sum(axis=0))
 
 
 def plain(value: Any) -> Any:

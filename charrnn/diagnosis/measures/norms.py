@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array
 from charrnn.config import TrainConfig
-from charrnn.diagnosis.values import Spread
+from charrnn.diagnosis.measures.values import Spread
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Window

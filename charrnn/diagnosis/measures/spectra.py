@@ -1,7 +1,7 @@
 """The recurrent matrices: spectral radius, largest singular value, and what follows from them.
 
 For h_t = φ(W x_t + U h_{t-1} + b) the Jacobian is diag(φ') U, and |φ'| ≤ γ with γ = 1 for tanh and
-for the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k: σ₁(U) < 1/γ is sufficient for vanishing
+the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k: σ₁(U) < 1/γ is sufficient for vanishing
 gradients, and ρ(U) > 1/γ necessary for exploding ones, not sufficient (Pascanu, Mikolov and Bengio
 2013, arXiv 1211.5063, section 2.1). The theorem does not apply to gated cells, whose states have a
 second path; for their matrices only the numbers are given, gate by gate.
@@ -15,8 +15,6 @@ import numpy as np
 
 from charrnn.model.language import RNN, LanguageModel
 
-GAMMA = 1.0
-"""The largest slope of tanh and of the rectifier."""
 ROUNDING = 1e-6
 """By how much σ₁ must be below 1/γ: an orthogonal matrix in float32 has σ₁ = 1 ± 1e-7."""
 
@@ -46,6 +44,7 @@ def recurrent(model: LanguageModel) -> list[Recurrent]:
         for gate, block in zip(gates, np.split(weight, len(gates)), strict=True):
             radius = float(np.abs(np.linalg.eigvals(block)).max())
             sigma = float(np.linalg.norm(block, 2))
-            holds = sigma < 1.0 / GAMMA - ROUNDING if stack.cell.name == "rnn" else None
+            slope = stack.cell.slope_bound
+            holds = None if slope is None else sigma < 1.0 / slope - ROUNDING
             matrices.append(Recurrent(layer, gate, radius, sigma, holds))
     return matrices

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array
 from charrnn.config import TrainConfig
-from charrnn.diagnosis.values import Floats
+from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.text.windows import Streams
 
@@ -114,7 +114,6 @@ class _Layer:
     def __init__(self, model: LanguageModel, index: int) -> None:
         self.model, self.index = model, index
         self.cell, self.H = model.stack.cell, model.config.hidden
-        self.relu = model.config.get("activation") == "relu"
         self.steps = 0
         self.sums: dict[str, Floats] = {}
         self.histograms: dict[str, Floats] = {}
@@ -183,8 +182,8 @@ class _Layer:
         variance = np.maximum(means["h2"] - means["h"] ** 2, 0.0)
         saturated = means["saturated"]
         return Units(
-            0.0 if self.relu else float(saturated.mean()),
-            0.0 if self.relu else float((saturated > 0.9).mean()),
-            float((means["fires"] == 0.0).mean()) if self.relu else None,
+            0.0 if self.cell.rectified else float(saturated.mean()),
+            0.0 if self.cell.rectified else float((saturated > 0.9).mean()),
+            float((means["fires"] == 0.0).mean()) if self.cell.rectified else None,
             float((np.sqrt(variance) < STILL).mean()),
         )
