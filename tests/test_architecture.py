@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from helpers import architecture
@@ -156,3 +157,19 @@ def loaded_by(*modules):
     code = f"import sys, {', '.join(modules)}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+def importing_tests(modules):
+    return [
+        f"{module.path}: imports {target}"
+        for module in modules
+        for target in imports(module)
+        if any(word.startswith("test_") for word in target.split("."))
+    ]
+
+
+def test_no_test_imports_another(tmp_path):
+    assert importing_tests(read(Path(__file__).parent)) == []
+    files = {"a.py": "from charrnn.model.test_stack import FORMS", "b.py": "import helpers.running"}
+    (found,) = {name.partition(" ")[0] for name in importing_tests(plant(tmp_path, files))}
+    assert found == "charrnn/a.py:"
