@@ -251,14 +251,21 @@ def long_files(modules):
 
 
 def long_functions(modules):
-    """A function that does not fit on a screen, not counting its docstring."""
+    """A function that does not fit on a screen, not counting its docstring.
+
+    Of a command only the body counts: its parameters are a list of options with their help.
+    """
     wrong = []
     for module in modules:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = list(node.body)
                 length = node.end_lineno - node.lineno + 1
                 if ast.get_docstring(node, clean=False) is not None:
-                    length -= node.body[0].end_lineno - node.body[0].lineno + 1
+                    doc = body.pop(0)
+                    length -= doc.end_lineno - doc.lineno + 1
+                if module.part == "cli":
+                    length = node.end_lineno - body[0].lineno + 1 if body else 0
                 if length > LONGEST_FUNCTION:
                     wrong.append(f"{module.path}:{node.lineno}: {node.name} has {length} lines")
     return wrong
