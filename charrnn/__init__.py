@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from charrnn.api import fit as fit
     from charrnn.api import load as load
     from charrnn.model.stack import Stack as Stack
+    from charrnn.plugins import plugin as plugin
 
 __version__ = "0.1.0"
 
@@ -24,9 +25,10 @@ _LAZY = {
     "fit": "charrnn.api",
     "load": "charrnn.api",
     "Stack": "charrnn.model.stack",
+    "plugin": "charrnn.plugins",
 }
 
-__all__ = ["CharRNNError", "Model", "Stack", "__version__", "diagnose", "fit", "load"]
+__all__ = ["CharRNNError", "Model", "Stack", "__version__", "diagnose", "fit", "load", "plugin"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from charrnn.backend import Backend, numpy_backend, select
+from charrnn.backend import Backend, select
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.memory import estimate, require
+from charrnn.registry import OPTIMIZERS
 from charrnn.sampling import SampleOptions, stream
 from charrnn.settings import Configuration
 from charrnn.storage import checkpoint as checkpoints
@@ -98,7 +99,7 @@ class Model:
         Raises
         ------
         UsageError
-            For a value that cannot be.
+            If a value is invalid.
         VocabularyError
             If the prime holds a symbol that the model does not know.
         """
@@ -159,12 +160,12 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
         A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
         default. Of a run the best checkpoint is taken.
     backend
-        ``auto``, ``numpy`` or ``cupy``.
+        ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
 
     Raises
     ------
     CharRNNError
-        If there is no such run or its checkpoint cannot be used.
+        If there is no such run or its checkpoint cannot be read.
     """
     found = checkpoints.load(runs.resolve(None if run is None else str(run)))
     engine = select(backend) if isinstance(backend, str) else backend
@@ -175,7 +176,7 @@ def fit(
     text: str | bytes,
     *,
     report: Callable[[Record], object] | None = None,
-    backend: str | Backend | None = None,
+    backend: str | Backend = "auto",
     **options: Any,
 ) -> Model:
     """Train a new model on a text in memory and return it as it is at the end.
@@ -185,30 +186,30 @@ def fit(
     text
         A string, or bytes for ``level="byte"``.
     report
-        Called with every record of the training (see :mod:`charrnn.train.records`).
+        Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
-        NumPy by default.
+        ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
     **options
-        The options of ``charrnn train``, by the names of the fields of
-        :class:`~charrnn.config.ModelConfig` and :class:`~charrnn.config.TrainConfig`, and
-        ``level``, ``min_count``, ``val_frac``, ``test_frac``. Nothing is saved.
+        The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
+        :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
+        (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``. Nothing is
+        saved.
 
     Raises
     ------
     UsageError
-        For an unknown option or an impossible value.
+        For an unknown option or an invalid value.
     CorpusError
         If the text is too short.
     CharRNNError
-        If the machine has not enough memory for it.
+        If the machine does not have enough memory.
     DivergedError
         If training diverges more often than ``max_rollbacks`` allows.
     """
     request, data = _request(options)
     config, plan = request.fresh_model(), request.fresh_train()
     corpus: Corpus = corpus_from_text(text, **data)
-    engine = numpy_backend() if backend is None else backend
-    engine = select(engine) if isinstance(engine, str) else engine
+    engine = select(backend) if isinstance(backend, str) else backend
     batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
     symbols, moments = len(corpus.vocabulary), optimizers.moments(plan)
     require(estimate(config, symbols, batch, seq_len, moments=moments), engine)
@@ -250,8 +251,8 @@ def diagnose(
         Called with the name of each part of the examination as it begins.
     **options
         How much to measure, by the fields of :class:`~charrnn.diagnosis.settings.Settings`; and
-        ``seq_len``, ``batch``, ``state``, ``optimizer``, ``lr``, ``clip_norm`` to assume in place
-        of the run's own.
+        ``seq_len``, ``batch``, ``state``, ``optimizer`` and its options, ``lr``, ``clip_norm`` to
+        assume in place of the run's own.
 
     Returns
     -------
@@ -271,9 +272,10 @@ def diagnose(
     from charrnn.diagnosis.examine import examine  # not needed to load, train and sample
 
     names = {f.name for f in fields(Settings)}
-    _refuse_unknown(set(options) - names - set(ASSUMABLE), "charrnn.diagnose")
+    training = {k for k in options if k in ASSUMABLE or OPTIMIZERS.owners(k)}
+    _refuse_unknown(set(options) - names - training, "charrnn.diagnose")
     settings = Settings(**{k: v for k, v in options.items() if k in names})
-    assumed = {k: v for k, v in options.items() if k in ASSUMABLE}
+    assumed = {k: v for k, v in options.items() if k in training}
     engine = select(backend) if isinstance(backend, str) else backend
     subject = _subject(model, text, level, unknown, engine, assumed, settings.seed)
     return examine(subject, settings, progress)

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -37,8 +38,7 @@ def test_every_command_and_corpus_is_named():
     from charrnn.cli.app import app
     from charrnn.text.builtin import NAMES
 
-    commands = [command.name for command in app.registered_commands]
-    for name in (*commands, "corpus"):
+    for name in typer.main.get_command(app).list_commands(None):
         assert f"`charrnn {name}" in README
     for name in NAMES:
         assert f"| `{name}` |" in README

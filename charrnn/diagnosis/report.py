@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from charrnn.config import ModelConfig
 from charrnn.diagnosis.measures.broken import Broken
 from charrnn.diagnosis.measures.context import Context
 from charrnn.diagnosis.measures.curves import LagProfile
@@ -73,9 +74,7 @@ class Report:
             "run": subject.name,
             "text": subject.text,
             "chars": len(subject.ids),
-            "model": CELLS.defaults()
-            | model.config.to_json()
-            | {"parameters": int(model.weights.flat.size)},
+            "model": _settings(model.config) | {"parameters": int(model.weights.flat.size)},
             "step": subject.step,
             "settings": asdict(self.settings),
             "notes": self.notes,
@@ -119,3 +118,9 @@ def _context(context: Context) -> dict[str, Any]:
         "seq_len": context.seq_len,
         "unigram_entropy": context.unigram,
     }
+
+
+def _settings(config: ModelConfig) -> dict[str, Any]:
+    """Return the architecture, and the defaults of the options that other cells have."""
+    own = config.to_json()
+    return own | {name: value for name, value in CELLS.defaults().items() if name not in own}
