@@ -1,13 +1,18 @@
 """The output layer: softmax, cross-entropy and their limits."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from helpers import reference
+from helpers.differences import check
 
 from charrnn.backend import numpy_backend
+from charrnn.config import ModelConfig
 from charrnn.model import head as head_module
-from charrnn.model.head import LanguageModelHead
+from charrnn.model.head import Head, LanguageModelHead
 from charrnn.model.parameters import Parameters
+from charrnn.model.stack import Stack
 
 
 def head_with(rng, H=4, V=6, scale=1.0, dtype="float64"):
@@ -97,3 +102,108 @@ def test_parameters_are_views_of_one_vector():
     for wrong in (9, 11):
         with pytest.raises(ValueError, match=r"11 elements for shapes that need 10|reshape"):
             Parameters(shapes, np.zeros(wrong))
+
+
+def test_targets_that_do_not_count_change_neither_loss_nor_gradients(rng):
+    head, weights = head_with(rng)
+    top, targets = rng.standard_normal((7, 4, 3)), rng.integers(0, 6, (7, 3))
+    mask = rng.random((7, 3)) < 0.6
+    assert mask.any()
+    assert not mask.all()
+    kept = [(t, n) for t, n in np.ndindex(7, 3) if mask[t, n]]
+    alone = np.stack([top[t, :, n] for t, n in kept], axis=1)[None]
+    wanted = np.array([[targets[t, n] for t, n in kept]])
+    found = []
+    for given, goals, more in ((top, targets, {"mask": mask}), (alone, wanted, {})):
+        grads, d_top = weights.like(np.full_like(weights.flat, np.nan)), np.full_like(given, np.nan)
+        loss = head.loss(weights, given, goals, grads, d_top, {}, **more)
+        found.append((float(loss), grads.flat, d_top))
+    (loss, gradient, d_top), (expected, other, d_alone) = found
+    assert loss == pytest.approx(expected, abs=1e-14)
+    np.testing.assert_allclose(gradient, other, atol=1e-14)
+    for m, (t, n) in enumerate(kept):
+        np.testing.assert_allclose(d_top[t, :, n], d_alone[0, :, m], atol=1e-14)
+    np.testing.assert_array_equal(d_top.transpose(0, 2, 1)[~mask], 0.0)
+
+
+@pytest.mark.parametrize("slab", [40, 1 << 21])
+def test_parts_of_an_update_add_up_to_its_mean(slab, rng, monkeypatch):
+    """With ``symbols`` and masks: what counts in one part and in the other, over all of them."""
+    monkeypatch.setattr(head_module, "SLAB_ELEMENTS", slab)
+    head, weights = head_with(rng)
+    top, targets = rng.standard_normal((7, 4, 3)), rng.integers(0, 6, (7, 3))
+    mask = rng.random((7, 3)) < 0.6
+    masks = (None, mask, ~mask)
+    losses, gradients = [], []
+    for each in masks:
+        grads, d_top = weights.like(np.full_like(weights.flat, np.nan)), np.full_like(top, np.nan)
+        loss = head.loss(weights, top, targets, grads, d_top, {}, mask=each, symbols=21)
+        losses.append(float(loss))
+        gradients.append(np.concatenate((grads.flat, d_top.ravel())))
+    assert losses[0] == pytest.approx(losses[1] + losses[2], abs=1e-14)
+    np.testing.assert_allclose(gradients[0], gradients[1] + gradients[2], atol=1e-14)
+
+
+class LastStep(Head):
+    """Another head: squared error of a number that is read off the last step."""
+
+    kind = "regression"
+    metrics = MappingProxyType({"loss": "squared units"})
+
+    def __init__(self, hidden):
+        self.H = hidden
+
+    def shapes(self):
+        return {"last.weight": (1, self.H), "last.bias": (1,)}
+
+    def draw(self, host, rng):
+        host["last.weight"][...] = rng.standard_normal((1, self.H))
+        host["last.bias"][...] = 0.0
+
+    def loss(
+        self, weights, top, targets, grads, d_top, buffers, *, mask=None, symbols=None
+    ):  # targets (N,)
+        kept = np.ones(targets.shape) if mask is None else mask
+        count = symbols or kept.sum()
+        error = (weights["last.weight"] @ top[-1] + weights["last.bias"])[0] - targets
+        slope = 2 * kept * error / count
+        grads["last.weight"][...] = slope @ top[-1].T
+        grads["last.bias"][...] = slope.sum()
+        d_top[...] = 0.0
+        d_top[-1] = weights["last.weight"].T * slope
+        return np.sum(kept * error**2) / count
+
+
+def test_another_head_on_a_stack_is_trained_by_the_same_gradients(rng):
+    T, D, N, H = 5, 3, 4, 6
+    stack, head = (
+        Stack(ModelConfig(cell="gru", layers=2, hidden=H, dtype="float64"), D),
+        LastStep(H),
+    )
+    weights = Parameters.zeros(stack.shapes() | head.shapes(), np, np.float64)
+    stack.draw(weights, seed=1)
+    head.draw(weights, rng)
+    x, targets, mask = (
+        rng.standard_normal((T, D, N)),
+        rng.standard_normal(N),
+        np.array([1, 0, 1, 1]),
+    )
+    window = stack.workspace(T, N)
+    grads = weights.like(np.full_like(weights.flat, np.nan))
+
+    def loss():
+        window.reset()
+        top = stack.forward(weights, window, x)
+        d_top = window.d_top
+        return float(head.loss(weights, top, targets, grads, d_top, window.buffers, mask=mask))
+
+    loss()
+    stack.backward(weights, window, window.d_top, grads)
+    gradient = {name: array.copy() for name, array in grads.items()}
+    check(loss, dict(weights), gradient, rng)
+    start = loss()
+    for _ in range(30):
+        loss()
+        stack.backward(weights, window, window.d_top, grads)
+        weights.flat[...] -= 0.05 * grads.flat
+    assert loss() < 0.1 * start
