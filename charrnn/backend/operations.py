@@ -34,8 +34,8 @@ class Operation(Generic[P, R]):
     Attributes
     ----------
     name
-        Module and function, such as ``cells.lstm.activate``, relative to the package; for a module
-        outside the package ``module:function``, so that it never has the name of another.
+        Module and function, such as ``cells.lstm.pointwise_forward``, relative to the package; for
+        a module outside the package ``module:function``, so that it never has the name of another.
     plain
         The definition, ``plain(xp, ...)``.
     """

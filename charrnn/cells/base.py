@@ -20,6 +20,8 @@ from charrnn.registry import Choice
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig
 
+Arrays = dict[str, Array]
+
 GATED_INITS = ("uniform", "xavier", "orthogonal")
 """The schemes of :mod:`charrnn.model.initialise` that suit every cell."""
 
@@ -50,12 +52,12 @@ class Workspace:
     """
 
     work: Array
-    states: dict[str, Array]
-    saved: dict[str, Array]
-    gradients: dict[str, Array]
+    states: Arrays
+    saved: Arrays
+    gradients: Arrays
     scratch: Any = None
-    staging: dict[str, Array] = field(default_factory=dict)
-    buffers: dict[str, Array] = field(default_factory=dict)
+    staging: Arrays = field(default_factory=dict)
+    buffers: Arrays = field(default_factory=dict)
     steps: Sequence[Any] = field(default_factory=list)
 
     def operand(self, name: str, steps: int) -> Array:
@@ -220,7 +222,7 @@ class Cell(Choice, ABC):
         xp: Any,
         weights: Mapping[str, Array],
         scale: Array | None,
-        staging: dict[str, Array] | None,
+        staging: Arrays | None,
     ) -> Any:
         """Return the recurrent weights as the products use them, once per update.
 
@@ -261,7 +263,7 @@ class Cell(Choice, ABC):
 
     @abstractmethod
     def backward(
-        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
+        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: Arrays, scratch: Any
     ) -> None:
         """Undo one step.
 
@@ -272,7 +274,7 @@ class Cell(Choice, ABC):
         """
 
     def complete(
-        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: dict[str, Array], scratch: Any
+        self, xp: Any, weights: Any, step: Any, dh: Array, gradients: Arrays, scratch: Any
     ) -> None:
         """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.backend.products import add_product
-from charrnn.cells.base import BiasGradient, Cell, Gradient, MatrixGradient, Workspace
+from charrnn.cells.base import Arrays, BiasGradient, Cell, Gradient, MatrixGradient, Workspace
 from charrnn.cells.pointwise import logistic, scaled, sigmoid_slope, transposed
 from charrnn.config import ModelConfig
 from charrnn.options import MODEL, Option
@@ -72,25 +72,54 @@ def _scratch(xp: Any, dtype: Any, N: int, H: int, width: int) -> Scratch:
 
 
 @operation
-def activate_after(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
-    """Reset after: go from the products, in the working array and ``scratch``, to gates and h."""
+def candidate_forward(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Compute n = tanh(``s.n`` + ``scratch.one``) and h = n + z ⊙ (h' - n).
+
+    ``s.n`` and ``scratch.one`` hold the two products of the candidate.
+    """
+    xp.add(s.n, scratch.one, out=s.n)
+    xp.tanh(s.n, out=s.n)
+    xp.subtract(s.h_before, s.n, out=s.h)
+    xp.multiply(s.h, s.z, out=s.h)
+    xp.add(s.h, s.n, out=s.h)
+
+
+@operation
+def candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
+    """Go back from ∂L/∂h to ∂L/∂z, in ``scratch.d_z``, and to n's pre-activation, in ``s.n``.
+
+    ``dh`` is ∂L/∂h from above and becomes the total. ``gradient`` is ∂L/∂h from the step after, and
+    becomes what z passes on to h'.
+    """
+    d_z, one, unit = scratch.d_z, scratch.one, scratch.unit
+    xp.add(dh, gradient, out=dh)
+    xp.multiply(dh, s.z, out=gradient)
+    xp.subtract(s.h_before, s.n, out=d_z)
+    xp.multiply(d_z, dh, out=d_z)  # dh (h' - n)
+    xp.multiply(s.n, s.n, out=s.n)
+    xp.subtract(unit, s.n, out=s.n)
+    xp.subtract(unit, s.z, out=one)
+    xp.multiply(s.n, one, out=s.n)
+    xp.multiply(s.n, dh, out=s.n)  # dh (1 - z) (1 - n²)
+
+
+@operation
+def after_forward(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
+    """Reset after: compute gates and h from the products, in the working array and ``scratch``."""
     xp.add(s.rz, scratch.rest, out=s.rz)
     xp.tanh(s.rz, out=s.rz)
     logistic(xp, s.rz, scratch.half)
     xp.add(scratch.first, bias, out=s.u)
     xp.multiply(s.r, s.u, out=scratch.one)
-    _candidate(xp, s, scratch)
+    candidate_forward.plain(xp, s, scratch)
 
 
 @operation
-def deactivate_after(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
-    """Reset after: go back from ∂L/∂h, which becomes the total in ``dh``, to the pre-activations.
-
-    ``gradient`` is what comes from after, and then what z carries on to h'.
-    """
+def after_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
+    """Reset after: go back from ∂L/∂h to all pre-activations; see :func:`candidate_backward`."""
     two, one = scratch.two, scratch.one
-    _candidate_backward(xp, s, dh, gradient, scratch)  # d_z = ∂L/∂z, s.n is n's pre-activation's
-    xp.multiply(s.n, s.u, out=one)
+    candidate_backward.plain(xp, s, dh, gradient, scratch)
+    xp.multiply(s.n, s.u, out=one)  # ∂L/∂r
     xp.multiply(s.n, s.r, out=s.u)  # ∂L/∂(U_n h' + b'_n)
     sigmoid_slope(xp, s.rz, two)
     xp.multiply(s.r, one, out=s.r)
@@ -98,8 +127,8 @@ def deactivate_after(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scra
 
 
 @operation
-def activate_gates(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Reset before: go from r's and z's products to r, z and r ⊙ h'."""
+def before_gates_forward(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Reset before: compute r, z and r ⊙ h' from the products of r and z."""
     xp.add(s.rz, scratch.recurrent, out=s.rz)
     xp.tanh(s.rz, out=s.rz)
     logistic(xp, s.rz, scratch.half)
@@ -107,22 +136,7 @@ def activate_gates(xp: Any, s: Step, scratch: Scratch) -> None:
 
 
 @operation
-def activate_candidate(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Reset before: go from n's products, in ``s.n`` and ``scratch.one``, to n and h."""
-    _candidate(xp, s, scratch)
-
-
-@operation
-def deactivate_candidate(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
-    """Reset before: go back from ∂L/∂h, which becomes the total in ``dh``, to n's pre-activation.
-
-    ``gradient`` is what comes from after, and then what z carries on to h'.
-    """
-    _candidate_backward(xp, s, dh, gradient, scratch)
-
-
-@operation
-def deactivate_gates(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> None:
+def before_gates_backward(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> None:
     """Reset before: go back from ∂L/∂(r ⊙ h'), in ``scratch.one``, to r's and z's pre-activations.
 
     What r passes on to h' is added to ``gradient``.
@@ -135,29 +149,6 @@ def deactivate_gates(xp: Any, s: Step, gradient: Array, scratch: Scratch) -> Non
     sigmoid_slope(xp, s.rz, two)
     xp.multiply(s.r, d_reset, out=s.r)
     xp.multiply(s.z, scratch.d_z, out=s.z)
-
-
-def _candidate(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Compute n = tanh(s.n + scratch.one) and h = (1 - z) ⊙ n + z ⊙ h' = n + z ⊙ (h' - n)."""
-    xp.add(s.n, scratch.one, out=s.n)
-    xp.tanh(s.n, out=s.n)
-    xp.subtract(s.h_before, s.n, out=s.h)
-    xp.multiply(s.h, s.z, out=s.h)
-    xp.add(s.h, s.n, out=s.h)
-
-
-def _candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
-    """Compute d_z = dh ⊙ (h' - n), dh ⊙ (1 - z) ⊙ (1 - n²) in s.n, dh ⊙ z in ``gradient``."""
-    d_z, one, unit = scratch.d_z, scratch.one, scratch.unit
-    xp.add(dh, gradient, out=dh)
-    xp.multiply(dh, s.z, out=gradient)
-    xp.subtract(s.h_before, s.n, out=d_z)
-    xp.multiply(d_z, dh, out=d_z)
-    xp.multiply(s.n, s.n, out=s.n)
-    xp.subtract(unit, s.n, out=s.n)
-    xp.subtract(unit, s.z, out=one)
-    xp.multiply(s.n, one, out=s.n)
-    xp.multiply(s.n, dh, out=s.n)
 
 
 class GRU(Cell):
@@ -183,7 +174,7 @@ class GRU(Cell):
         return GRUAfter() if after else GRUBefore()
 
 
-class AfterWeights(NamedTuple):
+class After(NamedTuple):
     """``weight_hh`` with its blocks in the order n, r, z, scaled; its transpose, not scaled.
 
     ``bias`` is n's own, b'_n (H, 1).
@@ -234,38 +225,28 @@ class GRUAfter(GRU):
         return Step(a, a[: 3 * H], a[H : 3 * H], r, z, n, u, h[t], h[t + 1])
 
     def stage(
-        self,
-        xp: Any,
-        weights: Mapping[str, Array],
-        scale: Array,
-        staging: dict[str, Array] | None,
-    ) -> AfterWeights:
+        self, xp: Any, weights: Mapping[str, Array], scale: Array, staging: Arrays | None
+    ) -> After:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rolled = xp.concatenate((hh[2 * H :], hh[: 2 * H]))
         back = None if staging is None else transposed(xp, rolled, staging, "hh")
         rolled[H:] *= scale[: 2 * H]
-        return AfterWeights(rolled, back, weights["bias_hh"][2 * H :, None])
+        return After(rolled, back, weights["bias_hh"][2 * H :, None])
 
-    def forward(self, xp: Any, weights: AfterWeights, s: Step, scratch: Scratch) -> None:
+    def forward(self, xp: Any, weights: After, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.recurrent)
-        activate_after(xp, s, weights.bias, scratch)
+        after_forward(xp, s, weights.bias, scratch)
 
     def backward(
-        self,
-        xp: Any,
-        weights: AfterWeights,
-        s: Step,
-        dh: Array,
-        gradients: dict[str, Array],
-        scratch: Scratch,
+        self, xp: Any, weights: After, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
         before = gradients["h"]
-        deactivate_after(xp, s, dh, before, scratch)
+        after_backward(xp, s, dh, before, scratch)
         add_product(xp, weights.hh_T, s.recurrent, before, scratch.one)
 
 
-class BeforeWeights(NamedTuple):
+class Before(NamedTuple):
     """The blocks of ``weight_hh`` for r and z (2H, H), scaled, and n (H, H); their transposes."""
 
     rz: Array
@@ -299,38 +280,28 @@ class GRUBefore(GRU):
         return Step(a, rz, rz, r, z, n, ws.saved["reset_h"][t], h[t], h[t + 1])
 
     def stage(
-        self,
-        xp: Any,
-        weights: Mapping[str, Array],
-        scale: Array,
-        staging: dict[str, Array] | None,
-    ) -> BeforeWeights:
+        self, xp: Any, weights: Mapping[str, Array], scale: Array, staging: Arrays | None
+    ) -> Before:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rz, n = hh[: 2 * H], hh[2 * H :]
         staged = scaled(xp, rz, scale[: 2 * H], staging, "rz")
         if staging is None:
-            return BeforeWeights(staged, n, None, None)
+            return Before(staged, n, None, None)
         back = transposed(xp, rz, staging, "rz_T"), transposed(xp, n, staging, "n_T")
-        return BeforeWeights(staged, n, *back)
+        return Before(staged, n, *back)
 
-    def forward(self, xp: Any, weights: BeforeWeights, s: Step, scratch: Scratch) -> None:
+    def forward(self, xp: Any, weights: Before, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.rz, s.h_before, out=scratch.recurrent)
-        activate_gates(xp, s, scratch)
+        before_gates_forward(xp, s, scratch)
         xp.matmul(weights.n, s.u, out=scratch.one)
-        activate_candidate(xp, s, scratch)
+        candidate_forward(xp, s, scratch)
 
     def backward(
-        self,
-        xp: Any,
-        weights: BeforeWeights,
-        s: Step,
-        dh: Array,
-        gradients: dict[str, Array],
-        scratch: Scratch,
+        self, xp: Any, weights: Before, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
         before = gradients["h"]
-        deactivate_candidate(xp, s, dh, before, scratch)
+        candidate_backward(xp, s, dh, before, scratch)
         xp.matmul(weights.n_T, s.n, out=scratch.one)  # ∂L/∂(r ⊙ h')
-        deactivate_gates(xp, s, before, scratch)
+        before_gates_backward(xp, s, before, scratch)
         add_product(xp, weights.rz_T, s.rz, before, scratch.one)

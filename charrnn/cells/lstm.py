@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import Cell, Weights, Workspace
+from charrnn.cells.base import Arrays, Cell, Weights, Workspace
 from charrnn.cells.pointwise import logistic
 from charrnn.options import MODEL, Option
 
@@ -50,12 +50,12 @@ class Scratch(NamedTuple):
 
 
 @operation
-def activate(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Go from the two products, in ``s.gates`` and ``scratch.all``, to the gates and states."""
+def pointwise_forward(xp: Any, s: Step, scratch: Scratch) -> None:
+    """Compute gates and states from the two products, in ``s.gates`` and ``scratch.all``."""
     xp.add(s.gates, scratch.all, out=s.gates)
     xp.tanh(s.gates, out=s.gates)
     logistic(xp, s.i_f, scratch.half)
-    logistic(xp, s.o, scratch.half)
+    logistic(xp, s.o, scratch.half)  # now i, f, g, o
     xp.multiply(s.f, s.c_before, out=s.c)
     xp.multiply(s.i, s.g, out=s.h)
     xp.add(s.c, s.h, out=s.c)  # c = f c' + i g
@@ -64,10 +64,12 @@ def activate(xp: Any, s: Step, scratch: Scratch) -> None:
 
 
 @operation
-def deactivate(xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch) -> None:
-    """Go back from ∂L/∂(h, c) to the pre-activations (in ``s.gates``) and to ∂L/∂c' (in ``dc``).
+def pointwise_backward(
+    xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch
+) -> None:
+    """Go back from ∂L/∂(h, c) to the pre-activations, in ``s.gates``, and to ∂L/∂c', in ``dc``.
 
-    ``dh`` becomes the total, with what comes ``from_after``.
+    ``dh`` is ∂L/∂h from above and becomes the total; ``from_after`` is that of the step after.
     """
     _, two, one, d_i, _, unit = scratch
     closed_i, closed_f = two[: one.shape[0]], two[one.shape[0] :]
@@ -136,28 +138,16 @@ class LSTM(Cell):
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.all)
-        activate(xp, s, scratch)
+        pointwise_forward(xp, s, scratch)
 
     def complete(
-        self,
-        xp: Any,
-        weights: Weights,
-        s: Step,
-        dh: Array,
-        gradients: dict[str, Array],
-        scratch: Scratch,
+        self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
         complete(xp, s, dh, gradients["c"], scratch)
 
     def backward(
-        self,
-        xp: Any,
-        weights: Weights,
-        s: Step,
-        dh: Array,
-        gradients: dict[str, Array],
-        scratch: Scratch,
+        self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
         before = gradients["h"]
-        deactivate(xp, s, dh, before, gradients["c"], scratch)
+        pointwise_backward(xp, s, dh, before, gradients["c"], scratch)
         xp.matmul(weights.hh_T, s.gates, out=before)

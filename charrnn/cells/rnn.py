@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import GATED_INITS, Cell, Weights, Workspace
+from charrnn.cells.base import GATED_INITS, Arrays, Cell, Weights, Workspace
 from charrnn.options import MODEL, Option
 
 ACTIVATIONS = ("tanh", "relu")
@@ -35,8 +35,8 @@ class Scratch(NamedTuple):
 
 
 @operation
-def activate(xp: Any, s: Step, activation: str) -> None:
-    """Go from the two products, in ``s.a`` and ``s.h``, to h = φ(their sum)."""
+def pointwise_forward(xp: Any, s: Step, activation: str) -> None:
+    """Compute h = φ(sum of the two products), which are in ``s.a`` and ``s.h``."""
     xp.add(s.h, s.a, out=s.h)
     if activation == "tanh":
         xp.tanh(s.h, out=s.h)
@@ -45,10 +45,13 @@ def activate(xp: Any, s: Step, activation: str) -> None:
 
 
 @operation
-def deactivate(
+def pointwise_backward(
     xp: Any, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
 ) -> None:
-    """Go back from ∂L/∂h, which becomes the total in ``dh``, to the pre-activation, in ``s.a``."""
+    """Go back from ∂L/∂h to the pre-activation, in ``s.a``.
+
+    ``dh`` is ∂L/∂h from above and becomes the total; ``from_after`` is that of the step after.
+    """
     slope = scratch.slope
     xp.add(dh, from_after, out=dh)
     if activation == "tanh":
@@ -87,17 +90,11 @@ class RNN(Cell):
 
     def forward(self, xp: Any, weights: Weights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=s.h)
-        activate(xp, s, self.activation)
+        pointwise_forward(xp, s, self.activation)
 
     def backward(
-        self,
-        xp: Any,
-        weights: Weights,
-        s: Step,
-        dh: Array,
-        gradients: dict[str, Array],
-        scratch: Scratch,
+        self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
         before = gradients["h"]
-        deactivate(xp, s, dh, before, scratch, self.activation)
+        pointwise_backward(xp, s, dh, before, scratch, self.activation)
         xp.matmul(weights.hh_T, s.a, out=before)

@@ -187,8 +187,8 @@ def test_a_name_outside_the_package_is_never_one_of_the_package():
     def imitation(xp):
         return None
 
-    imitation.__module__, imitation.__qualname__ = "cells.lstm", "activate"
-    assert Operation(imitation).name == "cells.lstm:activate"
+    imitation.__module__, imitation.__qualname__ = "cells.lstm", "pointwise_forward"
+    assert Operation(imitation).name == "cells.lstm:pointwise_forward"
 
 
 def test_another_provider_comes_first_where_it_has_an_implementation(monkeypatch):

@@ -222,23 +222,25 @@ def transpose(rng, dtype):
 CASES = {
     "backend.products.add_product": add_product,
     "backend.products.transpose": transpose,
-    "cells.gru.activate_after": cell_cases(
+    "cells.gru.after_forward": cell_cases(
         AFTER, [("recurrent", 3)], lambda s, d, g, r: (s, d[:, :1].copy(), r)
     ),
-    "cells.gru.activate_candidate": cell_cases(BEFORE, [("one", 1)], lambda s, d, g, r: (s, r)),
-    "cells.gru.activate_gates": cell_cases(BEFORE, [("recurrent", 2)], lambda s, d, g, r: (s, r)),
-    "cells.gru.deactivate_after": cell_cases(AFTER, (), lambda s, d, g, r: (s, d, g["h"], r)),
-    "cells.gru.deactivate_candidate": cell_cases(
+    "cells.gru.candidate_forward": cell_cases(BEFORE, [("one", 1)], lambda s, d, g, r: (s, r)),
+    "cells.gru.before_gates_forward": cell_cases(
+        BEFORE, [("recurrent", 2)], lambda s, d, g, r: (s, r)
+    ),
+    "cells.gru.after_backward": cell_cases(AFTER, (), lambda s, d, g, r: (s, d, g["h"], r)),
+    "cells.gru.candidate_backward": cell_cases(
         BEFORE, [("d_z", 1)], lambda s, d, g, r: (s, d, g["h"], r), left=("d_z",)
     ),
-    "cells.gru.deactivate_gates": cell_cases(
+    "cells.gru.before_gates_backward": cell_cases(
         BEFORE, [("one", 1), ("d_z", 1)], lambda s, d, g, r: (s, g["h"], r)
     ),
-    "cells.lstm.activate": cell_cases(LSTM, [("all", 4)], lambda s, d, g, r: (s, r)),
+    "cells.lstm.pointwise_forward": cell_cases(LSTM, [("all", 4)], lambda s, d, g, r: (s, r)),
     "cells.lstm.complete": cell_cases(LSTM, (), lambda s, d, g, r: (s, d, g["c"], r)),
-    "cells.lstm.deactivate": lstm_backward,
-    "cells.rnn.activate": rectified_too(lambda s, d, g, r: (s,)),
-    "cells.rnn.deactivate": rectified_too(lambda s, d, g, r: (s, d, g["h"], r)),
+    "cells.lstm.pointwise_backward": lstm_backward,
+    "cells.rnn.pointwise_forward": rectified_too(lambda s, d, g, r: (s,)),
+    "cells.rnn.pointwise_backward": rectified_too(lambda s, d, g, r: (s, d, g["h"], r)),
     "model.dropout.draw": mask,
     "model.head.cross_entropy": cross_entropy,
     "model.onehot.column_sums": column_sums,

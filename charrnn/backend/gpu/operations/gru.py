@@ -10,42 +10,42 @@ from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
 CUDA = Source("gru.cu")
 
 
-@launches("cells.gru.activate_after", CUDA)
-def activate_after(gpu: Gpu, s: Any, bias: Array, scratch: Any) -> None:
+@launches("cells.gru.after_forward", CUDA)
+def after_forward(gpu: Gpu, s: Any, bias: Array, scratch: Any) -> None:
     """One thread computes an element of all gates and of h."""
     arguments = (s.all, scratch.recurrent, bias, s.h_before, s.h)
     _launch(gpu, "gru_after_forward", arguments, s.h.size, s.h.shape[1])
 
 
-@launches("cells.gru.deactivate_after", CUDA)
-def deactivate_after(gpu: Gpu, s: Any, dh: Array, gradient: Array, scratch: Any) -> None:
+@launches("cells.gru.after_backward", CUDA)
+def after_backward(gpu: Gpu, s: Any, dh: Array, gradient: Array, scratch: Any) -> None:
     """One thread goes back through an element of all gates and of h."""
     _launch(gpu, "gru_after_backward", (s.all, s.h_before, dh, gradient), dh.size)
 
 
-@launches("cells.gru.activate_gates", CUDA)
-def activate_gates(gpu: Gpu, s: Any, scratch: Any) -> None:
+@launches("cells.gru.before_gates_forward", CUDA)
+def before_gates_forward(gpu: Gpu, s: Any, scratch: Any) -> None:
     """One thread computes an element of r, z and r ⊙ h'."""
     arguments = (s.rz, scratch.recurrent, s.h_before, s.u)
     _launch(gpu, "gru_before_gates", arguments, s.h.size)
 
 
-@launches("cells.gru.activate_candidate", CUDA)
-def activate_candidate(gpu: Gpu, s: Any, scratch: Any) -> None:
+@launches("cells.gru.candidate_forward", CUDA)
+def candidate_forward(gpu: Gpu, s: Any, scratch: Any) -> None:
     """One thread computes an element of n and h."""
     arguments = (s.all, scratch.one, s.h_before, s.h)
     _launch(gpu, "gru_before_candidate", arguments, s.h.size)
 
 
-@launches("cells.gru.deactivate_candidate", CUDA)
-def deactivate_candidate(gpu: Gpu, s: Any, dh: Array, gradient: Array, scratch: Any) -> None:
+@launches("cells.gru.candidate_backward", CUDA)
+def candidate_backward(gpu: Gpu, s: Any, dh: Array, gradient: Array, scratch: Any) -> None:
     """One thread goes back through an element of n and h."""
     arguments = (s.all, s.h_before, dh, gradient, scratch.d_z)
     _launch(gpu, "gru_before_backward", arguments, dh.size)
 
 
-@launches("cells.gru.deactivate_gates", CUDA)
-def deactivate_gates(gpu: Gpu, s: Any, gradient: Array, scratch: Any) -> None:
+@launches("cells.gru.before_gates_backward", CUDA)
+def before_gates_backward(gpu: Gpu, s: Any, gradient: Array, scratch: Any) -> None:
     """One thread goes back through an element of r and z."""
     arguments = (s.rz, s.h_before, scratch.one, scratch.d_z, gradient)
     _launch(gpu, "gru_before_backward_gates", arguments, gradient.size)

@@ -10,16 +10,18 @@ from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
 CUDA = Source("lstm.cu")
 
 
-@launches("cells.lstm.activate", CUDA)
-def activate(gpu: Gpu, s: Any, scratch: Any) -> None:
+@launches("cells.lstm.pointwise_forward", CUDA)
+def pointwise_forward(gpu: Gpu, s: Any, scratch: Any) -> None:
     """One thread computes an element of all gates and states."""
     size = s.h.size
     arguments = (s.gates, scratch.all, s.c_before, s.c, s.tanh_c, s.h, size)
     gpu.launch(s.h.dtype, "lstm_forward", blocks(size), THREADS, *arguments)
 
 
-@launches("cells.lstm.deactivate", CUDA)
-def deactivate(gpu: Gpu, s: Any, dh: Array, from_after: Array, dc: Array, scratch: Any) -> None:
+@launches("cells.lstm.pointwise_backward", CUDA)
+def pointwise_backward(
+    gpu: Gpu, s: Any, dh: Array, from_after: Array, dc: Array, scratch: Any
+) -> None:
     """One thread goes back through an element of all gates and states."""
     size = dh.size
     arguments = (s.gates, s.c_before, s.tanh_c, dh, from_after, dc, size)

@@ -10,15 +10,15 @@ from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
 CUDA = Source("rnn.cu")
 
 
-@launches("cells.rnn.activate", CUDA)
-def activate(gpu: Gpu, s: Any, activation: str) -> None:
+@launches("cells.rnn.pointwise_forward", CUDA)
+def pointwise_forward(gpu: Gpu, s: Any, activation: str) -> None:
     """One thread computes an element of h."""
     arguments = (s.a, s.h, activation == "relu", s.h.size)
     gpu.launch(s.h.dtype, "rnn_forward", blocks(s.h.size), THREADS, *arguments)
 
 
-@launches("cells.rnn.deactivate", CUDA)
-def deactivate(
+@launches("cells.rnn.pointwise_backward", CUDA)
+def pointwise_backward(
     gpu: Gpu, s: Any, dh: Array, from_after: Array, scratch: Any, activation: str
 ) -> None:
     """One thread goes back through an element of h."""
