@@ -244,7 +244,7 @@ class _Request:
         from charrnn.train.request import Request
 
         config = Request(model=self.model).fresh_model()
-        plan = TrainConfig(**self.train, seed=self.settings.seed)
+        plan = TrainConfig(**{"seed": self.settings.seed} | self.train)
         corpus, name = self._corpus(val_frac=0.0)
         symbols = len(corpus.vocabulary)
         return subjects.untrained(config, symbols, corpus.train, name, plan, engine)

@@ -112,6 +112,13 @@ def test_a_fresh_model_and_the_exit_code_of_a_finding(place):
     assert "vanishing in layer 0" in text.stdout
 
 
+def test_a_fresh_model_and_its_anchors_follow_the_seed(place):
+    first, again, other = (told(*FRESH, "--seed", seed, cwd=place) for seed in "445")
+    assert first == again
+    assert first["parameters"] != other["parameters"]
+    assert first["lag_profile"]["anchors"] != other["lag_profile"]["anchors"]
+
+
 def test_options_ask_what_would_be(place):
     assert "lr-high" in [v["code"] for v in told("one", *QUICK, "--lr", "8", cwd=place)["verdicts"]]
     tight = told("one", *QUICK, "--clip-norm", "1e-6", cwd=place)
