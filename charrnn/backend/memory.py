@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,6 +95,10 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
     told = [f"this takes about {size(need)}"] if need else []
     if there.total is not None and there.free is not None:
         told.append(f"{size(there.free)} of {size(there.total)} are free")
-    *first, last = map(setting, _LESS)
-    remedy = f"lower {', '.join(first)} or {last}"
-    return CharRNNError(f"{message}: {', '.join(told)}" if told else message, remedy)
+    return CharRNNError(f"{message}: {', '.join(told)}" if told else message, lower(_LESS))
+
+
+def lower(settings: Sequence[str]) -> str:
+    """Return the remedy that names several settings to lower."""
+    *first, last = map(setting, settings)
+    return f"lower {', '.join(first)} or {last}"

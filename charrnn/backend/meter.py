@@ -22,6 +22,10 @@ import numpy as np
 Shape = tuple[int, ...]
 
 
+class UnknownError(AttributeError):
+    """A function of NumPy, or a method of its arrays, that is not here."""
+
+
 class Hollow:
     """An array without elements.
 
@@ -116,11 +120,14 @@ class Hollow:
 
     __isub__ = __imul__ = __itruediv__ = __iadd__
 
+    def __getattr__(self, name: str) -> Any:
+        raise UnknownError(f"the meter's arrays have no {name}")
+
     def __len__(self) -> int:
         return self.shape[0]
 
     def _view(self, shape: Shape) -> Hollow:
-        return Hollow(self._meter, shape, self.dtype, self.owner or self)
+        return Hollow(self._meter, shape, self.dtype, self if self.owner is None else self.owner)
 
 
 class Meter:
@@ -186,7 +193,7 @@ class Meter:
     def __getattr__(self, name: str) -> Callable[..., Hollow]:
         if isinstance(getattr(np, name, None), np.ufunc):
             return self.elementwise
-        raise AttributeError(f"nothing is known of the memory of numpy.{name}")
+        raise UnknownError(f"the meter does not know numpy.{name}")
 
 
 def _length(part: slice, length: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.backend.array import Array
 from charrnn.backend.operations import operation
 
-STRIP, MOST_STRIPS = 32, 4096
+STRIP, MOST_STRIPS = 32, 1024
 
 
 @operation

@@ -204,7 +204,7 @@ class GRUAfter(GRU):
     def input_bias(self, xp: Any, weights: Mapping[str, Array]) -> Array:
         """Return r's and z's two biases in one, and n's own."""
         bias, recurrent = weights["bias_ih"], weights["bias_hh"]
-        rz = 2 * len(bias) // 3
+        rz = 2 * bias.shape[0] // 3
         return xp.concatenate((bias[:rz] + recurrent[:rz], bias[rz:]))
 
     def gradients(self, H: int) -> tuple[Gradient, ...]:

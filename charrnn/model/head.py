@@ -185,8 +185,24 @@ class LanguageModelHead(Head):
                 d_bias[...] += d_logits.sum(axis=1)
         return total / count
 
+    def elements_of_loss(self, T: int, N: int) -> int:
+        """Return the elements of the arrays that :meth:`loss` makes and that exist at once."""
+        steps = self._steps_at_once(T, N)
+        logits = steps * N * (self.V + self.H)
+        if steps == T:
+            return logits
+        return 2 * logits + self.V * self.H  # the last slab's live until the next ones are there
+
+    def elements_of_surprisal(self, T: int, N: int) -> int:
+        """Return the elements of the arrays that :meth:`surprisal` makes and that exist at once."""
+        steps = self._steps_at_once(T, N)
+        return (2 if steps == T else 4) * steps * N * self.V
+
+    def _steps_at_once(self, T: int, N: int) -> int:
+        return min(T, max(1, SLAB_ELEMENTS // (self.V * N)))
+
     def _slabs(self, T: int, N: int) -> list[tuple[int, int]]:
-        size = max(1, SLAB_ELEMENTS // (self.V * N))
+        size = self._steps_at_once(T, N)
         return [(start, min(T, start + size)) for start in range(0, T, size)]
 
 

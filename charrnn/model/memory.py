@@ -1,20 +1,27 @@
-"""What a training will take before anything of it is allocated: parameters, and bytes of memory.
+"""How much memory a training run takes, told before anything is allocated.
 
-Counted are the arrays that live through a training, and the largest of those that come and go. The
-counts are exact integers, so absurd sizes cost no more to estimate than small ones.
+The model and its windows are built on :class:`~charrnn.backend.meter.Meter`, an array module
+without memory, so that what they allocate is counted where it is allocated, whatever the cell. They
+are built with one and two layers and for one and two steps: every further layer takes what the
+second takes, and every further step what the second step takes. So the counts are exact integers,
+and absurd sizes cost no more than small ones.
+
+What comes and goes in a step is added by the formulas that stand beside its code.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from math import prod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from charrnn import cells
 from charrnn.backend import Backend, memory
+from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import size
 from charrnn.errors import CharRNNError
-from charrnn.model.head import SLAB_ELEMENTS
+from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.onehot import elements_of_sums
 from charrnn.text.windows import MIN_EVALUATION_LENGTH
 
 BASE = 45 << 20
@@ -25,15 +32,18 @@ _EVALUATION = (32, 64)  # steps and streams of a window of the validation text, 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training takes.
+    """What a training run takes.
 
     Attributes
     ----------
     parameters
         Trainable numbers.
-    weights, windows, evaluation
-        Bytes: of weights, gradients, moments and their working copies; of the states, gates and
-        logits of a window forward and backward; of the states and gates of an evaluation.
+    weights
+        Bytes of the weights, gradients, moments and the weights' working copies.
+    windows
+        Bytes of the states, gates and logits of a window, forward and backward.
+    evaluation
+        Bytes of the states and gates of an evaluation.
     total
         All of it in bytes, with the program itself.
     """
@@ -45,17 +55,102 @@ class Estimate:
     total: int
 
     def to_json(self) -> dict[str, int]:
-        """Return the record as a plain dictionary."""
+        """Return the estimate as a plain dictionary."""
         return asdict(self)
+
+
+class Sizes:
+    """The sizes of a model of ``config.layers`` layers and V symbols; in bytes, but for elements.
+
+    What a cell of a plug-in allocates in ways that the meter does not know counts as nothing.
+    """
+
+    def __init__(self, config: ModelConfig, V: int) -> None:
+        self.config = config
+        self._meter = Meter()
+        backend = Backend("numpy", self._meter)
+        self._models = [
+            LanguageModel(replace(config, layers=layers), V, backend) for layers in (1, 2)
+        ]
+        self.cell, self.head = self._models[0].stack.cell, self._models[0].head
+        self.each: int = self._models[0].weights.flat.dtype.itemsize
+        self.V = V
+
+    def parameters(self) -> int:
+        """Return the number of parameters."""
+        return self._of_layers(lambda model: model.weights.flat.size)
+
+    def window(self, T: int, N: int, *, backward: bool) -> int:
+        """Return the size of a window."""
+        return self._of_layers(
+            lambda model: self._of_steps(T, lambda steps: model.window(steps, N, backward))
+        )
+
+    def masks(self, T: int, N: int) -> int:
+        """Return the size of a window's dropout masks."""
+        return self._of_layers(
+            lambda model: self._of_steps(T, lambda steps: model.stack.masks(steps, N))
+        )
+
+    def staged(self, *, backward: bool) -> int:
+        """Return the size of the working copies of the weights."""
+
+        def stage(model: LanguageModel) -> Any:
+            stack, window = model.stack, model.window(1, 1)
+            return window, [
+                layer.stage(
+                    stack.of_layer(model.weights, index, RNN),
+                    window.layers[index] if backward else None,
+                    dense=index > 0 or bool(self.config.embed),
+                )
+                for index, layer in enumerate(stack.layers)
+            ]
+
+        return self._of_layers(
+            lambda model: (
+                self._taken(lambda: stage(model)) - self._taken(lambda: model.window(1, 1))
+            )
+        )
+
+    def side_by_side(self, M: int) -> int:
+        """Return the elements of the sequences laid out for products over M = T·N columns."""
+        H, D = self.config.hidden, self.config.embed
+        return M * (self.cell.blocks * H + max(H, D) + 3 * D)
+
+    def passing(self, T: int, N: int) -> int:
+        """Return the elements of the largest arrays that one step of training needs for a time."""
+        rows = len(self.cell.gates) * self.config.hidden
+        symbols = 0
+        if not self.config.embed:
+            table = 2 * rows * self.V if self.V <= T * N else 0
+            symbols = max(elements_of_sums(rows, T * N, self.V), table)
+        return max(symbols, self.head.elements_of_loss(T, N))
+
+    def _of_layers(self, measure: Callable[[LanguageModel], int]) -> int:
+        """Return what ``measure`` would return for a model of all the layers."""
+        one, two = map(measure, self._models)
+        return one + (self.config.layers - 1) * (two - one)
+
+    def _of_steps(self, steps: int, make: Callable[[int], Any]) -> int:
+        """Return the size of what ``make(steps)`` would allocate."""
+        one, two = (self._taken(lambda t=t: make(t)) for t in (1, 2))  # type: ignore[misc]
+        return one + (steps - 1) * (two - one)
+
+    def _taken(self, make: Callable[[], Any]) -> int:
+        """Return the bytes that what ``make`` returns holds on to."""
+        before = self._meter.bytes
+        try:
+            made = make()
+        except UnknownError:
+            return 0
+        taken = self._meter.bytes - before
+        del made
+        return taken
 
 
 def parameters(config: ModelConfig, V: int) -> int:
     """Return the number of trainable parameters of a model of V symbols."""
-    H, L = config.hidden, config.layers
-    cell = cells.create(config)
-    layers = [cell.shapes(D, H) for D in (config.embed or V, H)]
-    first, other = (sum(prod(shape) for shape in shapes.values()) for shapes in layers)
-    return V * config.embed + first + (L - 1) * other + V * H + V
+    return Sizes(config, V).parameters()
 
 
 def estimate(
@@ -68,7 +163,7 @@ def estimate(
     shards: int = 1,
     scored: int = 1 << 20,
 ) -> Estimate:
-    """Return what a training takes.
+    """Return what a training run takes.
 
     Parameters
     ----------
@@ -77,62 +172,40 @@ def estimate(
     batch, seq_len
         N and T.
     moments
-        Arrays of the optimizer as large as the weights.
+        How many arrays as large as the weights the optimizer keeps.
     shards
-        Threads that have a share of the streams each.
+        How many threads have a share of the streams each.
     scored
-        Symbols of the validation text that are scored; 0 without one.
+        How many symbols of the validation text an evaluation scores; 0 without one.
     """
-    H, L, T, N = config.hidden, config.layers, seq_len, batch
-    cell = cells.create(config)
-    size = 8 if config.dtype == "float64" else 4
-    P, rows = parameters(config, V), len(cell.gates) * H
-    inputs = rows * config.embed + rows * H * (L - 1)
-    copies = shards * 2 * (L * rows * H + inputs)  # scaled and transposed
-    arrays = 2 + moments + shards - 1
-    states, kept = len(cell.states), len(cell.saved)
-    step = (cell.blocks + states + kept) * H * N
-    window = L * (T * step + 2 * states * H * N + shards * 2 * cell.blocks * H * (N // shards + 1))
-    window += L * T * H * N * (3 if config.dropout else 1)  # gradients, and what dropout leaves
-    window += T * N * (cell.blocks * H + max(H, config.embed) + 3 * config.embed)  # side by side
-    places = T * -(-N // shards)
-    hot = shards * places * min(V, places)  # symbols as one-hot rows
-    columns = 0 if config.embed else shards * 2 * rows * V  # what a symbol feeds into the layer
+    sizes = Sizes(config, V)
+    P, L, T, N = sizes.parameters(), config.layers, seq_len, batch
+    weights = sizes.each * P * (2 + moments + shards - 1) + shards * sizes.staged(backward=True)
+    streams, larger = divmod(N, shards)
+    shares = ((larger, streams + 1), (shards - larger, streams))
+    windows = sum(n * sizes.window(T, each, backward=True) for n, each in shares if n)
+    windows += 2 * sizes.masks(T, N)  # and the outputs that they are multiplied with
+    windows += sizes.each * sizes.side_by_side(T * N) + _VIEWS * L * T * shards
     steps, streams = _EVALUATION
     streams = min(streams, max(1, scored // MIN_EVALUATION_LENGTH))
-    evaluation = L * steps * streams * (cell.blocks + states + kept) * H if scored else 0
-    window += max(hot, columns, _logits(V, H, T, N, shards), 2 * _logits(V, 0, steps, streams))
-    sizes = (
-        size * (arrays * P + copies),
-        size * window + _VIEWS * L * T * shards,
-        size * evaluation + _VIEWS * L * steps * (scored > 0),
+    evaluation = 0
+    if scored:
+        evaluation = sizes.window(steps, streams, backward=False) + _VIEWS * L * steps
+    windows += sizes.each * max(
+        shards * sizes.passing(T, -(-N // shards)), sizes.head.elements_of_surprisal(steps, streams)
     )
-    return Estimate(P, *sizes, BASE + sum(sizes))
-
-
-def _logits(V: int, H: int, T: int, N: int, shards: int = 1) -> int:
-    """Return the elements of the logits that exist at once, and of what comes of them."""
-    streams = -(-N // shards)
-    steps = min(T, max(1, SLAB_ELEMENTS // (V * streams)))
-    pieces = 2 if steps < T else 1  # the last one lives until the next is there
-    return shards * (pieces * steps * streams * (V + H) + (V * H if steps < T else 0))
+    return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
 
 
 def require(needed: Estimate, backend: Backend) -> None:
-    """Refuse what cannot fit into memory.
-
-    Raises
-    ------
-    CharRNNError
-        With what it needs and what there is.
-    """
+    """Raise :class:`CharRNNError` if the memory of the backend is smaller than what is needed."""
     there = memory.limit(backend)
     if there is None or needed.total <= there:
         return
     if needed.weights >= needed.windows:
-        what, remedy = f"{needed.parameters:,} parameters", "lower --hidden, --layers or --embed"
+        what, lower = f"{needed.parameters:,} parameters", ("hidden", "layers", "embed")
     else:
-        what, remedy = "windows", "lower --batch, --seq-len or --hidden"
+        what, lower = "windows", ("batch", "seq_len", "hidden")
     message = f"this takes about {size(needed.total)} of memory, most of it for {what}; "
     where = "this machine" if backend.name == "numpy" else "the GPU"
-    raise CharRNNError(f"{message}{where} has {size(there)}", remedy)
+    raise CharRNNError(f"{message}{where} has {size(there)}", memory.lower(lower))

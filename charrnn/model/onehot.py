@@ -7,9 +7,6 @@ from typing import Any
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 
-_MOST_ROWS = 65535  # of a grid
-_ORDERED = 64  # threads of a block that puts ids in order
-
 
 @operation
 def columns(xp: Any, table: Array, ids: Array, out: Array) -> None:
@@ -33,6 +30,11 @@ def column_sums(xp: Any, rows: Array, ids: Array, out: Array) -> None:
         symbols, flat = xp.unique(flat, return_inverse=True)
         out[...] = 0.0
         out[:, symbols] = rows @ _one_hot(xp, flat.reshape(-1), symbols.size, rows.dtype)
+
+
+def elements_of_sums(F: int, M: int, V: int) -> int:
+    """Return the elements of the arrays that :func:`column_sums` makes for M symbols of V."""
+    return M * V if M >= V else M * M + F * M
 
 
 def _one_hot(xp: Any, ids: Array, V: int, dtype: Any) -> Array:

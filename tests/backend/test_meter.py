@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.backend.meter import Meter
+from charrnn.backend.meter import Meter, UnknownError
 
 KEYS = (
     0,
@@ -105,8 +105,10 @@ def test_shapes_that_do_not_fit_are_refused(wrong, meter):
 def test_an_index_out_of_range_and_an_unknown_function_are_refused(meter):
     with pytest.raises(IndexError, match="out of range"):
         meter.empty((2, 3))[2]
-    with pytest.raises(AttributeError, match=r"numpy\.einsum"):
+    with pytest.raises(UnknownError, match=r"numpy\.einsum"):
         meter.einsum("ij->ji", meter.empty((2, 3)))
+    with pytest.raises(UnknownError, match="argsort"):
+        meter.empty((2, 3)).argsort()
 
 
 def test_values_are_written_where_they_fit(meter):
