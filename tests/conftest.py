@@ -1,7 +1,9 @@
 """What several test files share: small models, a folder of their own, a device to compute on."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,12 @@ from helpers import nvrtc, running
 
 
 def pytest_configure(config):
-    """Give each of several test processes one BLAS thread: more would wait for each other."""
+    """Prepare the environment of all test processes."""
+    if cuda_on_host.BUILDS not in os.environ:
+        folder = tempfile.mkdtemp(prefix="charrnn-builds-")
+        os.environ[cuda_on_host.BUILDS] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # Several processes get one BLAS thread each: more would wait for each other.
     if getattr(config.option, "numprocesses", None):
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
             os.environ.setdefault(name, "1")

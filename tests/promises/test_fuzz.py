@@ -42,7 +42,14 @@ print(counts["accepted"], counts["refused"])
 def test_nothing_but_our_own_errors_leaves_a_reader(target):
     """Mutations of real files, without the guide of coverage: a few hundred of each."""
     done = subprocess.run(
-        [sys.executable, "-c", SEEDS, str(FUZZ), target, {"checkpoint": "150"}.get(target, "20")],
+        [
+            sys.executable,
+            "-c",
+            SEEDS,
+            str(FUZZ),
+            target,
+            {"checkpoint": "100", "corpus": "8"}.get(target, "20"),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

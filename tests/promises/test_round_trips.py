@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import fields
 from itertools import pairwise
 
@@ -23,7 +24,8 @@ from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus  
 from charrnn.text.decoding import decode_chunks, whole_words  # noqa: E402
 from charrnn.train.request import Request  # noqa: E402
 
-quick = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+EXAMPLES = int(os.environ.get("CHARRNN_EXAMPLES", "40"))
+quick = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 on_disk = settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 characters = st.characters(exclude_categories=("Cs",))
@@ -219,7 +221,7 @@ def options_of(record):
     return st.fixed_dictionaries({}, optional=options)
 
 
-@settings(quick, max_examples=600)
+@settings(quick, max_examples=2 * EXAMPLES)
 @given(options_of(ModelConfig), options_of(DataConfig), options_of(TrainConfig))
 def test_any_options_are_possible_or_a_usage_error(model, data, train):
     data.pop("sources", None)
@@ -239,7 +241,7 @@ def test_any_json_is_a_record_or_refused(record):
     known = [f.name for f in fields(record)] if record is Progress else declarations(record)
     names = st.sampled_from(list(known))
 
-    @settings(quick, max_examples=300)
+    @quick
     @given(st.dictionaries(names | st.text(max_size=3), json_values | numbers) | json_values)
     def check(data):
         read = record.from_json

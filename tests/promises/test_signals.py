@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from helpers import commands
-from helpers.commands import charrnn
+from helpers.commands import charrnn, inside
 from helpers.running import SMALL, TEXT, assert_same_run
 
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+from charrnn.text import open_corpus
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and pipes of POSIX")
 
@@ -89,12 +90,22 @@ def unnoted(said):
     return "".join(line for line in lines if not line.startswith("charrnn: note: "))
 
 
-@pytest.fixture
-def whole(work):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
     """A run that was never disturbed."""
-    done = charrnn(*TRAIN[:2], *TRAIN[4:], "--name", "whole", "-q")
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "text.txt").write_text(TEXT)
+    done = charrnn(*TRAIN, "-q", cwd=folder)
     assert done.returncode == 0, done.stderr
-    return work / "checkpoints" / "whole"
+    return folder / "checkpoints" / "run"
+
+
+@pytest.fixture
+def used(work):
+    """The folder as an earlier run leaves it, so that a phase counts what one run flushes."""
+    open_corpus("text.txt")
+    runs.HOME.mkdir()
+    return work
 
 
 @both
@@ -108,16 +119,18 @@ def test_before_training_begins_it_ends_without_a_word_or_a_trace(phase, number,
 
 @both
 @pytest.mark.parametrize("phase", ["begin", "step", "eval", *SELDOM, "save"])
-def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(phase, number, code, whole):
+def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(
+    phase, number, code, whole, used
+):
     process, said = start(phase, 0.3, *TRAIN)
     process.send_signal(number)
     found, out, said = ended(process, said)
     assert (found, out) == (code, "")
     assert said.endswith("saved; continue with: charrnn train --resume checkpoints/run\n")
     assert "Traceback" not in said
-    folder = whole.parent / "run"
+    folder = used / "checkpoints" / "run"
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    done = charrnn("train", "--resume", "run", "-q")
+    done = inside("train", "--resume", "run", "-q", "--backend", "numpy", "--threads", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert_same_run(whole, folder)
 
@@ -125,7 +138,7 @@ def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(phase, numbe
 @both
 @pytest.mark.parametrize("phase", ["begin", "step", "eval", "flush", "save", "before the rename"])
 def test_a_second_signal_leaves_at_once_and_the_last_checkpoint_is_intact(
-    phase, number, code, whole
+    phase, number, code, whole, used
 ):
     held = 50
     process, said = start(phase, held, *TRAIN)
@@ -139,25 +152,25 @@ def test_a_second_signal_leaves_at_once_and_the_last_checkpoint_is_intact(
     assert (found, out) == (code, "")
     assert "Traceback" not in said
     assert "error" not in said
-    folder = whole.parent / "run"
+    folder = used / "checkpoints" / "run"
     if phase == "begin":
         assert not (folder / runs.LAST).exists()
-        done = charrnn(*TRAIN, "-q")
+        done = inside(*TRAIN, "-q")
     else:
         assert checkpoints.load(folder / runs.LAST).step >= 0
-        done = charrnn("train", "--resume", "run", "-q")
+        done = inside("train", "--resume", "run", "-q", "--backend", "numpy", "--threads", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     assert_same_run(whole, folder)
 
 
-def test_when_all_is_done_a_signal_still_leaves_a_whole_run(whole):
+def test_when_all_is_done_a_signal_still_leaves_a_whole_run(whole, used):
     process, said = start("end", 0.3, *TRAIN)
     process.send_signal(signal.SIGINT)
     code, _, said = ended(process, said)
     assert code == 130
     assert "all steps are done at step 40" in said
-    assert_same_run(whole, whole.parent / "run")
+    assert_same_run(whole, used / "checkpoints" / "run")
 
 
 def test_an_evaluation_is_given_up_rather_than_waited_for(work):

@@ -3,13 +3,11 @@
 The text is the one that a GPU gets, unchanged; ``shim.h`` stands for what CUDA provides.
 """
 
-import atexit
 import ctypes
 import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +17,8 @@ from charrnn.backend.gpu.kernels import functions
 
 SHIM = Path(__file__).parent / "shim.h"
 FLAGS = ("-std=c++20", "-O1", "-shared", "-fPIC", "-w", "-ffp-contract=fast", "-fno-gnu-unique")
-_built = tempfile.TemporaryDirectory(prefix="charrnn-cuda-")
-atexit.register(_built.cleanup)
+BUILDS = "CHARRNN_TEST_BUILDS"
+"""The environment variable that names the folder in which test processes share what they build."""
 
 
 def compiler():
@@ -36,15 +34,19 @@ def library(code):
         f"{{ host::launch<{name}>(shape, given); }}\n"
         for name in functions(code)
     )
-    stem = Path(_built.name) / hashlib.sha256(code.encode()).hexdigest()[:16]
-    source, made = stem.with_suffix(".cpp"), stem.with_suffix(".so")
+    stem = Path(os.environ[BUILDS]) / hashlib.sha256(code.encode()).hexdigest()[:16]
+    source, made = stem.with_suffix(f".{os.getpid()}.cpp"), stem.with_suffix(".so")
+    if made.exists():
+        return ctypes.CDLL(str(made))
     source.write_text(f'#include "{SHIM}"\n{code}\n{calls}', encoding="utf-8")
-    command = [compiler(), *FLAGS, str(source), "-o", str(made)]
+    part = source.with_suffix(".part")
+    command = [compiler(), *FLAGS, str(source), "-o", str(part)]
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
     )
     if done.returncode:
         raise RuntimeError(done.stderr)
+    part.replace(made)
     return ctypes.CDLL(str(made))
 
 
