@@ -1,14 +1,11 @@
 """What a training takes is told before it is allocated, and is what it then takes."""
 
-import itertools
-import json
 import tracemalloc
 
 import numpy as np
 import pytest
 from helpers import reference
-from helpers.commands import inside
-from helpers.running import SMALL, begin, train
+from helpers.running import SMALL, begin
 
 from charrnn.backend import memory, numpy_backend
 from charrnn.cells import lstm
@@ -18,7 +15,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.memory import BASE, Sizes, estimate, parameters, require
 from charrnn.storage import runs
 from charrnn.text import corpus_from_text
-from charrnn.train import dry_run, optimizers
+from charrnn.train import optimizers
 from charrnn.train.loop import Loop
 
 CASES = {
@@ -163,66 +160,6 @@ def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypa
         begin(text, name="run", **SMALL | {option: 10**9})
     assert "\n" not in str(caught.value)
     assert not runs.HOME.exists()
-
-
-def tree(folder):
-    return {
-        path: path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-        if path.name != ".lock"
-    }
-
-
-def test_a_dry_run_tells_and_writes_nothing(text, home):
-    before = tree(home)
-    options = (text, "--hidden", "24", "--batch", "4", "--seq-len", "8", "--dry-run")
-    done = inside("train", *options, "--backend", "numpy")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("model   lstm 1×24, one-hot, float32: ")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "memory", "time"]
-    told = json.loads(
-        inside("train", *options, "--backend", "numpy", "--steps", "77", "--json").stdout
-    )
-    assert told["parameters"] == told["memory"]["parameters"] > 24 * 24 * 4
-    assert told["steps_left"] == 77
-    assert told["seconds_left"] == pytest.approx(77 * told["step_seconds"])
-    assert told["epoch_seconds"] == pytest.approx(told["steps_per_epoch"] * told["step_seconds"])
-    assert told["chars_per_second"] == pytest.approx(32 / told["step_seconds"])
-    assert 0 < told["memory"]["total"] < told["available"]
-    assert tree(home) == before
-
-
-def test_a_dry_run_of_a_run_that_goes_on_leaves_it_as_it_is(text, home):
-    session, _ = train(text, name="run", **SMALL, stop=13)
-    before = tree(home)
-    told = json.loads(
-        inside("train", "--resume", "run", "--backend", "numpy", "--dry-run", "--json").stdout
-    )
-    assert told["steps_left"] == 27
-    told = json.loads(
-        inside(
-            "train", text, "--init-from", "run", "--backend", "numpy", "--dry-run", "--json"
-        ).stdout
-    )
-    assert told["steps_left"] == 5000
-    assert told["parameters"] == session.model.weights.flat.size
-    assert tree(home) == before
-
-
-def test_a_dry_run_does_not_care_where_training_would_lead(text):
-    session = begin(text, **SMALL | {"lr": 1e30})
-    found = dry_run.measure(session.loop, session.needed, seconds=0.1)
-    assert found.step_seconds > 0
-    assert found.steps_left == 40
-
-
-def test_a_dry_run_ends_after_its_time(text, monkeypatch):
-    """Where the clock shows 0.3 s more at each look: after three steps with two looks each."""
-    session = begin(text, **SMALL)
-    clock = itertools.count(step=0.3)
-    monkeypatch.setattr(dry_run, "perf_counter", lambda: next(clock))
-    dry_run.measure(session.loop, session.needed, seconds=2)
-    assert session.loop.progress.step == 3
 
 
 @pytest.mark.parametrize("option", ["steps", "seed", "hidden", "min_count", "warmup"])

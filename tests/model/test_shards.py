@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.backend import numpy_backend
-from charrnn.backend.threads import FEWEST, LARGEST, Threads
+from charrnn.backend.threads import FEWEST, Threads
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import Shards, shards
@@ -119,14 +119,6 @@ def test_infinity_in_a_thread_is_no_warning():
     assert not np.isfinite(loss)
 
 
-def test_threads_are_shared_out_where_each_gets_enough(monkeypatch):
-    threads = Threads(numpy_backend())
-    monkeypatch.setattr(Threads, "count", property(lambda self: 4))
-    assert threads.shares(4 * FEWEST, LARGEST) == 4
-    assert threads.shares(4 * FEWEST - 1, LARGEST) == 1
-    assert threads.shares(4 * FEWEST, LARGEST + 1) == 1
-
-
 def test_the_matrix_of_each_step_is_what_counts(monkeypatch):
     threads = Threads(numpy_backend())
     monkeypatch.setattr(Threads, "count", property(lambda self: 2))
@@ -136,12 +128,3 @@ def test_the_matrix_of_each_step_is_what_counts(monkeypatch):
             config = ModelConfig(cell=cell, hidden=hidden + more)
             assert shards(config, 2 * FEWEST, threads) == count
     assert shards(ModelConfig(hidden=512, dtype="float64"), 2 * FEWEST, threads) == 1
-
-
-def test_blas_gets_its_threads_back():
-    threads = Threads(numpy_backend())
-    before = [library.num_threads for library in threads._libraries]
-    with pytest.raises(ValueError, match="stop"), threads.serial_blas():
-        assert threads.count == 1
-        raise ValueError("stop")
-    assert [library.num_threads for library in threads._libraries] == before

@@ -1,14 +1,11 @@
-"""Run folders: which checkpoint a name means, where new runs go, and their metrics."""
+"""Run folders: which checkpoint a name means, and where new runs go."""
 
-import json
 import os
 
-import numpy as np
 import pytest
 
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.storage import heldout, runs
-from charrnn.storage.metrics import Metrics, read_metrics
+from charrnn.storage import runs
 
 
 def make(name, *files, age=0):
@@ -114,53 +111,3 @@ def test_a_folder_that_cannot_be_made_is_an_error(home):
         runs.create(None, "file/below", "t")
     with pytest.raises(UsageError, match="exclude each other"):
         runs.create("a", "b", "t")
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
-def test_a_held_out_text_comes_back(dtype, home, rng):
-    folder = make("run", runs.BEST)
-    ids = rng.integers(0, 200, 12345).astype(dtype)
-    ids.flags.writeable = False
-    heldout.write(folder, "val", ids)
-    found = heldout.read(folder / runs.BEST, "val")
-    assert isinstance(found, np.memmap)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, ids)
-    assert {path.name for path in folder.iterdir()} == {runs.BEST, "val.npy"}
-
-
-def test_a_held_out_text_that_is_missing_or_no_text_is_an_error(home):
-    folder = make("run", runs.BEST)
-    with pytest.raises(CharRNNError, match=r"no test text .*test_frac or test,"):
-        heldout.read(folder / runs.BEST, "test")
-    (folder / "val.npy").write_bytes(b"not an array")
-    with pytest.raises(CharRNNError):
-        heldout.read(folder / runs.BEST, "val")
-    for wrong in (np.zeros((2, 2), np.uint8), np.zeros(3), np.array([{"a": 1}], dtype=object)):
-        np.save(folder / "val.npy", wrong, allow_pickle=True)
-        with pytest.raises(CharRNNError):
-            heldout.read(folder / runs.BEST, "val")
-
-
-def test_metrics_are_appended_and_cut(home):
-    folder = make("run")
-    metrics = Metrics(folder, 0)
-    metrics.write({"step": 1, "text": "é\n\x1b"})
-    length = metrics.flush()
-    assert length == (folder / runs.METRICS).stat().st_size
-    metrics.write({"step": 2})
-    metrics.close()
-    with (folder / runs.METRICS).open("a") as file:
-        file.write('{"step": 3')
-    assert [line["step"] for line in read_metrics(folder)] == [1, 2]
-    metrics = Metrics(folder, length)
-    metrics.write({"step": 4})
-    assert metrics.flush() == (folder / runs.METRICS).stat().st_size
-    metrics.close()
-    assert list(read_metrics(folder)) == [{"step": 1, "text": "é\n\x1b"}, {"step": 4}]
-    for line in (folder / runs.METRICS).read_text(encoding="utf-8").splitlines():
-        json.loads(line)
-
-
-def test_a_run_without_metrics_has_none(home):
-    assert list(read_metrics(make("run"))) == []
