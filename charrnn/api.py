@@ -37,10 +37,10 @@ from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
 from charrnn.train import optimizers
-from charrnn.train.divergence import in_memory
 from charrnn.train.loop import Loop
 from charrnn.train.records import Record
 from charrnn.train.request import Request
+from charrnn.train.rollback import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -140,7 +140,7 @@ def train_and_examine(
         remedy = f"lower {setting('lr')} or {setting('clip_norm')}"
         raise CharRNNError(f"{cell}: {problem.message}", remedy) from None
     seconds = perf_counter() - begun
-    moments = {name: backend.get(array) for name, array in loop.optimizer.moments.items()}
+    moments = {name: backend.get(array) for name, array in loop.update.optimizer.moments.items()}
     subject = Subject(
         model,
         np.asarray(corpus.val),

@@ -1,4 +1,4 @@
-"""Divergence: noticing what is not finite before it is kept, and going back to what was good.
+"""Divergence: what is not finite, or far too large, is noticed before it is kept.
 
 Training has diverged where a loss, a gradient, a weight, an optimizer's moment or a carried state
 is not finite; where the loss of a window or of the validation text is more than :data:`EXPLODED`
@@ -17,30 +17,22 @@ the weights until then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from math import inf, isfinite, log
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from charrnn.backend import Array
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.shards import Shards
-from charrnn.storage.progress import Progress
-from charrnn.train.records import Record, Rollback, SaveDue
-
-if TYPE_CHECKING:
-    from charrnn.train.loop import Loop
 
 EXPLODED = 1000.0
 """Nats above ln V; such a loss is divergence at any step where states are bounded."""
 USELESS = 1.0
 """Nats above ln V; where a run would end with such a loss, it has diverged."""
-FACTOR = 0.5
-"""On the learning rate, at every rollback."""
 
 
 class DivergedError(CharRNNError):
@@ -62,24 +54,12 @@ class DivergedError(CharRNNError):
         self.step, self.tensor, self.value = step, tensor, value
         super().__init__(
             f"training diverged at step {step}: {tensor} is {value:g}",
-            "lower --lr or --clip-norm; the last checkpoint is intact",
+            f"lower {setting('lr')} or {setting('clip_norm')}",
         )
 
 
-class State(NamedTuple):
-    """What training can go on from: host arrays as a checkpoint keeps them.
-
-    ``moments`` and ``states`` are empty where training has not begun.
-    """
-
-    progress: Progress
-    weights: np.ndarray
-    moments: dict[str, np.ndarray]
-    states: dict[str, np.ndarray]
-
-
 class Guard:
-    """Looks for what is not finite among the arrays of a training.
+    """Looks for what is not finite among the arrays of a training run.
 
     Attributes
     ----------
@@ -183,95 +163,3 @@ class Guard:
 def all_finite(arrays: Iterable[np.ndarray]) -> bool:
     """Whether the sums of host arrays are finite; then so is every element."""
     return all(isfinite(array.sum()) for array in arrays)
-
-
-def guarded(
-    loop: Loop,
-    keep: Callable[[Record], Iterator[Record]],
-    good: Callable[[], State],
-    advice: str,
-) -> Iterator[Record]:
-    """Yield what ``keep`` makes of a loop's records; at a divergence go back and go on.
-
-    Parameters
-    ----------
-    loop
-        The training.
-    keep
-        Keeps what a record tells, and yields it and what else happened. For a
-        :class:`~charrnn.train.records.Rollback` the loop is in the good state already.
-    good
-        Returns the last good state.
-    advice
-        What to do where training has diverged too often.
-
-    Raises
-    ------
-    DivergedError
-        After ``max_rollbacks`` rollbacks.
-    """
-    while True:
-        try:
-            for record in loop.records():
-                yield from keep(record)
-            return
-        except DivergedError as problem:
-            found = problem
-        if loop.progress.rollbacks >= loop.config.max_rollbacks:
-            raise _given_up(found, loop.progress.rollbacks, advice)
-        yield from keep(_go_back(loop, found, good()))
-
-
-def in_memory(loop: Loop) -> Iterator[Record]:
-    """Yield a loop's records; at a divergence go back to where the last save was due, and go on.
-
-    For a training that keeps no files: the good state is a copy on the host.
-
-    Raises
-    ------
-    DivergedError
-        After ``max_rollbacks`` rollbacks.
-    """
-    good = _copied(loop)
-
-    def keep(record: Record) -> Iterator[Record]:
-        nonlocal good
-        if isinstance(record, SaveDue):
-            good = _copied(loop)
-        yield record
-
-    return guarded(loop, keep, lambda: good, "lower lr or clip_norm")
-
-
-def _copied(loop: Loop) -> State:
-    weights, moments, states = loop.host_state()
-    moments, states = ({n: a.copy() for n, a in part.items()} for part in (moments, states))
-    return State(replace(loop.progress), weights.copy(), moments, states)
-
-
-def _given_up(found: DivergedError, rollbacks: int, advice: str) -> DivergedError:
-    if rollbacks:
-        found.message += f", after {rollbacks} rollback{'s' if rollbacks > 1 else ''}"
-    found.remedy = advice
-    found.args = (f"{found.message}; {found.remedy}",)
-    return found
-
-
-def _go_back(loop: Loop, found: DivergedError, good: State) -> Rollback:
-    """Put the loop into a good state with a lower learning rate."""
-    reached = loop.progress
-    progress = replace(
-        good.progress,
-        lr_factor=reached.lr_factor * FACTOR,
-        rollbacks=reached.rollbacks + 1,
-        total_steps=reached.total_steps,
-    )
-    loop.go_back(good._replace(progress=progress))
-    return Rollback(
-        step=found.step,
-        to_step=progress.step,
-        tensor=found.tensor,
-        value=found.value if isfinite(found.value) else None,
-        lr_factor=progress.lr_factor,
-        count=progress.rollbacks,
-    )

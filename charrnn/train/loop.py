@@ -10,9 +10,10 @@ whoever iterates over it decides what to do about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,13 +25,26 @@ from charrnn.model.shards import Shards
 from charrnn.randomness import Purpose, words
 from charrnn.storage.progress import Progress
 from charrnn.text.windows import Streams
-from charrnn.train import clipping, optimizers
-from charrnn.train.divergence import Guard, State, all_finite
+from charrnn.train.divergence import Guard, all_finite
+from charrnn.train.learning_rate import LearningRate
 from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
-from charrnn.train.stopping import Limits
+from charrnn.train.stopping import StopConditions
+from charrnn.train.update import Update
 from charrnn.train.watch import Watcher
 
 SMOOTHING = 0.98
+
+
+class State(NamedTuple):
+    """What training can go on from: host arrays as a checkpoint keeps them.
+
+    ``moments`` and ``states`` are empty where training has not begun.
+    """
+
+    progress: Progress
+    weights: np.ndarray
+    moments: dict[str, np.ndarray]
+    states: dict[str, np.ndarray]
 
 
 class Loop:
@@ -71,20 +85,20 @@ class Loop:
         self.progress = progress or Progress()
         self.streams = Streams(train, config.batch, config.seq_len)
         self.window = Shards(model, config.seq_len, config.batch)
-        self.grads = model.weights.like(self.backend.xp.empty_like(model.weights.flat))
-        self.optimizer = optimizers.create(config, self.backend, model.weights)
-        self._limits = Limits(config, self.streams.windows_per_epoch)
+        self.update = Update(self.backend, model.weights, config)
+        self._stopping = StopConditions(config, self.streams.windows_per_epoch)
+        self._learning_rate = LearningRate(config, self._stopping.total_steps)
         self.validation = None
         if len(val) > 1:
             self.validation = Validation(model, val, limit=config.eval_chars)
-        elif config.patience or self._limits.schedule.needs_validation:
+        elif config.patience or self._learning_rate.needs_validation:
             needs = "patience" if config.patience else "schedule"
             value = config.patience or config.schedule
             raise UsageError(
                 f"{setting(needs)} {value} needs a validation text",
                 f"give {setting('val_frac')} or {setting('val')}",
             )
-        self._guard = Guard(model, self.grads, self.optimizer.moments, self.window)
+        self._guard = Guard(model, self.update.grads, self.update.optimizer.moments, self.window)
         self._sampler, self._interrupted = sampler, interrupted
         self._started, self._seconds_before = perf_counter(), self.progress.seconds
         self._begin(moments or {}, states or {})
@@ -98,7 +112,7 @@ class Loop:
         self._train_seconds, self._train_steps = 0.0, 0
         self.owed: list[Record] = []  # of the step made last, still to be told
         smoothed, watch = self.progress.smoothed, self.config.watch
-        self._smoothed = None if smoothed is None else self.grads.flat.dtype.type(smoothed)
+        self._smoothed = None if smoothed is None else self.update.grads.flat.dtype.type(smoothed)
         self._watcher = Watcher(self.backend, self.model.weights, watch) if watch else None
         if self._watcher:
             self._watcher.go_on(self.progress.watched, self.progress.clipped)
@@ -107,7 +121,7 @@ class Loop:
         """Take over what a checkpoint holds; a run that has begun needs all of it."""
         if not (self.progress.step or moments or states):
             self.window.reset()
-            for moment in self.optimizer.moments.values():
+            for moment in self.update.optimizer.moments.values():
                 moment[...] = 0.0
             return
         put, sequences = self.backend.put, dict(self.window.states())
@@ -115,13 +129,17 @@ class Loop:
             name in states and states[name].shape == sequence[0].shape
             for name, sequence in sequences.items()
         )
-        if not fit or set(states) != set(sequences) or set(moments) != set(self.optimizer.moments):
+        if (
+            not fit
+            or set(states) != set(sequences)
+            or set(moments) != set(self.update.optimizer.moments)
+        ):
             raise CheckpointError(
                 "the checkpoint lacks the moments or states that its training goes on from",
                 "start a new run from its weights with --init-from",
             )
         for name, array in moments.items():
-            self.optimizer.moments[name][...] = put(array)
+            self.update.optimizer.moments[name][...] = put(array)
         for name, sequence in sequences.items():
             sequence[0] = put(states[name])
 
@@ -187,7 +205,7 @@ class Loop:
 
     def _update(self) -> None:
         begun = perf_counter()
-        config, progress, xp = self.config, self.progress, self.backend.xp
+        config, progress, update = self.config, self.progress, self.update
         guard, count = self._guard if self._guard.every_step else None, progress.step + 1
         if guard:
             guard.states(count)
@@ -198,23 +216,18 @@ class Loop:
             self._restart_some()
         ids, targets = self.backend.put(window.inputs), self.backend.put(window.targets)
         key = (config.seed, progress.step) if self.model.config.dropout else None
-        self._loss = self.window.loss_and_gradient(ids, targets, self.grads, key)
-        flat = self.grads.flat
-        self._norm = size = clipping.norm(xp, flat)
+        compute = partial(self.window.loss_and_gradient, ids, targets, dropout_key=key)
+        self._loss = update.gradient(compute)
+        self._norm = update.norm()
         if guard:
             guard.gradient(count, self._loss, self._norm)
         self.window.carry()
         if self._watcher:
-            self._watcher.begin(count, self.model.weights.flat, flat)
-        scale: Any = 1.0
-        if config.clip_value:
-            clipping.by_value(xp, flat, config.clip_value)
-            size = clipping.norm(xp, flat)
-        if config.clip_norm:
-            scale = clipping.scale_for_norm(xp, size, config.clip_norm)
-        self._lr = self._limits.learning_rate(progress, self.seconds)
+            self._watcher.begin(count, self.model.weights.flat, update.grads.flat)
+        _, scale = update.clip(self._norm)
+        self._lr = self._learning_rate.at(progress, self.seconds)
         progress.step, progress.epoch = count, window.epoch
-        self.optimizer.apply(self.model.weights, self.grads, self._lr, scale, count)
+        update.apply(self._lr, scale, count)
         if guard:
             guard.update(count)
         if self._watcher:
@@ -232,16 +245,16 @@ class Loop:
         bits = words(config.seed, Purpose.RESTART, config.batch, step=self.progress.step)
         kept = bits >= np.uint32(round(config.restart * 2**32))
         if not kept.all():
-            self.window.restart(self.backend.put(kept, self.grads.flat.dtype))
+            self.window.restart(self.backend.put(kept, self.update.grads.flat.dtype))
 
     @property
     def total_steps(self) -> int | None:
         """Steps at which training ends at the latest; None if only a time limit is given."""
-        return self._limits.total_steps
+        return self._stopping.total_steps
 
     def stop_reason(self) -> str | None:
         """Return which stop condition holds, if any."""
-        return self._limits.reason(self.progress, self.seconds)
+        return self._stopping.reason(self.progress, self.seconds)
 
     @property
     def seconds(self) -> float:
@@ -312,9 +325,7 @@ class Loop:
             if better:
                 progress.best_val_loss, progress.best_step = loss, progress.step
             progress.stale = 0 if better else progress.stale + 1
-            progress.plateau, progress.plateau_stale = self._limits.schedule.evaluated(
-                progress.plateau, progress.plateau_stale, better
-            )
+            self._learning_rate.evaluated(progress, better)
         return Eval(progress.step, loss, best, self.seconds)
 
     def _end(self, reason: str) -> End:
@@ -329,8 +340,10 @@ class Loop:
             seconds=progress.seconds,
         )
 
-    def host_state(self) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return weights, moments and carried states on the host, as a checkpoint keeps them.
+    def state(self) -> State:
+        """Return what training can go on from, on the host, as a checkpoint keeps it.
+
+        On NumPy the arrays are those in use.
 
         Raises
         ------
@@ -339,7 +352,7 @@ class Loop:
         """
         get, step = self.backend.get, self.progress.step
         weights = get(self.model.weights.flat)
-        moments = {name: get(array) for name, array in self.optimizer.moments.items()}
+        moments = {name: get(array) for name, array in self.update.optimizer.moments.items()}
         states = {name: get(sequence[0]) for name, sequence in self.window.states()}
         if not all_finite((weights, *moments.values(), *states.values())):
             self._guard.everything(step)
@@ -349,4 +362,4 @@ class Loop:
         if self._watcher:
             self.progress.watched, self.progress.clipped = self._watcher.counts()
         self.progress.seconds = self.seconds
-        return weights, moments, states
+        return State(self.progress, weights, moments, states)

@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, setting
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
@@ -22,10 +22,11 @@ from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress
 from charrnn.text import Corpus, fit_window
-from charrnn.train.divergence import DivergedError, State, guarded
-from charrnn.train.loop import Loop
+from charrnn.train.divergence import DivergedError
+from charrnn.train.loop import Loop, State
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
 from charrnn.train.request import absolute_sources
+from charrnn.train.rollback import with_rollbacks
 
 SAMPLE_LENGTH = 200
 
@@ -112,8 +113,8 @@ class Session:
                         heldout.write(self.folder, split, ids)
             yield self._written(self._start())
             self._floor = self._metrics.size
-            advice = f"look at it with charrnn diagnose {self.folder}, or lower --lr"
-            yield from guarded(self.loop, self._keep, self._good_state, advice)
+            advice = f"look at it with charrnn diagnose {self.folder}, or lower {setting('lr')}"
+            yield from with_rollbacks(self.loop, self._keep, self._good_state, advice)
         except GeneratorExit:
             with suppress(DivergedError):  # then the last checkpoint is better
                 for owed in self.loop.owed:
@@ -178,7 +179,7 @@ class Session:
         loop, metrics = self.loop, self._metrics
         assert metrics is not None
         path = self.folder / name
-        weights, moments, states = loop.host_state()
+        _, weights, moments, states = loop.state()
         before = metrics.size
         record = self._written(Save(loop.progress.step, str(path)))
         loop.progress.metrics_bytes = metrics.size if counted else before

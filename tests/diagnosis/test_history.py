@@ -157,7 +157,7 @@ def test_watching_every_tenth_step_costs_less_than_five_percent():
         loop.step()
         times.append(perf_counter() - begun)
     watcher = Watcher(model.backend, model.weights, 10)
-    flat, grads, added = model.weights.flat, loop.grads.flat, []
+    flat, grads, added = model.weights.flat, loop.update.grads.flat, []
     for _ in range(5):
         begun = perf_counter()
         for step in range(1, 11):

@@ -169,7 +169,7 @@ def trained(corpus, steps, **options):
     loop = Loop(model, corpus.train, np.empty(0, np.uint8), plan)
     for _ in loop.records():
         pass
-    return Subject(model, corpus.val, plan, moments=loop.optimizer.moments, step=steps)
+    return Subject(model, corpus.val, plan, moments=loop.update.optimizer.moments, step=steps)
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def gradient(loop, bad):
 
 def moment(name):
     def plant(loop, bad):
-        loop.model.weights.like(loop.optimizer.moments[name])["rnn.bias_ih_l0"][2] = bad
+        loop.model.weights.like(loop.update.optimizer.moments[name])["rnn.bias_ih_l0"][2] = bad
 
     return plant
 
@@ -98,7 +98,7 @@ def test_it_is_noticed_in_that_step_and_named(tensor, bad, text):
     assert not math.isfinite(caught.value.value)
     assert str(caught.value) == (
         f"training diverged at step 14: {tensor} is {caught.value.value:g}; "
-        f"look at it with charrnn diagnose {session.folder}, or lower --lr"
+        f"look at it with charrnn diagnose {session.folder}, or lower lr"
     )
     kept = checkpoints.load(session.folder / runs.LAST)
     assert kept.step == 10
@@ -403,7 +403,7 @@ def test_a_device_is_not_waited_for_but_notices_at_the_next_record(part, device)
         if loop.progress.step == 12:
             arrays = {
                 "weights": loop.model.weights.flat,
-                "moments": loop.optimizer.moments["v"],
+                "moments": loop.update.optimizer.moments["v"],
                 "states": dict(loop.window.states())["h_l1"][0],
             }
             arrays[part][0] = math.nan
@@ -421,7 +421,7 @@ def test_a_device_is_not_waited_for_but_notices_at_the_next_record(part, device)
 def test_what_a_checkpoint_gets_is_looked_at_even_between_steps(text):
     loop = begin(text, **DEEP).loop
     loop.step()
-    loop.host_state()
+    loop.state()
     for tensor, plant in PLANTS.items():
         if tensor.startswith("gradient"):
             continue
@@ -429,7 +429,7 @@ def test_what_a_checkpoint_gets_is_looked_at_even_between_steps(text):
         loop.step()
         plant(loop, math.nan)
         with pytest.raises(DivergedError) as caught:
-            loop.host_state()
+            loop.state()
         assert caught.value.tensor == tensor
 
 
@@ -447,10 +447,10 @@ def test_the_overflow_of_a_sum_is_no_divergence(text):
     loop = begin(text, **DEEP).loop
     for _ in range(3):
         loop.step()
-    loop.model.weights.like(loop.optimizer.moments["v"])["decoder.bias"][...] = 3e38
+    loop.model.weights.like(loop.update.optimizer.moments["v"])["decoder.bias"][...] = 3e38
     for _ in range(3):
         loop.step()
-    loop.host_state()
+    loop.state()
 
 
 def test_the_number_of_rollbacks_cannot_be_negative():

@@ -1,0 +1,57 @@
+"""The learning rate of an update: where every factor of it comes from.
+
+    lr = config.lr · warmup(step) · schedule(progress) · progress.plateau · progress.lr_factor
+
+The schedule is chosen by ``config.schedule`` (see :mod:`charrnn.train.schedules`) and runs from the
+first step to a horizon. ``plateau`` is lowered by a schedule that follows the validation loss,
+``lr_factor`` when training has diverged and goes back (see :mod:`charrnn.train.rollback`).
+"""
+
+from __future__ import annotations
+
+from charrnn.config import TrainConfig
+from charrnn.storage.progress import Progress
+from charrnn.train import schedules
+
+
+class LearningRate:
+    """The learning rate as a function of a run's progress.
+
+    Parameters
+    ----------
+    config
+        The base rate, the warm-up, the schedule and its horizon.
+    total_steps
+        Where training ends at the latest; the horizon, if ``config`` has none. None if a time limit
+        alone ends it.
+    """
+
+    def __init__(self, config: TrainConfig, total_steps: int | None) -> None:
+        self._config, self._total_steps = config, total_steps
+        self._schedule = schedules.create(config)
+        self.needs_validation = self._schedule.needs_validation
+
+    def at(self, progress: Progress, seconds: float) -> float:
+        """Return the rate of the next update; ``seconds`` is how long the run has lasted."""
+        config, step = self._config, progress.step
+        rate = schedules.warmup(step, config.warmup)
+        rate *= self._schedule.factor(self._elapsed(step, seconds), step)
+        return config.lr * rate * progress.plateau * progress.lr_factor
+
+    def evaluated(self, progress: Progress, better: bool) -> None:
+        """Let the schedule react to an evaluation: was it better than all before it."""
+        progress.plateau, progress.plateau_stale = self._schedule.evaluated(
+            progress.plateau, progress.plateau_stale, better
+        )
+
+    def _elapsed(self, step: int, seconds: float) -> float:
+        """Return the fraction of the schedule's horizon that is over."""
+        config = self._config
+        if config.horizon is not None:
+            return step / config.horizon
+        fractions = [0.0]
+        if self._total_steps is not None:
+            fractions.append(step / self._total_steps)
+        if config.minutes is not None:
+            fractions.append(seconds / (config.minutes * 60))
+        return max(fractions)

@@ -1,0 +1,115 @@
+"""Going back after a divergence: to the last good state, at a lower learning rate.
+
+A :class:`~charrnn.train.loop.Loop` raises :class:`~charrnn.train.divergence.DivergedError`; here it
+is put back into a state that was kept before and goes on from there, at most ``max_rollbacks``
+times. Whoever keeps states (files, or copies in memory) passes how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from math import isfinite
+
+from charrnn.errors import setting
+from charrnn.train.divergence import DivergedError
+from charrnn.train.loop import Loop, State
+from charrnn.train.records import Record, Rollback, SaveDue
+
+FACTOR = 0.5
+"""What the learning rate is multiplied by at every rollback."""
+
+
+def with_rollbacks(
+    loop: Loop,
+    keep: Callable[[Record], Iterator[Record]],
+    good: Callable[[], State],
+    advice: str,
+) -> Iterator[Record]:
+    """Yield what ``keep`` makes of a loop's records; after a divergence go back and continue.
+
+    Parameters
+    ----------
+    loop
+        The training run.
+    keep
+        Stores what a record asks for; yields the record and what else happened. When it is given a
+        :class:`~charrnn.train.records.Rollback`, the loop is in the good state already.
+    good
+        Returns the last good state.
+    advice
+        The remedy in the message if training diverges too often.
+
+    Raises
+    ------
+    DivergedError
+        If training diverges again after ``max_rollbacks`` rollbacks.
+    """
+    while True:
+        try:
+            for record in loop.records():
+                yield from keep(record)
+            return
+        except DivergedError as problem:
+            found = problem
+        if loop.progress.rollbacks >= loop.config.max_rollbacks:
+            raise _final(found, loop.progress.rollbacks, advice)
+        yield from keep(_roll_back(loop, found, good()))
+
+
+def in_memory(loop: Loop) -> Iterator[Record]:
+    """Yield a loop's records; after a divergence go back to where the last save was due.
+
+    For training that writes no files: the good state is a copy on the host.
+
+    Raises
+    ------
+    DivergedError
+        If training diverges again after ``max_rollbacks`` rollbacks.
+    """
+    good = _copy(loop.state())
+
+    def keep(record: Record) -> Iterator[Record]:
+        nonlocal good
+        if isinstance(record, SaveDue):
+            good = _copy(loop.state())
+        yield record
+
+    advice = f"lower {setting('lr')} or {setting('clip_norm')}"
+    return with_rollbacks(loop, keep, lambda: good, advice)
+
+
+def _copy(state: State) -> State:
+    moments, states = (
+        {name: array.copy() for name, array in part.items()}
+        for part in (state.moments, state.states)
+    )
+    return State(replace(state.progress), state.weights.copy(), moments, states)
+
+
+def _final(found: DivergedError, rollbacks: int, advice: str) -> DivergedError:
+    """Return the error with the number of rollbacks in its message, and with the advice."""
+    if rollbacks:
+        found.message += f", after {rollbacks} rollback{'s' if rollbacks > 1 else ''}"
+    found.remedy = advice
+    return found
+
+
+def _roll_back(loop: Loop, found: DivergedError, good: State) -> Rollback:
+    """Put the loop into a good state with a lower learning rate."""
+    reached = loop.progress
+    progress = replace(
+        good.progress,
+        lr_factor=reached.lr_factor * FACTOR,
+        rollbacks=reached.rollbacks + 1,
+        total_steps=reached.total_steps,
+    )
+    loop.go_back(good._replace(progress=progress))
+    return Rollback(
+        step=found.step,
+        to_step=progress.step,
+        tensor=found.tensor,
+        value=found.value if isfinite(found.value) else None,
+        lr_factor=progress.lr_factor,
+        count=progress.rollbacks,
+    )

@@ -1,0 +1,120 @@
+"""One update of the weights: compute the gradient, add up the team's, clip it, apply the rule.
+
+    g = ∂L/∂w, summed over the team
+    g ← min(max(g, -v), v)                       clipping by value, v = clip_value
+    s = c / max(‖g‖, c)                          clipping by norm, c = clip_norm
+    w ← rule(w, s · g, lr)                       see charrnn.train.optimizers
+
+Each line is a method, so that whoever makes an update can look at what is between two of them:
+training at what is not finite, the diagnosis at norms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from charrnn.backend import Array, Backend
+from charrnn.backend.team import Alone, Team
+from charrnn.config import TrainConfig
+from charrnn.model.parameters import Parameters
+from charrnn.train import clipping, optimizers
+
+
+class Clipped(NamedTuple):
+    """What clipping made of the gradient.
+
+    Attributes
+    ----------
+    norm
+        Its Euclidean norm after clipping by value, 0-d.
+    scale
+        The factor that clipping by norm asks for, at most 1; a 0-d array, or 1.0 without it.
+    """
+
+    norm: Array
+    scale: Any
+
+
+class Update:
+    """Gradients, their clipping and the optimizer of one set of weights.
+
+    Parameters
+    ----------
+    backend
+        Where the weights are.
+    weights
+        What :meth:`apply` changes if it is given no others.
+    config
+        Names the optimizer and the limits of clipping.
+    team
+        Those who train the same weights together; each calls every method.
+
+    Attributes
+    ----------
+    grads
+        The gradient, as :meth:`gradient` and then :meth:`clip` leave it. :meth:`apply` may
+        overwrite it.
+    optimizer
+        The rule and its moments.
+    """
+
+    def __init__(
+        self, backend: Backend, weights: Parameters, config: TrainConfig, team: Team | None = None
+    ) -> None:
+        self._xp, self._weights, self._config = backend.xp, weights, config
+        self._team = team or Alone()
+        self.grads = weights.like(backend.xp.empty_like(weights.flat))
+        self.optimizer = optimizers.create(config, backend, weights)
+
+    def gradient(self, compute: Callable[[Parameters], Array]) -> Array:
+        """Compute the gradient of the team's loss.
+
+        Parameters
+        ----------
+        compute
+            Writes the gradient of this member's part of the loss to the parameters it is given, and
+            returns that part, 0-d. The parts add up to the loss.
+
+        Returns
+        -------
+        The loss, 0-d.
+        """
+        loss = compute(self.grads)
+        if self._team.size == 1:
+            return loss
+        self._team.sum(self.grads.flat)
+        total = self._xp.stack([loss])
+        self._team.sum(total)
+        return total[0]
+
+    def norm(self) -> Array:
+        """Return the Euclidean norm of the gradient, 0-d."""
+        return clipping.norm(self._xp, self.grads.flat)
+
+    def clip(self, norm: Array) -> Clipped:
+        """Clip the gradient, whose norm is given: by value in place, by norm as a factor."""
+        config, flat = self._config, self.grads.flat
+        if config.clip_value:
+            clipping.by_value(self._xp, flat, config.clip_value)
+            norm = clipping.norm(self._xp, flat)
+        scale: Any = 1.0
+        if config.clip_norm:
+            scale = clipping.scale_for_norm(self._xp, norm, config.clip_norm)
+        return Clipped(norm, scale)
+
+    def apply(self, lr: float, scale: Any, count: int, weights: Parameters | None = None) -> None:
+        """Update the weights, or others of the same shapes, by the gradient times ``scale``.
+
+        Parameters
+        ----------
+        lr
+            Learning rate.
+        scale
+            What :meth:`clip` returned.
+        count
+            Updates made so far, this one included.
+        weights
+            Changed in place.
+        """
+        self.optimizer.apply(weights or self._weights, self.grads, lr, scale, count)
