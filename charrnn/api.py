@@ -35,6 +35,7 @@ from charrnn.settings import Configuration
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
 from charrnn.train import optimizers
 from charrnn.train.loop import Loop
@@ -215,7 +216,9 @@ def fit(
     require(estimate(config, symbols, batch, seq_len, moments=moments), engine)
     network = LanguageModel.fresh(config, symbols, plan.seed, engine)
     plan = replace(plan, batch=batch, seq_len=seq_len)
-    for record in in_memory(Loop(network, corpus.train, np.asarray(corpus.val), plan)):
+    for record in in_memory(
+        Loop(LanguageTask(network, corpus.train, np.asarray(corpus.val), plan), plan)
+    ):
         if report is not None:
             report(record)
     return Model(network, corpus.vocabulary)

@@ -14,6 +14,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import samples, stream
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step
@@ -59,7 +60,7 @@ class Train(_Threaded):
         )
         self.model = fresh(self.size)
         ids = random_ids(self.size, windows)
-        self.loop = Loop(self.model, ids, ids[:0], plan)
+        self.loop = Loop(LanguageTask(self.model, ids, ids[:0], plan), plan)
 
     def run(self, count: int) -> None:
         """Make ``count`` updates."""
@@ -139,7 +140,7 @@ class Learn(_Threaded):
         )
         self.model = fresh(shape)
         save_weights(self.model, weights)
-        self.loop = Loop(self.model, train, val, plan)
+        self.loop = Loop(LanguageTask(self.model, train, val, plan), plan)
         self.validation = Validation(self.model, val)
 
     def run(self, count: int) -> None:

@@ -13,6 +13,7 @@ from charrnn.backend import select
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import samples
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
 from charrnn.text.windows import Streams
 from charrnn.train.loop import Loop
@@ -54,7 +55,7 @@ class Train:
         )
         self.model = model_of(size, device, matmul)
         ids = random_ids(size, windows)
-        self.loop = Loop(self.model, ids, ids[:0], plan)
+        self.loop = Loop(LanguageTask(self.model, ids, ids[:0], plan), plan)
 
     def run(self, count: int) -> None:
         """Make ``count`` updates and wait for them."""

@@ -75,7 +75,7 @@ class Trainer(_Threaded):
     def step(self) -> None:
         """Make one update."""
         window = self.streams.batch_at(self.steps)
-        if window.start:
+        if window.reset is not None:
             self.state = None
         ids, targets = _tensor(window.inputs), _tensor(window.targets)
         logits, state = self.network(ids, self.state)

@@ -29,6 +29,11 @@ class Team(ABC):
     size: int
     rank: int
 
+    def share(self, streams: int) -> slice:
+        """Return which of so many streams this member trains on: about as many as the others."""
+        first, last = (streams * (self.rank + k) // self.size for k in (0, 1))
+        return slice(first, last)
+
     @abstractmethod
     def sum(self, flat: Array) -> None:
         """Replace ``flat`` by the sum over all members.

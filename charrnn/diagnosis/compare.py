@@ -20,6 +20,7 @@ from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.options import declared
 from charrnn.registry import CELLS
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
@@ -130,7 +131,7 @@ def train_and_examine(
     model = LanguageModel.fresh(
         replace(config, cell=cell), len(corpus.vocabulary), train.seed, backend
     )
-    loop = Loop(model, corpus.train, np.empty(0, corpus.train.dtype), train)
+    loop = Loop(LanguageTask(model, corpus.train, np.empty(0, corpus.train.dtype), train), train)
     begun = perf_counter()
     progress(f"{cell}: training")
     try:  # without rollbacks: a cell that goes back is not trained like the others

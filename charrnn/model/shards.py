@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from charrnn.model.stack import Carried
 
 
 def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
-    """Return into how many shards so many streams of such a model are best divided."""
+    """Return the best number of shards for ``streams`` streams of such a model."""
     rows = len(cells.create(config).gates) * config.hidden
     return threads.shares(streams, rows * config.hidden * np.dtype(config.dtype).itemsize)
 
@@ -39,17 +40,27 @@ class Shards(Carried):
     model
         Read at every call, so it may be trained meanwhile.
     steps, streams
-        T and N.
+        T, and the N of the whole batch.
     threads
         What may be used; by default all that BLAS uses.
+    mine
+        The streams that are computed here, where others compute the rest; by default all.
     """
 
     def __init__(
-        self, model: LanguageModel, steps: int, streams: int, threads: Threads | None = None
+        self,
+        model: LanguageModel,
+        steps: int,
+        streams: int,
+        threads: Threads | None = None,
+        mine: slice | None = None,
     ) -> None:
         self.model = model
         self._threads = threads or Threads(model.backend)
         self._masks = model.stack.masks(steps, streams)
+        self._streams = streams
+        self._mine = mine or slice(0, streams)
+        streams = self._mine.stop - self._mine.start
         count = shards(model.config, streams, self._threads)
         bounds = [streams * k // count for k in range(count + 1)]
         self._parts = [slice(*pair) for pair in pairwise(bounds)]
@@ -70,8 +81,8 @@ class Shards(Carried):
         """The number of shards."""
         return len(self._parts)
 
-    def lent(self) -> AbstractContextManager[None]:
-        """Keep BLAS to one thread while this lasts, if the shards use the others."""
+    def serial_blas(self) -> AbstractContextManager[None]:
+        """Return a context that keeps BLAS to one thread if the shards use the others."""
         return self._threads.serial_blas() if self.count > 1 else nullcontext()
 
     def states(self) -> Iterator[tuple[str, Array]]:
@@ -94,19 +105,35 @@ class Shards(Carried):
         targets: Array,
         grads: Parameters,
         dropout_key: tuple[int, int] | None = None,
+        *,
+        mask: Array | None = None,
+        symbols: int | None = None,
     ) -> Array:
-        """Return what :meth:`LanguageModel.loss_and_gradient` does for the whole window.
+        """Return the part of the mean loss that these streams have, and write its gradient.
 
-        ``dropout_key`` is (seed, step), which decide what is dropped; None for no dropout.
+        Parameters
+        ----------
+        ids, targets
+            The streams that are computed here, (T, N).
+        grads
+            Overwritten.
+        dropout_key
+            (seed, step), which decide what is dropped; None for no dropout.
+        mask, symbols
+            Which targets count, and how many do in the whole batch: all of them by default. See
+            :meth:`LanguageModel.loss_and_gradient`.
         """
-        masks = None
+        symbols = symbols or len(ids) * self._streams
+        dropped = None
         if dropout_key is not None:
-            masks = self._masks.draw(*dropout_key, len(ids), self._divide)
+            dropped = self._masks.draw(*dropout_key, len(ids), self._divide)
         if self.count == 1:
-            window = self._windows[0]
-            return self.model.loss_and_gradient(window, ids, targets, grads, masks)
+            dropped = self._of_streams(dropped, self._parts[0])
+            return self.model.loss_and_gradient(
+                self._windows[0], ids, targets, grads, dropped, mask=mask, symbols=symbols
+            )
         compute = [
-            partial(self._shard, k, ids, targets, each, masks)
+            partial(self._shard, k, ids, targets, each, dropped, mask, symbols)
             for k, each in enumerate((grads, *self._grads))
         ]
         losses = self._threads.run(compute)
@@ -125,13 +152,33 @@ class Shards(Carried):
         ids: Array,
         targets: Array,
         grads: Parameters,
-        masks: Sequence[Array] | None,
+        dropped: Sequence[Array] | None,
+        mask: Array | None,
+        symbols: int,
     ) -> Array:
         """Compute one shard's part of the mean loss and of its gradient."""
         xp, part, window = self.model.backend.xp, self._parts[k], self._windows[k]
         for name, sequence in window.states():
             sequence[0] = self._starts[name][0][:, part]
-        mine, wanted = (xp.ascontiguousarray(array[:, part]) for array in (ids, targets))
-        kept = masks and [xp.ascontiguousarray(mask[:, :, part]) for mask in masks]
-        count = targets.size
-        return self.model.loss_and_gradient(window, mine, wanted, grads, kept, symbols=count)
+        cut = partial(_columns, xp, part)
+        return self.model.loss_and_gradient(
+            window,
+            cut(ids),
+            cut(targets),
+            grads,
+            self._of_streams(dropped, part),
+            mask=None if mask is None else cut(mask),
+            symbols=symbols,
+        )
+
+    def _of_streams(self, dropped: Sequence[Array] | None, part: slice) -> Sequence[Array] | None:
+        """Return the columns of dropout masks that belong to a part of the streams held here."""
+        first, last = self._mine.start + part.start, self._mine.start + part.stop
+        if dropped is None or last - first == self._streams:
+            return dropped
+        return [_columns(self.model.backend.xp, slice(first, last), mask) for mask in dropped]
+
+
+def _columns(xp: Any, part: slice, array: Array) -> Array:
+    """Return a part of the last axis, contiguous."""
+    return xp.ascontiguousarray(array[..., part])

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
@@ -37,6 +38,23 @@ class Carried(ABC):
     @abstractmethod
     def states(self) -> Iterator[tuple[str, Array]]:
         """Yield name (``h_l0``, ``c_l0``, …) and sequence of each state; index 0 is carried."""
+
+    @abstractmethod
+    def carry(self) -> None:
+        """Start the next window from the states in which the last one ended."""
+
+    def start(self, reset: NDArray[np.bool_] | None, backend: Backend) -> None:
+        """Start the streams for which ``reset`` (N,), on the host, is True from zero states.
+
+        None stands for no stream: all go on from the carried states.
+        """
+        if reset is None:
+            return
+        if reset.all():
+            self.reset()
+            return
+        dtype = next(self.states())[1].dtype
+        self.restart(backend.put(~reset, dtype))
 
     def reset(self) -> None:
         """Start from zero states."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.display import number
 from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.randomness import Purpose, words
 
 Ids = NDArray[Any]
 MIN_EVALUATION_LENGTH = 1024
@@ -23,14 +24,28 @@ MIN_EVALUATION_LENGTH = 1024
 class Batch(NamedTuple):
     """T steps of N streams.
 
-    ``inputs`` and ``targets`` are (T, N), C-contiguous, of the type of the text's ids. ``start``
-    is true where an epoch begins, and a carried state must be zeroed.
+    Attributes
+    ----------
+    inputs, targets
+        (T, N), C-contiguous, in the type of the text's ids.
+    epoch
+        Passes over the text that were completed before, from 0.
+    reset
+        (N,), True for each stream that starts from a zero state here; None if all go on from where
+        the window before has ended.
     """
 
     inputs: Ids
     targets: Ids
     epoch: int
-    start: bool
+    reset: NDArray[np.bool_] | None
+
+    def of(self, streams: slice) -> Batch:
+        """Return some of the streams, in memory of their own."""
+        inputs, targets = (np.ascontiguousarray(ids[:, streams]) for ids in self[:2])
+        return Batch(
+            inputs, targets, self.epoch, None if self.reset is None else self.reset[streams]
+        )
 
 
 class EvaluationBatch(NamedTuple):
@@ -58,6 +73,12 @@ class Streams:
         1-D array of ids. It may be memory-mapped: only what a batch needs is read.
     batch, seq_len
         Number of streams N and steps T. :func:`fit_window` lowers them for a short text.
+    carry
+        Whether states are carried from window to window; if not, all streams start from a zero
+        state in each. At the start of an epoch, where the text jumps back, they always do.
+    restart
+        The probability that a single stream starts from a zero state in a window, a function of
+        ``seed`` and the step.
 
     Raises
     ------
@@ -67,8 +88,18 @@ class Streams:
         If ``batch`` or ``seq_len`` is below 1.
     """
 
-    def __init__(self, ids: Ids, batch: int, seq_len: int) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        batch: int,
+        seq_len: int,
+        *,
+        carry: bool = True,
+        restart: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         _check_sizes(batch, seq_len)
+        self._carry, self._restart, self._seed = carry, restart, seed
         ids = np.asarray(ids)
         least = batch * seq_len + 1
         if len(ids) < least:
@@ -96,7 +127,17 @@ class Streams:
             out = np.empty(shape, self._inputs.dtype), np.empty(shape, self._inputs.dtype)
         np.copyto(out[0], self._inputs[:, steps].T)
         np.copyto(out[1], self._targets[:, steps].T)
-        return Batch(out[0], out[1], epoch, place == 0)
+        return Batch(out[0], out[1], epoch, self._reset(step, place == 0))
+
+    def _reset(self, step: int, first: bool) -> NDArray[np.bool_] | None:
+        """Return which streams start from a zero state; ``first``: an epoch starts here."""
+        if first or not self._carry:
+            return np.ones(self.batch, np.bool_)
+        if not self._restart:
+            return None
+        bits = words(self._seed, Purpose.RESTART, self.batch, step=step)
+        reset: NDArray[np.bool_] = bits < np.uint32(round(self._restart * 2**32))
+        return reset if reset.any() else None
 
 
 def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | None]:

@@ -23,6 +23,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stream
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
 from charrnn.train.loop import Loop
 
@@ -91,7 +92,7 @@ class _Case:
         return (perf_counter() - begun) / self.repeats
 
     def _wait(self) -> None:
-        self.backend.get(self.loop.model.weights.flat[:1])
+        self.backend.get(self.loop.task.weights.flat[:1])
 
     def trial(self) -> Trial:
         """Return the result."""
@@ -192,7 +193,7 @@ class _Plan:
         try:
             limit_threads(threads)  # how the loop divides its work depends on them
             network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
-            loop = Loop(network, ids, ids[:0], config)
+            loop = Loop(LanguageTask(network, ids, ids[:0], config), config)
         except MemoryError:
             raise CharRNNError(
                 f"not enough memory to train this model with a batch of {batch}",

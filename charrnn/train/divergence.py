@@ -1,15 +1,15 @@
 """Divergence: what is not finite, or far too large, is noticed before it is kept.
 
 Training has diverged where a loss, a gradient, a weight, an optimizer's moment or a carried state
-is not finite; where the loss of a window or of the validation text is more than :data:`EXPLODED`
-nats above ln V, what a guess among V symbols costs; and where a run is to end although its loss is
-more than :data:`USELESS` nat above ln V. How far a loss rises depends on units and learning rate
-alone, not on V: cells with bounded states reached 160 nats with up to 512 units at rates up to 0.05
-(every optimizer, first steps included), and 1,000 to 2,000,000 at a rate of 1000. The states of a
-rnn with relu have no bound; its loss passes a million and comes down again, so there only what is
-not finite, and the end, count.
+is not finite; where the loss of a window or of the validation data is more than :data:`EXPLODED`
+nats above that of a guess, which is ln V for a language model of V symbols; and where a run would
+end although its loss is more than :data:`USELESS` nat above that of a guess. How far a loss rises
+depends on units and learning rate alone, not on V: cells with bounded states reached 160 nats with
+up to 512 units at rates up to 0.05 (every optimizer, first steps included), and 1,000 to 2,000,000
+at a rate of 1000. Where states have no bound, as with relu, a loss passes a million and comes down
+again, so there only what is not finite, and the end, count.
 
-A sum over an array is not finite if one of its elements is not, so a pass over each array finds
+A sum over an array is not finite if one of its elements is not, so one pass over each array finds
 out. On NumPy that happens in every step. A GPU would have to be waited for, so there it happens
 where a record or a checkpoint brings numbers to the host anyway; what is not finite stays so in
 the weights until then.
@@ -18,21 +18,21 @@ the weights until then.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from math import inf, isfinite, log
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
 
 from charrnn.backend import Array
+from charrnn.backend.team import Team
 from charrnn.errors import CharRNNError, setting
-from charrnn.model.language import LanguageModel
-from charrnn.model.parameters import Parameters
-from charrnn.model.shards import Shards
+from charrnn.tasks.base import Task
+from charrnn.train.update import Update
 
 EXPLODED = 1000.0
-"""Nats above ln V; such a loss is divergence at any step where states are bounded."""
+"""Nats above a guess; such a loss is divergence at any step where states are bounded."""
 USELESS = 1.0
-"""Nats above ln V; where a run would end with such a loss, it has diverged."""
+"""Nats above a guess; a run that would end with such a loss has diverged."""
 
 
 class DivergedError(CharRNNError):
@@ -61,82 +61,78 @@ class DivergedError(CharRNNError):
 class Guard:
     """Looks for what is not finite among the arrays of a training run.
 
+    In a team every method is called by all members, and raises on all of them.
+
     Attributes
     ----------
     every_step
         Whether looking costs no waiting, so that every step is looked at.
     """
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        grads: Parameters,
-        moments: dict[str, Array],
-        window: Shards,
-    ) -> None:
-        self.every_step = model.backend.synchronous
-        self._backend, self._weights = model.backend, model.weights
-        self._grads, self._moments, self._window = grads, moments, window
-        self._guess = log(model.V)  # nats a symbol
-        self._most = self._guess + EXPLODED if model.stack.cell.bounded else inf
+    def __init__(self, task: Task, update: Update, team: Team) -> None:
+        self.every_step = task.backend.synchronous
+        self._task, self._update, self._team = task, update, team
+        self._most = task.guess + EXPLODED if task.bounded else inf
 
     def states(self, step: int) -> None:
         """Raise :class:`DivergedError` for a carried state, before it is read or zeroed."""
-        for _, sequence in self._window.states():
-            if not isfinite(sequence[0].sum()):
-                self._raise(step)
+        finite = all(isfinite(sequence[0].sum()) for _, sequence in self._task.window.states())
+        self._check(step, finite)
 
     def gradient(self, step: int, loss: Any, norm: Any) -> None:
         """Raise :class:`DivergedError` if loss or gradient are not finite, before the update."""
-        if not isfinite(norm):
-            self._raise(step, "gradient norm", float(norm))
+        self._check(step, isfinite(norm), ("gradient norm", float(norm)))
         self.loss(step, "loss", float(loss))
 
     def update(self, step: int) -> None:
         """Raise :class:`DivergedError` if a weight or a moment is not finite after the update."""
-        for flat in (self._weights.flat, *self._moments.values()):
-            if not isfinite(flat.sum()):
-                self._raise(step)
+        flats = (self._task.weights.flat, *self._update.optimizer.moments.values())
+        self._check(step, all(isfinite(flat.sum()) for flat in flats))
 
     def loss(self, step: int, name: str, value: float) -> None:
         """Raise :class:`DivergedError` for a loss that is not finite or has exploded."""
-        if not isfinite(value):
-            self._raise(step, name, value)
+        self._check(step, isfinite(value), (name, value))
         if value > self._most:
             raise DivergedError(step, name, value)
 
     def end(self, step: int, loss: float, smoothed: float) -> None:
         """Raise :class:`DivergedError` if a run is to end although a guess is better by far."""
-        if min(loss, smoothed) > self._guess + USELESS:
+        if min(loss, smoothed) > self._task.guess + USELESS:
             raise DivergedError(step, "smoothed loss", smoothed)
 
     @np.errstate(all="ignore")
     def total(self) -> Array:
         """Return a number (0-d) that is not finite if a state, weight or moment is not."""
-        total = self._weights.flat.sum()
-        for flat in self._moments.values():
+        total = self._task.weights.flat.sum()
+        for flat in self._update.optimizer.moments.values():
             total = total + flat.sum()
-        for _, sequence in self._window.states():
+        for _, sequence in self._task.window.states():
             total = total + sequence[0].sum()
         return total
 
     def everything(self, step: int, total: float | None = None) -> None:
         """Raise :class:`DivergedError` if anything is not finite; waits for a GPU."""
-        if not isfinite(float(self._backend.get(self.total())) if total is None else total):
-            self._raise(step)
+        if total is None:
+            total = float(self._task.backend.get(self.total()))
+        self._check(step, isfinite(total))
 
-    def _raise(self, step: int, name: str = "", value: float = 0.0) -> None:
-        """Raise, naming the array at fault; else what ``name`` says; without it, return.
+    def _check(self, step: int, finite: bool, what: tuple[str, float] | None = None) -> None:
+        """Raise unless all is ``finite``, naming the array at fault or else ``what``.
 
-        A sum of finite numbers may overflow, which is no divergence.
+        Without ``what`` a sum that is not finite is no proof: a sum of finite numbers may overflow.
         """
+        found = None if finite else self._first() or what
+        if self._team.any(found is not None):
+            raise DivergedError(step, *(found or ("a state of another team member", nan)))
+
+    def _first(self) -> tuple[str, float] | None:
+        """Return the name of the first array at fault, and the number that is not finite."""
         for tensor, array in self._suspects():
-            host = self._backend.get(array)
+            host = self._task.backend.get(array)
             bad = host[~np.isfinite(host)]
             if bad.size:
-                raise DivergedError(step, tensor, float(bad[0]))
-        if name:
-            raise DivergedError(step, name, value)
+                return tensor, float(bad[0])
+        return None
 
     def _suspects(self) -> Iterator[tuple[str, Array]]:
         """Yield arrays by name, what may have spoilt others first.
@@ -144,22 +140,23 @@ class Guard:
         A weight spoils the gradients, and they the moments; but where all gradients are finite and
         a moment is not, it is the moment that spoilt the weight.
         """
-        for name, sequence in self._window.states():
+        weights, grads = self._task.weights, self._update.grads
+        for name, sequence in self._task.window.states():
             yield f"state.{name}", sequence[0]
         moments = [
             (f"optimizer.{moment}.{name}", array)
-            for moment, flat in self._moments.items()
-            for name, array in self._weights.like(flat).items()
+            for moment, flat in self._update.optimizer.moments.items()
+            for name, array in weights.like(flat).items()
         ]
-        if np.isfinite(self._backend.get(self._grads.flat)).all():
+        if np.isfinite(self._task.backend.get(grads.flat)).all():
             yield from moments
-        yield from self._weights.items()
-        for name, array in self._grads.items():
+        yield from weights.items()
+        for name, array in grads.items():
             yield f"gradient.{name}", array
         yield from moments
 
 
 @np.errstate(all="ignore")
 def all_finite(arrays: Iterable[np.ndarray]) -> bool:
-    """Whether the sums of host arrays are finite; then so is every element."""
+    """Return whether the sums of host arrays are finite; then so is every element."""
     return all(isfinite(array.sum()) for array in arrays)

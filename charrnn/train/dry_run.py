@@ -56,7 +56,7 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
             if not measured:
                 measured.append(perf_counter() - start)
             break
-        loop.backend.get(loop.model.weights.flat[:1])  # waits for a GPU
+        loop.backend.get(loop.task.weights.flat[:1])  # waits for a GPU
         measured.append(perf_counter() - start)
     made = len(measured)
     step = median(measured[1:] or measured)
@@ -69,8 +69,8 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
         available=memory.limit(loop.backend),
         step_seconds=step,
         chars_per_second=loop.config.batch * loop.config.seq_len / step,
-        steps_per_epoch=loop.streams.windows_per_epoch,
-        epoch_seconds=step * loop.streams.windows_per_epoch,
+        steps_per_epoch=loop.task.windows_per_epoch,
+        epoch_seconds=step * loop.task.windows_per_epoch,
         steps_left=left,
         seconds_left=None if left is None else step * left,
     )

@@ -1,15 +1,19 @@
 """The training loop: truncated backpropagation through time, as a generator of records.
 
-The text's N streams are read window by window; with ``state = carry`` the hidden state goes on from
-each window to the next while its gradient is cut between them. At the start of an epoch the text
-jumps back, so the state is zeroed; so is, now and then, that of a single stream. A step is:
-gradients, clipping, update. The loop neither prints nor saves: it reports what happened, and
-whoever iterates over it decides what to do about it.
+A :class:`~charrnn.tasks.base.Task` gives batches of N streams, T steps at a time, and says in which
+of them a stream starts from a zero state; otherwise the hidden state is carried from batch to
+batch, while its gradient is cut between them. A step is: gradients, clipping, update (see
+:mod:`charrnn.train.update`), at the rate that :mod:`charrnn.train.learning_rate` gives. The loop
+neither prints nor saves: it reports what happened, and whoever iterates over it decides what to do
+about it.
+
+In a team each member runs a loop of its own over some of the streams. Whatever ends training, or
+changes the learning rate, is decided once for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
 from time import perf_counter
@@ -17,14 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.evaluate import Validation
-from charrnn.model.language import LanguageModel
-from charrnn.model.shards import Shards
-from charrnn.randomness import Purpose, words
 from charrnn.storage.progress import Progress
-from charrnn.text.windows import Streams
+from charrnn.tasks.base import Task
 from charrnn.train.divergence import Guard, all_finite
 from charrnn.train.learning_rate import LearningRate
 from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
@@ -48,16 +49,14 @@ class State(NamedTuple):
 
 
 class Loop:
-    """A model, its text, and how far its training has come.
+    """A task, and how far its training has come.
 
     Parameters
     ----------
-    model
-        Trained in place.
-    train, val
-        Ids of the training and validation text; ``val`` may be empty.
+    task
+        Its weights are trained in place.
     config
-        ``batch`` and ``seq_len`` must fit the text.
+        Stop conditions, learning rate, optimizer, clipping, and how often to report.
     progress, moments, states
         From a checkpoint, to go on exactly where it was written.
     sampler
@@ -65,88 +64,88 @@ class Loop:
     interrupted
         Asked after every step, and within an evaluation, which is then given up to be made again;
         once it is true the loop ends, with the step complete.
+    team
+        Those who train the same weights on other streams; each of them iterates over a loop.
+
+    Raises
+    ------
+    UsageError
+        If ``config`` needs an evaluation, and the task has no validation data.
+    CheckpointError
+        If ``moments`` or ``states`` are not those of this task.
     """
 
     def __init__(
         self,
-        model: LanguageModel,
-        train: np.ndarray,
-        val: np.ndarray,
+        task: Task,
         config: TrainConfig,
         *,
         progress: Progress | None = None,
-        moments: dict[str, np.ndarray] | None = None,
-        states: dict[str, np.ndarray] | None = None,
+        moments: Mapping[str, np.ndarray] | None = None,
+        states: Mapping[str, np.ndarray] | None = None,
         sampler: Callable[[int], str] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
+        team: Team | None = None,
     ) -> None:
-        self.model, self.config = model, config
-        self.backend = model.backend
+        self.task, self.config, self.backend = task, config, task.backend
         self.progress = progress or Progress()
-        self.streams = Streams(train, config.batch, config.seq_len)
-        self.window = Shards(model, config.seq_len, config.batch)
-        self.update = Update(self.backend, model.weights, config)
-        self._stopping = StopConditions(config, self.streams.windows_per_epoch)
+        self._team = team or Alone()
+        self.update = Update(self.backend, task.weights, config, self._team)
+        self._stopping = StopConditions(config, task.windows_per_epoch)
         self._learning_rate = LearningRate(config, self._stopping.total_steps)
-        self.validation = None
-        if len(val) > 1:
-            self.validation = Validation(model, val, limit=config.eval_chars)
-        elif config.patience or self._learning_rate.needs_validation:
-            needs = "patience" if config.patience else "schedule"
-            value = config.patience or config.schedule
+        if not task.has_validation and (config.patience or self._learning_rate.needs_validation):
+            name = "patience" if config.patience else "schedule"
             raise UsageError(
-                f"{setting(needs)} {value} needs a validation text",
+                f"{setting(name)} {getattr(config, name)} needs validation data",
                 f"give {setting('val_frac')} or {setting('val')}",
             )
-        self._guard = Guard(model, self.update.grads, self.update.optimizer.moments, self.window)
+        self._guard = Guard(task, self.update, self._team)
         self._sampler, self._interrupted = sampler, interrupted
         self._started, self._seconds_before = perf_counter(), self.progress.seconds
         self._begin(moments or {}, states or {})
 
-    def _begin(self, moments: dict[str, np.ndarray], states: dict[str, np.ndarray]) -> None:
-        """Go on from the step that the progress tells."""
+    def _begin(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
+        """Start at the step that ``progress`` names."""
         self._restore(moments, states)
         self._loss: Any = None
         self._norm: Any = None
         self._lr = 0.0
         self._train_seconds, self._train_steps = 0.0, 0
-        self.owed: list[Record] = []  # of the step made last, still to be told
-        smoothed, watch = self.progress.smoothed, self.config.watch
-        self._smoothed = None if smoothed is None else self.update.grads.flat.dtype.type(smoothed)
-        self._watcher = Watcher(self.backend, self.model.weights, watch) if watch else None
+        self.pending: list[Record] = []  # of the step made last, not yielded yet
+        weights, smoothed = self.task.weights, self.progress.smoothed
+        self._smoothed = None if smoothed is None else weights.flat.dtype.type(smoothed)
+        watch = self.config.watch
+        self._watcher = Watcher(self.backend, weights, watch) if watch else None
         if self._watcher:
-            self._watcher.go_on(self.progress.watched, self.progress.clipped)
+            self._watcher.resume(self.progress.watched, self.progress.clipped)
 
-    def _restore(self, moments: dict[str, np.ndarray], states: dict[str, np.ndarray]) -> None:
+    def _restore(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         """Take over what a checkpoint holds; a run that has begun needs all of it."""
+        mine = self.update.optimizer.moments
         if not (self.progress.step or moments or states):
-            self.window.reset()
-            for moment in self.update.optimizer.moments.values():
+            self.task.window.reset()
+            for moment in mine.values():
                 moment[...] = 0.0
             return
-        put, sequences = self.backend.put, dict(self.window.states())
+        put, sequences = self.backend.put, dict(self.task.window.states())
         fit = all(
             name in states and states[name].shape == sequence[0].shape
             for name, sequence in sequences.items()
         )
-        if (
-            not fit
-            or set(states) != set(sequences)
-            or set(moments) != set(self.update.optimizer.moments)
-        ):
+        if not fit or set(states) != set(sequences) or set(moments) != set(mine):
             raise CheckpointError(
                 "the checkpoint lacks the moments or states that its training goes on from",
-                "start a new run from its weights with --init-from",
+                f"start a new run from its weights with {setting('init_from')}",
             )
         for name, array in moments.items():
-            self.update.optimizer.moments[name][...] = put(array)
+            mine[name][...] = put(array)
         for name, sequence in sequences.items():
             sequence[0] = put(states[name])
 
     def go_back(self, good: State) -> None:
         """Put everything as it was in a good state; only the time goes on."""
         self.progress = good.progress
-        self.model.weights.flat[...] = self.backend.put(good.weights)
+        self.task.weights.flat[...] = self.backend.put(good.weights)
         self._begin(good.moments, good.states)
 
     def records(self) -> Iterator[Record]:
@@ -158,11 +157,11 @@ class Loop:
             If anything is not finite any more, or the loss far too large. To go on, go back first.
         """
         config, progress = self.config, self.progress
-        while not self._interrupted():
+        while not self._stopped():
             step = progress.step
             if self.stop_reason():
                 self._check_end()  # before anything of this step is kept
-            if self._due(config.eval_every, progress.evaluated) and self.validation:
+            if self._due(config.eval_every, progress.evaluated) and self.task.has_validation:
                 record = self._evaluate(scheduled=True)
                 if record is None:
                     continue
@@ -175,7 +174,7 @@ class Loop:
                 yield SaveDue(step)
             reason = self.stop_reason()
             if reason:
-                if self.validation and progress.measured != step:
+                if self.task.has_validation and progress.measured != step:
                     record = self._evaluate(scheduled=False)
                     if record is None:
                         continue
@@ -184,11 +183,11 @@ class Loop:
                 return
             self.step()
             if self._watcher and progress.step % config.watch == 0:
-                self.owed.append(self._watcher.record(progress.step))
+                self.pending.append(self._watcher.record(progress.step))
             if progress.step % config.log_every == 0:
-                self.owed.append(self._report())
-            while self.owed:
-                yield self.owed.pop(0)
+                self.pending.append(self._report())
+            while self.pending:
+                yield self.pending.pop(0)
         yield self._end("interrupted")
 
     @np.errstate(all="ignore")  # the guard finds what is not finite
@@ -200,38 +199,32 @@ class Loop:
         DivergedError
             On NumPy: if anything is not finite, or the loss far too large.
         """
-        with self.window.lent():
-            self._update()
+        with self.task.training():
+            self._step()
 
-    def _update(self) -> None:
+    def _step(self) -> None:
         begun = perf_counter()
-        config, progress, update = self.config, self.progress, self.update
+        progress, task, update = self.progress, self.task, self.update
         guard, count = self._guard if self._guard.every_step else None, progress.step + 1
         if guard:
             guard.states(count)
-        window = self.streams.batch_at(progress.step)
-        if window.start or config.state == "reset":
-            self.window.reset()
-        elif config.restart:
-            self._restart_some()
-        ids, targets = self.backend.put(window.inputs), self.backend.put(window.targets)
-        key = (config.seed, progress.step) if self.model.config.dropout else None
-        compute = partial(self.window.loss_and_gradient, ids, targets, dropout_key=key)
-        self._loss = update.gradient(compute)
+        batch = task.batch(progress.step)
+        task.window.start(batch.reset, self.backend)
+        self._loss = update.gradient(partial(task.loss_and_gradient, batch, progress.step))
         self._norm = update.norm()
         if guard:
             guard.gradient(count, self._loss, self._norm)
-        self.window.carry()
+        task.window.carry()
         if self._watcher:
-            self._watcher.begin(count, self.model.weights.flat, update.grads.flat)
+            self._watcher.begin(count, task.weights.flat, update.grads.flat)
         _, scale = update.clip(self._norm)
-        self._lr = self._learning_rate.at(progress, self.seconds)
-        progress.step, progress.epoch = count, window.epoch
+        self._lr = self._learning_rate.at(progress, self._team.same(self.seconds))
+        progress.step, progress.epoch = count, batch.epoch
         update.apply(self._lr, scale, count)
         if guard:
             guard.update(count)
         if self._watcher:
-            self._watcher.end(self.model.weights.flat, scale)
+            self._watcher.end(task.weights.flat, scale)
         if self._smoothed is None:
             self._smoothed = self._loss
         else:
@@ -239,27 +232,23 @@ class Loop:
         self._train_seconds += perf_counter() - begun
         self._train_steps += 1
 
-    def _restart_some(self) -> None:
-        """Zero the carried state of each stream with the configured probability."""
-        config = self.config
-        bits = words(config.seed, Purpose.RESTART, config.batch, step=self.progress.step)
-        kept = bits >= np.uint32(round(config.restart * 2**32))
-        if not kept.all():
-            self.window.restart(self.backend.put(kept, self.update.grads.flat.dtype))
-
     @property
     def total_steps(self) -> int | None:
         """Steps at which training ends at the latest; None if only a time limit is given."""
         return self._stopping.total_steps
 
     def stop_reason(self) -> str | None:
-        """Return which stop condition holds, if any."""
-        return self._stopping.reason(self.progress, self.seconds)
+        """Return which stop condition holds, if any, for the whole team."""
+        return self._stopping.reason(self.progress, self._team.same(self.seconds))
 
     @property
     def seconds(self) -> float:
         """Wall-clock time of the run so far, over all its sessions."""
         return self._seconds_before + perf_counter() - self._started
+
+    def _stopped(self) -> bool:
+        """Return whether a member of the team was interrupted."""
+        return self._team.any(self._interrupted())
 
     def _due(self, every: int, last: int) -> bool:
         step = self.progress.step
@@ -304,29 +293,29 @@ class Loop:
             self._guard.end(self.progress.step, inf, self.progress.smoothed)
 
     def _evaluate(self, scheduled: bool) -> Eval | None:
-        """Measure the validation loss; only a scheduled one moves best, patience and plateau.
+        """Measure the task's metric; only a scheduled evaluation moves best, patience and plateau.
 
         Returns None, and changes nothing, if interrupted.
         """
-        assert self.validation is not None
-        progress = self.progress
+        progress, metric = self.progress, self.task.metric
         with np.errstate(all="ignore"):
-            loss = self.validation.loss(self._interrupted)
-        if loss is None:
+            value = self.task.evaluate(self._stopped)
+        if value is None:
             return None
-        self._guard.loss(progress.step, "validation loss", loss)
-        progress.val_loss, progress.measured = loss, progress.step
-        best = progress.kept_val_loss is None or loss < progress.kept_val_loss
+        value = self._team.same(value)
+        self._guard.loss(progress.step, f"validation {metric.name}", value)
+        progress.val_loss, progress.measured = value, progress.step
+        best = metric.better(value, progress.kept_val_loss)
         if best:
-            progress.kept_val_loss = loss
+            progress.kept_val_loss = value
         if scheduled:
             progress.evaluated = progress.step
-            better = progress.best_val_loss is None or loss < progress.best_val_loss
+            better = metric.better(value, progress.best_val_loss)
             if better:
-                progress.best_val_loss, progress.best_step = loss, progress.step
+                progress.best_val_loss, progress.best_step = value, progress.step
             progress.stale = 0 if better else progress.stale + 1
             self._learning_rate.evaluated(progress, better)
-        return Eval(progress.step, loss, best, self.seconds)
+        return Eval(progress.step, value, best, self.seconds)
 
     def _end(self, reason: str) -> End:
         progress = self.progress
@@ -351,9 +340,9 @@ class Loop:
             If any of it is not finite: such a model must not replace a good one.
         """
         get, step = self.backend.get, self.progress.step
-        weights = get(self.model.weights.flat)
+        weights = get(self.task.weights.flat)
         moments = {name: get(array) for name, array in self.update.optimizer.moments.items()}
-        states = {name: get(sequence[0]) for name, sequence in self.window.states()}
+        states = {name: get(sequence[0]) for name, sequence in self.task.window.states()}
         if not all_finite((weights, *moments.values(), *states.values())):
             self._guard.everything(step)
         if self._smoothed is not None:

@@ -21,6 +21,7 @@ from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop, State
@@ -76,11 +77,10 @@ class Session:
             notes.append(lowered)
         if len(corpus.val) < 2:
             notes.append("no validation text: the last checkpoint counts as the best")
+        config = replace(train, batch=batch, seq_len=seq_len)
         self.loop = Loop(
-            model,
-            corpus.train,
-            corpus.val,
-            replace(train, batch=batch, seq_len=seq_len),
+            LanguageTask(model, corpus.train, corpus.val, config),
+            config,
             progress=resumed.progress if resumed else None,
             moments=resumed.moments if resumed else None,
             states=resumed.states if resumed else None,
@@ -117,8 +117,8 @@ class Session:
             yield from with_rollbacks(self.loop, self._keep, self._good_state, advice)
         except GeneratorExit:
             with suppress(DivergedError):  # then the last checkpoint is better
-                for owed in self.loop.owed:
-                    self._written(owed)
+                for record in self.loop.pending:
+                    self._written(record)
                 self._save(runs.LAST)
             raise
         except DivergedError:
@@ -262,7 +262,7 @@ class Session:
             test_chars=len(self.corpus.test),
             batch=loop.config.batch,
             seq_len=loop.config.seq_len,
-            steps_per_epoch=loop.streams.windows_per_epoch,
+            steps_per_epoch=loop.task.windows_per_epoch,
             total_steps=loop.total_steps,
             minutes=loop.config.minutes,
             backend=self.model.backend.name,

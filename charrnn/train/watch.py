@@ -41,8 +41,8 @@ class Watcher:
         self._clipped: Any = 0
         self._steps = 0
 
-    def go_on(self, steps: int, clipped: int) -> None:
-        """Count on from so many updates since the last record, of which so many were clipped."""
+    def resume(self, steps: int, clipped: int) -> None:
+        """Count from ``steps`` updates since the last record, of which ``clipped`` were clipped."""
         self._steps, self._clipped = steps, clipped
 
     def counts(self) -> tuple[int, int]:
@@ -92,6 +92,6 @@ class Watcher:
 
 
 def _finite(names: list[str], values: np.ndarray) -> dict[str, float | None]:
-    """Return the values by name, None for what is no number."""
+    """Return the values by name, None for what is not a finite number."""
     numbers = [float(value) for value in values]
     return {n: v if isfinite(v) else None for n, v in zip(names, numbers, strict=True)}

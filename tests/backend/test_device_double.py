@@ -20,6 +20,7 @@ from charrnn.evaluate import Validation, score, score_lines, surprisals
 from charrnn.model.language import LanguageModel
 from charrnn.registry import OPTIMIZERS
 from charrnn.sampling import SampleOptions, next_symbols, samples, stream
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
 from charrnn.train.records import Eval, Step
@@ -44,7 +45,11 @@ def loop_on(backend, form="lstm", embed=0, progress=None, moments=None, states=N
     }
     config = TrainConfig(**train | options)
     return Loop(
-        model, CORPUS.train, CORPUS.val, config, progress=progress, moments=moments, states=states
+        LanguageTask(model, CORPUS.train, CORPUS.val, config),
+        config,
+        progress=progress,
+        moments=moments,
+        states=states,
     )
 
 
@@ -99,7 +104,7 @@ def test_a_run_goes_on_on_another_device(form, device):
         first.step()
     weights, moments, states = (copied(part) for part in first.state()[1:])
     second = loop_on(select("cupy"), form, progress=first.progress, moments=moments, states=states)
-    second.model.weights.flat[...] = device.asarray(weights)
+    second.task.weights.flat[...] = device.asarray(weights)
     assert lines(second.records()) == [line for line in expected if line["step"] > 5]
     assert_same(second, whole)
 
@@ -115,7 +120,7 @@ def test_a_step_moves_ids_and_targets_and_nothing_back(form, dropout, device):
     shape = {"hidden": 6, "layers": 2, "dropout": dropout} | reference.FORMS[form]
     model = LanguageModel.fresh(ModelConfig(**shape), V, seed=0, backend=select("cupy"))
     config = TrainConfig(steps=9, batch=4, seq_len=5, restart=0.0)
-    loop = Loop(model, CORPUS.train, CORPUS.val, config)
+    loop = Loop(LanguageTask(model, CORPUS.train, CORPUS.val, config), config)
     for _ in range(3):
         device.clear()
         loop.step()
@@ -150,7 +155,7 @@ def test_a_checkpoint_brings_all_back_once(device):
     device.clear()
     weights, moments, states = loop.state()[1:]
     assert device.uploads == []
-    P = loop.model.weights.flat.size
+    P = loop.task.model.weights.flat.size
     assert sorted(shape for shape, _ in device.downloads) == sorted(
         [(P,), (), *[(P,)] * len(moments), *[(6, 4)] * len(states)]
     )
@@ -243,7 +248,7 @@ def test_large_alphabets_and_pieces_of_logits_work_there_too(device, monkeypatch
         )
         assert V > 6  # more symbols than the window has places
         assert lines(there.records()) == lines(plain.records())
-        texts = ["".join(stream(l.model, CORPUS.vocabulary, length=9)) for l in (plain, there)]
+        texts = ["".join(stream(l.task.model, CORPUS.vocabulary, length=9)) for l in (plain, there)]
         assert texts[0] == texts[1]
 
 

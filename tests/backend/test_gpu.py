@@ -23,6 +23,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, samples
 from charrnn.storage import checkpoint, runs
 from charrnn.storage.metrics import read_metrics
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step
@@ -60,7 +61,10 @@ def loop_on(backend, form, dtype, sizes, **options):
     model = LanguageModel.fresh(ModelConfig(**shape | reference.FORMS[form]), V, 3, backend)
     plan = {"steps": 50, "log_every": 1, "eval_every": 0, "save_every": 0, "restart": 0.05}
     plan |= {"batch": sizes["batch"], "seq_len": sizes["seq_len"], "lr": 2e-3}
-    return Loop(model, CORPUS.train, CORPUS.val, TrainConfig(**plan | options))
+    return Loop(
+        LanguageTask(model, CORPUS.train, CORPUS.val, TrainConfig(**plan | options)),
+        TrainConfig(**plan | options),
+    )
 
 
 def apart_by(mine, theirs):

@@ -19,6 +19,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
 from charrnn.model import language
 from charrnn.model.language import LanguageModel
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step
@@ -47,7 +48,10 @@ def loop_on(backend, form="lstm", embed=0, dropout=0.25, layers=2, **options):
     model = LanguageModel.fresh(config, V, seed=3, backend=backend)
     plan = {"steps": 20, "batch": 3, "seq_len": 4, "log_every": 1, "eval_every": 0}
     plan |= {"save_every": 0, "restart": 0.2, "lr": 1e-2}
-    return Loop(model, CORPUS.train, CORPUS.val, TrainConfig(**plan | options))
+    return Loop(
+        LanguageTask(model, CORPUS.train, CORPUS.val, TrainConfig(**plan | options)),
+        TrainConfig(**plan | options),
+    )
 
 
 def losses(loop):
@@ -80,7 +84,7 @@ def test_layers_at_work_beside_each_other_give_the_same_bits(form, chunk, double
     for recording in (False, True):
         backend = engine(recording)
         loop = loop_on(backend, form, embed, dropout, layers=3, steps=3)
-        found.append((losses(loop), backend.get(loop.model.weights.flat).tolist()))
+        found.append((losses(loop), backend.get(loop.task.model.weights.flat).tolist()))
     assert backend.graphs.note == ""
     assert found[0] == found[1]
     assert double.replays == 2
@@ -177,10 +181,10 @@ def test_weights_that_go_back_are_seen(double):
     found = []
     for recording in (False, True):
         loop = loop_on(engine(recording), restart=0.0)
-        weights = loop.model.weights.flat.copy()
+        weights = loop.task.model.weights.flat.copy()
         for _ in range(4):
             loop.step()
-        loop.model.weights.flat[...] = weights
+        loop.task.model.weights.flat[...] = weights
         loop.step()
         found.append(loop.backend.get(loop._loss))
     np.testing.assert_array_equal(*found)
@@ -188,7 +192,7 @@ def test_weights_that_go_back_are_seen(double):
 
 def test_masks_change_from_step_to_step(double):
     loop = loop_on(engine(), restart=0.0)
-    window, seen = loop.window._windows[0], []
+    window, seen = loop.task.window._windows[0], []
     for _ in range(5):
         loop.step()
         seen.append([double.asnumpy(mask) for mask in window.masks])

@@ -8,6 +8,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis import history
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
+from charrnn.tasks.language import LanguageTask
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step, Watch
 from charrnn.train.watch import Watcher, layer_of
@@ -19,7 +20,10 @@ def loop_on(backend=None, **options):
     config = ModelConfig(hidden=6, layers=2, embed=3, dtype="float64", dropout=0.2)
     model = LanguageModel.fresh(config, 5, 2, backend)
     plan = {"steps": 12, "batch": 4, "seq_len": 7, "log_every": 1, "save_every": 0, "eval_every": 0}
-    return Loop(model, IDS, IDS[:0], TrainConfig(**plan | options))
+    return Loop(
+        LanguageTask(model, IDS, IDS[:0], TrainConfig(**plan | options)),
+        TrainConfig(**plan | options),
+    )
 
 
 def split(records):
@@ -41,7 +45,7 @@ def test_watching_changes_nothing_in_the_training():
     plain, watched = loop_on(), loop_on(watch=1)
     for loop in (plain, watched):
         list(loop.records())
-    np.testing.assert_array_equal(plain.model.weights.flat, watched.model.weights.flat)
+    np.testing.assert_array_equal(plain.task.model.weights.flat, watched.task.model.weights.flat)
     assert not [r for r in loop_on().records() if isinstance(r, Watch)]
 
 
@@ -50,7 +54,7 @@ def test_update_ratios_of_plain_descent_and_the_clip_rate(clip):
     loop = loop_on(
         watch=4, optimizer="sgd", momentum=0.0, clip_norm=clip, schedule="constant", lr=0.5
     )
-    weights, seen = loop.model.weights, []
+    weights, seen = loop.task.model.weights, []
     steps = []
     for record in loop.records():
         if isinstance(record, Step):
@@ -72,13 +76,13 @@ def test_update_ratios_of_plain_descent_and_the_clip_rate(clip):
 
 
 def test_the_layers_of_all_parameters():
-    names = list(loop_on().model.weights)
+    names = list(loop_on().task.model.weights)
     assert {layer_of(name) for name in names} == {"embedding", "l0", "l1", "decoder"}
     assert layer_of("rnn.weight_ih_before_l3") == "l3"
 
 
 def test_what_is_not_finite_is_recorded_as_nothing():
-    weights = loop_on().model.weights
+    weights = loop_on().task.model.weights
     watcher = Watcher(numpy_backend(), weights, 1)
     grads = np.zeros_like(weights.flat)
     grads[-1] = np.nan
@@ -95,9 +99,9 @@ def test_on_another_device_it_costs_one_transfer_a_record(device):
     _, expected = split(loop_on(watch=2).records())
     assert watched == expected
     for steps, transfers in ((1, 0), (2, 2)):
-        watcher = Watcher(there.backend, there.model.weights, 2)
+        watcher = Watcher(there.backend, there.task.model.weights, 2)
         device.clear()
-        flat = there.model.weights.flat
+        flat = there.task.model.weights.flat
         for step in range(1, steps + 1):
             watcher.begin(step, flat, flat)
             watcher.end(flat, device.asarray(0.5))
@@ -150,7 +154,10 @@ def test_watching_every_tenth_step_costs_less_than_five_percent():
     config = ModelConfig(hidden=256, layers=2)
     model = LanguageModel.fresh(config, 65, 0)
     ids = np.random.default_rng(0).integers(0, 65, 50_000).astype(np.uint8)
-    loop = Loop(model, ids, ids[:0], TrainConfig(steps=40, eval_every=0, save_every=0))
+    loop = Loop(
+        LanguageTask(model, ids, ids[:0], TrainConfig(steps=40, eval_every=0, save_every=0)),
+        TrainConfig(steps=40, eval_every=0, save_every=0),
+    )
     times = []
     for _ in range(8):
         begun = perf_counter()

@@ -11,6 +11,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.measures import gates, norms
 from charrnn.diagnosis.measures.values import Spread, plain
 from charrnn.model.language import LanguageModel
+from charrnn.tasks.language import LanguageTask
 from charrnn.train.loop import Loop
 
 V = 7
@@ -32,7 +33,10 @@ def test_the_norm_of_a_window_is_the_one_that_training_records(form, state):
     """One window after the first, which training reaches with a learning rate of nothing."""
     plan = replace(PLAN, state=state, lr=1e-300)
     found = norms.measure(model_of(form), text(), plan, windows=4)
-    loop = Loop(model_of(form), text(), text(0), replace(plan, steps=9, eval_every=0))
+    loop = Loop(
+        LanguageTask(model_of(form), text(), text(0), replace(plan, steps=9, eval_every=0)),
+        replace(plan, steps=9, eval_every=0),
+    )
     trained = []
     for _ in range(5):
         loop.step()

@@ -9,6 +9,7 @@ from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.model.language import LanguageModel
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
 
@@ -166,7 +167,7 @@ def trained(corpus, steps, **options):
     shape = {k: options.pop(k) for k in ("cell", "hidden", "layers", "forget_bias") if k in options}
     plan = TrainConfig(**({"steps": steps, "eval_every": 0, "save_every": 0} | options))
     model = LanguageModel.fresh(ModelConfig(**shape), len(corpus.vocabulary), plan.seed)
-    loop = Loop(model, corpus.train, np.empty(0, np.uint8), plan)
+    loop = Loop(LanguageTask(model, corpus.train, np.empty(0, np.uint8), plan), plan)
     for _ in loop.records():
         pass
     return Subject(model, corpus.val, plan, moments=loop.update.optimizer.moments, step=steps)

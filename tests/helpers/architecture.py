@@ -21,6 +21,7 @@ ROWS = (
     ("model",),
     ("storage",),
     ("evaluate", "sampling"),
+    ("tasks",),
     ("train",),
     ("diagnosis",),
     ("api",),

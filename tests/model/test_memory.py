@@ -14,6 +14,7 @@ from charrnn.errors import CharRNNError, UsageError
 from charrnn.model.language import LanguageModel
 from charrnn.model.memory import BASE, Sizes, estimate, parameters, require
 from charrnn.storage import runs
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train import optimizers
 from charrnn.train.loop import Loop
@@ -40,10 +41,10 @@ def test_memory_is_what_is_then_taken(case):
     try:
         model = LanguageModel.fresh(config, V, 0)
         tracemalloc.reset_peak()
-        loop = Loop(model, corpus.train, corpus.val, plan)
+        loop = Loop(LanguageTask(model, corpus.train, corpus.val, plan), plan)
         loop.step()
         loop.step()
-        loop.validation.loss()
+        loop.task.validation.loss()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -53,8 +54,8 @@ def test_memory_is_what_is_then_taken(case):
         plan.batch,
         plan.seq_len,
         moments=optimizers.moments(plan),
-        shards=loop.window.count,
-        scored=loop.validation.chars,
+        shards=loop.task.window.count,
+        scored=loop.task.validation.chars,
     )
     assert needed.parameters == parameters(config, V) == model.weights.flat.size
     assert 0.85 < (needed.total - BASE) / peak < 1.2

@@ -30,7 +30,34 @@ def test_each_stream_reads_its_piece_of_the_text_in_order(n, batch, seq_len):
         np.testing.assert_array_equal(inputs[:, i], piece)
         np.testing.assert_array_equal(targets[:, i], piece + 1)
     assert length - len(inputs) < seq_len  # what is left over is less than a window
-    assert [w.start for w in windows] == [True] + [False] * (len(windows) - 1)
+    assert windows[0].reset.all()
+    assert all(window.reset is None for window in windows[1:])
+
+
+def test_a_window_says_which_streams_start_afresh():
+    def resets(**how):
+        streams = Streams(numbered(101), 4, 5, **how)
+        return [streams.batch_at(step).reset for step in range(40)]
+
+    assert all(reset.all() for reset in resets(carry=False))
+    some = resets(restart=0.3, seed=7)
+    assert all(reset.all() for reset in some[::5])  # an epoch starts
+    inner = [np.zeros(4, bool) if r is None else r for k, r in enumerate(some) if k % 5]
+    assert 0.15 < np.mean(inner) < 0.45
+    assert len({tuple(reset) for reset in inner}) > 4  # the streams restart one by one
+    for one, two in zip(some, resets(restart=0.3, seed=7), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert any(not np.array_equal(*pair) for pair in zip(some, resets(restart=0.3), strict=True))
+
+
+def test_some_streams_of_a_window_have_memory_of_their_own():
+    window = Streams(numbered(101), 4, 5).batch_at(0)
+    some = window.of(slice(1, 3))
+    np.testing.assert_array_equal(some.inputs, window.inputs[:, 1:3])
+    np.testing.assert_array_equal(some.targets, window.targets[:, 1:3])
+    assert some.reset.shape == (2,)
+    assert some.inputs.flags.c_contiguous
+    assert not np.shares_memory(some.inputs, window.inputs)
 
 
 def test_windows_repeat_with_the_epochs():
@@ -40,7 +67,7 @@ def test_windows_repeat_with_the_epochs():
         np.testing.assert_array_equal(window.inputs, again.inputs)
         np.testing.assert_array_equal(window.targets, again.targets)
         assert window.epoch == step // 5
-        assert window.start is (step % 5 == 0)
+        assert (window.reset is not None) == (step % 5 == 0)
     with pytest.raises(ValueError, match="negative"):
         streams.batch_at(-1)
 

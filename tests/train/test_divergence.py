@@ -18,6 +18,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.metrics import read_metrics
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
@@ -29,37 +30,37 @@ SLOTS = {"adam": ("m", "v"), "adamw": ("m", "v"), "rmsprop": ("v",), "sgd": ("u"
 
 
 def weight(loop, bad):
-    loop.model.weights["rnn.weight_hh_l1"][3, 2] = bad
+    loop.task.model.weights["rnn.weight_hh_l1"][3, 2] = bad
 
 
 def unused_weight(loop, bad):
     """A column that no symbol of the next window chooses: the loss does not notice."""
-    ids = loop.streams.batch_at(loop.progress.step).inputs
-    absent = sorted(set(range(loop.model.V)) - set(ids.ravel().tolist()))
-    loop.model.weights["rnn.weight_ih_l0"][1, absent[0]] = bad
+    ids = loop.task.streams.batch_at(loop.progress.step).inputs
+    absent = sorted(set(range(loop.task.model.V)) - set(ids.ravel().tolist()))
+    loop.task.model.weights["rnn.weight_ih_l0"][1, absent[0]] = bad
 
 
 def gradient(loop, bad):
-    inner = loop.model.loss_and_gradient
+    inner = loop.task.model.loss_and_gradient
 
     def spoilt(window, ids, targets, grads, *rest):
         loss = inner(window, ids, targets, grads, *rest)
         grads["decoder.weight"][0, 1] = bad
-        loop.model.loss_and_gradient = inner
+        loop.task.model.loss_and_gradient = inner
         return loss
 
-    loop.model.loss_and_gradient = spoilt
+    loop.task.model.loss_and_gradient = spoilt
 
 
 def moment(name):
     def plant(loop, bad):
-        loop.model.weights.like(loop.update.optimizer.moments[name])["rnn.bias_ih_l0"][2] = bad
+        loop.task.model.weights.like(loop.update.optimizer.moments[name])["rnn.bias_ih_l0"][2] = bad
 
     return plant
 
 
 def state(loop, bad):
-    dict(loop.window.states())["h_l1"][0][1, 2] = bad
+    dict(loop.task.window.states())["h_l1"][0][1, 2] = bad
 
 
 def planted(loop, plant, at, bad, times=1):
@@ -161,7 +162,7 @@ def test_a_stream_that_begins_anew_hides_no_nan(restart, mode, at, text):
         options["restart"] = restart
     loop = begin(text, name="run", **options).loop
     if at == 21:  # where the text begins again and every state is zeroed
-        at = loop.streams.windows_per_epoch
+        at = loop.task.streams.windows_per_epoch
     planted(loop, state, at, math.nan)
     with pytest.raises(DivergedError, match=f"step {at + 1}: state.h_l1 is nan"):
         list(loop.records())
@@ -268,7 +269,7 @@ def test_a_run_that_went_back_and_is_killed_anywhere_goes_on_the_same(text, monk
 
     def step(self):
         if (self.progress.step, self.progress.lr_factor) in ((12, 1.0), (21, 0.5)):
-            self.model.weights.flat[5] = math.nan
+            self.task.weights.flat[5] = math.nan
         inner(self)
 
     monkeypatch.setattr(Loop, "step", step)
@@ -309,9 +310,9 @@ def test_the_rate_stays_low_after_a_stop(text):
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 1e9])
 def test_a_validation_loss_that_is_no_loss_is_divergence(bad, text, monkeypatch):
     session = begin(text, **DEEP | {"eval_every": 8})
-    inner, made = session.loop.validation.loss, itertools.count()
+    inner, made = session.loop.task.validation.loss, itertools.count()
     monkeypatch.setattr(
-        session.loop.validation, "loss", lambda *a: bad if next(made) == 1 else inner(*a)
+        session.loop.task.validation, "loss", lambda *a: bad if next(made) == 1 else inner(*a)
     )
     records = list(session.records())
     (rollback,) = of(records, "rollback")
@@ -322,7 +323,7 @@ def test_a_validation_loss_that_is_no_loss_is_divergence(bad, text, monkeypatch)
 
 def test_a_loss_that_exploded_is_divergence_though_finite(text):
     def far(loop, scale):
-        loop.model.weights["decoder.bias"][...] = scale * np.arange(loop.model.V)
+        loop.task.model.weights["decoder.bias"][...] = scale * np.arange(loop.task.model.V)
 
     session = begin(text, name="run", **DEEP, max_rollbacks=0)
     planted(session.loop, far, 8, 2000.0)
@@ -335,7 +336,7 @@ def test_a_loss_that_exploded_is_divergence_though_finite(text):
 
 def test_a_run_does_not_end_well_with_a_model_that_is_worse_than_a_guess(text):
     def far(loop, scale):
-        loop.model.weights["decoder.bias"][...] = scale * np.arange(loop.model.V)
+        loop.task.model.weights["decoder.bias"][...] = scale * np.arange(loop.task.model.V)
         loop._smoothed = np.float32(50.0)
 
     session = begin(text, name="run", **DEEP)
@@ -396,15 +397,15 @@ def test_a_device_is_not_waited_for_but_notices_at_the_next_record(part, device)
     config = ModelConfig(hidden=6, layers=2)
     model = LanguageModel.fresh(config, len(corpus.vocabulary), 0, select("cupy"))
     plan = TrainConfig(steps=40, batch=4, seq_len=8, log_every=5, eval_every=0, save_every=9)
-    loop = Loop(model, corpus.train, corpus.val, plan)
+    loop = Loop(LanguageTask(model, corpus.train, corpus.val, plan), plan)
     inner, waited = loop.step, []
 
     def step():
         if loop.progress.step == 12:
             arrays = {
-                "weights": loop.model.weights.flat,
+                "weights": loop.task.model.weights.flat,
                 "moments": loop.update.optimizer.moments["v"],
-                "states": dict(loop.window.states())["h_l1"][0],
+                "states": dict(loop.task.window.states())["h_l1"][0],
             }
             arrays[part][0] = math.nan
         device.clear()
@@ -447,7 +448,7 @@ def test_the_overflow_of_a_sum_is_no_divergence(text):
     loop = begin(text, **DEEP).loop
     for _ in range(3):
         loop.step()
-    loop.model.weights.like(loop.update.optimizer.moments["v"])["decoder.bias"][...] = 3e38
+    loop.task.model.weights.like(loop.update.optimizer.moments["v"])["decoder.bias"][...] = 3e38
     for _ in range(3):
         loop.step()
     loop.state()

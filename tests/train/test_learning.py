@@ -14,6 +14,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.language import LanguageModel
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import builtin, corpus_from_text
 from charrnn.train.loop import Loop
 
@@ -24,7 +25,10 @@ def fit(text, cell="lstm", hidden=32, val_frac=0.2, **options):
     """Return the validation loss after training on a text, in nats a character."""
     corpus = corpus_from_text(text, val_frac=val_frac)
     model = LanguageModel.fresh(ModelConfig(cell=cell, hidden=hidden), len(corpus.vocabulary), 1)
-    loop = Loop(model, corpus.train, corpus.val, TrainConfig(**{"eval_every": 0} | options))
+    loop = Loop(
+        LanguageTask(model, corpus.train, corpus.val, TrainConfig(**{"eval_every": 0} | options)),
+        TrainConfig(**{"eval_every": 0} | options),
+    )
     return list(loop.records())[-1].val_loss
 
 

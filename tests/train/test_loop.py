@@ -64,7 +64,7 @@ def test_saved_paths_are_reported_and_the_text_without_validation_has_no_best(te
     assert not of(records, "eval")
     assert any("no validation text" in line for line in session.notes)
     assert runs.resolve("text").name == runs.LAST
-    with pytest.raises(UsageError, match="needs a validation text"):
+    with pytest.raises(UsageError, match="needs validation data"):
         begin(text, **SMALL, val_frac=0.0, patience=2)
 
 

@@ -119,7 +119,7 @@ def test_the_learning_rate_follows_warmup_and_cosine_to_the_horizon(text):
 
 def test_every_step_drops_out_by_its_own_key(text):
     session = begin(text, **SMALL | {"steps": 5}, dropout=0.2, seed=11)
-    stack = session.loop.model.stack
+    stack = session.loop.task.model.stack
     forward, seen = stack.forward, []
 
     def spy(*args, masks, **kwargs):
@@ -140,16 +140,16 @@ def test_state_is_carried_within_an_epoch_and_zeroed_at_its_start(text):
     for state in ("carry", "reset"):
         session = begin(text, name=state, **SMALL, state=state)
         loop, starts = session.loop, []
-        forward = loop.model.stack.forward
+        forward = loop.task.model.stack.forward
 
         def spy(weights, window, *args, starts=starts, forward=forward, **kwargs):
             starts.append(any(sequence[0].any() for _, sequence in window.states()))
             return forward(weights, window, *args, **kwargs)
 
-        loop.model.stack.forward = spy
+        loop.task.model.stack.forward = spy
         for _ in range(40):
             loop.step()
-        period = loop.streams.windows_per_epoch
+        period = loop.task.streams.windows_per_epoch
         expected = [state == "carry" and step % period != 0 for step in range(40)]
         assert starts == expected
 

@@ -284,18 +284,17 @@ def by_position(
     model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
 ) -> ByPosition:
     """Measure the mean loss at each step of ``windows`` windows, with carried and reset states."""
-    streams = Streams(ids, train.batch, train.seq_len)
     means = []
     for carried in (True, False):
+        streams = Streams(ids, train.batch, train.seq_len, carry=carried)
         window = model.window(train.seq_len, train.batch, backward=False)
         total, kept = np.zeros(train.seq_len), 0
         for number in range(windows + 1):
             part = streams.batch_at(number)
-            if part.start or not carried:
-                window.reset()
+            window.start(part.reset, model.backend)
             put = model.backend.put
             nats = model.surprisal(window, put(part.inputs), put(part.targets))
-            if number and not part.start:  # the first window has nothing to carry
+            if number % streams.windows_per_epoch:  # the first window has nothing to carry
                 total += model.backend.get(nats.sum(axis=1, dtype=np.float64))
                 kept += train.batch
             window.carry()

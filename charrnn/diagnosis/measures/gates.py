@@ -92,14 +92,13 @@ def measure(
 
     ``ids`` is the text, 1-D; ``train`` says how it is cut into windows.
     """
-    streams = Streams(ids, train.batch, train.seq_len)
+    streams = Streams(ids, train.batch, train.seq_len, carry=train.state == "carry")
     window = model.window(train.seq_len, train.batch, backward=False)
     layers = [_Layer(model, l) for l in range(model.config.layers)]
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):
         part = streams.batch_at(number)
-        if part.start or train.state == "reset":
-            window.reset()
+        window.start(part.reset, model.backend)
         model.forward(window, model.backend.put(part.inputs))
         if number >= carried:
             for layer in layers:

@@ -152,7 +152,7 @@ def measure(
         The optimizer's, from a checkpoint.
     """
     trial = _Trial(model, train, moments or {}, step)
-    streams = Streams(ids, train.batch, train.seq_len)
+    streams = Streams(ids, train.batch, train.seq_len, carry=train.state == "carry")
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):  # the first one starts from zero states: read, not kept
         trial.read(streams, number, keep=number >= carried)
@@ -190,8 +190,7 @@ class _Trial:
         """Compute the gradient of one window; with ``keep``, also the update from it."""
         model, backend = self.model, self.model.backend
         part = streams.batch_at(number)
-        if part.start or self.train.state == "reset":
-            self.window.reset()
+        self.window.start(part.reset, backend)
         ids, targets = backend.put(part.inputs), backend.put(part.targets)
         loss = float(backend.get(model.loss_and_gradient(self.window, ids, targets, self.grads)))
         if keep:

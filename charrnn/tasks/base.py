@@ -1,0 +1,98 @@
+"""What a training loop has to know about the task that a model learns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar, NamedTuple
+
+from charrnn.backend import Array, Backend
+from charrnn.model.parameters import Parameters
+from charrnn.model.stack import Carried
+from charrnn.text.windows import Batch
+
+
+class Metric(NamedTuple):
+    """A measure of success on the validation data.
+
+    Attributes
+    ----------
+    name
+        What it is called, such as ``loss`` or ``accuracy``.
+    lower_is_better
+        Its direction.
+    """
+
+    name: str
+    lower_is_better: bool = True
+
+    def better(self, value: float, best: float | None) -> bool:
+        """Return whether ``value`` is better than the best so far, None if there is none."""
+        if best is None:
+            return True
+        return value < best if self.lower_is_better else value > best
+
+
+class Task(ABC):
+    """Batches, the loss on them and its gradient, and a measure of success.
+
+    The loop asks for the batch of a step, lets streams start afresh in :attr:`window` where the
+    batch says so, takes the gradient and carries the states to the next batch. In a team each
+    member has a task of its own, with the same weights and some of the streams.
+
+    Attributes
+    ----------
+    backend
+        Where everything is computed.
+    weights
+        Trained in place.
+    window
+        The states that are carried from batch to batch.
+    windows_per_epoch
+        Batches that go once through the training data.
+    guess
+        The loss of a guess that ignores the input. A run that ends with a loss far above it has
+        diverged.
+    bounded
+        Whether the states of the model are bounded, so that a huge loss is a sign of divergence.
+    """
+
+    kind: ClassVar[str]
+    """The name by which a checkpoint says what its weights were trained for."""
+    metric: ClassVar[Metric]
+    """What :meth:`evaluate` returns."""
+
+    backend: Backend
+    weights: Parameters
+    window: Carried
+    windows_per_epoch: int
+    guess: float
+    bounded: bool
+
+    @abstractmethod
+    def batch(self, step: int) -> Batch:
+        """Return this member's streams of the batch of a step, counted from 0.
+
+        It depends on the step alone, so that a resumed run reads the same.
+        """
+
+    @abstractmethod
+    def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
+        """Return this member's part of the mean loss over the batch, 0-d.
+
+        Writes its gradient to ``grads``, all of it. Random numbers depend on ``step`` alone.
+        """
+
+    @property
+    @abstractmethod
+    def has_validation(self) -> bool:
+        """Whether there is anything to evaluate."""
+
+    @abstractmethod
+    def evaluate(self, stopped: Callable[[], bool]) -> float | None:
+        """Return the metric on the validation data; None if ``stopped`` on the way."""
+
+    def training(self) -> AbstractContextManager[None]:
+        """Return a context for one update, where the processor's threads are arranged for it."""
+        return nullcontext()

@@ -1,0 +1,96 @@
+"""The language model: predict each symbol of a text from all symbols before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from math import log
+
+import numpy as np
+
+from charrnn.backend import Array
+from charrnn.backend.team import Alone, Team
+from charrnn.config import TrainConfig
+from charrnn.evaluate import Validation
+from charrnn.model.head import LanguageModelHead
+from charrnn.model.language import LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.model.shards import Shards
+from charrnn.tasks.base import Metric, Task
+from charrnn.text.windows import Batch, Streams
+
+
+class LanguageTask(Task):
+    """A character model and the texts it is trained and measured on.
+
+    Parameters
+    ----------
+    model
+        Trained in place.
+    train, val
+        Ids of the training and validation text; ``val`` may be empty.
+    config
+        ``batch`` and ``seq_len`` must fit the text.
+    team
+        Each member reads its share of the streams.
+
+    Attributes
+    ----------
+    streams
+        The windows of the training text, all streams of them.
+    """
+
+    kind = LanguageModelHead.kind
+    metric = Metric("loss")  # nats a symbol
+    window: Shards
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        train: np.ndarray,
+        val: np.ndarray,
+        config: TrainConfig,
+        team: Team | None = None,
+    ) -> None:
+        team = team or Alone()
+        self.model, self.backend, self.weights = model, model.backend, model.weights
+        self.guess, self.bounded = log(model.V), model.stack.cell.bounded
+        self.streams = Streams(
+            train,
+            config.batch,
+            config.seq_len,
+            carry=config.state == "carry",
+            restart=config.restart,
+            seed=config.seed,
+        )
+        self.windows_per_epoch = self.streams.windows_per_epoch
+        self._mine = team.share(config.batch)
+        self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
+        self._seed, self._dropout = config.seed, bool(model.config.dropout)
+        self.validation = Validation(model, val, limit=config.eval_chars) if len(val) > 1 else None
+
+    def batch(self, step: int) -> Batch:
+        """Return this member's streams of a window of the text."""
+        batch = self.streams.batch_at(step)
+        whole = self._mine.stop - self._mine.start == self.streams.batch
+        return batch if whole else batch.of(self._mine)
+
+    def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
+        """Return this member's part of the mean cross-entropy, in nats a symbol."""
+        put = self.backend.put
+        key = (self._seed, step) if self._dropout else None
+        return self.window.loss_and_gradient(put(batch.inputs), put(batch.targets), grads, key)
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation text."""
+        return self.validation is not None
+
+    def evaluate(self, stopped: Callable[[], bool]) -> float | None:
+        """Return the mean surprisal of the validation text, in nats a symbol."""
+        assert self.validation is not None
+        return self.validation.loss(stopped)
+
+    def training(self) -> AbstractContextManager[None]:
+        """Keep BLAS to one thread if the streams are divided among the threads."""
+        return self.window.serial_blas()
