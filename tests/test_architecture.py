@@ -9,13 +9,6 @@ import pytest
 from helpers import architecture
 from helpers.architecture import CHECKS, RANK, ROWS, imports, read
 
-EXCEPTIONS: dict[str, tuple[str, ...]] = {
-    # Goes when noticing a divergence and going back are two subjects.
-    "circles": ("charrnn.train.divergence <-> charrnn.train.loop",),
-    "long_files": ("charrnn/train/loop.py",),
-}
-"""Beginnings of violations that are allowed until the code has been changed, by check."""
-
 
 @pytest.fixture(scope="module")
 def modules(package):
@@ -24,8 +17,7 @@ def modules(package):
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_package_has_none_of(check, modules):
-    allowed = EXCEPTIONS.get(check.__name__, ())
-    assert [found for found in check(modules) if not found.startswith(allowed)] == []
+    assert check(modules) == []
 
 
 CELLS = 'class Cell:\n    name = "lstm"\n    aliases = ("classic",)\n'

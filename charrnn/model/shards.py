@@ -124,7 +124,7 @@ class Shards(Carried):
             :meth:`LanguageModel.loss_and_gradient`.
         """
         symbols = symbols or len(ids) * self._streams
-        dropped = None
+        dropped: Sequence[Array] | None = None
         if dropout_key is not None:
             dropped = self._masks.draw(*dropout_key, len(ids), self._divide)
         if self.count == 1:

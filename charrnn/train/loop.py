@@ -121,26 +121,21 @@ class Loop:
 
     def _restore(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         """Take over what a checkpoint holds; a run that has begun needs all of it."""
-        mine = self.update.optimizer.moments
-        if not (self.progress.step or moments or states):
-            self.task.window.reset()
-            for moment in mine.values():
-                moment[...] = 0.0
+        arrays = dict(self.update.optimizer.moments)
+        arrays |= {name: sequence[0] for name, sequence in self.task.window.states()}
+        kept = {**moments, **states}
+        if not (self.progress.step or kept):
+            for array in arrays.values():
+                array[...] = 0.0
             return
-        put, sequences = self.backend.put, dict(self.task.window.states())
-        fit = all(
-            name in states and states[name].shape == sequence[0].shape
-            for name, sequence in sequences.items()
-        )
-        if not fit or set(states) != set(sequences) or set(moments) != set(mine):
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if {name: array.shape for name, array in kept.items()} != shapes:
             raise CheckpointError(
                 "the checkpoint lacks the moments or states that its training goes on from",
                 f"start a new run from its weights with {setting('init_from')}",
             )
-        for name, array in moments.items():
-            mine[name][...] = put(array)
-        for name, sequence in sequences.items():
-            sequence[0] = put(states[name])
+        for name, array in kept.items():
+            arrays[name][...] = self.backend.put(array)
 
     def go_back(self, good: State) -> None:
         """Put everything as it was in a good state; only the time goes on."""
@@ -318,16 +313,9 @@ class Loop:
         return Eval(progress.step, value, best, self.seconds)
 
     def _end(self, reason: str) -> End:
-        progress = self.progress
-        progress.seconds = self.seconds
-        return End(
-            step=progress.step,
-            reason=reason,
-            epoch=progress.epoch,
-            val_loss=progress.val_loss,
-            best_val_loss=progress.kept_val_loss,
-            seconds=progress.seconds,
-        )
+        at = self.progress
+        at.seconds = self.seconds
+        return End(at.step, reason, at.epoch, at.val_loss, at.kept_val_loss, at.seconds)
 
     def state(self) -> State:
         """Return what training can go on from, on the host, as a checkpoint keeps it.
@@ -343,7 +331,7 @@ class Loop:
         weights = get(self.task.weights.flat)
         moments = {name: get(array) for name, array in self.update.optimizer.moments.items()}
         states = {name: get(sequence[0]) for name, sequence in self.task.window.states()}
-        if not all_finite((weights, *moments.values(), *states.values())):
+        if self._team.any(not all_finite((weights, *moments.values(), *states.values()))):
             self._guard.everything(step)
         if self._smoothed is not None:
             self.progress.smoothed = float(get(self._smoothed))

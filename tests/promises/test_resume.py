@@ -10,7 +10,7 @@ from helpers.running import OFTEN, SMALL, TEXT, assert_same_run, begin, metrics,
 from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
-from charrnn.train.schedules import FLOOR
+from charrnn.train.schedules.base import FLOOR
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 
@@ -224,7 +224,7 @@ def test_options_that_conflict_with_the_checkpoint_are_errors(text):
     for option, value in CONFLICTS.items():
         with pytest.raises(UsageError) as caught:
             begin(resume="run", **{option: value})
-        assert f"--{option.replace('_', '-')} " in caught.value.message
+        assert str(caught.value).startswith(f"{option} ")
         assert "conflicts with the checkpoint" in caught.value.message
         assert caught.value.exit_code == 2
     assert (session.folder / runs.LAST).read_bytes() == before
