@@ -43,8 +43,8 @@ def unused_weight(loop, bad):
 def gradient(loop, bad):
     inner = loop.task.model.loss_and_gradient
 
-    def spoilt(window, ids, targets, grads, *rest):
-        loss = inner(window, ids, targets, grads, *rest)
+    def spoilt(window, ids, targets, grads, *rest, **more):
+        loss = inner(window, ids, targets, grads, *rest, **more)
         grads["decoder.weight"][0, 1] = bad
         loop.task.model.loss_and_gradient = inner
         return loss
