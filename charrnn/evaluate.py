@@ -110,14 +110,14 @@ class Validation:
         """Return the mean surprisal in nats a character; None if ``stopped`` between windows."""
         model, window = self._model, self._window
         xp, put = model.backend.xp, model.backend.put
-        window.reset()
         total: Any = 0.0
-        for inputs, targets, mask in self._streams:
+        for batch in self._streams:
             if stopped():
                 return None
-            surprisal = model.surprisal(window, put(inputs), put(targets))
-            if mask is not None:
-                surprisal = xp.where(put(mask), surprisal, 0.0)
+            window.start(batch.reset, model.backend)
+            surprisal = model.surprisal(window, put(batch.inputs), put(batch.targets))
+            if batch.mask is not None:
+                surprisal = xp.where(put(batch.mask), surprisal, 0.0)
             total = total + surprisal.sum(dtype=np.float64)
             window.carry()
         return _number(model, total) / self.chars

@@ -196,7 +196,7 @@ class Learn(Trainer):
         """Return the validation loss in nats a character."""
         total, state = 0.0, None
         with torch.inference_mode():
-            for inputs, targets, mask in self.evaluation:
+            for inputs, targets, _, _, mask in self.evaluation:
                 logits, state = self.network(_tensor(inputs), state)
                 goals = _tensor(targets).flatten()
                 nats = cross_entropy(logits.flatten(0, 1), goals, reduction="none").double()

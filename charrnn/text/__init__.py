@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Level, Vocabulary
     from charrnn.text.windows import (
         Batch,
-        EvaluationBatch,
         EvaluationStreams,
         Streams,
         evaluation_streams,
@@ -24,7 +23,6 @@ _HOME = {
     "CacheEntry": "cache.store",
     "Corpus": "corpus",
     "EvaluationStreams": "windows",
-    "EvaluationBatch": "windows",
     "Level": "vocabulary",
     "Streams": "windows",
     "Vocabulary": "vocabulary",
@@ -45,7 +43,6 @@ __all__ = [
     "Batch",
     "CacheEntry",
     "Corpus",
-    "EvaluationBatch",
     "EvaluationStreams",
     "Level",
     "Streams",

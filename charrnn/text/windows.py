@@ -33,31 +33,26 @@ class Batch(NamedTuple):
     reset
         (N,), True for each stream that starts from a zero state here; None if all go on from where
         the window before has ended.
+    mask
+        (T, N), True for each target that counts; None if all of them do.
     """
 
     inputs: Ids
     targets: Ids
     epoch: int
     reset: NDArray[np.bool_] | None
+    mask: NDArray[np.bool_] | None = None
 
     def of(self, streams: slice) -> Batch:
         """Return some of the streams, in memory of their own."""
-        inputs, targets = (np.ascontiguousarray(ids[:, streams]) for ids in self[:2])
-        return Batch(
-            inputs, targets, self.epoch, None if self.reset is None else self.reset[streams]
+        cut = (
+            None if array is None else np.ascontiguousarray(array[..., streams])
+            for array in (self.inputs, self.targets, self.reset, self.mask)
         )
-
-
-class EvaluationBatch(NamedTuple):
-    """T steps of N streams of a text that is scored.
-
-    ``inputs`` and ``targets`` are (T, N). ``mask`` is (T, N), true where a target counts; None: all
-    of them count.
-    """
-
-    inputs: Ids
-    targets: Ids
-    mask: NDArray[np.bool_] | None
+        inputs, targets, reset, mask = cut
+        assert inputs is not None
+        assert targets is not None
+        return Batch(inputs, targets, self.epoch, reset, mask)
 
 
 class Streams:
@@ -197,7 +192,7 @@ class EvaluationStreams:
         self._ids = np.asarray(ids)
         self._length, self._longer = divmod(self.targets, batch)
 
-    def __iter__(self) -> Iterator[EvaluationBatch]:
+    def __iter__(self) -> Iterator[Batch]:
         inputs, targets = self._blocks(0), self._blocks(1)
         steps = self._length + (self._longer > 0)
         for start in range(0, steps, self.seq_len):
@@ -206,8 +201,12 @@ class EvaluationStreams:
             if stop > self._length:
                 mask = np.ones((stop - start, self.batch), np.bool_)
                 mask[-1, self._longer :] = False
-            yield EvaluationBatch(
-                self._gather(inputs, start, stop), self._gather(targets, start, stop), mask
+            yield Batch(
+                self._gather(inputs, start, stop),
+                self._gather(targets, start, stop),
+                epoch=0,
+                reset=None if start else np.ones(self.batch, np.bool_),
+                mask=mask,
             )
 
     def _blocks(self, shift: int) -> tuple[Ids, Ids]:
