@@ -51,7 +51,7 @@ class Backend:
     note
         Why ``auto`` took this one, where it fell back; empty otherwise.
     expected
-        Whether that is no surprise, because CuPy is not installed.
+        Whether that was to be expected, because CuPy is not installed.
     block
         Elements that one pass over the flat parameter vector should handle at a time: what fits
         the caches of a CPU, everything on a GPU.

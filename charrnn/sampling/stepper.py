@@ -1,4 +1,4 @@
-"""The model one symbol at a time: the cells' own equations without the room for gradients.
+"""The model one symbol at a time: the cells' own equations, in arrays of a single step.
 
 What does not depend on the state is computed once: the input product of the bottom layer, with its
 bias, is a table with a column for each symbol. Each layer has two views of its states, one that
@@ -20,17 +20,20 @@ from charrnn.model.layer import Layer, Staged
 from charrnn.model.onehot import columns
 
 READ_STEPS = 256
-"""Symbols of a prime that are read at a time."""
+"""Symbols of a prime that are read in one window."""
 TABLE_ELEMENTS = 1 << 24
-"""The largest table of input products that is worth its memory."""
+"""Elements of the largest table of input products that is made."""
 
 _quiet = np.errstate(all="ignore")  # weights may be anything; the output is checked
 
 
 class _LayerStep(NamedTuple):
-    """One layer's operands: views into its workspace, and the output of the layer below it."""
+    """One layer's operands: views into its workspace, and the output of the layer below it.
 
-    below: Array
+    ``below`` is None for the bottom layer, which symbols feed.
+    """
+
+    below: Array | None
     ih: Array
     bias: Array
     received: Array
@@ -40,14 +43,12 @@ class _LayerStep(NamedTuple):
 
 
 class Stepper:
-    """N streams of a model, from a zero state, one symbol of each at a time.
-
-    The weights are taken as they are now; a later change of the model's weights does not count.
+    """N streams of a model, from zero states, one symbol of each at a time.
 
     Parameters
     ----------
     model
-        The model.
+        Its weights are read now. If they change later, make another stepper.
     streams
         N.
     """
@@ -73,7 +74,7 @@ class Stepper:
         self._decoder, self._decoder_bias = decoder, model.weights[DECODER + "bias"][:, None]
         self._logits = xp.empty((model.V, streams), np.dtype(model.config.dtype))
         for phase in (0, 1):
-            below = self._dense
+            below = None
             for layer, ws, weights in zip(stack.layers, self._window.layers, staged, strict=True):
                 turned = {
                     name: array[::-1] if phase else array for name, array in ws.states.items()
@@ -112,19 +113,17 @@ class Stepper:
         return backend.get(self.advance(backend.put(ids))).T
 
     def advance(self, ids: Array) -> Array:
-        """Let stream n read the symbol ``ids[n]``; return the logits (V, N), which are overwritten.
+        """Let stream n read the symbol ``ids[n]``; return the logits of what follows, (V, N).
 
-        Both are where the backend computes.
+        Both are on the backend; the next step overwrites the logits.
         """
         xp, forward = self.model.backend.xp, self._forward
         plan = self._plans[self._phase]
         self._feed(ids)
-        first = True
         for below, ih, bias, received, staged, view, scratch in plan:
-            if not first:
+            if below is not None:
                 xp.matmul(ih, below, out=received)
                 xp.add(received, bias, out=received)
-            first = False
             forward(xp, staged, view, scratch)
         top = self._tops[self._phase]
         self._phase ^= 1
@@ -134,7 +133,10 @@ class Stepper:
         return logits
 
     def _first_product(self, layer: Layer, weights: Staged) -> Callable[[Array], None]:
-        """Return what writes ``weight_ih x + bias`` of the bottom layer for given symbols."""
+        """Return the function that writes ``weight_ih x + bias`` of the bottom layer for symbols.
+
+        It takes symbols (N,) on the backend.
+        """
         model, xp = self.model, self.model.backend.xp
         received, bias, dense = self._plans[0][0].received, weights.bias, self._dense
         embedding = model.weights[EMBEDDING] if model.config.embed else None
@@ -156,16 +158,16 @@ class Stepper:
         if model.V * bias.shape[0] > TABLE_ELEMENTS:
             return from_columns if embedding is None else from_embedding
         table = layer.table(weights) if embedding is None else weights.ih @ embedding.T + bias
-        if self.streams > 1 or xp.__name__ != "numpy":
+        if self.streams > 1 or not model.backend.synchronous:
             return from_table
         alone, rows = received[:, 0], np.ascontiguousarray(table.T)
         return from_row
 
 
 def _by_columns(xp: Any, weights: Staged) -> Staged:
-    """Store matrices column by column: with one stream each product adds columns up.
+    """Store matrices column by column, so that a product with one vector adds up columns.
 
-    A quarter faster at H = 128 than a dot product for each row, and never slower.
+    At H = 128 this is a quarter faster than a dot product for each row, and it is never slower.
     """
 
     def turned(array: Array | None) -> Array | None:

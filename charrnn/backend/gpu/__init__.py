@@ -1,1 +1,1 @@
-"""The GPU: finding one, CUDA kernels, matrix products of its own, recorded graphs."""
+"""The GPU: opening CuPy, CUDA kernels, products by cuBLAS, recorded graphs, the wavefront."""

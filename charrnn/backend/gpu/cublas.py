@@ -67,7 +67,7 @@ def load(cupy: Any) -> Any:
     Raises
     ------
     BackendError
-        If it cannot be found.
+        If the library is not found.
     """
     for path in (*_in_use(), *_by_pathfinder(), *_NAMES.get(sys.platform, ())):
         try:
@@ -155,11 +155,11 @@ class Products:
         """Return the handle of a stream; make it if need be, which must not happen in a capture."""
         if stream not in self._handles:
             handle = c_void_p()
-            room = self._cupy.empty(WORKSPACE, self._cupy.uint8)
+            workspace = self._cupy.empty(WORKSPACE, self._cupy.uint8)
             self._call("cublasCreate_v2", byref(handle))
             self._call("cublasSetStream_v2", handle, stream)
-            self._call("cublasSetWorkspace_v2", handle, room.data.ptr, WORKSPACE)
-            self._handles[stream] = handle, room
+            self._call("cublasSetWorkspace_v2", handle, workspace.data.ptr, WORKSPACE)
+            self._handles[stream] = handle, workspace
         return self._handles[stream][0]
 
     def multiply(self, a: Array, b: Array, out: Array, *, add: bool = False) -> bool:
@@ -238,7 +238,7 @@ class Module:
 
 
 def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
-    """Return CuPy with products that may be recorded; where that cannot be, CuPy itself and why."""
+    """Return CuPy with products that can be recorded; if there are none, CuPy itself and why."""
     try:
         module = Module(cupy, Products(cupy, load(cupy), matmul))
         ones = cupy.ones((3, 2), cupy.float32)

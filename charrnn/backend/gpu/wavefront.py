@@ -119,7 +119,7 @@ class Lanes:
             self._done[lane, part.start] = self._mark(self._streams[lane])
 
     def join(self, origin: Any) -> None:
-        """Let ``origin`` go on after what all streams have done."""
+        """Let ``origin`` wait for all streams."""
         for stream in self._streams:
             origin.wait_event(self._mark(stream))
 

@@ -4,7 +4,7 @@ extern "C" __global__ void cross_entropy(
     real share, double* partial
 ) {
     __shared__ real tops[8][32], sums[8][32];
-    __shared__ double room[256];
+    __shared__ double shared[256];
     int x = threadIdx.x, y = threadIdx.y;
     long long m = 32LL * blockIdx.x + x;
     int rows = m < M ? V : 0;  // no thread leaves: all meet at the barriers
@@ -35,14 +35,14 @@ extern "C" __global__ void cross_entropy(
         }
         column[v * M] = d;
     }
-    nats = block_sum(nats, room, 32 * y + x, 256);
+    nats = block_sum(nats, shared, 32 * y + x, 256);
     if (x == 0 && y == 0) partial[blockIdx.x] = nats;
 }
 
 extern "C" __global__ void total(const double* partial, long long count, real* out) {
-    __shared__ double room[256];
+    __shared__ double shared[256];
     double sum = 0;
     for (long long i = threadIdx.x; i < count; i += 256) sum += partial[i];
-    sum = block_sum(sum, room, threadIdx.x, 256);
+    sum = block_sum(sum, shared, threadIdx.x, 256);
     if (threadIdx.x == 0) *out = (real)sum;
 }

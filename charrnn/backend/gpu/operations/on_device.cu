@@ -2,7 +2,7 @@
 
 // The largest logit but that of the unknown symbol, and the first place where it is.
 __device__ inline double largest(
-    const real* column, int V, int N, int unknown, double* room, int* places, int* place
+    const real* column, int V, int N, int unknown, double* shared, int* places, int* place
 ) {
     int thread = threadIdx.x, at = V;
     double top = 0;
@@ -12,22 +12,22 @@ __device__ inline double largest(
         if (at == V || z > top || z != z) { top = z; at = v; }
         if (z != z) break;
     }
-    room[thread] = top;
+    shared[thread] = top;
     places[thread] = at;
     for (int half = 64; half > 0; half /= 2) {
         __syncthreads();
         if (thread < half && places[thread + half] < V) {
-            double mine = room[thread], other = room[thread + half];
+            double mine = shared[thread], other = shared[thread + half];
             int here = places[thread], there = places[thread + half];
             bool take = here == V || other > mine || (other == mine && there < here);
             if (mine == mine && (take || other != other)) {
-                room[thread] = other;
+                shared[thread] = other;
                 places[thread] = there;
             }
         }
     }
     __syncthreads();
-    top = room[0];
+    top = shared[0];
     *place = places[0];
     __syncthreads();
     return top;
@@ -36,12 +36,12 @@ __device__ inline double largest(
 extern "C" __global__ void temper(
     const real* logits, int V, int N, double temperature, double least, int unknown, double* weights
 ) {
-    __shared__ double room[128];
+    __shared__ double shared[128];
     __shared__ int places[128];
     const real* column = logits + blockIdx.x;
     double* row = weights + (long long)blockIdx.x * V;
     int place;
-    double top = largest(column, V, N, unknown, room, places, &place);
+    double top = largest(column, V, N, unknown, shared, places, &place);
     for (int v = threadIdx.x; v < V; v += 128) {
         double z = column[(long long)v * N] - top, p;
         if (z != z && v != unknown) p = z;
@@ -69,7 +69,7 @@ extern "C" __global__ void choose(
         for (int i = 0; i < 128; ++i) sums[i + 1] += sums[i];
     }
     __syncthreads();
-    double whole = sums[128], goal = whole * uniforms[blockIdx.x], so_far = sums[thread];
+    double total = sums[128], goal = total * uniforms[blockIdx.x], so_far = sums[thread];
     int mine = V, end = -1;
     for (int v = from; v < to; ++v) {
         so_far += row[v];
@@ -84,7 +84,7 @@ extern "C" __global__ void choose(
         if (found[i] < mine) mine = found[i];
         if (last[i] > end) end = last[i];
     }
-    if (!(whole <= 1.7e308)) mine = -1;  // NaN or infinite
+    if (!(total <= 1.7e308)) mine = -1;  // NaN or infinite
     else if (mine == V) mine = end;  // rounding let the sum end below the goal
     ids[blockIdx.x] = mine;
 }
@@ -92,13 +92,13 @@ extern "C" __global__ void choose(
 extern "C" __global__ void log_p(
     const real* logits, const long long* ids, int V, int N, double* out
 ) {
-    __shared__ double room[128];
+    __shared__ double shared[128];
     __shared__ int places[128];
     const real* column = logits + blockIdx.x;
     int place;
-    double top = largest(column, V, N, -1, room, places, &place), sum = 0;
+    double top = largest(column, V, N, -1, shared, places, &place), sum = 0;
     for (int v = threadIdx.x; v < V; v += 128) sum += exp(column[(long long)v * N] - top);
-    sum = block_sum(sum, room, threadIdx.x, 128);
+    sum = block_sum(sum, shared, threadIdx.x, 128);
     if (threadIdx.x == 0)
         out[blockIdx.x] = column[ids[blockIdx.x] * N] - top - log(sum);
 }

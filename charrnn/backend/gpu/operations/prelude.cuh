@@ -21,14 +21,14 @@ __device__ __forceinline__ long long symbol(const void* ids, int width, long lon
 }
 
 // The sum over the threads of a block (a power of two of them), in an order that never changes.
-__device__ inline double block_sum(double value, double* room, int thread, int threads) {
-    room[thread] = value;
+__device__ inline double block_sum(double value, double* shared, int thread, int threads) {
+    shared[thread] = value;
     for (int half = threads / 2; half > 0; half /= 2) {
         __syncthreads();
-        if (thread < half) room[thread] += room[thread + half];
+        if (thread < half) shared[thread] += shared[thread + half];
     }
     __syncthreads();
-    double sum = room[0];
+    double sum = shared[0];
     __syncthreads();
     return sum;
 }
