@@ -40,6 +40,10 @@ Threads = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="One JSON object on standard output.", rich_help_panel=OUTPUT),
+]
 Run = Annotated[
     str | None,
     typer.Argument(
@@ -52,13 +56,13 @@ Run = Annotated[
 
 
 def note(message: str) -> None:
-    """Tell the user something that is no error, on stderr."""
+    """Print a note, which is not an error, on stderr."""
     print(f"charrnn: note: {one_line(in_words(message, option))}", file=sys.stderr)
 
 
 @contextmanager
-def memory_told(need: int | None) -> Iterator[None]:
-    """Where memory runs out, say that the work takes ``need`` bytes."""
+def explaining_memory(need: int | None) -> Iterator[None]:
+    """If memory runs out, raise an error that says that the work needs ``need`` bytes."""
     try:
         yield
     except Exception as problem:
@@ -75,7 +79,7 @@ def open_backend(
 ) -> backends.Backend:
     """Select the backend and set the number of threads of matrix products.
 
-    With ``tell``, say where ``auto`` falls back because a GPU that should work does not.
+    With ``tell``, print a note if ``auto`` falls back to NumPy although a GPU should work.
     """
     from charrnn.backend import select
     from charrnn.backend.threads import limit_threads
@@ -88,12 +92,12 @@ def open_backend(
 
 
 def note_fallback(backend: backends.Backend) -> None:
-    """Say why ``auto`` took NumPy, if it fell back."""
+    """Print why ``auto`` chose NumPy, if it fell back."""
     if backend.note:
         note(f"no GPU: {backend.note}; computing with NumPy")
 
 
 def note_slower(backend: backends.Backend) -> None:
-    """Say why a GPU computed more slowly than it could, if it did."""
+    """Print why a GPU computed more slowly than it could, if it did."""
     if backend.graphs is not None and backend.graphs.note:
         note(f"computed without CUDA graphs, which is slower: {backend.graphs.note}")

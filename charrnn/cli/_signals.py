@@ -1,10 +1,10 @@
-"""What SIGINT, SIGTERM and SIGHUP do: end at once without a word, or finish the step and save.
+"""What SIGINT, SIGTERM and SIGHUP do: end at once and silently, or finish the step and save.
 
-The exit code is 128 and the number of the signal: 130, 143 and 129, as a shell gives a process that
-the signal killed. Outside training a signal is an exception, so that what is half done is cleaned
-up. While a model is trained the first one is only noted; a second one leaves at once, with the last
-checkpoint as it is. A SIGHUP is never a second one, because a closing terminal may send it twice;
-who asked for it to be ignored (``nohup``) is not disturbed by it.
+The exit code is 128 plus the number of the signal: 130, 143 and 129, which a shell also reports for
+a process that the signal killed. Outside training a signal raises an exception, so that unfinished
+work is cleaned up. During training the first signal is only noted; a second one ends the process at
+once and leaves the last checkpoint as it is. A SIGHUP never counts as a second signal, because a
+closing terminal may send it twice. Where it is ignored (``nohup``), it stays ignored.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Stopped(KeyboardInterrupt):
 
 
 def raise_on_signals() -> None:
-    """From now on, raise :class:`Stopped` for a signal that nobody asked to be ignored."""
+    """From now on, raise :class:`Stopped` for a signal, unless it is ignored."""
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
 
 
 def ignore_signals() -> None:
-    """From now on, ignore them: the exit code is settled."""
+    """From now on, ignore signals: the exit code is decided."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -45,7 +45,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 class Deferral:
-    """A context in which signals raise :class:`Stopped` until :meth:`begin`, and then only count.
+    """A context in which signals raise :class:`Stopped`; after :meth:`begin` they are only noted.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ class Deferral:
     def __enter__(self) -> Self:
         for number in NUMBERS:
             before = signal.getsignal(number)
-            # A shell script that starts a command with & has it ignore SIGINT; training is told
-            # to stop with kill -INT all the same.
+            # A command that a shell script starts with & ignores SIGINT; kill -INT is to stop
+            # training all the same.
             if number != HANGUP or before is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)
         return self

@@ -1,4 +1,4 @@
-"""The three standard streams where some of them are closed, full, or lead nowhere."""
+"""The three standard streams, some of which may be closed or full."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def open_closed() -> None:
-    """Fill the places of closed standard streams, as a file opened later would take their number.
+    """Open closed standard streams, because a file opened later would take their numbers.
 
-    Reading from a closed stdin and writing to a closed stdout stay errors; what goes to a closed
-    stderr is lost.
+    Reading from a closed stdin and writing to a closed stdout remain errors. What is written to a
+    closed stderr is lost.
     """
     wrong_way = (os.O_WRONLY, os.O_RDONLY, os.O_RDWR)
     for number, flags in enumerate(wrong_way):
@@ -30,13 +30,13 @@ def open_closed() -> None:
 
 
 def complain(message: str) -> None:
-    """Say what is wrong on stderr, if that is possible."""
+    """Print an error on stderr, if that is possible."""
     with contextlib.suppress(OSError):
         print(f"charrnn: error: {message}", file=sys.stderr, flush=True)
 
 
 def abandon() -> None:
-    """Keep the interpreter from complaining, as it exits, about streams that are gone."""
+    """Keep the interpreter from reporting broken streams as it exits."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         if not _flushed(stream):
             with contextlib.suppress(OSError):

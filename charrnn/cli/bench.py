@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._shared import Backend, Matmul, note, note_fallback, open_backend
+from charrnn.cli._shared import Backend, Json, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.options import Option
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from charrnn import backend as backends
 
 SECONDS = Option(15.0, "About how long to measure.", above=0)
-THREADS = Option(None, "Try this number of threads alone.", kind=int, least=1)
+THREADS = Option(None, "Try only this number of threads.", kind=int, least=1)
 
 
 @takes(
@@ -26,9 +26,7 @@ THREADS = Option(None, "Try this number of threads alone.", kind=int, least=1)
 def bench(
     context: typer.Context,
     seconds: Annotated[float, typer.Option(help=SECONDS.help)] = SECONDS.default,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on standard output.")
-    ] = False,
+    as_json: Json = False,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
     threads: Annotated[
@@ -55,7 +53,7 @@ def bench(
     from charrnn.train import bench as measuring
 
     engines = _engines(backend, matmul)
-    note(f"measuring for about {seconds:g} s; other programs that compute disturb it")
+    note(f"measuring for about {seconds:g} s; other busy programs distort the result")
     note_fallback(engines[-1])
     found = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
     text = json.dumps(bench_json(found)) + "\n" if as_json else bench_text(found)

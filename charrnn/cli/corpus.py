@@ -13,6 +13,7 @@ from typer.core import TyperOption
 
 from charrnn.cli._command import Command, Fields, given, takes
 from charrnn.cli._output import json_line
+from charrnn.cli._shared import Json
 from charrnn.config import DataConfig
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, option
@@ -31,8 +32,6 @@ app = typer.Typer(
 _OPTIONS = "charrnn.generator_options"
 _PANEL = "Generator options"
 _NATS_TO_BITS = 1.4426950408889634
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 class GeneratorCommand(Command):

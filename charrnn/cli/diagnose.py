@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import json_line, progress, write
-from charrnn.cli._shared import DEVICE, OUTPUT, Backend, Run, note, open_backend
+from charrnn.cli._shared import DEVICE, OUTPUT, Backend, Json, Run, note, open_backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, HIDDEN, STEPS, Settings
 from charrnn.display import brief, one_line
@@ -65,10 +65,6 @@ Gradcheck = Annotated[
         help="Also compare the gradients with central differences, and NumPy with CuPy.",
         rich_help_panel=HOW_MUCH,
     ),
-]
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="One JSON object on standard output.", rich_help_panel=OUTPUT),
 ]
 Plot = Annotated[
     Path | None,

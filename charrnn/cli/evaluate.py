@@ -12,7 +12,7 @@ import typer
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import Backend, Threads, open_backend
+from charrnn.cli._shared import OUTPUT, Backend, Threads, open_backend
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 
@@ -48,7 +48,7 @@ def evaluate(
         typer.Option(help="Score the run's own validation or test text."),
     ] = None,
     per_line: Annotated[
-        bool, typer.Option("--per-line", help="Score each line, on its own.")
+        bool, typer.Option("--per-line", help="Score each line on its own.")
     ] = False,
     per_char: Annotated[
         bool, typer.Option("--per-char", help="Show the surprisal of each symbol.")
@@ -60,25 +60,27 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
+    ] = False,
     backend: Backend = "auto",
     threads: Threads = None,
 ) -> None:
-    """Score a text: how well the model predicts each symbol from all that come before it.
+    """Score a text: how well the model predicts each symbol from all symbols before it.
 
     The text is read once, in one stream from a zero state. Its first symbol has no context and is
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
     "perplexity" (null where not finite), "run" (the checkpoint), "source" (the texts, or null) and
     "split" (or null).
 
-    With --per-line, each line is scored from a zero state, its newline included, and printed after
-    its nats a character and a tab; a line with nothing to score has - there. Control characters in
-    it, and at byte level what is no UTF-8, are written as Python's escapes. With --json one object
-    a line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (exactly, without the
-    newline; a list of integers at byte level).
+    With --per-line, each line, including its newline, is scored from a zero state. It is printed
+    after its nats per character and a tab; a line with nothing to score has - there. Control
+    characters and, at byte level, invalid UTF-8 are written as Python's escapes. With --json one
+    object per line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (exactly, without
+    the newline; a list of integers at byte level).
 
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
-    nats; the first has - there. With --json one object a symbol: "symbol" (an integer at byte
+    nats; the first has - there. With --json one object per symbol: "symbol" (an integer at byte
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
@@ -103,7 +105,7 @@ def evaluate(
 
 
 class _Source:
-    """The text to be scored: files, or one that the run has kept."""
+    """The text to be scored: files, or a held-out text of the run."""
 
     def __init__(
         self,

@@ -9,18 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli._output import json_line
-from charrnn.cli._shared import Run
+from charrnn.cli._shared import Json, Run
 from charrnn.display import one_line
 from charrnn.errors import UsageError
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 Devices = Annotated[
-    bool, typer.Option("--devices", help="Tell instead what there is to compute with.")
+    bool, typer.Option("--devices", help="Show instead what this machine can compute with.")
 ]
 
 
 def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> None:
-    """Tell what a run's best checkpoint holds, or what this machine computes with."""
+    """Show what a run's best checkpoint holds, or what this machine can compute with."""
     if devices:
         _devices(run, as_json)
         return
@@ -38,9 +37,9 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
 
 
 def _devices(run: str | None, as_json: bool) -> None:
-    """Tell what NumPy and CuPy find here, and which of them ``--backend auto`` takes."""
+    """Show what NumPy and CuPy find here, and which of them ``--backend auto`` chooses."""
     if run is not None:
-        raise UsageError("--devices tells about the machine, not about a run", "give one of them")
+        raise UsageError("--devices is about the machine, not about a run", "give one of them")
     from charrnn.backend.describe import describe
     from charrnn.report.devices import devices_text
 
@@ -78,7 +77,7 @@ def runs(as_json: Json = False) -> None:
 
 
 def _facts(loaded: Any) -> dict[str, Any]:
-    """Return what there is to know about a checkpoint, in the order in which it is shown."""
+    """Return the facts about a checkpoint in the order in which they are shown."""
     config, progress = loaded.config, loaded.progress
     return {
         "path": str(Path(loaded.path)),

@@ -8,7 +8,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import Backend, Run, Threads, open_backend
+from charrnn.cli._shared import OUTPUT, Backend, Run, Threads, open_backend
 from charrnn.errors import UsageError
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
@@ -24,14 +24,14 @@ def sample(
     run: Run = None,
     length: Annotated[
         int,
-        typer.Option(help="New symbols (characters, bytes or words); 0: without end."),
+        typer.Option(help="New symbols (characters, bytes or words); 0: no end."),
     ] = DEFAULT_LENGTH,
     prime: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Text to go on from. Without it the model starts as after a line's end (or, where "
-            "it knows no newline, after its first symbol), which is not printed.",
+            help="Text to continue. Without it the model starts as after a newline (or, if it has "
+            "none, after its first symbol), which is not printed.",
         ),
     ] = None,
     prime_file: Annotated[
@@ -41,17 +41,21 @@ def sample(
         bool, typer.Option("--no-echo", help="Do not print the prime before the sample.")
     ] = False,
     until: Annotated[
-        str, typer.Option(metavar="TEXT", help="Stop after this text, where it is made.")
+        str, typer.Option(metavar="TEXT", help="Stop after this text once it has been written.")
     ] = "",
     count: Annotated[
-        int, typer.Option(metavar="K", help="Samples, computed side by side; --- between them.")
+        int,
+        typer.Option(metavar="K", help="Number of samples, computed together; --- between them."),
     ] = 1,
     unknown: Annotated[
         Literal["error", "skip"],
         typer.Option(help="What to do with symbols of the prime that the model does not know."),
     ] = "error",
     seed: Annotated[
-        int | None, typer.Option(help="Same seed, same text. [default: random]", show_default=False)
+        int | None,
+        typer.Option(
+            help="The same seed gives the same text. [default: random]", show_default=False
+        ),
     ] = None,
     next_: Annotated[
         int | None,
@@ -62,19 +66,21 @@ def sample(
             show_default=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per line.", rich_help_panel=OUTPUT)
+    ] = False,
     backend: Backend = "auto",
     threads: Threads = None,
 ) -> None:
-    """Write text drawn from a trained model to standard output, as it is made.
+    """Write text drawn from a trained model to standard output as it is drawn.
 
     Nothing but the text is written (UTF-8; the bytes themselves at byte level), and on a terminal a
     newline at the end. Temperature, top-k, top-p and min-p are applied in this order. The unknown
     symbol is never drawn.
 
     With --count, the samples are separated by a line of three hyphens (---), and a sample that does
-    not end with a newline gets one before it. Each sample has random numbers of its own, the same
-    whatever the count.
+    not end with a newline gets one before it. Each sample has its own random numbers, which do not
+    depend on the count.
 
     With --json, for each sample: "sample" (from 1), "seed", "prime", "text" (without the prime) and
     "log_probs": for each symbol ln p under the model itself, before temperature and filters. Texts

@@ -15,7 +15,7 @@ from charrnn.cli._shared import (
     Backend,
     Matmul,
     Threads,
-    memory_told,
+    explaining_memory,
     note,
     note_fallback,
     note_slower,
@@ -91,16 +91,16 @@ def train(
     as_json: Annotated[
         bool,
         typer.Option(
-            "--json", help="One JSON object an event on standard output.", rich_help_panel=OUTPUT
+            "--json", help="One JSON object per event on standard output.", rich_help_panel=OUTPUT
         ),
     ] = False,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
     threads: Threads = None,
 ) -> int:
-    """Train a model on a text, and keep it under checkpoints/.
+    """Train a model on a text and keep it under checkpoints/.
 
-    Ctrl-C finishes the step, saves, and says how to go on; a second Ctrl-C leaves at once.
+    Ctrl-C finishes the step, saves, and prints how to continue; a second Ctrl-C ends at once.
     """
     from charrnn.report.training import choose
     from charrnn.train.request import Request
@@ -134,7 +134,7 @@ def train(
 
 
 def _dry_run(session: Session, as_json: bool) -> int:
-    """Tell what the training would take, on standard output."""
+    """Print what the training run would need."""
     from charrnn.report.dry_run import dry_run
     from charrnn.train.dry_run import measure
 
@@ -148,19 +148,19 @@ def _dry_run(session: Session, as_json: bool) -> int:
 
 
 def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
-    """Train, and show what happens; return the exit code."""
+    """Train and report; return the exit code."""
     for line in session.notes:
         note(line)
     if session.finished:
-        note(f"the run in {session.folder} is finished; give a later --steps to go on")
+        note(f"the run in {session.folder} is finished; give a later --steps to continue")
         return 0
     stop.farewell = report.abandon
     try:
         need = session.needed.total if session.needed else None
-        with memory_told(need), report, closing(session.records()) as records:
+        with explaining_memory(need), report, closing(session.records()) as records:
             for record in records:
                 report.show(record)
     except OSError:
         if not stop.asked():
-            raise  # else the terminal has gone, too
+            raise  # otherwise the terminal is gone, too
     return stop.exit_code

@@ -104,3 +104,32 @@ def test_stdout_that_is_full_is_one_line():
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("charrnn: error: ")
+
+
+def test_options_that_are_declared_elsewhere_are_options_of_a_command():
+    """Every field of the configurations, and what the cells, optimizers and schedules declare."""
+    from charrnn.config import DataConfig, ModelConfig, TrainConfig
+    from charrnn.errors import option
+    from charrnn.options import MODEL, SAVING, TEXT, TRAINING, declared
+    from charrnn.registry import REGISTRIES
+
+    text = inside("train", "--help").stdout
+    names = [name for config in (DataConfig, ModelConfig, TrainConfig) for name in declared(config)]
+    names += [name for registry in REGISTRIES for name in registry.options()]
+    for name in set(names) - {"sources"}:
+        assert f"  {option(name)} " in text
+    headings = [line[:-1] for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[1:6] == [TEXT, MODEL, TRAINING, SAVING, "Run"]
+
+
+def test_an_option_of_a_class_says_whose_it_is():
+    text = " ".join(inside("train", "--help").stdout.split())
+    assert "--cell lstm: Initial bias of the forget gate. [default: 1.0]" in text
+    assert "--optimizer sgd: Fraction of the last update in the next. [default: 0.9]" in text
+    assert "Recurrent cell: gru, lstm, rnn (vanilla). [default: lstm]" in text
+
+
+def test_a_mistyped_command_gets_a_suggestion():
+    done = inside("trian")
+    assert done.returncode == 2
+    assert "Did you mean 'train'?" in done.stderr
