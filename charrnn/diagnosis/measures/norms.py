@@ -14,6 +14,7 @@ weights").
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -27,7 +28,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Window
 from charrnn.text.windows import Streams
-from charrnn.train import clipping, optimizers
+from charrnn.train.update import Update
 from charrnn.train.watch import layer_of
 
 PROBES = 4
@@ -167,10 +168,8 @@ class _Trial:
     ) -> None:
         self.model, self.train, self.xp = model, train, model.backend.xp
         self.groups = Groups(model)
-        flat = model.weights.flat
-        self.grads = model.weights.like(self.xp.empty_like(flat))
-        self.optimizer = optimizers.create(train, model.backend, model.weights)
-        slots = self.optimizer.moments
+        self.update = Update(model.backend, model.weights, train)
+        slots = self.update.optimizer.moments
         self.warm = bool(slots) and all(
             name in moments and moments[name].shape == array.shape for name, array in slots.items()
         )
@@ -192,40 +191,38 @@ class _Trial:
         part = streams.batch_at(number)
         self.window.start(part.reset, backend)
         ids, targets = backend.put(part.inputs), backend.put(part.targets)
-        loss = float(backend.get(model.loss_and_gradient(self.window, ids, targets, self.grads)))
+        compute = partial(model.loss_and_gradient, self.window, ids, targets)
+        loss = float(backend.get(self.update.gradient(compute)))
         if keep:
-            squares = backend.get(self.groups.squares(self.grads.flat))
+            squares = backend.get(self.groups.squares(self.update.grads.flat))
             self.squares.append(squares)
             self.losses.append(loss)
-            moved = self._update(float(np.sqrt(squares.sum())))
-            self.updates.append(backend.get(self.groups.squares(moved - model.weights.flat)))
+            moved = self._updated(float(np.sqrt(squares.sum())))
+            self.updates.append(backend.get(self.groups.squares(moved.flat - model.weights.flat)))
             if len(self.changes) < PROBES:
                 self.changes.append(self._loss_at(moved, ids, targets, self.window) - loss)
         self.window.carry()
 
-    def _update(self, before: float) -> Any:
-        """Clip and apply the gradient to a copy of the weights, which is returned."""
-        train, xp, flat = self.train, self.xp, self.grads.flat
-        size, beyond = before, 0.0
+    def _updated(self, before: float) -> Parameters:
+        """Clip the gradient, whose norm is ``before``; return an updated copy of the weights."""
+        model, train, xp, get = self.model, self.train, self.xp, self.model.backend.get
+        flat, beyond = self.update.grads.flat, 0.0
         if train.clip_value:
-            over = xp.abs(flat) > train.clip_value
-            beyond = float(self.model.backend.get(over.sum())) / flat.size
-            clipping.by_value(xp, flat, train.clip_value)
-            size = float(self.model.backend.get(clipping.norm(xp, flat)))
-        self.norms.append((before, size, beyond))
-        scale = train.clip_norm / max(size, train.clip_norm) if train.clip_norm else 1.0
+            beyond = float(get((xp.abs(flat) > train.clip_value).sum())) / flat.size
+        clipped = self.update.clip(xp.asarray(before))
+        after = float(get(clipped.norm))
+        self.norms.append((before, after, beyond))
+        scale = float(get(clipped.scale)) if train.clip_norm else 1.0
         self.count += 1
-        moved = self.model.weights.flat.copy()
-        self.optimizer.apply(
-            self.model.weights.like(moved), self.grads, train.lr, scale, self.count
-        )
+        moved = model.weights.like(model.weights.flat.copy())
+        self.update.apply(train.lr, scale, self.count, weights=moved)
         return moved
 
-    def _loss_at(self, moved: Any, ids: Any, targets: Any, window: Window) -> float:
+    def _loss_at(self, weights: Parameters, ids: Any, targets: Any, window: Window) -> float:
         """Return the loss of the same window, from the same states, at other weights."""
         model = self.model
         there = LanguageModel(model.config, model.V, model.backend, None)
-        there.weights = Parameters(model.weights.shapes, moved)
+        there.weights = weights
         for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
             mine[0] = start[0]
         nats = there.surprisal(self.probe, ids, targets)
@@ -235,7 +232,7 @@ class _Trial:
         """Summarise all windows."""
         model, train = self.model, self.train
         grads = self.groups.norms(np.array(self.squares))
-        start = 0 if self.warm or not self.optimizer.moments else len(self.updates) // 2
+        start = 0 if self.warm or not self.update.optimizer.moments else len(self.updates) // 2
         updates = self.groups.norms(np.array(self.updates[start:]))
         squares = model.backend.get(self.groups.squares(model.weights.flat))
         weights = self.groups.norms(squares[None])
