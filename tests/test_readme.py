@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from helpers.architecture import RANK
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -82,6 +83,14 @@ def test_every_room_is_on_the_map():
         if (path / "__init__.py").exists() or path.suffix == ".py"
     }
     assert {name for name in there if not name.endswith(("__init__.py", "__main__.py"))} <= shown
+
+
+def test_the_map_begins_at_the_ground():
+    table = CONTRIBUTING.partition("## Where things are")[2].partition("###")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    parts = [name for row in rows for name in re.findall(r"`charrnn/(\w+)", row)]
+    ranks = [RANK[part] for part in parts]
+    assert ranks == sorted(ranks)
 
 
 def test_every_recipe_is_described():
