@@ -20,7 +20,7 @@ from charrnn.backend import Backend
 from charrnn.backend.describe import cores
 from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stream
 from charrnn.tasks.language import LanguageTask
@@ -135,7 +135,7 @@ def run(
     Raises
     ------
     UsageError
-        If ``seq_len`` or ``threads`` cannot be.
+        If ``seq_len`` or ``threads`` is invalid.
     CharRNNError
         If the memory does not hold a trial.
     """
@@ -145,8 +145,8 @@ def run(
     winners: list[Trial] = []
     with _threads_restored():
         for backend in backends:
-            plan = _Plan(model, backend, seq_len, clock)
-            found = _of_backend(plan, threads, share)
+            setup = _Setup(model, backend, seq_len, clock)
+            found = _of_backend(setup, threads, share)
             trials += found
             winners.append(propose_batch([t for t in found if t.threads == found[-1].threads]))
         best = max(winners, key=lambda trial: trial.chars_per_second)
@@ -171,7 +171,7 @@ def propose_batch(trials: Sequence[Trial]) -> Trial:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Setup:
     model: ModelConfig
     backend: Backend
     seq_len: int
@@ -197,7 +197,7 @@ class _Plan:
         except MemoryError:
             raise CharRNNError(
                 f"not enough memory to train this model with a batch of {batch}",
-                "lower --hidden, --layers or --seq-len",
+                f"lower {setting('hidden')}, {setting('layers')} or {setting('seq_len')}",
             ) from None
         return _Case(self.backend, threads, batch, loop)
 
@@ -213,19 +213,19 @@ class _Plan:
         return [case.trial() for case in cases]
 
 
-def _of_backend(plan: _Plan, threads: int | None, seconds: float) -> list[Trial]:
+def _of_backend(setup: _Setup, threads: int | None, seconds: float) -> list[Trial]:
     """Return all trials of a backend; the last ones have the threads that won."""
-    batches = BATCHES[plan.backend.name]
-    if plan.backend.name != "numpy":
-        return plan.measure([(None, batch) for batch in batches], seconds)
+    batches = BATCHES[setup.backend.name]
+    if setup.backend.name != "numpy":
+        return setup.measure([(None, batch) for batch in batches], seconds)
     found: list[Trial] = []
     if threads is None:
         choices = thread_choices(cores())
         default = TrainConfig.batch
-        found = plan.measure([(count, default) for count in choices], 0.4 * seconds)
+        found = setup.measure([(count, default) for count in choices], 0.4 * seconds)
         threads, seconds = propose_threads(found).threads, 0.6 * seconds
         found = [trial for trial in found if trial.threads != threads]
-    return found + plan.measure([(threads, batch) for batch in batches], seconds)
+    return found + setup.measure([(threads, batch) for batch in batches], seconds)
 
 
 def _sampling(
@@ -244,7 +244,7 @@ def _sampling(
 
 @contextmanager
 def _threads_restored() -> Iterator[None]:
-    """Give the BLAS the number of threads back that it had."""
+    """Restore the number of BLAS threads at the end."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(user_api="blas"):

@@ -1,4 +1,4 @@
-"""A training that is not made: what it would take, measured on a few of its steps."""
+"""A dry run: what a training run would take, measured on a few of its steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST = 200
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a training would take.
+    """What a training run would take.
 
     ``memory`` is an estimate and ``available`` what the machine has, in bytes; ``step_seconds`` is
     the median of the steps measured, evaluation and saving not counted. ``steps_left`` and
@@ -42,7 +42,7 @@ class DryRun:
 
 
 def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
-    """Make a few steps of a training, which is of no use afterwards, and tell what it would take.
+    """Make a few updates and return what the run would take; the loop is of no use afterwards.
 
     The first step prepares memory and is only counted if it is the only one.
     """

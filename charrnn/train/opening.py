@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.backend import Backend
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
@@ -51,9 +51,9 @@ def open_session(
     Raises
     ------
     UsageError
-        For options that cannot be, exclude each other, or conflict with the checkpoint.
+        If options are invalid, exclude each other, or conflict with the checkpoint.
     CharRNNError
-        For a text or checkpoint that cannot be used, or a folder that cannot be made.
+        If a text or checkpoint is not usable, or the folder cannot be made.
     """
     request.check()
     if request.resume is not None:
@@ -74,14 +74,14 @@ def open_session(
     session.needed = needed
     if not dry:
         commit()
-        session.keep_in(runs.create(request.name, request.out, data.sources[0]))
+        session.use_folder(runs.create(request.name, request.out, data.sources[0]))
     return session
 
 
 def _needed(
     config: ModelConfig, corpus: Corpus, train: TrainConfig, backend: Backend
 ) -> memory.Estimate:
-    """Return what the training will take; raise if this machine does not have it."""
+    """Return the memory that training takes; raise an error if this machine has less."""
     batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
     needed = memory.estimate(
         config,
@@ -165,7 +165,7 @@ def _continued(
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
         raise CorpusError(
             "the text is not the one that the run was trained on",
-            "give the same text, or start a new run from its weights with --init-from",
+            f"give the same text, or start a new run from its weights with {setting('init_from')}",
         )
     needed = _needed(checkpoint.config, corpus, train, backend)
     session = Session(

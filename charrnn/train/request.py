@@ -33,13 +33,13 @@ FREE = (
     "watch",
     "max_rollbacks",
 )
-"""Training options that a resumed run may change: when to stop, and what to tell and keep.
-Also how often to go back after a divergence."""
+"""Training options that a resumed run may change: when to stop, what to report and keep, and how
+often to go back after a divergence."""
 
 
 @dataclass
 class Request:
-    """A training to be begun or continued.
+    """A training run to be begun or continued.
 
     Attributes
     ----------
@@ -63,15 +63,19 @@ class Request:
     init_from: str | None = None
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for options that cannot be, or exclude each other.
+        """Raise :class:`UsageError` if an option is invalid, or two exclude each other.
 
         Loads nothing heavy, so that a mistyped option is answered at once.
         """
         if self.resume is not None and self.init_from is not None:
-            raise UsageError("--resume and --init-from exclude each other", "give one of them")
+            raise UsageError(
+                f"{setting('resume')} and {setting('init_from')} exclude each other",
+                "give one of them",
+            )
         if self.resume is not None and (self.name is not None or self.out is not None):
             raise UsageError(
-                "--resume continues in the run's own folder", "leave out --name and --out"
+                f"{setting('resume')} continues in the run's own folder",
+                f"leave out {setting('name')} and {setting('out')}",
             )
         if not self.sources and self.resume is None:
             raise UsageError(
@@ -88,7 +92,7 @@ class Request:
         return ModelConfig(**self.model)
 
     def fresh_train(self) -> TrainConfig:
-        """Return the training of a new run."""
+        """Return the training settings of a new run."""
         if "restart" in self.train and self.train.get("state") == "reset":
             raise UsageError(
                 f"{setting('restart')} is for {setting('state')} carry", "leave it out"
@@ -100,7 +104,7 @@ class Request:
         return DataConfig(sources=self.sources, **self.data)
 
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
-        """Return the checkpoint's architecture; only the dropout may be another."""
+        """Return the checkpoint's architecture; only its dropout may be changed."""
         options = dict(self.model)
         dropout = options.pop("dropout", checkpoint.config.dropout)
         self._refuse_conflicts(options, checkpoint.config)
@@ -117,7 +121,8 @@ class Request:
         data, train = checkpoint.data, checkpoint.train
         if data is None or train is None:
             raise UsageError(
-                f"{checkpoint.path} was not written by training", "start from it with --init-from"
+                f"{checkpoint.path} was not written by training",
+                f"start from it with {setting('init_from')}",
             )
         self._refuse_conflicts(self.model, checkpoint.config)
         self._refuse_conflicts(
@@ -142,10 +147,10 @@ class Request:
 
 
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
-    """Return the horizon that a run keeps when it is given a later stop.
+    """Return the schedule's horizon of a run that is given another stop; None for the new stop.
 
-    It is where the run would have stopped: where its time is over, the step that was reached; else
-    the first of its other limits, if it has one, else the new stop's.
+    It stays where the run would have stopped: at the step reached, if its time is over; else at
+    the first of its other limits, if it has one.
     """
     progress = checkpoint.progress
     if train.horizon is not None:
@@ -160,5 +165,5 @@ def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
-    """Return ``data`` with paths that hold from any folder, as a checkpoint keeps them."""
+    """Return ``data`` with absolute paths, as a checkpoint keeps them."""
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))

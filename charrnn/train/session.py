@@ -33,16 +33,16 @@ SAMPLE_LENGTH = 200
 
 
 class Session:
-    """Train and keep what must not be lost.
+    """A training run in its folder: metrics and checkpoints are written as it goes.
 
     Attributes
     ----------
     folder
-        The run's folder; a new run's is made last, when nothing else can fail any more.
+        The run's folder. That of a new run is made last, when nothing else can fail.
     notes
         What the user should know before training starts, one line each.
     needed
-        What training takes, where that was estimated.
+        The memory that training takes, if it was estimated.
     finished
         Why there is nothing left to do, if a run was resumed that had ended already; else None.
     """
@@ -66,7 +66,7 @@ class Session:
         self._lock: Lock | None = None
         self.folder = Path()
         if lock is not None:
-            self.keep_in(lock)
+            self.use_folder(lock)
         self._data = absolute_sources(data, corpus.sources)
         self._train, self._resumed = train, resumed is not None
         self._good, self._beginning = resumed.path if resumed else None, beginning
@@ -91,8 +91,8 @@ class Session:
         ended = self.loop.progress.ended == self.loop.progress.step
         self.finished = self.loop.stop_reason() if resumed and ended else None
 
-    def keep_in(self, lock: Lock) -> None:
-        """Keep the run in the folder that is locked, and let it go when training ends."""
+    def use_folder(self, lock: Lock) -> None:
+        """Write to the locked folder, and release it when training ends."""
         self._lock, self.folder = lock, lock.folder
 
     def records(self) -> Generator[Record]:
@@ -135,7 +135,7 @@ class Session:
             self.close()
 
     def close(self) -> None:
-        """Close the metrics and let the folder go; :meth:`records` does it at its end."""
+        """Close the metrics and release the folder; :meth:`records` does it at its end."""
         if self._metrics is not None:
             self._metrics.close()
         if self._lock is not None:
@@ -171,10 +171,11 @@ class Session:
         return record
 
     def _save(self, name: str, end: End | None = None, counted: bool = True) -> Record:
-        """Save, after all lines that belong to it have reached the disk.
+        """Save a checkpoint, after all lines of metrics before it have reached the disk.
 
-        Its own line is part of what a resumed run keeps if it is ``counted``, that of the end never
-        is: what is not kept is done and told again.
+        A resumed run keeps the metrics up to the length that the checkpoint names, and repeats what
+        came after it. The line of this save is within that length if it is ``counted``; the line
+        of the end never is.
         """
         loop, metrics = self.loop, self._metrics
         assert metrics is not None
@@ -220,12 +221,12 @@ class Session:
         return State(Progress(), self._beginning(), {}, {})
 
     def _cut(self) -> None:
-        """Drop the metrics of steps that the loop went back over."""
+        """Drop the metrics of the steps that a rollback undid."""
         assert self._metrics is not None
         self._metrics.cut(max(self._floor, self.loop.progress.metrics_bytes))
 
     def _save_numbered(self, step: int) -> Record:
-        """Keep this step's checkpoint, and of such ones the newest ``keep``."""
+        """Save this step's checkpoint under its number; remove all but the newest ``keep``."""
         record = self._save(f"step-{step:08d}{runs.SUFFIX}", counted=False)
         kept = sorted(self.folder.glob(f"step-*{runs.SUFFIX}"))
         for path in kept[: -self._train.keep]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, setting
 from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text.vocabulary import Vocabulary
@@ -50,7 +50,8 @@ def transfer(
     old = checkpoint.vocabulary
     if old.level != vocabulary.level:
         raise UsageError(
-            f"the model reads {old.level}s, not {vocabulary.level}s", f"give --level {old.level}"
+            f"the model reads {old.level}s, not {vocabulary.level}s",
+            f"give {setting('level')} {old.level}",
         )
     source = checkpoint.model().weights
     fresh = LanguageModel.fresh(config, len(vocabulary), seed)

@@ -94,7 +94,7 @@ def test_nothing_in_common_is_a_fresh_model_between_kept_layers():
 
 
 def test_symbols_of_another_level_are_refused():
-    with pytest.raises(UsageError, match=r"reads chars, not bytes; give --level char"):
+    with pytest.raises(UsageError, match=r"reads chars, not bytes; give level char"):
         pair("lstm", new=Vocabulary("byte", (1, 2)))
 
 
