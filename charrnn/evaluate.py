@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from charrnn.backend import Array
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
-from charrnn.model.stack import Window
+from charrnn.model.window import Window
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import evaluation_streams
 

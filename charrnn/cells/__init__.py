@@ -1,9 +1,9 @@
 """The recurrent cells, one file each; found by file name, without importing NumPy.
 
-A cell is the maths of one time step: its recurrent product and its pointwise equations, forward
-and backward. Everything that can be done for many steps at once (input products, weight gradients)
-belongs to :mod:`charrnn.model.layer`. Adding a cell means adding one file here with a class
-``Cell`` that derives from :class:`charrnn.cells.base.Cell`, and a reference to the tests.
+A cell is the mathematics of one time step: its recurrent product and its pointwise equations,
+forward and backward. What is computed for many steps at once (input products, weight gradients)
+belongs to :mod:`charrnn.model.layer`. A new cell is one file here, with a class that derives from
+:class:`charrnn.cells.base.Cell`, and its equations once more in the tests' reference.
 """
 
 from __future__ import annotations

@@ -297,8 +297,8 @@ class Cell(Choice, ABC):
         """Undo :meth:`run`, from the last step to the first.
 
         ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above; each step finds in
-        ``ws.gradients`` what the step after it left there. All is overwritten as
-        :meth:`backward` says.
+        ``ws.gradients`` what the step after it left there. Arrays are overwritten as
+        in :meth:`backward`.
         """
         backward, gradients, scratch = self.backward, ws.gradients, ws.scratch
         for t in range(stop - 1, start - 1, -1):

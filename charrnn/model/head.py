@@ -12,8 +12,6 @@ large, so they are computed some steps at a time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,8 +52,6 @@ class Head(ABC):
 
     kind: ClassVar[str]
     """The name by which a checkpoint says which head its weights are for."""
-    metrics: ClassVar[Mapping[str, str]]
-    """What the head measures: the name of each metric, and its unit. The first is the loss."""
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -105,7 +101,6 @@ class LanguageModelHead(Head):
     """Predicts the next symbol from the top layer's output: V symbols from H units."""
 
     kind = "language-model"
-    metrics = MappingProxyType({"loss": "nats"})
 
     def __init__(self, hidden: int, vocabulary: int, backend: Backend, prefix: str) -> None:
         self.H = hidden

@@ -20,14 +20,15 @@ from charrnn.model.head import LanguageModelHead
 from charrnn.model.layer import flatten
 from charrnn.model.onehot import column_sums
 from charrnn.model.parameters import Parameters
-from charrnn.model.stack import Stack, Window
+from charrnn.model.stack import Stack
+from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
 
 EMBEDDING = "embedding.weight"
 RNN = "rnn."
 DECODER = "decoder."
 RECORDED = 8
-"""Passes over one window that are recorded at most; each needs memory."""
+"""The largest number of recorded passes over one window; each needs memory."""
 
 
 class LanguageModel:
@@ -89,7 +90,7 @@ class LanguageModel:
         return _shapes(self.config, self.V, self.stack, self.head)
 
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
-        """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
+        """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states."""
         return self.stack.workspace(steps, streams, backward)
 
     def forward(
@@ -188,9 +189,9 @@ class LanguageModel:
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 
-    @np.errstate(all="ignore")  # weights may be anything; what comes of them is in the result
+    @np.errstate(all="ignore")  # all weights are allowed; the result shows what they lead to
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
-        """Return -ln p(target), (T, N), in nats; the states move on, no gradient is kept."""
+        """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
         if self.backend.graphs is None:
             return self._surprisal(window, ids, targets)
         compute = partial(self._surprisal, window)

@@ -17,7 +17,8 @@ from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64
-"""Of a block (see :class:`Backend`), where it is the operand of a product over several steps."""
+"""Rows that a block of elements (see :class:`Backend`) is divided into, where it is the operand of a
+product over several steps."""
 
 
 class Staged(NamedTuple):

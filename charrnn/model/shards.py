@@ -23,7 +23,7 @@ from charrnn.config import ModelConfig
 from charrnn.model.dropout import run_in_turn
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
-from charrnn.model.stack import Carried
+from charrnn.model.window import Carried
 
 
 def shards(config: ModelConfig, streams: int, threads: Threads) -> int:

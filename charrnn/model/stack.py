@@ -1,6 +1,6 @@
 """A stack of recurrent layers over a window, with dropout on the way up.
 
-Usable on arrays of one's own::
+It can be used on any arrays::
 
     stack = Stack(ModelConfig(cell="gru", layers=2, hidden=8, dtype="float64"), inputs=3)
     weights = stack.initialise(seed=0)
@@ -12,121 +12,20 @@ Usable on arrays of one's own::
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
 from charrnn.backend.schedule import LayerByLayer, Schedule
-from charrnn.cells.base import Workspace
 from charrnn.config import ModelConfig
 from charrnn.model import initialise
 from charrnn.model.dropout import Masks
-from charrnn.model.layer import Layer, Staged
+from charrnn.model.layer import Layer
 from charrnn.model.parameters import Parameters
+from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
-
-
-class Carried(ABC):
-    """States that are carried from window to window."""
-
-    @abstractmethod
-    def states(self) -> Iterator[tuple[str, Array]]:
-        """Yield name (``h_l0``, ``c_l0``, …) and sequence of each state; index 0 is carried."""
-
-    @abstractmethod
-    def carry(self) -> None:
-        """Start the next window from the states in which the last one ended."""
-
-    def start(self, reset: NDArray[np.bool_] | None, backend: Backend) -> None:
-        """Start the streams for which ``reset`` (N,), on the host, is True from zero states.
-
-        None stands for no stream: all go on from the carried states.
-        """
-        if reset is None:
-            return
-        if reset.all():
-            self.reset()
-            return
-        dtype = next(self.states())[1].dtype
-        self.restart(backend.put(~reset, dtype))
-
-    def reset(self) -> None:
-        """Start from zero states."""
-        for _, array in self.states():
-            array[0] = 0.0
-
-    def restart(self, kept: Array) -> None:
-        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
-
-        A state that is not finite stays so: it must be noticed, not hidden.
-        """
-        for _, array in self.states():
-            array[0] *= kept
-
-
-@dataclass
-class Window(Carried):
-    """Arrays of the whole stack for windows of at most ``steps`` steps of ``streams`` streams.
-
-    Attributes
-    ----------
-    layers
-        One workspace a layer.
-    steps, streams
-        The largest T, and N.
-    sequences
-        Each state (T + 1, H, N) by its full name.
-    carried
-        The names of those that the next window starts from; the others start from zero.
-    state_gradients
-        ∂L/∂(initial states), (H, N) each by full name, as backward leaves them.
-    d_out
-        For each layer ∂L/∂h_t (T, H, N): on the way down what arrives from above, after the layer's
-        backward pass the total. Empty in a window without backward pass.
-    buffers
-        Sequences laid out for products over all steps at once.
-    used
-        How many steps the last forward pass had.
-    staged, inputs, masks
-        Of the last forward pass: each layer's weights, what each layer read, bottom first, and last
-        what went out at the top; what each layer's output was multiplied by, empty without dropout.
-    recorded
-        Passes over this window, recorded (see :mod:`charrnn.backend.gpu.graphs`).
-    """
-
-    layers: list[Workspace]
-    steps: int
-    streams: int
-    sequences: dict[str, Array]
-    carried: frozenset[str]
-    state_gradients: dict[str, Array]
-    d_out: list[Array]
-    buffers: dict[str, Array]
-    used: int = 0
-    staged: list[Staged] = field(default_factory=list)
-    inputs: list[Array] = field(default_factory=list)
-    masks: Sequence[Array] = ()
-    recorded: dict[Any, Any] = field(default_factory=dict)
-
-    @property
-    def d_top(self) -> Array:
-        """Where ∂L/∂(top output) belongs before :meth:`Stack.backward`, (used, H, N)."""
-        return self.d_out[-1][: self.used]
-
-    def states(self) -> Iterator[tuple[str, Array]]:
-        """Yield the name (``h_l0``, ``c_l0``, …) and the whole sequence (T + 1, H, N) of states."""
-        yield from self.sequences.items()
-
-    def carry(self) -> None:
-        """Start the next window from the states in which the last one ended."""
-        for name, array in self.sequences.items():
-            array[0] = array[self.used] if name in self.carried else 0.0
 
 
 class Stack:

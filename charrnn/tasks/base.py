@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 from charrnn.backend import Array, Backend
 from charrnn.model.parameters import Parameters
-from charrnn.model.stack import Carried
+from charrnn.model.window import Carried
 from charrnn.text.windows import Batch
 
 

@@ -32,7 +32,7 @@ from charrnn.cells.base import Workspace
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
-from charrnn.model.stack import Window
+from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
 
 CHUNK = 256

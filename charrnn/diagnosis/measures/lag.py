@@ -35,7 +35,7 @@ from charrnn.errors import CorpusError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.parameters import Parameters
-from charrnn.model.stack import Window
+from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
 
 CHUNK = 64

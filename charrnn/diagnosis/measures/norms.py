@@ -26,7 +26,7 @@ from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Spread
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
-from charrnn.model.stack import Window
+from charrnn.model.window import Window
 from charrnn.text.windows import Streams
 from charrnn.train.update import Update
 from charrnn.train.watch import layer_of
