@@ -20,7 +20,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Start(Record):
-    """Training begins or goes on.
+    """Training begins or continues.
 
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
     symbols; ``total_steps`` is where training will end, None if a time limit alone decides.
@@ -87,7 +87,10 @@ class Watch(Record):
 
 @dataclass(frozen=True)
 class Eval(Record):
-    """A validation loss, nats a symbol; ``best`` tells whether it is the lowest so far."""
+    """The task's metric on the validation data: for a language model its loss, nats a symbol.
+
+    ``best`` tells whether it is the best so far.
+    """
 
     event = "eval"
     val_loss: float
@@ -97,7 +100,7 @@ class Eval(Record):
 
 @dataclass(frozen=True)
 class Rollback(Record):
-    """Training diverged in ``step``, went back to ``to_step`` and goes on at a lower rate.
+    """Training diverged in ``step``, went back to ``to_step`` and continues at a lower rate.
 
     ``tensor`` names what was not finite, or too large a loss; ``value`` is the number found there,
     None where it is not finite; ``lr_factor`` what every learning rate is multiplied by from now
@@ -121,7 +124,7 @@ class Sample(Record):
 
 
 class SaveDue(Record):
-    """The loop's wish for a checkpoint at this step; whoever saves reports a Save instead."""
+    """A checkpoint is due at this step; whoever writes it reports a Save instead."""
 
     event = "save-due"
 

@@ -462,9 +462,9 @@ def test_an_evaluation_moves_each_window_there_and_one_number_back(device):
     device.clear()
     validation.loss()
     expected = []
-    for inputs, targets, mask in validation._streams:
-        expected += [(part.shape, "uint8") for part in (inputs, targets)]
-        expected += [] if mask is None else [(mask.shape, "bool")]
+    for batch in validation._streams:
+        expected += [(part.shape, "uint8") for part in (batch.inputs, batch.targets)]
+        expected += [] if batch.mask is None else [(batch.mask.shape, "bool")]
     assert len(expected) > 4
     assert device.uploads == expected
     assert device.downloads == [((), "float64")]
