@@ -112,14 +112,14 @@ def digests(name):
             found[f"{path.stem}/{key}"] = digest(array.dtype.str, array.shape, array.tobytes())
     lines = map(json.loads, (folder / runs.METRICS).read_text("utf-8").splitlines())
     kept = [{k: v for k, v in line.items() if k not in CLOCK} for line in lines]
-    found["metrics"] = digest(json.dumps(kept))
+    found["metrics"] = digest(json.dumps(kept, sort_keys=True))
     there = ("--backend", "numpy", "--threads", "1")
     sample = ("sample", name, "--length", "200", "--seed", "3", *there)
     found["sample"] = digest(told(*sample, name=name))
     found["streams"] = digest(told(*sample, "--count", "3", "--top-p", "0.8", name=name))
     found["eval"] = digest(told("eval", "text", "--run", name, "--json", *there, name=name))
     report = told("diagnose", name, *DIAGNOSED.split(), *there, name=name)
-    found["diagnosis"] = digest(report)
+    found["diagnosis"] = digest(json.dumps(json.loads(report), sort_keys=True))
     return found
 
 
