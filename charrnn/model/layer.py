@@ -17,8 +17,8 @@ from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64
-"""Rows that a block of elements (see :class:`Backend`) is divided into, where it is the operand of a
-product over several steps."""
+"""Rows of a block of elements (see :class:`Backend`) that is the operand of a product over several
+steps."""
 
 
 class Staged(NamedTuple):
