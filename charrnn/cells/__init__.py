@@ -1,4 +1,4 @@
-"""The recurrent cells, one file each; found by file name, without importing NumPy.
+"""The recurrent cells, one file each; found by file name.
 
 A cell is the mathematics of one time step: its recurrent product and its pointwise equations,
 forward and backward. What is computed for many steps at once (input products, weight gradients)
@@ -15,22 +15,6 @@ from charrnn.registry import CELLS
 if TYPE_CHECKING:
     from charrnn.cells.base import Cell
     from charrnn.config import ModelConfig
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of all cells, in alphabetical order."""
-    return CELLS.names()
-
-
-def canonical(name: str) -> str:
-    """Return the cell's own name for ``name`` or one of its aliases.
-
-    Raises
-    ------
-    UsageError
-        If there is no such cell.
-    """
-    return CELLS.canonical(name)
 
 
 def create(config: ModelConfig) -> Cell:

@@ -5,11 +5,11 @@ import pytest
 from helpers import reference
 from helpers.differences import check
 
-from charrnn import cells
 from charrnn.config import ModelConfig
 from charrnn.model import head
 from charrnn.model.language import LanguageModel
 from charrnn.model.stack import Stack
+from charrnn.registry import CELLS
 
 forms = pytest.mark.parametrize("form", reference.FORMS)
 depths = pytest.mark.parametrize("layers", [1, 2, 3])
@@ -158,4 +158,4 @@ def test_the_check_finds_a_gradient_that_is_shifted_by_one_step(form, rng):
 
 
 def test_every_cell_is_checked():
-    assert {options["cell"] for options in reference.FORMS.values()} == set(cells.names())
+    assert {options["cell"] for options in reference.FORMS.values()} == set(CELLS.builtin())
