@@ -242,6 +242,14 @@ def test_a_bad_plugin_is_refused_in_one_line(text, says, home):
     assert all(registry.names() == registry.builtin() for registry in REGISTRIES)
 
 
+@pytest.mark.parametrize("name", ["json", "name", "quiet", "plugin", "threads"])
+def test_an_option_of_the_command_itself_is_taken(name, home):
+    text = f"{BASE}class S(Schedule):\n    name = 's'\n    options = {{'{name}': Option(1, '')}}\n"
+    (home / "bad.py").write_text(text)
+    line = refused("train", "hello", "--plugin", "bad.py", code=1)
+    assert f"a plug-in declares the option --{name}, which is taken" in line
+
+
 def test_a_plugin_that_does_not_exist_is_refused(home):
     assert "there is no plug-in file none.py" in refused("runs", "--plugin", "none.py", code=1)
     assert "No module named 'none_such'" in refused("runs", "--plugin", "none_such", code=1)

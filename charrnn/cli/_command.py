@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli._shared import note
+from charrnn.errors import PluginError
 from charrnn.errors import option as flag
 from charrnn.options import Option, declared
 from charrnn.registry import Choice, Registry
@@ -153,9 +154,10 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return arguments, declared options, and the function's own."""
+        *own, help_option = super().get_params(ctx)
         if self._declared is None:
             self._declared = [option for fields in self.fields for option in fields.options()]
-        *own, help_option = super().get_params(ctx)
+            _refuse_twice([*own, *self._declared])
         first = [param for param in own if param.param_type_name == "argument"]
         rest = [param for param in own if param.param_type_name != "argument"]
         return [*first, *self._declared, *rest, plugin_option(), help_option]
@@ -211,6 +213,15 @@ class Command(TyperCommand):
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+
+def _refuse_twice(params: list[Any]) -> None:
+    """Raise :class:`PluginError` if two options have one name, as only a plug-in's can."""
+    seen: set[str] = {_PLUGIN}
+    for param in params:
+        for name in seen.intersection(param.opts):
+            raise PluginError(f"a plug-in declares the option {name}, which is taken", "rename it")
+        seen.update(param.opts)
 
 
 def plugin_option() -> TyperOption:
