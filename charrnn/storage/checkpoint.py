@@ -23,6 +23,7 @@ from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line
 from charrnn.errors import CheckpointError, UsageError
+from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.settings import refuse_unknown
@@ -64,6 +65,8 @@ class Checkpoint:
         The file it was read from; None if it was not read.
     version
         The version of charrnn that wrote it.
+    kind
+        What the model was trained for, such as ``language-model``: the kind of its task and head.
     """
 
     config: ModelConfig
@@ -78,6 +81,7 @@ class Checkpoint:
     states: dict[str, np.ndarray] = field(default_factory=dict)
     path: Path | None = None
     version: str = __version__
+    kind: str = LanguageModelHead.kind
 
     @property
     def step(self) -> int:
@@ -111,7 +115,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     facts = {
         "format": FORMAT,
         "version": checkpoint.version,
-        "head": model.head.kind,
+        "head": checkpoint.kind,
         "model": checkpoint.config.to_json(),
         "data": checkpoint.data.to_json() if checkpoint.data else None,
         "train": checkpoint.train.to_json() if checkpoint.train else None,
@@ -148,7 +152,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
                 f"it has format version {brief(facts['format'])}, this charrnn reads {FORMAT}",
                 "use the version of charrnn that wrote it",
             )
-        if facts["head"] != "language-model":
+        if facts["head"] != LanguageModelHead.kind:
             raise CheckpointError(f"its head is of the unknown kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)

@@ -201,6 +201,7 @@ class Session:
                     progress=loop.progress,
                     moments=moments,
                     states=states,
+                    kind=loop.task.kind,
                 ),
             )
         except UnflushedError:

@@ -9,7 +9,7 @@ import pytest
 from helpers import reference
 from helpers.running import SMALL, TEXT, begin, metrics, of, train
 
-from charrnn.errors import CharRNNError, CorpusError, UsageError
+from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
 from charrnn.storage.metrics import read_metrics
@@ -148,3 +148,12 @@ def test_a_full_disk_is_an_error_of_one_line(text, monkeypatch):
     with pytest.raises(CharRNNError, match="No space left on device") as caught:
         list(records)
     assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_names_the_task_that_was_trained(text, monkeypatch):
+    session, _ = train(text, **SMALL | {"steps": 2})
+    assert checkpoints.load(session.folder / runs.LAST).kind == session.loop.task.kind
+    monkeypatch.setattr(type(session.loop.task), "kind", "parity")
+    other, _ = train(text, name="other", **SMALL | {"steps": 2})
+    with pytest.raises(CheckpointError, match="unknown kind 'parity'"):
+        checkpoints.load(other.folder / runs.LAST)
