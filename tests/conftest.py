@@ -33,6 +33,15 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture
+def cache_folder(tmp_path_factory, monkeypatch):
+    """A cache of the test's own; its path."""
+    path = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CHARRNN_CACHE", str(path))
+    monkeypatch.delenv("CHARRNN_CACHE_LIMIT_GB", raising=False)
+    return path
+
+
+@pytest.fixture
 def home(tmp_path, monkeypatch):
     """A folder of one's own as current folder, with its own cache."""
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))

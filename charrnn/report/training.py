@@ -181,8 +181,8 @@ def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
     units = {"char": "characters", "byte": "bytes", "word": "tokens"}[start.level]
     first = "one-hot" if not start.embed else f"embedding {start.embed}"
-    held = f", {start.val_chars:,} for validation" if start.val_chars else ""
-    held += f", {start.test_chars:,} for testing" if start.test_chars else ""
+    heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
+    heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
     until = f"{start.total_steps:,} steps" if start.total_steps else f"{start.minutes:g} minutes"
     if start.total_steps and start.minutes:
         until += f" or {start.minutes:g} minutes"
@@ -192,7 +192,7 @@ def describe(start: Start) -> str:
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
         f"{start.cell} {start.layers}×{start.hidden}, {first}, {start.parameters:,} parameters, "
         f"{start.dtype} on {where}\n"
-        f"{start.train_chars:,} {units} to train on{held}; {start.vocabulary:,} symbols; "
+        f"{start.train_chars:,} {units} to train on{heldout}; {start.vocabulary:,} symbols; "
         f"{start.steps_per_epoch:,} steps an epoch, until {until}"
     )
 

@@ -109,13 +109,13 @@ def _won(handle: int, path: Path) -> bool:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
             if problem.errno in _HELD:
-                raise _held(path, _owner(handle, patient=True)) from None
+                raise _locked_error(path, _owner(handle, patient=True)) from None
         else:
             return _current(handle, path)
     # No locks here, so the contents decide; of several who sign at once, the last one wins.
     owner = _owner(handle)
     if owner is not None and _is_running(owner):
-        raise _held(path, owner)
+        raise _locked_error(path, owner)
     _sign(handle)
     time.sleep(_PATIENCE)
     return _owner(handle) == _myself() and _current(handle, path)
@@ -144,7 +144,7 @@ def _release(path: Path, handle: int, pid: int, made: bool) -> None:
             os.close(handle)
 
 
-def _held(path: Path, owner: dict[str, Any] | None) -> LockedError:
+def _locked_error(path: Path, owner: dict[str, Any] | None) -> LockedError:
     by, remedy = "another process", "wait until it ends, or train into another folder"
     if owner:
         by = f"process {owner['pid']} on {one_line(owner['host'])}"

@@ -25,7 +25,7 @@ from charrnn.text.encode import (
     spool_pipes,
     vocabulary_of,
 )
-from charrnn.text.source import SourceName, as_list, find_sources
+from charrnn.text.finding import SourceName, as_list, find_sources
 from charrnn.text.vocabulary import Level, Vocabulary
 
 Ids = NDArray[Any]
@@ -122,8 +122,8 @@ def open_corpus(
     with contextlib.ExitStack() as stack:
         sources = []
         for i, part in enumerate(parts):
-            found = find_sources(part) if part or i == 0 else []
-            sources.append(tuple(spool_pipes(found, stdin, stack)))
+            of_part = find_sources(part) if part or i == 0 else []
+            sources.append(tuple(spool_pipes(of_part, stdin, stack)))
         request = EncodingRequest(tuple(sources), level, encoding, errors, min_count)
         key = request.key()
         corpus = _open_entry(store.load(key), fractions, cached=True)

@@ -23,7 +23,8 @@ from charrnn.files import FILE_TIME_TICK
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import check_codec, pieces
-from charrnn.text.source import Source, changed, shown, text_sources
+from charrnn.text.finding import text_sources
+from charrnn.text.source import Source, changed, shown
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
 _FORMAT = 3  # of a cache entry; raise it with every change of what is written

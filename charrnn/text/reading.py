@@ -8,7 +8,8 @@ from typing import Any, BinaryIO
 from numpy.typing import NDArray
 
 from charrnn.text.decoding import check_codec, pieces
-from charrnn.text.source import CHUNK, SourceName, empty, find_sources, text_sources
+from charrnn.text.finding import SourceName, find_sources, text_sources
+from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
 
 

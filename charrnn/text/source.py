@@ -1,33 +1,22 @@
-"""Where text comes from: files, directories, pipes, standard input, built-in corpora.
-
-A *name* is what the user calls it, on the command line or in Python; a *source* is one thing that
-text is read from. The name of a directory stands for many sources.
-"""
+"""A source: one file, pipe, standard input or built-in corpus that text is read from."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from charrnn.display import one_line
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError
 
 CHUNK = 1 << 20
 _SNIFF = 8192
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-
-SourceName = str | os.PathLike[str]
-"""A path, ``-`` for standard input, or the name of a built-in corpus."""
 
 
 @dataclass(frozen=True)
@@ -131,53 +120,8 @@ class Source:
 
     def _compare(self, status: os.stat_result, verify: bool) -> None:
         # Size and time only: the other fields may differ between stat and fstat on Windows.
-        if verify and self.kind == "file" and _identity(status)[:2] != self.identity[:2]:
+        if verify and self.kind == "file" and identity(status)[:2] != self.identity[:2]:
             raise changed(self.name)
-
-
-def as_list(names: SourceName | Sequence[SourceName]) -> list[str]:
-    """Return one name or several as a list of strings."""
-    several = [names] if isinstance(names, str | os.PathLike) else names
-    return [os.fspath(name) for name in several]
-
-
-def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
-    """Return the sources that the names stand for, in order; a directory becomes its files.
-
-    Raises
-    ------
-    CorpusError
-        If a path is missing or unreadable, or a directory holds no file that could be text.
-    UsageError
-        If nothing is named, or standard input more than once.
-    """
-    names = as_list(names)
-    if not names:
-        raise UsageError("no text is named", "name a file, a directory, - or a built-in corpus")
-    if names.count("-") > 1:
-        raise UsageError("- (standard input) is named more than once", "name it once")
-    return [source for name in names for source in _find(name)]
-
-
-def text_sources(sources: Sequence[Source], encoding: str) -> list[Source]:
-    """Leave out the binary files of directories: those with a NUL byte in their first 8 KiB.
-
-    None is left out at byte level, where ``encoding`` is empty, or if the encoding itself has NUL
-    bytes in plain English, as UTF-16 has.
-
-    Raises
-    ------
-    CorpusError
-        If no file of a directory is left.
-    """
-    if not encoding or b"\0" in "a".encode(encoding):
-        return list(sources)
-    kept = [s for s in sources if not (s.directory and s.is_binary())]
-    directories = {s.directory for s in kept}
-    for source in sources:
-        if source.directory not in directories:
-            raise _without_text(source.directory)
-    return kept
 
 
 def changed(name: str) -> CorpusError:
@@ -199,101 +143,15 @@ def empty(name: str) -> CorpusError:
     return CorpusError(f"{shown(name)} is empty", "name a text that is not")
 
 
-def shown(name: str) -> str:
-    """Return the name of a source for a message."""
-    return "standard input" if name == "-" else one_line(name)
-
-
-def _find(name: str) -> list[Source]:
-    if name == "-":
-        return [Source("-", "stdin")]
-    try:
-        path = Path(name)
-        status = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return [_builtin(name)]
-    except OSError as error:
-        raise unreadable(name, error) from None
-    except ValueError:  # a NUL character
-        raise CorpusError(f"{name!a} is not a path", "name a file or a directory") from None
-    if stat.S_ISDIR(status.st_mode):
-        return _walk(path)
-    if stat.S_ISREG(status.st_mode):
-        return [Source(_absolute(path), "file", identity=_identity(status))]
-    if _is_device(path, status):
-        raise device(name)
-    return [Source(str(path.absolute()), "pipe")]
-
-
 def device(name: str) -> CorpusError:
     """Return the error for a device that is not a terminal: many of them have no end."""
     message = f"{shown(name)} is a device, not a text"
     return CorpusError(message, "name a file, a directory or a pipe")
 
 
-def _is_device(path: Path, status: os.stat_result) -> bool:
-    """Whether a path is a device other than a terminal or the null device."""
-    if not stat.S_ISCHR(status.st_mode):
-        return stat.S_ISBLK(status.st_mode)
-    if str(path.resolve()) == os.devnull:
-        return False
-    try:
-        handle = os.open(path, os.O_RDONLY | _NO_WAITING)
-    except OSError:
-        return False  # to read it will tell what is wrong
-    try:
-        return not os.isatty(handle)
-    finally:
-        os.close(handle)
-
-
-def _builtin(name: str) -> Source:
-    if _NAME.fullmatch(name):
-        from charrnn.text import builtin
-
-        if name in builtin.NAMES:
-            identity = ("builtin", name, builtin.fingerprint(name))
-            return Source(name, "builtin", identity=identity)
-        remedy = f"name a file, a directory, - or a built-in corpus: {', '.join(builtin.NAMES)}"
-        message = f"{one_line(name)} does not exist and is not a built-in corpus"
-        raise CorpusError(message, remedy)
-    raise CorpusError(f"{one_line(name)} does not exist", "check the path")
-
-
-def _walk(top: Path) -> list[Source]:
-    files: list[tuple[str, Path, os.stat_result]] = []
-    seen: set[tuple[int, int]] = set()  # directories are read once, so that loops of links end
-    pending = [top]
-    while pending:
-        folder = pending.pop()
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            children = sorted(folder.iterdir(), reverse=True)
-        except OSError as error:
-            raise unreadable(str(folder), error) from None
-        for child in children:
-            if child.name.startswith("."):
-                continue
-            try:
-                status = child.stat()
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ELOOP):
-                    continue  # a broken link
-                raise unreadable(str(child), error) from None
-            if stat.S_ISDIR(status.st_mode):
-                pending.append(child)
-            elif stat.S_ISREG(status.st_mode):
-                files.append((child.relative_to(top).as_posix(), child, status))
-    directory = _absolute(top)
-    if not files:
-        raise _without_text(directory)
-    return [
-        Source(str(Path(directory) / relative), "file", directory, _identity(status))
-        for relative, _, status in sorted(files, key=lambda entry: entry[0])
-    ]
+def shown(name: str) -> str:
+    """Return the name of a source for a message."""
+    return "standard input" if name == "-" else one_line(name)
 
 
 def _read_stdin(stdin: BinaryIO | None, size: int) -> Iterator[bytes]:
@@ -319,22 +177,12 @@ def _refuse_device(stdin: BinaryIO) -> None:
         raise device("-")
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+def identity(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells a file's content from any other: size, times, device, inode."""
     return (
         status.st_size,
         status.st_mtime_ns,
         status.st_ctime_ns,
         status.st_dev,
         status.st_ino,
-    )
-
-
-def _absolute(path: Path) -> str:
-    return str(path.resolve() if ".." in path.parts else path.absolute())
-
-
-def _without_text(directory: str) -> CorpusError:
-    return CorpusError(
-        f"directory {one_line(directory)} holds no text file",
-        "name a directory that does, or a file",
     )

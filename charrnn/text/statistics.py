@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.text.decoding import check_codec, pieces
-from charrnn.text.source import CHUNK, empty, find_sources, text_sources
+from charrnn.text.finding import find_sources, text_sources
+from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
 _FREQUENT = 10

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from helpers.commands import charrnn
+from helpers.corpora import whole
 
 from charrnn.errors import CorpusError
 from charrnn.text import cache_entries, open_corpus
@@ -22,11 +23,8 @@ TEXT = "some text to be encoded, twice at most\n" * 9000  # more than both ends 
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path_factory, monkeypatch):
-    path = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("CHARRNN_CACHE", str(path))
-    monkeypatch.delenv("CHARRNN_CACHE_LIMIT_GB", raising=False)
-    return path
+def folder(cache_folder):
+    return cache_folder
 
 
 @pytest.fixture
@@ -34,10 +32,6 @@ def text(tmp_path):
     path = tmp_path / "text"
     path.write_text(TEXT)
     return path
-
-
-def whole(corpus):
-    return corpus.vocabulary.decode(np.concatenate([corpus.train, corpus.val, corpus.test]))
 
 
 def found_again(text):

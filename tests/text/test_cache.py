@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.corpora import whole
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import cache_dir, cache_entries, clear_cache, open_corpus
@@ -17,24 +18,11 @@ from charrnn.text.source import Source
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path_factory, monkeypatch):
-    path = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("CHARRNN_CACHE", str(path))
-    monkeypatch.delenv("CHARRNN_CACHE_LIMIT_GB", raising=False)
-    return path
-
-
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "text"
     path.write_text("some text to be encoded, twice at most\n" * 30)
     return path
-
-
-def whole(corpus):
-    ids = np.concatenate([corpus.train, corpus.val, corpus.test])
-    return corpus.vocabulary.decode(ids)
 
 
 def leftovers(folder):

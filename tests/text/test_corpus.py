@@ -9,20 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.corpora import whole
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import corpus_from_text, encode, open_corpus
 from charrnn.text.decoding import decode_chunks, whole_words
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def whole(corpus):
-    ids = np.concatenate([corpus.train, corpus.val, corpus.test])
-    return corpus.vocabulary.decode(ids)
 
 
 def cut(data, size):

@@ -6,23 +6,13 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
+from helpers.corpora import whole
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import builtin, open_corpus
 
 fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def whole(corpus):
-    ids = np.concatenate([corpus.train, corpus.val, corpus.test])
-    return corpus.vocabulary.decode(ids)
 
 
 def test_files_are_joined_in_the_order_named_with_nothing_between(tmp_path):

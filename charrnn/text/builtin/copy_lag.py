@@ -22,7 +22,7 @@ class CopyLag(Builtin):
     lag: int = option(10, 1, 1_000_000, "characters between a bit and its copy")
     flip: float = option(0.1, 0.0, 1.0, "probability that a copy is flipped")
 
-    description = "bits, each a copy of the one --lag before, flipped with probability --flip"
+    description = "bits, each a copy of the one a lag before it, flipped with a given probability"
 
     def stream(self, seed: int) -> Iterator[str]:
         """Yield blocks of whole periods without end."""

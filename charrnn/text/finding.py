@@ -1,0 +1,166 @@
+"""From the names that the user gives to the sources that text is read from.
+
+A *name* is a path, ``-`` for standard input, or the name of a built-in corpus. The name of a
+directory stands for all of its text files, each of which is a source.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from charrnn.display import one_line
+from charrnn.errors import CorpusError, UsageError
+from charrnn.text.source import Source, device, identity, unreadable
+
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+SourceName = str | os.PathLike[str]
+"""A path, ``-`` for standard input, or the name of a built-in corpus."""
+
+
+def as_list(names: SourceName | Sequence[SourceName]) -> list[str]:
+    """Return one name or several as a list of strings."""
+    several = [names] if isinstance(names, str | os.PathLike) else names
+    return [os.fspath(name) for name in several]
+
+
+def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
+    """Return the sources that the names stand for, in order; a directory becomes its files.
+
+    Raises
+    ------
+    CorpusError
+        If a path is missing or unreadable, or a directory holds no file that could be text.
+    UsageError
+        If nothing is named, or standard input more than once.
+    """
+    names = as_list(names)
+    if not names:
+        raise UsageError("no text is named", "name a file, a directory, - or a built-in corpus")
+    if names.count("-") > 1:
+        raise UsageError("- (standard input) is named more than once", "name it once")
+    return [source for name in names for source in _find(name)]
+
+
+def text_sources(sources: Sequence[Source], encoding: str) -> list[Source]:
+    """Leave out the binary files of directories: those with a NUL byte in their first 8 KiB.
+
+    None is left out at byte level, where ``encoding`` is empty, or if the encoding itself has NUL
+    bytes in plain English, as UTF-16 has.
+
+    Raises
+    ------
+    CorpusError
+        If no file of a directory is left.
+    """
+    if not encoding or b"\0" in "a".encode(encoding):
+        return list(sources)
+    kept = [s for s in sources if not (s.directory and s.is_binary())]
+    directories = {s.directory for s in kept}
+    for source in sources:
+        if source.directory not in directories:
+            raise _without_text(source.directory)
+    return kept
+
+
+def _find(name: str) -> list[Source]:
+    if name == "-":
+        return [Source("-", "stdin")]
+    try:
+        path = Path(name)
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return [_builtin(name)]
+    except OSError as error:
+        raise unreadable(name, error) from None
+    except ValueError:  # a NUL character
+        raise CorpusError(f"{name!a} is not a path", "name a file or a directory") from None
+    if stat.S_ISDIR(status.st_mode):
+        return _walk(path)
+    if stat.S_ISREG(status.st_mode):
+        return [Source(_absolute(path), "file", identity=identity(status))]
+    if _is_device(path, status):
+        raise device(name)
+    return [Source(str(path.absolute()), "pipe")]
+
+
+def _builtin(name: str) -> Source:
+    if _BUILTIN.fullmatch(name):
+        from charrnn.text import builtin
+
+        if name in builtin.NAMES:
+            identity = ("builtin", name, builtin.fingerprint(name))
+            return Source(name, "builtin", identity=identity)
+        remedy = f"name a file, a directory, - or a built-in corpus: {', '.join(builtin.NAMES)}"
+        message = f"{one_line(name)} does not exist and is not a built-in corpus"
+        raise CorpusError(message, remedy)
+    raise CorpusError(f"{one_line(name)} does not exist", "check the path")
+
+
+def _is_device(path: Path, status: os.stat_result) -> bool:
+    """Whether a path is a device other than a terminal or the null device."""
+    if not stat.S_ISCHR(status.st_mode):
+        return stat.S_ISBLK(status.st_mode)
+    if str(path.resolve()) == os.devnull:
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY | _NO_WAITING)
+    except OSError:
+        return False  # to read it will tell what is wrong
+    try:
+        return not os.isatty(handle)
+    finally:
+        os.close(handle)
+
+
+def _walk(top: Path) -> list[Source]:
+    files: list[tuple[str, Path, os.stat_result]] = []
+    seen: set[tuple[int, int]] = set()  # directories are read once, so that loops of links end
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            status = folder.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            children = sorted(folder.iterdir(), reverse=True)
+        except OSError as error:
+            raise unreadable(str(folder), error) from None
+        for child in children:
+            if child.name.startswith("."):
+                continue
+            try:
+                status = child.stat()
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ELOOP):
+                    continue  # a broken link
+                raise unreadable(str(child), error) from None
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(child)
+            elif stat.S_ISREG(status.st_mode):
+                files.append((child.relative_to(top).as_posix(), child, status))
+    directory = _absolute(top)
+    if not files:
+        raise _without_text(directory)
+    return [
+        Source(str(Path(directory) / relative), "file", directory, identity(status))
+        for relative, _, status in sorted(files, key=lambda entry: entry[0])
+    ]
+
+
+def _absolute(path: Path) -> str:
+    return str(path.resolve() if ".." in path.parts else path.absolute())
+
+
+def _without_text(directory: str) -> CorpusError:
+    return CorpusError(
+        f"directory {one_line(directory)} holds no text file",
+        "name a directory that does, or a file",
+    )
