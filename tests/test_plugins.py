@@ -110,6 +110,15 @@ def test_a_cell_is_compared_with_built_in_ones(home):
     assert set(json.loads(done.stdout)["cells"]) == {"peephole", "rnn"}
 
 
+def test_a_cell_without_a_recurrent_matrix_is_diagnosed(home):
+    small = ("--fresh", "--corpus", "hello", "--hidden", "4", "--cell", "min_gru")
+    plugin = ("--plugin", TESTS / "doubles/min_gru.py")
+    report = json.loads(good("diagnose", *plugin, *small, *LITTLE, "--gradcheck", "--json").stdout)
+    assert report["recurrent"] == []
+    assert report["gradcheck"]["passed"] is True
+    assert "vanishing" in good("diagnose", *plugin, *small, "--html", "page.html").stdout
+
+
 @pytest.mark.parametrize("place", [0, 1, 4, 8])
 def test_a_plugin_may_be_named_anywhere_on_the_line(place, home):
     file, options = KINDS["optimizer"]

@@ -35,9 +35,11 @@ class Recurrent:
 
 
 def recurrent(model: LanguageModel) -> list[Recurrent]:
-    """Measure every recurrent matrix of the model, in float64 on the host."""
+    """Measure every recurrent matrix of the model, in float64 on the host; a cell may have none."""
     stack, matrices = model.stack, []
-    for layer in range(model.config.layers):
+    for layer, each in enumerate(stack.layers):
+        if "weight_hh" not in each.shapes:
+            continue
         array = model.weights[RNN + stack.name("weight_hh", layer)]
         weight = model.backend.get(array).astype(np.float64)
         gates = stack.cell.gates
