@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from charrnn.backend import select
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stepper
@@ -93,3 +94,17 @@ def test_streams_do_not_touch_each_other() -> None:
 def test_float32_stays_float32() -> None:
     model = new_model(dtype="float32", embed=4)
     assert Stepper(model, 2).step(np.array([1, 2])).dtype == np.float32
+
+
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize("streams", [1, 3])
+def test_a_gpu_gives_the_logits_of_the_host(streams, table, compiling, monkeypatch):
+    """With a table of input products, and without one as for a large alphabet."""
+    if not table:
+        monkeypatch.setattr("charrnn.sampling.stepper.TABLE_ELEMENTS", 0)
+    host = LanguageModel.fresh(ModelConfig(hidden=5, layers=2, dtype="float64"), 7, 1)
+    there = LanguageModel(host.config, 7, select("cupy"), host.weights.flat)
+    steppers = [Stepper(model, streams) for model in (host, there)]
+    for k in range(3):
+        mine, theirs = (stepper.step(np.full(streams, k)) for stepper in steppers)
+        np.testing.assert_allclose(theirs, mine, rtol=1e-10)
