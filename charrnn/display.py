@@ -1,31 +1,38 @@
-"""Text for people: what is unprintable made safe for a terminal, and numbers with their units.
+"""Text for people: made safe for a terminal, and numbers with their units.
 
-Texts, vocabularies, file names and samples may hold control sequences, which must not reach a
-terminal. Whatever shows them uses one of the functions here.
+Texts, vocabularies, file names and samples may hold characters that must not reach a terminal:
+control characters, line and paragraph separators, and those that override or embed a direction.
+Whatever shows them uses one of the functions here. Every other character is text, also spaces of
+any kind, joiners and direction marks.
 """
 
 from __future__ import annotations
 
 import re
 
-_CONTROLS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_SEPARATORS_AND_BIDI = "\u2028-\u202e\u2066-\u2069"
+_IN_JSON = re.compile(f"[\x7f-\x9f{_SEPARATORS_AND_BIDI}]")
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_SEPARATORS_AND_BIDI}\ud800-\udfff]")
+_UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _BRIEF = 60  # characters of a value in a message
 _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def printable(text: str) -> str:
-    """Return text of several lines: all but newlines, tabs and printable characters escaped."""
-    return _escaped(text, plain="\n\t")
+    """Return text of several lines: unsafe characters but newlines and tabs are escaped."""
+    return _UNSAFE_IN_LINES.sub(_escape, text)
 
 
 def one_line(text: object) -> str:
-    """Return text for one line: unchanged, or with all unprintable characters escaped."""
-    line = str(text)
-    return line if line.isprintable() else _escaped(line)
+    """Return text for one line: all unsafe characters are escaped, newlines and tabs included."""
+    return _UNSAFE.sub(_escape, str(text))
 
 
 def symbol(item: str | int) -> str:
     r"""Return a symbol of a vocabulary on one line; a backslash in it is escaped too.
+
+    A symbol that would not be seen, such as a no-break space, is escaped so that it can be told
+    from others; inside a word, such characters are text.
 
     A byte (an integer) is shown as its ASCII character or ``\xff``, the unknown byte as ``?``.
     """
@@ -33,7 +40,9 @@ def symbol(item: str | int) -> str:
         if item >= 127:
             return f"\\x{item:02x}" if item < 256 else "?"
         item = chr(item)
-    return _escaped(item.replace("\\", "\\\\"))
+    if any(c.isprintable() for c in item):
+        return one_line(item.replace("\\", "\\\\"))
+    return item.encode("unicode_escape").decode()
 
 
 def brief(value: object) -> str:
@@ -45,16 +54,14 @@ def brief(value: object) -> str:
 def safe_json(line: str) -> str:
     """Return JSON with the control characters escaped that its writer leaves as they are.
 
-    These are DEL, the C1 controls, and those that change the direction of a line. In valid JSON
-    they occur inside strings only.
+    These are DEL, the C1 controls, line and paragraph separators, and those that override or embed
+    a direction. In valid JSON they occur inside strings only.
     """
-    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+    return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
 
-def _escaped(text: str, plain: str = "") -> str:
-    return "".join(
-        c if c.isprintable() or c in plain else c.encode("unicode_escape").decode() for c in text
-    )
+def _escape(unsafe: re.Match[str]) -> str:
+    return unsafe[0].encode("unicode_escape").decode()
 
 
 def size(count: float) -> str:

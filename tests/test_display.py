@@ -1,5 +1,7 @@
 """Escapes and units."""
 
+import unicodedata
+
 import pytest
 
 from charrnn.display import brief, duration, number, one_line, printable, safe_json, size, symbol
@@ -9,13 +11,49 @@ def test_text_of_several_lines_keeps_newlines_and_tabs():
     assert printable("a\tb\n\x9b\r\\é") == "a\tb\n\\x9b\\r\\é"
 
 
-def test_text_for_one_line_keeps_printable_characters():
+def test_text_for_one_line_escapes_newlines_too():
     assert one_line("é \\x") == "é \\x"
-    assert one_line("a\nb\x1b\u202e\ud800\U000e0001") == r"a\nb\x1b\u202e\ud800\U000e0001"
+    assert one_line("a\n\tb\x1b\u202e\ud800") == r"a\n\tb\x1b\u202e\ud800"
+
+
+BIDI = [0x202A, 0x202B, 0x202C, 0x202D, 0x202E, 0x2066, 0x2067, 0x2068, 0x2069]
+
+
+def test_exactly_the_unsafe_characters_are_escaped():
+    def is_unsafe(code):
+        category = unicodedata.category(chr(code))
+        return category in ("Cc", "Cs", "Zl", "Zp") or code in BIDI
+
+    for code in range(0x110000):
+        c = chr(code)
+        escaped = c.encode("unicode_escape").decode()
+        assert one_line(c) == (escaped if is_unsafe(code) else c)
+        assert printable(c) == (escaped if is_unsafe(code) and c not in "\n\t" else c)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Oui\u00a0!\u202f?",
+        "\u3000雨",
+        "می\u200cخواهم",
+        "\u05d0\u200f!\u200e",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "zero\u200bwidth\ufeff soft\u00adhyphen",
+        "private \ue0b0",
+        "\U0001f3f4\U000e0067\U000e0062\U000e007f",
+    ],
+)
+def test_spaces_joiners_and_marks_are_text(text):
+    assert one_line(text) == printable(text) == text
+    assert symbol(text) == safe_json(text) == text
 
 
 def test_symbols_are_told_apart():
     assert [symbol(s) for s in ("é", "\t", "\\t", "\u2028")] == ["é", "\\t", "\\\\t", "\\u2028"]
+    assert [symbol(s) for s in (" ", "\xa0", "\u200d", "a\u200c")] == [
+        *(" ", "\\xa0", "\\u200d", "a\u200c")
+    ]
     assert [symbol(b) for b in (65, 10, 92, 127, 255, 256)] == [
         "A",
         r"\n",

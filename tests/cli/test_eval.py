@@ -249,3 +249,10 @@ def test_a_missing_text_is_named(model, call) -> None:
     code, out, err = call("nowhere.txt")
     assert (code, out) == (1, b"")
     assert "nowhere.txt" in err
+
+
+def test_spaces_and_joiners_of_a_line_are_shown_as_they_are(home, call) -> None:
+    line = "Oui\u00a0!\u3000雨 می\u200cخواهم \U0001f468\u200d\U0001f469"
+    save("spaces", Vocabulary("char", tuple(sorted({"\n", *line}))))
+    Path("text.txt").write_text(f"{line}\n", encoding="utf-8")
+    assert call("text.txt", "--per-line")[1].decode().endswith(f"\t{line}\n")

@@ -13,9 +13,9 @@ from charrnn.cli.app import run
 from charrnn.errors import CharRNNError
 from charrnn.storage import checkpoint as checkpoints
 
-EVIL = "\x1b[31m\x1b]0;pwned\x07\x9b2J\x08\r\x7f\u202e"
-"""A colour, a window title, C1, backspace, carriage return, DEL, text turned round."""
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+EVIL = "\x1b[31m\x1b]0;pwned\x07\x9b2J\x08\r\x7f\u2028\u202e\u2067"
+"""A colour, a window title, C1, backspace, carriage return, DEL, a line separator, text turned."""
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 TEXT = ("some words " + EVIL + " and more of them\n") * 60
 SMALL = (
     "--hidden",
@@ -208,7 +208,7 @@ def test_a_terminal_is_shown_nothing_of_it(place):
     assert process.returncode == 0, seen
     text = seen.decode()
     assert "sample at step" in text
-    for bad in ("\x1b]", "\x07", "\x9b", "\x08", "\u202e", "\x7f"):
+    for bad in ("\x1b]", "\x07", "\x9b", "\x08", "\u2028", "\u202e", "\u2067", "\x7f"):
         assert bad not in text, ascii(bad)
 
 
