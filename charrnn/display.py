@@ -69,12 +69,15 @@ def size(count: float) -> str:
     unit = 0
     while count >= 999.5 and unit < len(_SIZES) - 1:
         count, unit = count / 1000, unit + 1
+    if unit == 0 and count == 1:
+        return "1 byte"
     return f"{count:,.3g} {_SIZES[unit]}" if count < 1000 else f"{count:.3g} {_SIZES[unit]}"
 
 
-def number(count: int, unit: str) -> str:
-    """Return a number of things: ``1 symbol``, ``12,345 symbols``."""
-    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
+def count(number: float, unit: str) -> str:
+    """Return a number of things: ``1 symbol``, ``12,345 symbols``, ``0.5 minutes``."""
+    amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{amount} {unit}" if number == 1 else f"{amount} {unit}s"
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from charrnn.display import brief, duration, number, one_line, printable, safe_json, size, symbol
+from charrnn.display import brief, count, duration, one_line, printable, safe_json, size, symbol
 
 
 def test_text_of_several_lines_keeps_newlines_and_tabs():
@@ -76,15 +76,23 @@ def test_json_loses_its_control_characters_only():
 
 
 @pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (2.5e10, "25 GB"), (9.999e11, "1 TB")],
+    ("amount", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (2.5e10, "25 GB"),
+        (9.999e11, "1 TB"),
+    ],
 )
-def test_sizes_have_the_unit_that_fits(count, text):
-    assert size(count) == text
+def test_sizes_have_the_unit_that_fits(amount, text):
+    assert size(amount) == text
 
 
 def test_numbers_of_things():
-    assert [number(n, "symbol") for n in (0, 1, 2345)] == ["0 symbols", "1 symbol", "2,345 symbols"]
+    assert [count(n, "symbol") for n in (0, 1, 2345)] == ["0 symbols", "1 symbol", "2,345 symbols"]
+    assert [count(n, "minute") for n in (0.5, 1.0, 2.0)] == ["0.5 minutes", "1 minute", "2 minutes"]
 
 
 def test_durations():

@@ -86,14 +86,14 @@ def open_backend(
 
     backend = select(name, matmul)
     limit_threads(threads)
-    if tell and not backend.expected:
+    if tell:
         note_fallback(backend)
     return backend
 
 
 def note_fallback(backend: backends.Backend) -> None:
-    """Print why ``auto`` chose NumPy, if it fell back."""
-    if backend.note:
+    """Print why ``auto`` chose NumPy although a GPU should work: CuPy is installed."""
+    if backend.note and not backend.expected:
         note(f"no GPU: {backend.note}; computing with NumPy")
 
 

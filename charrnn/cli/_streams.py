@@ -31,8 +31,13 @@ def open_closed() -> None:
 
 def complain(message: str) -> None:
     """Print an error on stderr, if that is possible."""
+    tell(f"charrnn: error: {message}")
+
+
+def tell(text: str) -> None:
+    """Print on stderr, if that is possible."""
     with contextlib.suppress(OSError):
-        print(f"charrnn: error: {message}", file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def abandon() -> None:

@@ -132,7 +132,13 @@ def _memory_error(problem: Exception) -> CharRNNError | None:
 
 
 def _usage_error(problem: Any) -> int:
-    """Say in one line what Typer found wrong with the arguments, and where help is."""
+    """Say in one line what Typer found wrong with the arguments, and where help is.
+
+    A group without a command shows its help.
+    """
+    if type(problem).__name__ == "NoArgsIsHelpError":  # Typer does not export the class
+        _streams.tell(problem.format_message())
+        return int(problem.exit_code)
     path = problem.ctx.command_path if getattr(problem, "ctx", None) else "charrnn"
     message = " ".join(problem.format_message().split()).rstrip(".")
     _streams.complain(f"{one_line(message)}; see {path} --help")

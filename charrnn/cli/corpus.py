@@ -15,7 +15,7 @@ from charrnn.cli._command import Command, Fields, given, takes
 from charrnn.cli._output import json_line
 from charrnn.cli._shared import Json
 from charrnn.config import DataConfig
-from charrnn.display import one_line
+from charrnn.display import count, one_line
 from charrnn.errors import CorpusError, UsageError, option
 from charrnn.options import declared
 
@@ -222,9 +222,9 @@ def cache(
         return
     rows = [("path", one_line(str(cache_dir())))]
     rows.append(("entries", f"{len(entries):,}"))
-    rows.append(("size", f"{total:,} bytes"))
+    rows.append(("size", count(total, "byte")))
     if clear:
-        rows.append(("freed", f"{freed:,} bytes"))
+        rows.append(("freed", count(freed, "byte")))
     _print_table(rows)
 
 
@@ -273,7 +273,7 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
                 "sha256": found.sha256,
                 "unigram_nats_per_char": found.unigram,
                 "bigram_nats_per_char": found.bigram,
-                "frequent": [{"symbol": s, "count": count} for s, count in found.frequent],
+                "frequent": [{"symbol": s, "count": times} for s, times in found.frequent],
             }
         )
         return
@@ -290,9 +290,9 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
     ]
     if found.bigram is not None:
         rows.append(("", f"{found.bigram:.4f} nats a {unit} given the one before"))
-    for rank, (symbol, count) in enumerate(found.frequent):
+    for rank, (symbol, times) in enumerate(found.frequent):
         sign = bytes([symbol]) if isinstance(symbol, int) else symbol
-        rows.append(("" if rank else "most frequent", f"{sign!a}  {count:,}"))
+        rows.append(("" if rank else "most frequent", f"{sign!a}  {times:,}"))
     _print_table(rows)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli._output import json_line
 from charrnn.cli._shared import Json, Run
-from charrnn.display import one_line
+from charrnn.display import count, one_line
 from charrnn.errors import UsageError
 
 Devices = Annotated[
@@ -106,7 +106,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
 def _symbols(symbols: list[str | int], most: int = 100) -> str:
     """Return the vocabulary on one line, with everything unprintable escaped."""
     if symbols and isinstance(symbols[0], int):
-        return f"{len(symbols)} bytes"
+        return count(len(symbols), "byte")
     shown = " ".join(one_line(s) for s in symbols[:most])
     return f"{len(symbols)}: {shown}{' …' if len(symbols) > most else ''}"
 

@@ -16,6 +16,7 @@ from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import HIDDEN, Settings
 from charrnn.diagnosis.subjects import Subject
+from charrnn.display import count
 from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.options import declared
@@ -146,7 +147,7 @@ def train_and_examine(
         model,
         np.asarray(corpus.val),
         train,
-        name=f"{cell} after {loop.progress.step:,} steps",
+        name=f"{cell} after {count(loop.progress.step, 'step')}",
         text="the last tenth of the text",
         moments=moments,
         step=loop.progress.step,

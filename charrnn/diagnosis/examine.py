@@ -15,7 +15,7 @@ from charrnn.diagnosis.measures.values import in_float64
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import LEAST_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
-from charrnn.display import number
+from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text import fit_window
 
@@ -63,17 +63,18 @@ def examine(
 
 def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
     """Return the training settings with batch and window fitted to the text."""
-    count, train = len(subject.ids), subject.train
-    if count < LEAST_TEXT:
+    length, train = len(subject.ids), subject.train
+    if length < LEAST_TEXT:
         raise CorpusError(
-            f"the text has {number(count, 'symbol')}, diagnosis takes at least {LEAST_TEXT}",
+            f"the text has {count(length, 'symbol')}, diagnosis takes at least {LEAST_TEXT}",
             "use a longer text",
         )
-    batch, seq_len, note = fit_window(count, train.batch, train.seq_len)
+    batch, seq_len, note = fit_window(length, train.batch, train.seq_len)
     # At least two windows, so that there is a state to carry into the second.
-    most = max(1, (count - 1) // (2 * seq_len))
+    most = max(1, (length - 1) // (2 * seq_len))
     if most < batch:
-        note = f"the text is short: gradients are averaged over {most} streams, not {train.batch}"
+        averaged = f"averaged over {count(most, 'stream')}, not {train.batch}"
+        note = f"the text is short: gradients are {averaged}"
         batch = most
     if note:
         notes.append(note)

@@ -18,7 +18,7 @@ from typing import Any
 from charrnn.backend import Backend, memory
 from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
-from charrnn.display import size
+from charrnn.display import count, size
 from charrnn.errors import CharRNNError
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.onehot import elements_of_sums
@@ -203,7 +203,7 @@ def require(needed: Estimate, backend: Backend) -> None:
     if there is None or needed.total <= there:
         return
     if needed.weights >= needed.windows:
-        what, lower = f"{needed.parameters:,} parameters", ("hidden", "layers", "embed")
+        what, lower = count(needed.parameters, "parameter"), ("hidden", "layers", "embed")
     else:
         what, lower = "windows", ("batch", "seq_len", "hidden")
     message = f"this takes about {size(needed.total)} of memory, most of it for {what}; "

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.display import count
 from charrnn.report.tables import aligned
 from charrnn.train.bench import ENOUGH_BATCH, Bench
 
@@ -29,8 +30,8 @@ def bench_text(bench: Bench) -> str:
     head = ("", "backend", "threads", "batch", "ms/step", "steps/s", "char/s")
     model = bench.model
     return (
-        f"training {model.cell} {model.layers}×{model.hidden}, windows of {bench.seq_len} steps, "
-        f"{model.dtype}\n\n"
+        f"training {model.cell} {model.layers}×{model.hidden}, windows of "
+        f"{count(bench.seq_len, 'step')}, {model.dtype}\n\n"
         + aligned(head, rows, left=2)
         + f"\nsampling one stream: {bench.sampling:,.0f} char/s\n\n"
         + f"proposal, the smallest batch with {ENOUGH_BATCH:.0%} of the best speed:\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charrnn.config import ModelConfig
-from charrnn.display import duration, size
+from charrnn.display import count, duration, size
 from charrnn.train.dry_run import DryRun
 
 
@@ -16,13 +16,14 @@ def dry_run(config: ModelConfig, result: DryRun) -> str:
     step = f"{seconds:,.1f} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
     total = ""
     if result.steps_left is not None and result.seconds_left is not None:
-        total = f"; {duration(result.seconds_left)} for {result.steps_left:,} steps"
+        total = f"; {duration(result.seconds_left)} for {count(result.steps_left, 'step')}"
     return (
         f"model   {config.cell} {config.layers}×{config.hidden}, {first}, {config.dtype}: "
-        f"{result.parameters:,} parameters\n"
+        f"{count(result.parameters, 'parameter')}\n"
         f"memory  about {size(memory.total)}: {size(memory.weights)} for weights, gradients "
         f"and moments, {size(memory.windows)} for windows, {size(memory.evaluation)} for "
         f"evaluation{available}\n"
         f"time    {step} a step, {result.chars_per_second:,.0f} char/s; "
-        f"{duration(result.epoch_seconds)} an epoch of {result.steps_per_epoch:,} steps{total}\n"
+        f"{duration(result.epoch_seconds)} an epoch of "
+        f"{count(result.steps_per_epoch, 'step')}{total}\n"
     )

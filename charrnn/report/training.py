@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display import duration, loss, printable, safe_json
+from charrnn.display import count, duration, loss, printable, safe_json
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:
@@ -179,21 +179,21 @@ def choose(quiet: bool, as_json: bool) -> TrainingReport:
 
 def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
-    units = {"char": "characters", "byte": "bytes", "word": "tokens"}[start.level]
+    unit = {"char": "character", "byte": "byte", "word": "token"}[start.level]
     first = "one-hot" if not start.embed else f"embedding {start.embed}"
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
-    until = f"{start.total_steps:,} steps" if start.total_steps else f"{start.minutes:g} minutes"
-    if start.total_steps and start.minutes:
-        until += f" or {start.minutes:g} minutes"
+    limits = [count(start.total_steps, "step")] if start.total_steps else []
+    limits += [count(start.minutes, "minute")] if start.minutes else []
     where = start.backend + (f" ({start.matmul})" if start.backend != "numpy" else "")
     return (
         f"{'resuming' if start.resumed else 'run'} {start.run}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
-        f"{start.cell} {start.layers}×{start.hidden}, {first}, {start.parameters:,} parameters, "
-        f"{start.dtype} on {where}\n"
-        f"{start.train_chars:,} {units} to train on{heldout}; {start.vocabulary:,} symbols; "
-        f"{start.steps_per_epoch:,} steps an epoch, until {until}"
+        f"{start.cell} {start.layers}×{start.hidden}, {first}, "
+        f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}\n"
+        f"{count(start.train_chars, unit)} to train on{heldout}; "
+        f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} an epoch, "
+        f"until {' or '.join(limits)}"
     )
 
 

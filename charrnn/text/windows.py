@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.display import number
+from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.randomness import Purpose, words
 
@@ -98,7 +98,8 @@ class Streams:
         ids = np.asarray(ids)
         least = batch * seq_len + 1
         if len(ids) < least:
-            message = f"the training text has {len(ids):,} symbols, one window takes {least:,}"
+            has = f"the training text has {count(len(ids), 'symbol')}"
+            message = f"{has}, one window takes {least:,}"
             lower = f"lower {setting('batch')} or {setting('seq_len')}"
             raise CorpusError(message, f"{lower}, or use a longer text")
         self.batch, self.seq_len = batch, seq_len
@@ -152,16 +153,16 @@ def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | 
     """
     _check_sizes(batch, seq_len)
     if n_train < 2:
-        message = f"the training text has {number(n_train, 'symbol')}, it needs at least 2"
+        message = f"the training text has {count(n_train, 'symbol')}, it needs at least 2"
         fractions = f"a smaller {setting('val_frac')} and {setting('test_frac')}"
         raise CorpusError(message, f"use a longer text, or {fractions}")
     if n_train - 1 >= batch * seq_len:
         return batch, seq_len, None
     streams, steps = max(1, (n_train - 1) // seq_len), min(seq_len, n_train - 1)
     note = (
-        f"the training text has {number(n_train, 'symbol')}, one window of {batch} streams × "
-        f"{seq_len} steps takes {batch * seq_len + 1:,}: lowered to "
-        f"{number(streams, 'stream')} × {number(steps, 'step')}"
+        f"the training text has {count(n_train, 'symbol')}, one window of "
+        f"{count(batch, 'stream')} × {count(seq_len, 'step')} takes {batch * seq_len + 1:,}: "
+        f"lowered to {count(streams, 'stream')} × {count(steps, 'step')}"
     )
     return streams, steps, note
 
@@ -186,7 +187,7 @@ class EvaluationStreams:
         _check_sizes(batch, seq_len)
         self.targets = len(ids) - 1
         if self.targets < batch:
-            message = f"the text has {number(len(ids), 'symbol')}, it needs at least {batch + 1}"
+            message = f"the text has {count(len(ids), 'symbol')}, it needs at least {batch + 1}"
             raise CorpusError(message, "use a longer text")
         self.batch, self.seq_len = batch, seq_len
         self._ids = np.asarray(ids)
@@ -241,7 +242,7 @@ def evaluation_streams(
         If ``limit`` is below 1.
     """
     if len(ids) < 2:
-        message = f"the text has {number(len(ids), 'symbol')}, a score needs at least 2"
+        message = f"the text has {count(len(ids), 'symbol')}, a score needs at least 2"
         raise CorpusError(message, "use a longer text")
     if limit is not None:
         if limit < 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
 from charrnn.storage.checkpoint import Checkpoint
@@ -22,7 +23,8 @@ class Change:
     shared: int
 
     def __str__(self) -> str:
-        parts = [f"{self.shared} symbols keep their weights"]
+        kept = "keeps its" if self.shared == 1 else "keep their"
+        parts = [f"{count(self.shared, 'symbol')} {kept} weights"]
         parts += [f"{len(self.added)} added: {_listed(self.added)}"] if self.added else []
         parts += [f"{len(self.dropped)} dropped: {_listed(self.dropped)}"] if self.dropped else []
         return "; ".join(parts)

@@ -72,9 +72,12 @@ def test_wrong_input_gets_one_line_and_an_exit_code(arguments, code, says, tmp_p
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_no_command_shows_the_help():
-    done = charrnn()
-    assert "Commands:" in done.stdout + done.stderr
+@pytest.mark.parametrize("group", [[], ["corpus"]])
+def test_no_command_shows_the_help(group):
+    done, asked = charrnn(*group), charrnn(*group, "--help")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == asked.stdout
+    assert "\nCommands:\n" in done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals and pipes of POSIX")

@@ -8,6 +8,7 @@ from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.gradients import GROWTH, gated_cells
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT
 from charrnn.diagnosis.verdicts.training import LEARNED
+from charrnn.display import count
 from charrnn.errors import setting
 
 CUT_GRADIENT = 0.5
@@ -36,7 +37,7 @@ def truncation(report: Report) -> Iterator[Verdict]:
                 layer.layer,
                 MEASUREMENT,
                 f"at the window's edge, lag {seq_len}, ∂ℓ/∂{state} still is {value:.0%} of that at "
-                f"lag 0, and the model uses {cut.used} characters",
+                f"lag 0, and the model uses {count(cut.used, 'character')}",
                 f"a longer {setting('seq_len')}: {2 * seq_len}",
             )
 
@@ -54,8 +55,8 @@ def context_unused(report: Report) -> Iterator[Verdict]:
             "context-unused",
             None,
             MEASUREMENT,
-            f"the model uses {much} of its context: {cut.lengths[-1]} characters bring it "
-            f"{cut.gain:.3f} nats over none",
+            f"the model uses {much} of its context: with {count(cut.lengths[-1], 'character')} it "
+            f"gains {cut.gain:.3f} nats over none",
             f"train for longer, a longer {setting('seq_len')}, {setting('state')} carry, or "
             f"{setting('cell')} {gated_cells()[0]}; right if the text has no longer structure",
         )

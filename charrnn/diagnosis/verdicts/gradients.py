@@ -9,6 +9,7 @@ from charrnn.cells.base import Cell
 from charrnn.config import ModelConfig
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT, PASCANU, THEOREM
+from charrnn.display import count
 from charrnn.errors import setting
 from charrnn.registry import CELLS
 
@@ -33,7 +34,7 @@ def exploding(report: Report) -> Iterator[Verdict]:
             "exploding",
             steepest.layer,
             MEASUREMENT,
-            f"the state overflows after {dynamics.overflow:,} steps along the text",
+            f"the state overflows after {count(dynamics.overflow, 'step')} along the text",
             f"use {_bounded_activation(report)}{setting('init')} orthogonal, or a gated cell: "
             f"{setting('cell')} {min(gated_cells())}",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from charrnn.diagnosis.compare import Contestant, horizons
-from charrnn.display import duration, printable
+from charrnn.display import count, duration, printable
 from charrnn.report.diagnose.figures import number, sparkline
 from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
 
@@ -21,7 +21,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
     from rich.text import Text
 
     first = contestants[0].report.subject.model.config
-    size = f"{first.layers}×{first.hidden}, {contestants[0].steps:,} steps each"
+    size = f"{first.layers}×{first.hidden}, {count(contestants[0].steps, 'step')} each"
     reach = [row for one in contestants for row in _horizons(one)]
     profiles = [row for one in contestants for row in _profiles(one)]
     training = [row for one in contestants for row in _training(one)]

@@ -11,6 +11,7 @@ from html import escape
 from charrnn.diagnosis.measures.context import Context
 from charrnn.diagnosis.measures.gates import LayerGates
 from charrnn.diagnosis.report import Report
+from charrnn.display import count
 from charrnn.report.diagnose.elements import bar, histogram, stack, table
 from charrnn.report.diagnose.figures import DASH, number, percent
 from charrnn.report.diagnose.svg import Line, chart
@@ -55,7 +56,10 @@ def lag(reports: Sequence[Report]) -> str:
         log_y=True,
         mark=(first.seq_len, "window") if 0 < first.seq_len <= first.max_lag else None,
     )
-    note = f"{len(first.anchors)} anchors with {first.context} characters of context each."
+    note = (
+        f"{count(len(first.anchors), 'anchor')} with {count(first.context, 'character')} "
+        "of context each."
+    )
     return drawn + f"<p>{note}</p>" + table(head, rows)
 
 
@@ -86,8 +90,8 @@ def norms(report: Report) -> str:
         [line], title="Norm of the whole gradient", x_label="window", y_label="norm before clipping"
     )
     note = (
-        f"{measured.windows} windows of {measured.batch} × {measured.seq_len}; clipping {clipped}; "
-        f"{measured.optimizer} at {measured.lr:g}."
+        f"{count(measured.windows, 'window')} of {measured.batch} × {measured.seq_len}; "
+        f"clipping {clipped}; {measured.optimizer} at {measured.lr:g}."
     )
     head = ["", "weights", "mean", "median", "95 %", "update ratio", "median norm"]
     return f"<p>{escape(note)}</p>" + table(head, rows) + drawn
@@ -187,8 +191,8 @@ def dynamics(report: Report) -> str:
             ]
         )
     lags = measured.layers[0].products.lags
-    head = ["", "λ₁ a step", "drift", "1/|λ₁|", *(f"‖{k} steps‖" for k in lags)]
-    shown = table(head, rows, caption=f"State Jacobian along {measured.steps:,} steps")
+    head = ["", "λ₁ a step", "drift", "1/|λ₁|", *(f"‖{count(k, 'step')}‖" for k in lags)]
+    shown = table(head, rows, caption=f"State Jacobian along {count(measured.steps, 'step')}")
     drawn = chart(lines, title="Leading Lyapunov exponents", x_label="rank", y_label="nats a step")
     return shown + drawn
 

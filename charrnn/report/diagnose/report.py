@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.diagnosis.measures.norms import Norms
 from charrnn.diagnosis.report import Report
-from charrnn.display import printable
+from charrnn.display import count, printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
 from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
 from charrnn.report.diagnose.words import model_line, text_line
@@ -56,7 +56,7 @@ def _lag(report: Report, width: int) -> list[RenderableType]:
             lives = [number(curve.half_life, 2), number(curve.efold, 3)]
             rows.append((f"{layer.layer} {name}", spark, *figures, *lives))
     note = (
-        f"{len(profile.anchors)} single-step losses, {profile.context} characters each; "
+        f"{len(profile.anchors)} single-step losses, {count(profile.context, 'character')} each; "
         f"bars: log scale, 1 to {LEAST_G:.0e}"
     )
     columns = table(head, rows, left=2)
@@ -86,7 +86,7 @@ def _dynamics(report: Report) -> list[RenderableType]:
             )
         )
     end = f"the state overflowed at step {dynamics.overflow:,}; " if dynamics.overflow else ""
-    note = f"{end}{dynamics.steps:,} steps; the numbered columns are ‖J_t … J_t-k+1‖"
+    note = f"{end}{count(dynamics.steps, 'step')}; the numbered columns are ‖J_t … J_t-k+1‖"
     columns = table(head, rows)
     return [heading("State Jacobian along the text"), columns, Text(note, style="dim")]
 
@@ -106,7 +106,7 @@ def _context(report: Report) -> list[RenderableType]:
         at = dict(zip(cut.lengths, losses, strict=True))
         rows.append((label, *(f"{at[k]:.2f}" for k in shown)))
     columns = table(("context", *(f"{k}" for k in shown)), rows)
-    head = f"about {cut.used} characters" if cut.used else "none"
+    head = f"about {count(cut.used, 'character')}" if cut.used else "none"
     remark = f"(90 % of what it brings; 99 %: {cut.used_99})" if cut.used else ""
     parts = [heading(f"Use of context: {head}", remark), columns]
     position = context.position
@@ -147,7 +147,7 @@ def _norms(report: Report) -> list[RenderableType]:
         clipped += f"; clip-value {clip.value_limit:g} touches {percent(clip.value_share)}"
     moments = "the run's moments" if norms.moments else "moments warmed up here"
     notes = (
-        f"{norms.windows} windows of {norms.batch}×{norms.seq_len}; largest "
+        f"{count(norms.windows, 'window')} of {norms.batch}×{norms.seq_len}; largest "
         f"{number(clip.largest)}; {clipped}\n"
         f"{norms.optimizer}, lr {norms.lr:g}, {moments}"
     )

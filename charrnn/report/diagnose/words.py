@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charrnn.diagnosis.report import Report, Verdict
-from charrnn.display import printable
+from charrnn.display import count, printable
 
 SEVERE = ("broken", "exploding", "vanishing")
 """Verdicts that are shown as errors; the others are warnings."""
@@ -29,7 +29,7 @@ def model_line(report: Report) -> str:
 
 def text_line(report: Report) -> str:
     """Return length and name of the text."""
-    return f"on {len(report.subject.ids):,} symbols of {printable(report.subject.text)}"
+    return f"on {count(len(report.subject.ids), 'symbol')} of {printable(report.subject.text)}"
 
 
 def where(verdict: Verdict) -> str:

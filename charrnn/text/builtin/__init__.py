@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.options import declared
 from charrnn.text.builtin._base import Builtin
@@ -109,7 +110,7 @@ def generate(name: str, chars: int | None = None, seed: int = 0, **options: Any)
         length = builtin.length()
         if length is not None and chars > length:
             raise UsageError(
-                f"{name} has only {length:,} characters, not {chars:,}",
+                f"{name} has only {count(length, 'character')}, not {chars:,}",
                 f"lower {setting('chars')} to at most {length}",
             )
     return _cut(builtin.stream(seed), chars)

@@ -1,0 +1,42 @@
+"""What training shows in words."""
+
+from charrnn.report.training import describe
+from charrnn.train.records import Start
+
+START = Start(
+    step=0,
+    run="checkpoints/poems",
+    resumed=False,
+    cell="lstm",
+    layers=1,
+    hidden=4,
+    embed=0,
+    dtype="float32",
+    parameters=1,
+    vocabulary=1,
+    level="char",
+    train_chars=1,
+    val_chars=0,
+    test_chars=0,
+    batch=1,
+    seq_len=1,
+    steps_per_epoch=1,
+    total_steps=1,
+    minutes=1.0,
+    backend="numpy",
+    matmul="fp32",
+    seed=0,
+    version="0",
+)
+
+
+def test_one_thing_is_not_a_plural():
+    said = describe(START)
+    assert "1 parameter, float32" in said
+    assert "\n1 character to train on; 1 symbol; 1 step an epoch, until 1 step or 1 minute" in said
+
+
+def test_several_things_are():
+    several = {"train_chars": 1200, "vocabulary": 2, "steps_per_epoch": 3, "minutes": 2.5}
+    said = describe(Start(**{**vars(START), **several, "total_steps": None}))
+    assert "\n1,200 characters to train on; 2 symbols; 3 steps an epoch, until 2.5 minutes" in said
