@@ -57,6 +57,8 @@ def examine(
     if not report.broken:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             _measure(report, progress)
+        if reason := report.nothing_to_learn:
+            notes.append(f"nothing to learn: {reason}")
     report.verdicts = verdicts.judge(report, word)
     return report
 

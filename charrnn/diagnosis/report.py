@@ -67,6 +67,16 @@ class Report:
     gradcheck: GradCheck | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
+    @property
+    def nothing_to_learn(self) -> str:
+        """Why training cannot teach the model anything on this text; empty if it can."""
+        ids = self.subject.ids
+        if len(ids) and (ids == ids[0]).all():
+            return "the text is one symbol over and over"
+        if self.norms is not None and not any(self.norms.series):
+            return f"the loss is {self.norms.loss:.3g} and the gradient exactly 0"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as one JSON object; ``charrnn diagnose --help`` lists the keys."""
         subject, model = self.subject, self.subject.model

@@ -131,6 +131,33 @@ def test_a_learning_rate_of_almost_nothing():
     assert codes(model_of(), TrainConfig(batch=8, lr=1e-8)) == ["lr-low"]
 
 
+def test_a_text_of_one_symbol_is_nothing_to_learn_from():
+    one = np.zeros(500, np.uint8)
+    model = LanguageModel.fresh(ModelConfig(hidden=8), 1, 0)  # loss and gradient are exactly 0
+    report = examine(Subject(model, one, PLAN), QUICK)
+    assert report.norms.series == [0.0] * report.norms.windows
+    assert report.verdicts == []
+    assert "nothing to learn: the text is one symbol over and over" in report.notes
+    rate = TrainConfig(batch=8, lr=4.0, clip_norm=1e4)
+    of_many = examine(Subject(model_of(), one, rate, fresh=True), QUICK)
+    assert of_many.norms.loss > 0
+    assert not {"lr-high", "lr-low", "clip-idle"} & {each.code for each in of_many.verdicts}
+    assert any(note.startswith("nothing to learn") for note in of_many.notes)
+
+
+def test_a_gradient_of_exactly_zero_is_nothing_to_learn():
+    model = model_of()
+    model.weights["decoder.bias"][...] = np.where(np.arange(V) == 3, 1e4, 0.0)
+    ids = np.full(500, 3, np.uint8)
+    ids[0] = 0  # never a target, so the loss is 0 although the text has two symbols
+    report = examine(Subject(model, ids, PLAN), QUICK)
+    assert report.norms.loss == 0.0
+    assert report.verdicts == []
+    assert "nothing to learn: the loss is 0 and the gradient exactly 0" in report.notes
+    report.norms.series[0] = 1e-12
+    assert report.nothing_to_learn == ""
+
+
 def test_a_clip_that_leaves_only_the_direction():
     assert codes(model_of(), TrainConfig(batch=8, clip_norm=1e-6)) == ["clip-tight"]
     sgd = TrainConfig(batch=8, clip_norm=1e-6, optimizer="sgd")

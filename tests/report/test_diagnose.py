@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.diagnosis.compare import Contestant
 from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
 from charrnn.report.diagnose import html, plot, terminal
+from charrnn.report.diagnose.compare import compare_parts
 from charrnn.report.diagnose.figures import bar, number, percent, spans, sparkline
 from charrnn.report.diagnose.report import report_parts
 from charrnn.report.diagnose.svg import Line, chart
@@ -75,6 +77,18 @@ def test_the_bars_of_gates_start_from_one_line(reports):
     lines = [line for line in shown(reports[2], 80).splitlines() if "│" in line]
     assert len(lines) == 8  # two layers of an LSTM
     assert len({line.index("│") for line in lines}) == 1
+
+
+def test_a_gradient_of_zero_is_a_dash_and_a_note():
+    model = LanguageModel.fresh(ModelConfig(hidden=8), 1, 0)
+    subject = Subject(model, np.zeros(300, np.uint8), TrainConfig(batch=4), name="a", text="b")
+    report = examine(subject, QUICK)
+    contestant = Contestant("lstm", report, 3, 1.0)
+    compared = terminal.render(compare_parts([contestant], "b"), 100).decode()
+    for text in (shown(report, 100), compared, html.page([report]), html.page([report, report])):
+        assert "NaN" not in text
+    for text in (shown(report, 100), compared, html.page([report])):
+        assert "nothing to learn: the text is one symbol" in text
 
 
 def test_names_cannot_reach_the_terminal_raw():

@@ -63,8 +63,8 @@ class Curve:
         return cls(mean, q25, median, q75, scale, half_life(mean), efold, slope, r2)
 
     def at(self, lag: int) -> float | None:
-        """Return G(lag), or None beyond the largest lag."""
-        return float(self.mean[lag]) if lag < len(self.mean) else None
+        """Return G(lag); None beyond the largest lag, or if the gradient is 0 at lag 0 already."""
+        return float(self.mean[lag]) if lag < len(self.mean) and self.scale else None
 
 
 @dataclass(frozen=True)

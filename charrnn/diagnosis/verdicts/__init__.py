@@ -26,7 +26,8 @@ lr-high          an update is as large as the weights; or it is above 1/1000 of 
                  them and raises the loss of its own window by a tenth (of ln V at   ratio of [4]
                  most) and 0.1 nats
 lr-low           an update is below 1/100,000 of the weights, a hundredth of the     rule of thumb
-                 rule of thumb, and not because of clipping                          [4]
+                 rule of thumb, not because of clipping, and the loss is above 0.05  [4]
+                 nats
 truncation       the model is trained, G(training window) is at least 1/2, and the   measurement
                  model uses a window of context or more, or gains 0.02 nats (three
                  standard errors) from context beyond the window
@@ -34,6 +35,9 @@ context-unused   the model is trained and at most one symbol of context brings 9
                  of what context brings; not said of a model worse than symbol
                  frequencies, or with nothing left to learn
 ===============  ==================================================================  ==============
+
+Where there is nothing to learn (the text is one symbol, or the gradient exactly 0), neither the
+learning rate, nor clipping, nor the use of context is judged.
 
 [1] Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063, section 2.1. [2] Karpathy, Johnson and
 Fei-Fei 2015, arXiv 1506.02078. [3] Pascanu et al. 2013, section 3.2, set the limit by the average

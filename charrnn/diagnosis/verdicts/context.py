@@ -20,7 +20,7 @@ BEYOND_WINDOW = 0.02
 def truncation(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on every layer whose gradients reach beyond a window that is too short."""
     profile, context = report.lag, report.context
-    if profile is None or context is None:
+    if profile is None or context is None or report.nothing_to_learn:
         return
     cut, seq_len = context.cut, context.seq_len
     gain, error = cut.beyond_window, cut.beyond_window_error
@@ -45,7 +45,7 @@ def truncation(report: Report) -> Iterator[Verdict]:
 def context_unused(report: Report) -> Iterator[Verdict]:
     """Yield a verdict if at most one symbol of context brings all that context brings."""
     context = report.context
-    if context is None:
+    if context is None or report.nothing_to_learn:
         return
     cut = context.cut
     full = cut.replaced[-1]

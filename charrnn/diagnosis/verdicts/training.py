@@ -1,6 +1,7 @@
 """Clipping and learning rate: ``clip-tight``, ``clip-idle``, ``lr-high``, ``lr-low``.
 
-Nothing is said where the training settings are not the model's own.
+Nothing is said where the training settings are not the model's own, or where there is nothing to
+learn.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
             "would bring updates near 1/1000 of the weights",
             CS231N,
         )
-    elif ratio < RATIO_LOW and not _tight(norms.clip):
+    elif ratio < RATIO_LOW and not _tight(norms.clip) and norms.loss > LEARNED:
         factor = RATIO_RULE / ratio if ratio > 0 else 1e3
         yield Verdict(
             "lr-low",
@@ -88,9 +89,11 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
 
 
 def _judged(report: Report) -> NormsReport | None:
-    """Return the norms if there are any, the settings are the model's own, and the loss finite."""
+    """Return the norms; None where nothing can be said of the training settings."""
     norms = report.norms
     if norms is None or not report.subject.judged or not isfinite(norms.loss):
+        return None
+    if report.nothing_to_learn:
         return None
     return norms
 

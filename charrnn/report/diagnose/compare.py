@@ -26,6 +26,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
     profiles = [row for one in contestants for row in _profiles(one)]
     training = [row for one in contestants for row in _training(one)]
     verdicts = [(c.cell, v) for c in contestants for v in c.report.verdicts]
+    notes = dict.fromkeys(note for one in contestants for note in one.report.notes)
     legend = (
         "in steps, of the state that reaches farthest; memory: 1/|λ₁|; uses: characters\n"
         "for 90 % and 99 % of what context brings; loss: nats, of the same characters"
@@ -41,6 +42,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         heading("Training"),
         table(("cell", "parameters", "training", "median norm", "update ratio"), training),
         *verdict_parts([v for _, v in verdicts], [cell for cell, _ in verdicts]),
+        *(Text(f"note: {printable(note)}", style="dim") for note in notes),
         "",
     ]
 
@@ -64,7 +66,7 @@ def _profiles(one: Contestant) -> Iterator[Sequence[str]]:
         for state, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
             spark = sparkline(values, 36, low=LEAST_G, high=1.0, logarithmic=True)
-            yield one.cell, f"{layer.layer} {state}", spark, number(values[-1], 2)
+            yield one.cell, f"{layer.layer} {state}", spark, number(curve.at(len(values) - 1), 2)
 
 
 def _training(one: Contestant) -> Iterator[Sequence[str]]:

@@ -42,7 +42,7 @@ def lag(reports: Sequence[Report]) -> str:
                     Line(name, lags, curve.mean.tolist(), colour, state != "h", band[0], band[1])
                 )
                 some = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < len(lags)]
-                figures = [number(float(curve.mean[k]), 3) for k in some]
+                figures = [number(curve.at(k), 3) for k in some]
                 rows.append([name, *figures, number(curve.half_life), number(curve.efold)])
                 head = ["", *(f"G({k})" for k in some), "half-life", "e-fold"]
     if not lines:

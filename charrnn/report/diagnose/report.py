@@ -52,7 +52,7 @@ def _lag(report: Report, width: int) -> list[RenderableType]:
         for name, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
             spark = sparkline(values, spark_width, low=LEAST_G, high=1.0, logarithmic=True)
-            figures = [number(float(curve.mean[k]), 2) for k in lags]
+            figures = [number(curve.at(k), 2) for k in lags]
             lives = [number(curve.half_life, 2), number(curve.efold, 3)]
             rows.append((f"{layer.layer} {name}", spark, *figures, *lives))
     note = (
