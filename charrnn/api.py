@@ -37,6 +37,7 @@ from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
+from charrnn.text.tally import Tally
 from charrnn.train import optimizers
 from charrnn.train.loop import Loop
 from charrnn.train.records import Record
@@ -131,6 +132,9 @@ class Model:
     def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
         """Return the exact score of a text, read once from a zero state.
 
+        With ``unknown="skip"``, symbols that the model does not know are left out; the score's
+        ``skipped`` is their number.
+
         Raises
         ------
         CorpusError
@@ -138,7 +142,9 @@ class Model:
         VocabularyError
             If it holds a symbol that the model does not know.
         """
-        return score(self.network, [self.vocabulary.encode(text, unknown)])
+        ids, tally = self.vocabulary.encode(text, unknown), Tally()
+        tally.add(self.vocabulary, text, ids)
+        return score(self.network, [ids], tally=tally)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

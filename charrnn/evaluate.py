@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
+from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
+from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import evaluation_streams
 
@@ -39,10 +41,13 @@ class Score:
         Scored symbols (characters, bytes or words, as the model's level has it).
     nats
         Their surprisals, added up.
+    skipped
+        Symbols of the text that were left out because the model does not know them.
     """
 
     chars: int
     nats: float
+    skipped: int = 0
 
     @property
     def nats_per_char(self) -> float:
@@ -127,6 +132,7 @@ def score(
     model: LanguageModel,
     chunks: Iterable[Ids],
     *,
+    tally: Tally | None = None,
     steps: int = STEPS,
     progress: Callable[[int], object] | None = None,
 ) -> Score:
@@ -136,6 +142,8 @@ def score(
     ----------
     chunks
         The text as 1-D arrays of symbols, in order.
+    tally
+        What the text holds beside them, complete when all chunks have been read.
     steps
         Symbols that are read at a time; the state is carried, so the score does not depend on it.
     progress
@@ -146,17 +154,21 @@ def score(
     CorpusError
         The text has fewer than 2 symbols.
     """
-    chars, total = 0, 0.0
-    for targets, surprisal in _exact(model, chunks, steps):
+    chars, total, tally = 0, 0.0, tally or Tally()
+    for targets, surprisal in _exact(model, chunks, steps, tally):
         total += _number(model, surprisal.sum(dtype=np.float64))
         chars += len(targets)
         if progress is not None:
             progress(len(targets))
-    return Score(chars, total)
+    return Score(chars, total, tally.skipped)
 
 
 def surprisals(
-    model: LanguageModel, chunks: Iterable[Ids], *, steps: int = STEPS
+    model: LanguageModel,
+    chunks: Iterable[Ids],
+    *,
+    tally: Tally | None = None,
+    steps: int = STEPS,
 ) -> Iterator[tuple[Ids, NDArray[np.float64]]]:
     """Yield every symbol of a text with its surprisal, by the same pass as :func:`score`.
 
@@ -175,7 +187,7 @@ def surprisals(
     if head is not None:
         yield head[:1], np.full(1, np.nan)
         chunks = _prepend(head, chunks)
-    for targets, surprisal in _exact(model, chunks, steps):
+    for targets, surprisal in _exact(model, chunks, steps, tally or Tally()):
         yield targets, model.backend.get(surprisal).astype(np.float64)
 
 
@@ -190,6 +202,7 @@ def score_lines(
     model: LanguageModel,
     lines: Iterable[tuple[str | bytes, Ids]],
     *,
+    tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(),
     batch: int = LINES,
     steps: int = STEPS,
 ) -> Iterator[LineScore]:
@@ -200,6 +213,8 @@ def score_lines(
     lines
         Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them. Of n symbols
         n - 1 are scored, a newline at the end among them.
+    tally
+        Returns what a line holds beside its symbols.
     batch
         Lines that are read side by side; as many are read ahead.
     steps
@@ -212,7 +227,8 @@ def score_lines(
             window = model.window(steps, len(some), backward=False)
         nats = _score_batch(model, window, [ids for _, ids in some])
         for (line, ids), amount in zip(some, nats, strict=True):
-            yield LineScore(line, Score(max(0, len(ids) - 1), amount))
+            skipped = tally(line, ids).skipped
+            yield LineScore(line, Score(max(0, len(ids) - 1), amount, skipped))
 
 
 def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
@@ -267,7 +283,9 @@ def _narrow(model: LanguageModel, window: Window, streams: NDArray[np.intp]) -> 
     return narrow
 
 
-def _exact(model: LanguageModel, chunks: Iterable[Ids], steps: int) -> Iterator[tuple[Ids, Array]]:
+def _exact(
+    model: LanguageModel, chunks: Iterable[Ids], steps: int, tally: Tally
+) -> Iterator[tuple[Ids, Array]]:
     """Yield targets (host) and their surprisal (on the backend), 1-D, a window at a time."""
     window = model.window(steps, 1, backward=False)
     put = model.backend.put
@@ -284,9 +302,10 @@ def _exact(model: LanguageModel, chunks: Iterable[Ids], steps: int) -> Iterator[
             scored = True
             yield targets, surprisal[:, 0]
     if not scored:
-        count = 0 if last is None else len(last)
+        symbols = count(0 if last is None else len(last), "symbol")
+        left = f" left, {tally.skipped:,} skipped" if tally.skipped else ""
         raise CorpusError(
-            f"the text has {count} symbol{'' if count == 1 else 's'}, a score takes at least 2",
+            f"the text has {symbols}{left}, a score takes at least 2",
             "use a longer text",
         )
 

@@ -17,6 +17,13 @@ def test_a_model_trained_from_a_string_writes_and_scores_it(hello):
     assert hello.evaluate("hello" * 20).nats_per_char < 0.1
 
 
+def test_a_score_counts_what_was_skipped(hello):
+    found = hello.evaluate("heXllYYo", unknown="skip")
+    assert (found.chars, found.skipped) == (4, 3)
+    assert found.nats == hello.evaluate("hello").nats
+    assert hello.evaluate("hello").skipped == 0
+
+
 def test_save_and_load_give_the_same_model(hello, tmp_path):
     path = tmp_path / "hello.safetensors"
     hello.save(path)

@@ -12,13 +12,15 @@ import typer
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import OUTPUT, Backend, Threads, open_backend
+from charrnn.cli._shared import OUTPUT, Backend, Threads, note, open_backend
 from charrnn.config import DataConfig
+from charrnn.display import count
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
     from charrnn.evaluate import LineScore
     from charrnn.model.language import LanguageModel
+    from charrnn.text.tally import Tally
     from charrnn.text.vocabulary import Vocabulary
 
 _CHUNK = 1 << 20
@@ -70,14 +72,14 @@ def evaluate(
 
     The text is read once, in one stream from a zero state. Its first symbol has no context and is
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
-    "perplexity" (null where not finite), "run" (the checkpoint), "source" (the texts, or null) and
-    "split" (or null).
+    "perplexity" (null where not finite), "skipped" (symbols left out by --unknown skip), "run" (the
+    checkpoint), "source" (the texts, or null) and "split" (or null).
 
     With --per-line, each line, including its newline, is scored from a zero state. It is printed
     after its nats per character and a tab; a line with nothing to score has - there. Control
     characters and, at byte level, invalid UTF-8 are written as Python's escapes. With --json one
-    object per line: "line" (from 1), "chars", "nats_per_char" (or null), "text" (exactly, without
-    the newline; a list of integers at byte level).
+    object per line: "line" (from 1), "chars", "nats_per_char" (or null), "skipped", "text"
+    (exactly, without the newline; a list of integers at byte level).
 
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
     nats; the first has - there. With --json one object per symbol: "symbol" (an integer at byte
@@ -102,6 +104,8 @@ def evaluate(
         _per_char(source, model, vocabulary, as_json)
     else:
         _whole(source, model, vocabulary, as_json)
+    if told := source.skipped():
+        note(told)
 
 
 class _Source:
@@ -117,13 +121,39 @@ class _Source:
     ) -> None:
         self.text, self.split, self.checkpoint = text, split, checkpoint
         self._vocabulary, self._options = vocabulary, options
+        from charrnn.text.tally import Tally
+
+        self.tally = Tally()
+        self._lines = 0  # that lack symbols
+
+    @property
+    def skipping(self) -> bool:
+        """Whether symbols may be skipped."""
+        return self._options.get("unknown") == "skip"
+
+    def skipped(self) -> str:
+        """Return a note on what was skipped in all; empty if nothing was."""
+        told = self.tally.note()
+        lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
+        return told and told + lines
+
+    def tally_of(self, line: str | bytes, ids: Any) -> Tally:
+        """Return the counts of one line, and add them to those of the text."""
+        from charrnn.text.tally import Tally
+
+        own = Tally()
+        if self.split is None:
+            own.add(self._vocabulary, line, ids)
+        self.tally.skipped += own.skipped
+        self._lines += own.skipped > 0
+        return own
 
     def chunks(self) -> Iterator[Any]:
         """Yield arrays of symbols."""
         if self.split is None:
             from charrnn.text.reading import iter_ids
 
-            yield from iter_ids(self.text, self._vocabulary, **self._options)
+            yield from iter_ids(self.text, self._vocabulary, **self._options, tally=self.tally)
             return
         from charrnn.storage import heldout
 
@@ -160,9 +190,9 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
         from tqdm import tqdm  # type: ignore[import-untyped]
 
         with tqdm(unit=" chars", unit_scale=True, leave=False, file=sys.stderr) as bar:
-            found = score(model, source.chunks(), progress=bar.update)
+            found = score(model, source.chunks(), tally=source.tally, progress=bar.update)
     else:
-        found = score(model, source.chunks())
+        found = score(model, source.chunks(), tally=source.tally)
     out = Output()
     if as_json:
         record = {
@@ -170,6 +200,7 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             "nats_per_char": _finite(found.nats_per_char),
             "bits_per_char": _finite(found.bits_per_char),
             "perplexity": _finite(found.perplexity),
+            "skipped": found.skipped,
             "run": str(source.checkpoint),
             "source": source.text or None,
             "split": source.split,
@@ -185,8 +216,11 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             f"bits a {unit}": f"{found.bits_per_char:.6f}",
             "perplexity": f"{found.perplexity:.4f}",
         }
+        if source.skipping:
+            rows[f"{unit}s skipped"] = f"{found.skipped:,}"
+        width = max(map(len, rows))
         for name, value in rows.items():
-            out.write(utf8(f"{name:<17}  {value}\n"))
+            out.write(utf8(f"{name:<{width}}  {value}\n"))
     out.finish()
 
 
@@ -194,7 +228,7 @@ def _per_line(source: _Source, model: LanguageModel, as_json: bool) -> None:
     from charrnn.evaluate import LINES, score_lines
 
     out = Output()
-    for number, scored in enumerate(score_lines(model, source.lines()), 1):
+    for number, scored in enumerate(score_lines(model, source.lines(), tally=source.tally_of), 1):
         out.write(_line_record(number, scored) if as_json else _line(scored))
         if number % LINES == 0:  # the next line may be long in coming
             out.flush()
@@ -220,6 +254,7 @@ def _line_record(number: int, scored: LineScore) -> bytes:
         "line": number,
         "chars": scored.score.chars,
         "nats_per_char": _finite(scored.score.nats_per_char),
+        "skipped": scored.score.skipped,
         "text": json_text(line.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
     }
     return json_line(record)
@@ -230,14 +265,14 @@ def _per_char(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_
 
     out = Output()
     if as_json:
-        for ids, nats in surprisals(model, source.chunks()):
+        for ids, nats in surprisals(model, source.chunks(), tally=source.tally):
             for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
                 symbol = vocabulary.symbols[i]
                 out.write(json_line({"symbol": symbol, "nats": _finite(value)}))
     else:
         shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
         amount = "-"
-        for ids, nats in surprisals(model, source.chunks()):
+        for ids, nats in surprisals(model, source.chunks(), tally=source.tally):
             for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
                 out.write(utf8(f"{shown[i]}\t{amount or format(value, '.6f')}\n"))
                 amount = ""

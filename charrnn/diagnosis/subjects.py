@@ -21,6 +21,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids
+from charrnn.text.tally import Tally
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Unknown, Vocabulary
@@ -177,13 +178,15 @@ def read_text(
     """
     parts: list[NDArray[Any]] = []
     notes: list[str] = []
-    count = 0
-    for ids in iter_ids(list(sources), vocabulary, unknown=unknown):
+    count, tally = 0, Tally()
+    for ids in iter_ids(list(sources), vocabulary, unknown=unknown, tally=tally):
         parts.append(ids)
         count += len(ids)
         if count >= LONGEST:
             notes.append(f"the text is long: its first {LONGEST:,} symbols are read")
             break
+    if tally.skipped:
+        notes.append(tally.note())
     if not parts:
         raise CorpusError("the text has no symbol that the run knows", "name another text")
     return np.concatenate(parts)[:LONGEST], notes

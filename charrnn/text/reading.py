@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.source import CHUNK, empty
+from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
 
 
@@ -22,6 +23,7 @@ def iter_ids(
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
+    tally: Tally | None = None,
 ) -> Iterator[NDArray[Any]]:
     """Yield the ids of a text, without the cache; memory does not grow with the text.
 
@@ -33,6 +35,8 @@ def iter_ids(
         As for :meth:`Vocabulary.encode`.
     chunk
         Bytes read at a time.
+    tally
+        Counts what has been read.
 
     Yields
     ------
@@ -50,6 +54,8 @@ def iter_ids(
     for piece in _pieces(names, vocabulary.level, encoding, errors, stdin, chunk):
         ids = vocabulary.encode(piece, unknown, offset=offset)
         offset += len(piece)
+        if tally is not None:
+            tally.add(vocabulary, piece, ids)
         if len(ids):
             yield ids
 

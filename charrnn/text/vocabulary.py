@@ -103,6 +103,12 @@ class Vocabulary:
             return ids[~missing]
         raise self._unknown_symbol(text, int(np.argmax(missing)), offset)
 
+    def count(self, text: str | bytes) -> int:
+        """Return the number of symbols that a text consists of, known or not."""
+        if isinstance(text, str) and self.level == "word":
+            return sum(1 for _ in TOKEN.finditer(text))
+        return len(text)
+
     def decode(self, ids: ArrayLike) -> str | bytes:
         """Turn ids (any integer array or sequence) into text; the unknown byte becomes ``?``."""
         index = np.asarray(ids)

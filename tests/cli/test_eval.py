@@ -174,6 +174,32 @@ def test_unknown_symbols(model, call) -> None:
     assert record["nats_per_char"] == pytest.approx(nats(model, "abcd"), rel=1e-9)
 
 
+def test_skipped_symbols_are_counted(model, call) -> None:
+    Path("other.txt").write_text("abZcd\nabe\nÄÖ\n", encoding="utf-8")
+    skip = ("other.txt", "--unknown", "skip")
+    code, out, err = call(*skip, "--json")
+    assert (code, json.loads(out)["skipped"]) == (0, 3)
+    assert err == "charrnn: note: 3 symbols that the model does not know were skipped\n"
+    assert "characters skipped  3\n" in call(*skip)[1].decode()
+    code, out, err = call(*skip, "--per-line", "--json")
+    assert [json.loads(line)["skipped"] for line in out.splitlines()] == [1, 0, 2]
+    assert err.endswith("were skipped, in 2 lines (--json counts them)\n")
+    assert "3 symbols" in call(*skip, "--per-char")[2]
+    record = json.loads(call("text.txt", "--json")[1])
+    assert record["skipped"] == 0
+    code, out, err = call("text.txt", "--unknown", "skip")
+    assert (code, err) == (0, "")
+    assert "characters skipped  0\n" in out.decode()
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_a_text_of_which_nothing_is_left_is_one_line(model, call, flags: tuple[str, ...]) -> None:
+    Path("other.txt").write_text("ÄaÖ")
+    code, out, err = call("other.txt", "--unknown", "skip", *flags)
+    assert (code, out, err.count("\n")) == (1, b"", 1)
+    assert "1 symbol left, 2 skipped" in err
+
+
 def test_other_encodings(model, call) -> None:
     Path("latin.txt").write_bytes("abéé".encode("latin-1"))
     code, out, err = call("latin.txt")

@@ -83,6 +83,10 @@ def test_symbols_outside_the_vocabulary_are_an_error_or_skipped(tmp_path):
         subjects.read_text([str(path)], CORPUS.vocabulary)
     with pytest.raises(CorpusError, match="no symbol"):
         subjects.read_text([str(path)], CORPUS.vocabulary, "skip")
+    path.write_text("axbcy")
+    ids, notes = subjects.read_text([str(path)], CORPUS.vocabulary, "skip")
+    assert len(ids) == 3
+    assert notes == ["2 symbols that the model does not know were skipped"]
 
 
 def test_a_context_bounds_the_lags():

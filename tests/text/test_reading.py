@@ -9,6 +9,8 @@ import pytest
 
 from charrnn.errors import CorpusError, UsageError, VocabularyError
 from charrnn.text import corpus_from_text, iter_ids, iter_lines, read_text
+from charrnn.text.tally import Tally
+from charrnn.text.vocabulary import build_vocabulary
 
 TEXT = "Größe  und_Form\r\n\n中文 😀 text\x0c one\u2028two\nlast line"
 
@@ -77,6 +79,25 @@ def test_chunks_of_nothing_but_unknown_symbols_are_left_out():
     vocabulary = vocabulary_at("char", "ab")
     parts = list(iter_ids("-", vocabulary, stdin=io.BytesIO(b"xxaxx"), chunk=1, unknown="skip"))
     assert [part.tolist() for part in parts] == [[0]]
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word"])
+def test_skipped_symbols_are_tallied_whatever_the_chunks(level):
+    vocabulary, text = vocabulary_at(level, "ab cd\n"), b"ab xy? cd\nxy\n"
+    for chunk in (1, 4, 100):
+        tally = Tally()
+        read = iter_ids(
+            "-", vocabulary, stdin=io.BytesIO(text), chunk=chunk, unknown="skip", tally=tally
+        )
+        kept = sum(map(len, read))
+        assert tally.skipped == (3 if level == "word" else 5)
+        assert kept + tally.skipped == vocabulary.count(text if level == "byte" else text.decode())
+    assert tally.note().startswith(f"{tally.skipped} symbols ")
+    assert Tally().note() == ""
+    folded = build_vocabulary("char", {"a": 5, "b": 1}.items(), 2)
+    tally = Tally()
+    ids = list(iter_ids("-", folded, stdin=io.BytesIO(b"axb"), unknown="skip", tally=tally))
+    assert (len(ids[0]), tally.skipped) == (3, 0)  # the unknown symbol stands for them
 
 
 @pytest.mark.parametrize("read", [iter_ids, iter_lines])

@@ -235,3 +235,9 @@ def test_a_damaged_vocabulary_is_refused(data):
 def test_folding_keeps_symbols_at_the_limit():
     vocabulary = build_vocabulary("char", [("a", 3), ("b", 2), ("c", 4)], 3)
     assert vocabulary.symbols == ("a", "c", "\ufffd")
+
+
+def test_symbols_are_counted_at_every_level():
+    assert vocabulary_of("ab", "char").count("aäxb") == 4
+    assert vocabulary_of(b"ab", "byte").count("ä".encode()) == 2
+    assert vocabulary_of("ab c", "word").count("new words, ab") == 6
