@@ -22,9 +22,9 @@ import numpy as np
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, CheckpointError, setting
+from charrnn.own import CHECKPOINT_BEGINNING
 
 _KEY = "charrnn"
-_PREFIX = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
 _DIGITS = 64
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -62,7 +62,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
     digest = hashlib.sha256(head)
     for name in ordered:
         digest.update(_bytes(tensors[name]))
-    at = 8 + len(_PREFIX)
+    at = 8 + len(CHECKPOINT_BEGINNING)
     head[at : at + _DIGITS] = digest.hexdigest().encode()
     files.write(path, chain([head], (_bytes(tensors[name]) for name in ordered)))
 
@@ -130,9 +130,9 @@ class _DamagedError(Exception):
 
 
 def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    at = 8 + len(_PREFIX)
+    at = 8 + len(CHECKPOINT_BEGINNING)
     start = file.read(at + _DIGITS)
-    if len(start) < at + _DIGITS or start[8:at] != _PREFIX:
+    if len(start) < at + _DIGITS or start[8:at] != CHECKPOINT_BEGINNING:
         raise _DamagedError("is not a charrnn checkpoint")
     length = int.from_bytes(start[:8], "little")
     if not at + _DIGITS - 8 < length <= min(size - 8, _MAX_HEADER):

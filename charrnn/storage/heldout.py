@@ -19,8 +19,6 @@ from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 
-NAMES = ("val.npy", "test.npy")
-
 _HEADER = re.compile(
     rb"\x93NUMPY(?:\x01\0(?P<short>..)|\x02\0(?P<length>....))"
     rb"\{'descr': '(?P<dtype>[<|>]u[1248])', 'fortran_order': False, "

@@ -16,8 +16,8 @@ from typing import Any
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError
+from charrnn.own import METRICS as METRICS
 
-METRICS = "metrics.jsonl"
 _LONGEST_LINE = 1 << 20
 
 

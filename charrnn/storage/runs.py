@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from charrnn import files
+from charrnn import files, own
 from charrnn.errors import CharRNNError, UsageError, setting
-from charrnn.storage import heldout
+from charrnn.own import HELD_OUT, METRICS_BEGINNING
+from charrnn.own import METRICS as METRICS
+from charrnn.own import SUFFIX as SUFFIX
 from charrnn.storage.lock import NAME as LOCK
 from charrnn.storage.lock import Lock, LockedError
-from charrnn.storage.metrics import METRICS as METRICS
 
 HOME = Path("checkpoints")
-SUFFIX = ".safetensors"
 BEST, LAST = "best" + SUFFIX, "last" + SUFFIX
-_BEGINNING = b'{"event": "start"'
 
 
 def resolve(run: str | None = None, which: str = "best") -> Path:
@@ -27,8 +26,8 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     Parameters
     ----------
     run
-        A run folder, a checkpoint file, or a run's name under ``checkpoints/``. None or ``last``:
-        the newest run there.
+        A run folder, a checkpoint file, or a run's name under ``checkpoints/``, in this order. None
+        or ``last``: the newest run there. A folder or file without a checkpoint is not a run.
     which
         ``"best"`` or ``"last"`` of a run. If there is only the other one, that is returned.
 
@@ -37,21 +36,27 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     CharRNNError
         If there is no such run, or it has no checkpoint yet.
     """
-    if run is None or (run == "last" and not Path(run).exists()):
+    if run is None:
         return _of_folder(newest(), which)
-    path = Path(run)
+    named, under_home = Path(run), HOME / run
+    places = [named] if run == "last" else [named, under_home]
     try:
-        if path.is_file():
-            return path
-        folder = path if path.is_dir() else HOME / run
-        exists = folder.is_dir()
+        meant = [named] if named.is_file() else []
+        meant += [path for place in places for path in islice(_checkpoints(place, which), 1)]
+        is_folder = named.is_dir()
+        begun = [f for f in (under_home, named) if f.is_dir() and (f == under_home or _begun(f))]
     except OSError as problem:  # a name that is too long, a folder without permission
         raise CharRNNError(f"cannot read {run[:200]!r}: {problem.strerror or problem}") from None
-    if not exists:
-        raise CharRNNError(
-            f"there is no run {str(run)!r}", "charrnn runs lists them; charrnn train makes one"
-        )
-    return _of_folder(folder, which)
+    for path in (*filter(own.is_checkpoint, meant), *meant):  # to load a damaged one tells of it
+        return path
+    if run == "last":
+        return _of_folder(newest(), which)
+    for folder in begun:
+        return _of_folder(folder, which)
+    remedy = "charrnn runs lists them; charrnn train makes one"
+    if is_folder:
+        raise CharRNNError(f"folder {run!r} holds no run, and there is none of that name", remedy)
+    raise CharRNNError(f"there is no run {run!r}", remedy)
 
 
 def _of_folder(folder: Path, which: str) -> Path:
@@ -61,6 +66,11 @@ def _of_folder(folder: Path, which: str) -> Path:
         f"run {str(folder)!r} has no checkpoint yet",
         "train it to its first save",
     )
+
+
+def _begun(folder: Path) -> bool:
+    """Whether training has begun in a folder."""
+    return any((folder / name).is_file() for name in (LOCK, METRICS))
 
 
 def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
@@ -133,7 +143,7 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
         )
     stem = "stdin" if source == "-" else Path(source).stem
     stem = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"
-    for number in range(1, 1_000_000):
+    for number in range(2 if stem == "last" else 1, 1_000_000):  # last means the newest run
         folder = HOME / (stem if number == 1 else f"{stem}-{number}")
         made = _make(folder)
         if not made and not _is_abandoned(folder):
@@ -170,7 +180,7 @@ def _is_abandoned(folder: Path) -> bool:
         names = {path.name for path in folder.iterdir() if not files.is_temporary(path.name)}
     except OSError:
         return False
-    return bool(names & {METRICS, LOCK}) and names <= {METRICS, LOCK, *heldout.NAMES}
+    return bool(names & {METRICS, LOCK}) and names <= {METRICS, LOCK, *HELD_OUT}
 
 
 def _is_free(folder: Path) -> bool:
@@ -184,9 +194,9 @@ def _is_free(folder: Path) -> bool:
     except files.NotRegularError:
         return False
     with os.fdopen(handle, "rb") as file:
-        beginning = file.read(len(_BEGINNING))
-    if not _BEGINNING.startswith(beginning):
+        beginning = file.read(len(METRICS_BEGINNING))
+    if not METRICS_BEGINNING.startswith(beginning):
         return False  # not the metrics of a run
-    for name in (*heldout.NAMES, METRICS):
+    for name in (*HELD_OUT, METRICS):
         (folder / name).unlink(missing_ok=True)
     return True

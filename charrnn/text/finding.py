@@ -15,6 +15,7 @@ from pathlib import Path
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError
+from charrnn.own import own
 from charrnn.text.source import Source, device, identity, unreadable
 
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -31,7 +32,10 @@ def as_list(names: SourceName | Sequence[SourceName]) -> list[str]:
 
 
 def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
-    """Return the sources that the names stand for, in order; a directory becomes its files.
+    """Return the sources that the names stand for, in order.
+
+    A directory becomes its files, without hidden ones and without those of charrnn's own runs and
+    caches.
 
     Raises
     ------
@@ -133,8 +137,9 @@ def _walk(top: Path) -> list[Source]:
             children = sorted(folder.iterdir(), reverse=True)
         except OSError as error:
             raise unreadable(str(folder), error) from None
+        not_text = own(folder, {child.name for child in children})
         for child in children:
-            if child.name.startswith("."):
+            if child.name.startswith(".") or child.name in not_text:
                 continue
             try:
                 status = child.stat()

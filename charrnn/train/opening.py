@@ -136,7 +136,7 @@ def _resume(
     path = runs.resolve(request.resume, "last")
     lock = None if dry else Lock(path.parent)
     try:
-        if not Path(str(request.resume)).is_file():
+        if path != Path(str(request.resume)):
             path = runs.resolve(str(path.parent), "last")  # another may just have saved there
         session = _continued(checkpoints.load(path), lock, request, backend, interrupted)
     except BaseException:

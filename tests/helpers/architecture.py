@@ -12,7 +12,7 @@ ROWS = (
     ("display",),
     ("errors",),
     ("files", "options"),
-    ("registry",),
+    ("own", "registry"),
     ("settings",),
     ("config", "randomness"),
     ("plugins",),

@@ -3,9 +3,11 @@
 import os
 
 import pytest
+from helpers.checkpoints import checkpoint_of
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.storage import runs
+from charrnn.storage.checkpoint import save
 
 
 def make(name, *files, age=0):
@@ -55,6 +57,47 @@ def test_what_is_not_there_is_an_error_with_a_remedy(home):
         assert caught.value.exit_code == 1
         assert str(caught.value).isprintable()
         assert caught.value.remedy
+
+
+def test_a_run_is_found_by_its_name_whatever_else_lies_in_the_folder(home):
+    """A folder or a file of that name that holds no checkpoint is not a run."""
+    saved = checkpoint_of("rnn-tanh", hidden=2)
+    for name in ("texts", "poems", "begun"):
+        (runs.HOME / name).mkdir(parents=True)
+        save(runs.HOME / name / runs.LAST, saved)
+    (home / "texts").mkdir()
+    (home / "texts" / "a.txt").write_text("text")
+    (home / "texts" / runs.BEST).write_text("not a checkpoint")
+    (home / "poems").write_text("a poem without a checkpoint's beginning, of many characters")
+    (home / "begun").mkdir()
+    (home / "begun" / runs.METRICS).touch()
+    for name in ("texts", "poems", "begun"):
+        for which in ("best", "last"):
+            assert runs.resolve(name, which) == runs.HOME / name / runs.LAST
+    for place in ("texts", "begun"):
+        save(home / place / runs.BEST, saved)
+        assert runs.resolve(place).samefile(home / place / runs.BEST)  # that one is a run
+    save(home / "poems", saved)
+    assert runs.resolve("poems").samefile(home / "poems")
+
+
+def test_a_folder_or_file_that_is_no_run_is_told_as_what_it_is(home):
+    (home / "texts").mkdir()
+    (home / "begun").mkdir()
+    (home / "begun" / runs.METRICS).touch()
+    (home / "poem").write_text("a poem")
+    with pytest.raises(CharRNNError, match=r"folder 'texts' holds no run.*charrnn runs lists"):
+        runs.resolve("texts")
+    with pytest.raises(CharRNNError, match="run 'begun' has no checkpoint yet"):
+        runs.resolve("begun")
+    assert runs.resolve("poem").samefile(home / "poem")  # which to load is an error
+
+
+def test_last_is_the_newest_run_also_beside_a_text_of_that_name(home):
+    make("newest", runs.LAST)
+    (home / "last").mkdir()
+    assert runs.resolve("last", "last") == runs.HOME / "newest" / runs.LAST
+    assert runs.create(None, None, "last.txt").folder == runs.HOME / "last-2"
 
 
 @pytest.mark.parametrize(

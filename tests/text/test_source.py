@@ -2,15 +2,18 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import threading
 
 import pytest
+from helpers.commands import inside
 from helpers.corpora import whole
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import builtin, open_corpus
+from charrnn.text.finding import find_sources
 
 fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
 
@@ -47,6 +50,27 @@ def test_a_directory_gives_its_text_files_sorted_by_path(tmp_path):
     corpus = open_corpus(folder)
     assert whole(corpus) == "<a><b.txt><b/a><b/z><c>"
     assert len(corpus.sources) == 5
+
+
+@pytest.mark.parametrize("level", ["char", "byte"])
+def test_a_directory_leaves_out_runs_and_caches(level, tmp_path, monkeypatch):
+    """Those that stand in it, and those of a run that was trained in the directory itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.txt").write_text("a text of some length\n" * 20)
+    options = ["--hidden", "4", "--steps", "1", "--backend", "numpy", "--quiet", "--level", level]
+    for place in (["--name", "one"], ["--out", "."], ["--out", "sub/two"]):
+        assert inside("train", ".", *options, *place).returncode == 0
+    shutil.copy("last.safetensors", "model.safetensors")
+    unfinished = tmp_path / "cache/corpora/tmp-0-1-x"
+    unfinished.mkdir()
+    (unfinished / "ids.bin").write_bytes(b"ids")
+    for name in ("checkpoints/notes.txt", "meta.json", "sub/metrics.jsonl", "sub/val.npy"):
+        (tmp_path / name).write_text(f"<{name}>")
+    kept = ["a.txt", "checkpoints/notes.txt", "meta.json", "sub/metrics.jsonl", "sub/val.npy"]
+    found = [source.name for source in find_sources(".")]
+    assert found == [str(tmp_path / name) for name in kept]
+    assert find_sources("metrics.jsonl")  # what is named is taken
 
 
 def test_a_nul_byte_after_the_first_8_kib_does_not_hide_a_file(tmp_path):

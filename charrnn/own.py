@@ -1,0 +1,60 @@
+"""The files that charrnn writes into runs and caches, and how they are told from other files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Set
+from pathlib import Path
+
+from charrnn import files
+
+METRICS = "metrics.jsonl"
+HELD_OUT = ("val.npy", "test.npy")
+SUFFIX = ".safetensors"
+CHECKPOINT_BEGINNING = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
+"""How the header of a checkpoint begins, after the 8 bytes that hold its length."""
+METRICS_BEGINNING = b'{"event": "start"'
+CACHED = ("ids.bin", "meta.json")
+
+_CACHE_ENTRY = re.compile(r"[0-9a-f]{64}|tmp-.*")
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file begins as a checkpoint does."""
+    beginning = _beginning(path, 8 + len(CHECKPOINT_BEGINNING))
+    return beginning is not None and beginning[8:] == CHECKPOINT_BEGINNING
+
+
+def is_metrics(path: Path) -> bool:
+    """Whether a file begins as the metrics of a run do."""
+    return _beginning(path, len(METRICS_BEGINNING)) == METRICS_BEGINNING
+
+
+def own(folder: Path, names: Set[str]) -> set[str]:
+    """Return which files in a folder are those of a run or of the cache.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    names
+        The names of its files.
+    """
+    found = {name for name in names if name.endswith(SUFFIX) and is_checkpoint(folder / name)}
+    if METRICS in names and is_metrics(folder / METRICS):
+        found.add(METRICS)
+    if found:  # the folder of a run
+        found |= names & set(HELD_OUT)
+    if _CACHE_ENTRY.fullmatch(folder.name) and folder.absolute().parent.name == "corpora":
+        found |= names & set(CACHED)
+    return found
+
+
+def _beginning(path: Path, size: int) -> bytes | None:
+    """Return the first bytes of a regular file; None if it cannot be read."""
+    try:
+        with os.fdopen(files.open_regular(path, follow=True), "rb") as file:
+            return file.read(size)
+    except (OSError, ValueError):
+        return None
