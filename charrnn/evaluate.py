@@ -43,11 +43,15 @@ class Score:
         Their surprisals, added up.
     skipped
         Symbols of the text that were left out because the model does not know them.
+    bytes
+        Bytes of the text in UTF-8 (at byte level, as they are), without what was left out and with
+        its first symbol, which is not scored; None if not known.
     """
 
     chars: int
     nats: float
     skipped: int = 0
+    bytes: int | None = None
 
     @property
     def nats_per_char(self) -> float:
@@ -58,6 +62,16 @@ class Score:
     def bits_per_char(self) -> float:
         """Mean surprisal in bits."""
         return self.nats_per_char / math.log(2.0)
+
+    @property
+    def bits(self) -> float:
+        """The surprisals of the text, added up, in bits."""
+        return self.nats / math.log(2.0)
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Bits in all by byte of the text, for models of any level; NaN if not known."""
+        return self.bits / self.bytes if self.chars and self.bytes else math.nan
 
     @property
     def perplexity(self) -> float:
@@ -154,13 +168,13 @@ def score(
     CorpusError
         The text has fewer than 2 symbols.
     """
-    chars, total, tally = 0, 0.0, tally or Tally()
+    chars, total, tally = 0, 0.0, tally or Tally(size=None)
     for targets, surprisal in _exact(model, chunks, steps, tally):
         total += _number(model, surprisal.sum(dtype=np.float64))
         chars += len(targets)
         if progress is not None:
             progress(len(targets))
-    return Score(chars, total, tally.skipped)
+    return Score(chars, total, tally.skipped, tally.size)
 
 
 def surprisals(
@@ -202,7 +216,7 @@ def score_lines(
     model: LanguageModel,
     lines: Iterable[tuple[str | bytes, Ids]],
     *,
-    tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(),
+    tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(size=None),
     batch: int = LINES,
     steps: int = STEPS,
 ) -> Iterator[LineScore]:
@@ -227,8 +241,8 @@ def score_lines(
             window = model.window(steps, len(some), backward=False)
         nats = _score_batch(model, window, [ids for _, ids in some])
         for (line, ids), amount in zip(some, nats, strict=True):
-            skipped = tally(line, ids).skipped
-            yield LineScore(line, Score(max(0, len(ids) - 1), amount, skipped))
+            also = tally(line, ids)
+            yield LineScore(line, Score(max(0, len(ids) - 1), amount, also.skipped, also.size))
 
 
 def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:

@@ -1,10 +1,13 @@
 """The Python interface."""
 
+import math
+
 import numpy as np
 import pytest
 
 import charrnn
 from charrnn.config import ModelConfig
+from charrnn.evaluate import Score
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,10 @@ def test_a_score_counts_what_was_skipped(hello):
     found = hello.evaluate("heXllYYo", unknown="skip")
     assert (found.chars, found.skipped) == (4, 3)
     assert found.nats == hello.evaluate("hello").nats
-    assert hello.evaluate("hello").skipped == 0
+    whole = hello.evaluate("hello")
+    assert (whole.skipped, whole.bytes) == (0, 5)
+    assert whole.bits_per_byte == pytest.approx(whole.bits_per_char * 4 / 5)
+    assert math.isnan(Score(3, 1.0).bits_per_byte)
 
 
 def test_save_and_load_give_the_same_model(hello, tmp_path):

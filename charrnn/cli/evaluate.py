@@ -72,14 +72,17 @@ def evaluate(
 
     The text is read once, in one stream from a zero state. Its first symbol has no context and is
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
-    "perplexity" (null where not finite), "skipped" (symbols left out by --unknown skip), "run" (the
-    checkpoint), "source" (the texts, or null) and "split" (or null).
+    "perplexity" (null where not finite), the totals "nats" and "bits", "bytes" (of the text in
+    UTF-8, its first symbol included), "bits_per_byte" ("bits" by "bytes", to compare models of
+    different levels), "skipped" (symbols left out by --unknown skip), "run" (the checkpoint),
+    "source" (the texts, or null) and "split" (or null). "bytes" is null where a held-out text holds
+    symbols that were folded into the unknown one.
 
     With --per-line, each line, including its newline, is scored from a zero state. It is printed
     after its nats per character and a tab; a line with nothing to score has - there. Control
     characters and, at byte level, invalid UTF-8 are written as Python's escapes. With --json one
-    object per line: "line" (from 1), "chars", "nats_per_char" (or null), "skipped", "text"
-    (exactly, without the newline; a list of integers at byte level).
+    object per line: "line" (from 1), "chars", "nats_per_char" (or null), "nats" (in all), "bytes",
+    "skipped", "text" (exactly, without the newline; a list of integers at byte level).
 
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
     nats; the first has - there. With --json one object per symbol: "symbol" (an integer at byte
@@ -144,6 +147,8 @@ class _Source:
         own = Tally()
         if self.split is None:
             own.add(self._vocabulary, line, ids)
+        else:
+            own.add_ids(self._vocabulary, ids)
         self.tally.skipped += own.skipped
         self._lines += own.skipped > 0
         return own
@@ -159,6 +164,7 @@ class _Source:
 
         ids = heldout.read(self.checkpoint, self.split, len(self._vocabulary))
         for start in range(0, len(ids), _CHUNK):
+            self.tally.add_ids(self._vocabulary, ids[start : start + _CHUNK])
             yield ids[start : start + _CHUNK]
 
     def lines(self) -> Iterator[tuple[str | bytes, Any]]:
@@ -200,6 +206,10 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             "nats_per_char": _finite(found.nats_per_char),
             "bits_per_char": _finite(found.bits_per_char),
             "perplexity": _finite(found.perplexity),
+            "nats": _finite(found.nats),
+            "bits": _finite(found.bits),
+            "bytes": found.bytes,
+            "bits_per_byte": _finite(found.bits_per_byte),
             "skipped": found.skipped,
             "run": str(source.checkpoint),
             "source": source.text or None,
@@ -215,6 +225,10 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             f"nats a {unit}": f"{found.nats_per_char:.6f}",
             f"bits a {unit}": f"{found.bits_per_char:.6f}",
             "perplexity": f"{found.perplexity:.4f}",
+            "nats in all": f"{found.nats:.6f}",
+            "bits in all": f"{found.bits:.6f}",
+            "bytes of the text": "not known" if found.bytes is None else f"{found.bytes:,}",
+            "bits per byte": "not known" if found.bytes is None else f"{found.bits_per_byte:.6f}",
         }
         if source.skipping:
             rows[f"{unit}s skipped"] = f"{found.skipped:,}"
@@ -254,6 +268,8 @@ def _line_record(number: int, scored: LineScore) -> bytes:
         "line": number,
         "chars": scored.score.chars,
         "nats_per_char": _finite(scored.score.nats_per_char),
+        "nats": _finite(scored.score.nats),
+        "bytes": scored.score.bytes,
         "skipped": scored.score.skipped,
         "text": json_text(line.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
     }

@@ -19,13 +19,27 @@ class Tally:
     ----------
     skipped
         Symbols that were left out because the vocabulary does not have them.
+    size
+        Bytes of all other symbols in UTF-8 (at byte level, as they are); None if not known.
     """
 
     skipped: int = 0
+    size: int | None = 0
 
     def add(self, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> None:
         """Count a piece of text with whole symbols, and the ids that were made of it."""
-        self.skipped += vocabulary.count(text) - len(ids)
+        if vocabulary.unknown is None:
+            self.skipped += vocabulary.count(text) - len(ids)
+            self.add_ids(vocabulary, ids)
+        elif self.size is not None:  # what the unknown symbol stands for counts too
+            self.size += len(
+                text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            )
+
+    def add_ids(self, vocabulary: Vocabulary, ids: NDArray[Any]) -> None:
+        """Count ids whose text is not at hand."""
+        size = vocabulary.size(ids)
+        self.size = None if size is None or self.size is None else self.size + size
 
     def note(self) -> str:
         """Return what a person should be told; empty if nothing was skipped."""

@@ -109,6 +109,17 @@ class Vocabulary:
             return sum(1 for _ in TOKEN.finditer(text))
         return len(text)
 
+    def size(self, ids: NDArray[Any]) -> int | None:
+        """Return the bytes of the text that ids (1-D) stand for, in UTF-8.
+
+        None if the unknown symbol of a text is among them: what it stands for is not known.
+        """
+        if self.level == "byte":
+            return len(ids)
+        if self.unknown is not None and (ids == self.unknown).any():
+            return None
+        return int(self._sizes[ids].sum())
+
     def decode(self, ids: ArrayLike) -> str | bytes:
         """Turn ids (any integer array or sequence) into text; the unknown byte becomes ``?``."""
         index = np.asarray(ids)
@@ -165,6 +176,11 @@ class Vocabulary:
         """(V,) the code point or byte of every id; not at word level."""
         codes = [s if isinstance(s, int) else ord(s) for s in self.symbols]
         return np.array(codes, dtype=np.uint32)
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.int64]:
+        """(V,) the bytes of every symbol in UTF-8; not at byte level."""
+        return np.array([len(str(s).encode()) for s in self.symbols], np.int64)
 
     @cached_property
     def _byte_table(self) -> tuple[bytes, bool] | None:

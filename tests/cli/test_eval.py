@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -198,6 +199,50 @@ def test_a_text_of_which_nothing_is_left_is_one_line(model, call, flags: tuple[s
     code, out, err = call("other.txt", "--unknown", "skip", *flags)
     assert (code, out, err.count("\n")) == (1, b"", 1)
     assert "1 symbol left, 2 skipped" in err
+
+
+def test_totals_and_bytes_compare_levels(model, call) -> None:
+    record = json.loads(call("text.txt", "--json")[1])
+    assert record["nats"] == pytest.approx(nats(model, TEXT) * (len(TEXT) - 1), rel=1e-9)
+    assert record["bits"] == pytest.approx(record["nats"] / math.log(2), rel=1e-12)
+    assert record["bytes"] == len(TEXT.encode())
+    assert record["bits_per_byte"] == pytest.approx(record["bits"] / record["bytes"], rel=1e-12)
+    rows = dict(
+        re.split("  +", line, maxsplit=1) for line in call("text.txt")[1].decode().splitlines()
+    )
+    assert rows["nats in all"] == f"{record['nats']:.6f}"
+    assert rows["bits in all"] == f"{record['bits']:.6f}"
+    assert rows["bytes of the text"] == str(record["bytes"])
+    assert rows["bits per byte"] == f"{record['bits_per_byte']:.6f}"
+    lines = [json.loads(line) for line in call("text.txt", "--per-line", "--json")[1].splitlines()]
+    assert [line["bytes"] for line in lines] == [
+        len(line.encode()) for line in TEXT.splitlines(keepends=True)
+    ]
+    assert lines[0]["nats"] == pytest.approx(8 * lines[0]["nats_per_char"], rel=1e-12)
+    assert lines[1]["nats"] == 0.0
+    Path("other.txt").write_text("abÖcd", encoding="utf-8")
+    record = json.loads(call("other.txt", "--json", "--unknown", "skip")[1])
+    assert (record["bytes"], record["skipped"]) == (4, 1)
+
+
+def test_bytes_of_bytes_and_of_a_split(home, call) -> None:
+    save("bytes", BYTES)
+    heldout.write(Path("checkpoints/bytes"), "val", np.arange(40, dtype=np.uint8))
+    record = json.loads(call("--split", "val", "--json")[1])
+    assert (record["bytes"], record["chars"]) == (40, 39)
+    folded = Vocabulary("char", ("a", "é", "\ufffd"), 2)
+    save("folded", folded)
+    for ids, size in (([0, 1, 0, 1], 6), ([0, 1, 2], None)):
+        heldout.write(Path("checkpoints/folded"), "val", np.array(ids, np.uint8))
+        record = json.loads(call("--run", "folded", "--split", "val", "--json")[1])
+        assert record["bytes"] == size
+        assert (record["bits_per_byte"] is None) == (size is None)
+        lines = call("--run", "folded", "--split", "val", "--json", "--per-line")[1].splitlines()
+        assert [json.loads(line)["bytes"] for line in lines] == [size]
+    assert "bytes of the text  not known" in call("--run", "folded", "--split", "val")[1].decode()
+    Path("text.txt").write_text("aé漢a", encoding="utf-8")
+    record = json.loads(call("text.txt", "--run", "folded", "--json")[1])
+    assert record["bytes"] == 7  # what was folded is at hand
 
 
 def test_other_encodings(model, call) -> None:

@@ -241,3 +241,13 @@ def test_symbols_are_counted_at_every_level():
     assert vocabulary_of("ab", "char").count("aäxb") == 4
     assert vocabulary_of(b"ab", "byte").count("ä".encode()) == 2
     assert vocabulary_of("ab c", "word").count("new words, ab") == 6
+
+
+def test_the_size_of_ids_is_that_of_their_text_in_utf_8():
+    for level in ("char", "word"):
+        vocabulary = vocabulary_of(TEXT, level)
+        assert vocabulary.size(vocabulary.encode(TEXT)) == len(TEXT.encode())
+    assert vocabulary_of(b"ab", "byte").size(np.array([0, 1, 1])) == 3
+    folded = vocabulary_of("aaab", "char", 2)
+    assert folded.size(folded.encode("aa")) == 2
+    assert folded.size(folded.encode("ab")) is None
