@@ -103,7 +103,7 @@ class Model:
         UsageError
             If a value is invalid.
         VocabularyError
-            If the prime holds a symbol that the model does not know.
+            If the prime holds a symbol that the model does not know, or ``until`` can never occur.
         """
         options = SampleOptions(temperature, top_k, top_p, min_p)
         return stream(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import OUTPUT, Backend, Run, Threads, open_backend
-from charrnn.errors import UsageError
+from charrnn.cli._shared import OUTPUT, Backend, Run, Threads, note, open_backend
+from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 SEPARATOR = b"---\n"
+LONG = 100_000
+"""Symbols of a sample without a limit, after which it is told that it has not ended."""
 
 
 @takes(Fields(SampleOptions, group="Drawing"))
@@ -30,8 +33,8 @@ def sample(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Text to continue. Without it the model starts as after a newline (or, if it has "
-            "none, after its first symbol), which is not printed.",
+            help="Text to continue (a newline: $'\\n'). Without it the model starts as after a "
+            "newline (or, if it has none, after its first symbol), which is not printed.",
         ),
     ] = None,
     prime_file: Annotated[
@@ -41,7 +44,11 @@ def sample(
         bool, typer.Option("--no-echo", help="Do not print the prime before the sample.")
     ] = False,
     until: Annotated[
-        str, typer.Option(metavar="TEXT", help="Stop after this text once it has been written.")
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Stop after this text once it has been written (a newline: $'\\n').",
+        ),
     ] = "",
     count: Annotated[
         int,
@@ -100,6 +107,8 @@ def sample(
     engine = open_backend(backend, threads)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    strict = unknown == "error" and vocabulary.unknown is None
+    _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
     beginning = _prime(prime, prime_file, vocabulary)
     out = Output()
     if next_ is not None:
@@ -129,7 +138,7 @@ def sample(
             out.write(utf8(symbol))
         out.finish()
         return
-    arguments |= {"count": count, "log_probs": as_json}
+    arguments |= {"count": count, "log_probs": as_json, "progress": _tell_of_no_end(length)}
     made = sampling.samples(model, vocabulary, options, **arguments)
     for number, one in enumerate(made, 1):
         if as_json:
@@ -165,6 +174,30 @@ def _check(length: int, until: str, count: int, next_: int | None, as_json: bool
             f"with {option} a sample is printed when it is complete, and --length 0 never ends",
             "give a --length, or --until TEXT",
         )
+
+
+def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
+    """Say how a newline or a tab is typed, if its escape is and the vocabulary has no backslash."""
+    backslash: Any = ord("\\") if vocabulary.level == "byte" else "\\"
+    if backslash in vocabulary.symbols:
+        return
+    for name, typed in texts.items():
+        for escape, meant in ((r"\n", "newline"), (r"\t", "tab")):
+            if escape in typed:
+                raise VocabularyError(
+                    f"{option(name)} holds a backslash, which the vocabulary does not have",
+                    f"write a {meant} as $'{escape}'",
+                )
+
+
+def _tell_of_no_end(length: int) -> Callable[[int], object]:
+    """Return what says once that samples are long in ending, if only --until can end them."""
+
+    def tell(drawn: int) -> None:
+        if length == 0 and drawn == LONG:
+            note(f"{LONG:,} symbols are drawn and --until has not come; --length sets a limit")
+
+    return tell
 
 
 def _prime(prime: str | None, prime_file: str | None, vocabulary: Vocabulary) -> str | bytes:

@@ -7,7 +7,7 @@ products of another width may round differently.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from charrnn.sampling import ahead
 from charrnn.sampling.filters import choose, log_probabilities, weights
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 from charrnn.sampling.stepper import Stepper
+from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Unknown, Vocabulary
 
 Text = str | bytes
@@ -157,11 +158,11 @@ def stream(
     UsageError
         If ``length`` is negative.
     VocabularyError, CharRNNError
-        See :func:`encode_prime` and :func:`draws`.
+        If ``until`` can never occur; and see :func:`encode_prime` and :func:`draws`.
     """
     _check_length(length)
     shown = _shown(vocabulary)
-    end = _End(vocabulary, until)
+    end = End(vocabulary, until)
     ids = encode_prime(vocabulary, prime, unknown)
     for count, draw in enumerate(draws(model, vocabulary, ids, options, seed=seed), 1):
         symbol, over = end.take(shown[draw.ids[0]])
@@ -182,10 +183,12 @@ def samples(
     seed: int = 0,
     unknown: Unknown = "error",
     log_probs: bool = False,
+    progress: Callable[[int], object] = lambda drawn: None,
 ) -> list[Sample]:
     """Return ``count`` samples that are computed as one batch; see :func:`stream`.
 
-    With ``log_probs`` each has its log-probabilities.
+    With ``log_probs`` each has its log-probabilities. ``progress`` is called with the number of
+    symbols drawn for each, after each of them.
 
     Raises
     ------
@@ -201,7 +204,7 @@ def samples(
             f"give {setting('until')} or a {setting('length')}",
         )
     shown = _shown(vocabulary)
-    ends = [_End(vocabulary, until) for _ in range(count)]
+    ends = [End(vocabulary, until) for _ in range(count)]
     texts: list[list[Any]] = [[] for _ in range(count)]
     nats: list[list[float]] = [[] for _ in range(count)]
     unfinished = list(range(count))
@@ -219,6 +222,7 @@ def samples(
                 unfinished.remove(k)
         if not unfinished or made == length:
             break
+        progress(made)
     empty: Any = b"" if vocabulary.level == "byte" else ""
     return [Sample(empty.join(t), tuple(n)) for t, n in zip(texts, nats, strict=True)]
 
@@ -249,28 +253,6 @@ def next_symbols(
     p /= p.sum()
     order = np.argsort(-p, kind="stable")[:count]
     return [Prediction(vocabulary.symbols[i], float(p[i])) for i in order if p[i] > 0]
-
-
-class _End:
-    """The end of a sample: the first occurrence of a text in symbols that come one by one."""
-
-    def __init__(self, vocabulary: Vocabulary, until: Text) -> None:
-        if vocabulary.level == "byte" and isinstance(until, str):
-            until = until.encode("utf-8", "surrogateescape")
-        self._until: Any = until
-        self._keep = len(until) - 1
-        self._tail: Any = until[:0]
-
-    def take(self, symbol: Any) -> tuple[Any, bool]:
-        """Return the symbol, cut where the text ends, and whether it ends in it."""
-        if self._keep < 0:
-            return symbol, False
-        seen = self._tail + symbol
-        at = seen.find(self._until)
-        if at >= 0:
-            return symbol[: at + len(self._until) - len(self._tail)], True
-        self._tail = seen[max(0, len(seen) - self._keep) :]
-        return symbol, False
 
 
 def _primed(

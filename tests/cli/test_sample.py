@@ -118,6 +118,42 @@ def test_until_ends_the_text(model, call) -> None:
     assert out.index("a") == len(out) - 1
 
 
+@pytest.mark.parametrize("more", [(), ("--count", "2"), ("--json", "--length", "9")])
+@pytest.mark.parametrize(
+    ("option", "typed", "says"),
+    [
+        ("--until", "aZ", "--until 'aZ' cannot occur: the vocabulary has no character 'Z'"),
+        ("--until", r"\n", r"write a newline as $'\n'"),
+        ("--until", r"b\t", r"write a tab as $'\t'"),
+        ("--prime", r"a\nb", r"write a newline as $'\n'"),
+        ("--prime", r"\t", r"write a tab as $'\t'"),
+        ("--prime", r"a\b", r"no character '\\'"),
+    ],
+)
+def test_a_text_that_cannot_occur_is_one_line(model, call, option, typed, says, more) -> None:
+    code, out, err = call(option, typed, *more)
+    assert (code, out) == (1, b"")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_backslash_that_the_model_knows_is_text(home, call) -> None:
+    save("escapes", Vocabulary("char", ("\n", "\\", "n")))
+    for option in ("--until", "--prime"):
+        assert call(option, r"\n", "--length", "5")[0] == 0
+
+
+def test_samples_that_do_not_end_are_told_of(model, call, monkeypatch) -> None:
+    monkeypatch.setattr("charrnn.cli.sample.LONG", 3)
+    arguments = ("--count", "2", "--until", "abcde", "--seed", "1")
+    done = call(*arguments, "--length", "30")
+    assert (done[0], done[2]) == (0, "")
+    samples = call("--count", "2", "--until", "\n", "--seed", "1", "--length", "0")
+    assert samples[0] == 0
+    assert samples[2].startswith("charrnn: note: 3 symbols are drawn and --until has not come")
+    assert samples[2].count("\n") == 1
+
+
 def test_samples_are_separated_by_a_line(model, call) -> None:
     arguments = ("--seed", "8", "--length", "15", "--prime", "ab")
     out = call(*arguments, "--count", "3")[1].decode()

@@ -12,6 +12,7 @@ from charrnn.errors import CharRNNError, UsageError, VocabularyError
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, draws, encode_prime, next_symbols, samples, stream
+from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Vocabulary
 
 CHARS = Vocabulary("char", tuple("\n abcdefgh"))
@@ -171,6 +172,30 @@ def test_until_ends_the_text_and_is_part_of_it() -> None:
     cut = whole[: whole.index(end) + 3]
     assert text(model, CHARS, length=500, seed=7, until=end) == cut
     assert text(model, CHARS, length=500, seed=7, until=end, prime="\n" + end + "\n")[-3:] == end
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "until", "why"),
+    [
+        (Vocabulary("char", ("\n", "a")), "ab", "no character 'b'"),
+        (Vocabulary("char", ("a", "\ufffd"), unknown=1), "a\ufffd", r"no character '\\ufffd'"),
+        (Vocabulary("byte", (10, 97)), "é", "no byte 0xc3"),
+        (Vocabulary("byte", (10, 97)), b"a\0", "no byte 0x00"),
+        (Vocabulary("word", (" ", "one", "two")), "three", "no words of the vocabulary form"),
+        (Vocabulary("word", (" ", "one", "two")), "one, two", "no words of the vocabulary form"),
+    ],
+)
+def test_a_text_that_is_never_drawn_cannot_be_the_end(vocabulary, until, why) -> None:
+    model = LanguageModel.fresh(ModelConfig(hidden=4), len(vocabulary), 1)
+    for draw in (stream, samples):
+        with pytest.raises(VocabularyError, match=f"until .* cannot occur: .*{why}"):
+            list(draw(model, vocabulary, until=until, length=2))
+
+
+@pytest.mark.parametrize("until", ["", "w", "ne", "et", "e two", "eone t", "oneone", "two "])
+def test_every_text_that_words_can_form_can_be_the_end(until) -> None:
+    vocabulary = Vocabulary("word", (" ", "one", "two"))
+    End(vocabulary, until)
 
 
 def test_until_is_not_looked_for_in_the_prime() -> None:

@@ -1,0 +1,78 @@
+"""The text at which a sample ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.display import brief
+from charrnn.errors import VocabularyError, setting
+from charrnn.text.vocabulary import Vocabulary
+
+Text = str | bytes
+
+
+class End:
+    """The end of a sample: the first occurrence of a text in symbols that come one by one.
+
+    Raises
+    ------
+    VocabularyError
+        If no symbols that can be drawn form the text, so that the sample would never end with it.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, until: Text) -> None:
+        if vocabulary.level == "byte" and isinstance(until, str):
+            until = until.encode("utf-8", "surrogateescape")
+        _check(vocabulary, until)
+        self._until: Any = until
+        self._keep = len(until) - 1
+        self._tail: Any = until[:0]
+
+    def take(self, symbol: Any) -> tuple[Any, bool]:
+        """Return the symbol, cut where the text ends, and whether it ends in it."""
+        if self._keep < 0:
+            return symbol, False
+        seen = self._tail + symbol
+        at = seen.find(self._until)
+        if at >= 0:
+            return symbol[: at + len(self._until) - len(self._tail)], True
+        self._tail = seen[max(0, len(seen) - self._keep) :]
+        return symbol, False
+
+
+def _check(vocabulary: Vocabulary, until: Text) -> None:
+    """Raise an error if symbols that can be drawn never form the text."""
+    drawn: list[Any] = [s for i, s in enumerate(vocabulary.symbols) if i != vocabulary.unknown]
+    if vocabulary.level == "word":
+        if isinstance(until, str) and until and not _can_form(drawn, until):
+            raise _impossible(until, f"no words of the vocabulary form {brief(until)}")
+        return
+    known = set(drawn)
+    for symbol in until:
+        if symbol not in known:
+            kind, name = "character", brief(symbol)
+            if isinstance(symbol, int):
+                kind, name = "byte", f"0x{symbol:02x}"
+            raise _impossible(until, f"the vocabulary has no {kind} {name}")
+
+
+def _impossible(until: Text, why: str) -> VocabularyError:
+    return VocabularyError(
+        f"{setting('until')} {brief(until)} cannot occur: {why}", "name a text that can be drawn"
+    )
+
+
+def _can_form(words: list[str], text: str) -> bool:
+    """Whether a text can lie in joined words; it may begin and end inside a word."""
+    if any(text in word for word in words):
+        return True
+    ends = {k for k in range(len(text)) if any(word.endswith(text[:k]) for word in words)}
+    for at in range(len(text)):  # the text up to here can be formed
+        if at not in ends:
+            continue
+        for word in words:
+            if word.startswith(text[at:]):
+                return True
+            if text.startswith(word, at):
+                ends.add(at + len(word))
+    return False
