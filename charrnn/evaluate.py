@@ -216,17 +216,21 @@ def score_lines(
     model: LanguageModel,
     lines: Iterable[tuple[str | bytes, Ids]],
     *,
+    start: int | None = None,
     tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(size=None),
     batch: int = LINES,
     steps: int = STEPS,
 ) -> Iterator[LineScore]:
     """Score lines one by one, each from a zero state, in the order given.
 
+    Of a line of n symbols n - 1 are scored, a newline at its end among them; with ``start`` all n.
+
     Parameters
     ----------
     lines
-        Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them. Of n symbols
-        n - 1 are scored, a newline at the end among them.
+        Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them.
+    start
+        The symbol that is read before every line, so that the first one of the line is scored too.
     tally
         Returns what a line holds beside its symbols.
     batch
@@ -239,16 +243,16 @@ def score_lines(
     while some := list(islice(lines, batch)):
         if window is None or window.streams != len(some):
             window = model.window(steps, len(some), backward=False)
-        nats = _score_batch(model, window, [ids for _, ids in some])
-        for (line, ids), amount in zip(some, nats, strict=True):
+        read = [ids if start is None else _prepend_symbol(start, ids) for _, ids in some]
+        nats = _score_batch(model, window, read)
+        for (line, ids), inputs, amount in zip(some, read, nats, strict=True):
             also = tally(line, ids)
-            yield LineScore(line, Score(max(0, len(ids) - 1), amount, also.skipped, also.size))
+            yield LineScore(line, Score(max(0, len(inputs) - 1), amount, also.skipped, also.size))
 
 
 def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
     """Cut a text of symbols into lines, each with the newline at its end, as text and symbols."""
-    newline: Any = 10 if vocabulary.level == "byte" else "\n"
-    symbol = vocabulary.symbols.index(newline) if newline in vocabulary.symbols else -1
+    symbol = -1 if vocabulary.newline is None else vocabulary.newline
     held: list[Ids] = []
     for chunk in chunks:
         start = 0
@@ -322,6 +326,10 @@ def _exact(
             f"the text has {symbols}{left}, a score takes at least 2",
             "use a longer text",
         )
+
+
+def _prepend_symbol(symbol: int, ids: Ids) -> Ids:
+    return np.concatenate((np.array([symbol], ids.dtype), ids))
 
 
 def _prepend(head: Ids, rest: Iterator[Ids]) -> Iterator[Ids]:

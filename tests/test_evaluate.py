@@ -105,6 +105,18 @@ def test_every_line_is_scored_on_its_own_and_in_order(batch: int, steps: int) ->
             assert one.score.nats == pytest.approx(direct(model, ids).sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_start_symbol_lets_the_first_symbol_of_every_line_be_scored(batch: int) -> None:
+    model = new_model()
+    lines = [("", text(n, length)) for n, length in enumerate([3, 1, 0, 17])]
+    for (_, ids), (_, found) in zip(
+        lines, score_lines(model, lines, start=2, batch=batch), strict=True
+    ):
+        assert found.chars == len(ids)
+        expected = direct(model, np.concatenate(([2], ids))).sum() if len(ids) else 0.0
+        assert found.nats == pytest.approx(expected, rel=1e-12)
+
+
 def test_lines_are_scored_as_they_come() -> None:
     taken = 0
 

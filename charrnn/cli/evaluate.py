@@ -55,6 +55,14 @@ def evaluate(
     per_char: Annotated[
         bool, typer.Option("--per-char", help="Show the surprisal of each symbol.")
     ] = False,
+    start: Annotated[
+        Literal["none", "newline"] | None,
+        typer.Option(
+            help="With --per-line, what is read before each line; after a newline its first symbol "
+            "is scored too. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     unknown: Annotated[
         Literal["error", "skip"] | None,
         typer.Option(
@@ -79,7 +87,9 @@ def evaluate(
     symbols that were folded into the unknown one.
 
     With --per-line, each line, including its newline, is scored from a zero state. It is printed
-    after its nats per character and a tab; a line with nothing to score has - there. Control
+    after its nats per character and a tab; a line with nothing to score has - there. The first
+    symbol of a line is not scored, unless --start newline has the model read a newline before it:
+    "nats" is then minus the logarithm of the probability of the whole line. Control
     characters and, at byte level, invalid UTF-8 are written as Python's escapes. With --json one
     object per line: "line" (from 1), "chars", "nats_per_char" (or null), "nats" (in all), "bytes",
     "skipped", "text" (exactly, without the newline; a list of integers at byte level).
@@ -89,6 +99,8 @@ def evaluate(
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
+    if start is not None and not per_line:
+        raise UsageError("--start is for --per-line", "leave it out, or give --per-line")
     reading = given(context, DataConfig)
     DataConfig(**reading)  # checks the values
     reading |= {} if unknown is None else {"unknown": unknown}
@@ -102,7 +114,8 @@ def evaluate(
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     source = _Source(text or [], split, path, vocabulary, reading)
     if per_line:
-        _per_line(source, model, as_json)
+        before = _newline(vocabulary) if start == "newline" else None
+        _per_line(source, model, before, as_json)
     elif per_char:
         _per_char(source, model, vocabulary, as_json)
     else:
@@ -238,11 +251,21 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
     out.finish()
 
 
-def _per_line(source: _Source, model: LanguageModel, as_json: bool) -> None:
+def _newline(vocabulary: Vocabulary) -> int:
+    if vocabulary.newline is None:
+        raise UsageError(
+            "the model does not know the newline, so no line can be scored after one",
+            "leave out --start newline",
+        )
+    return vocabulary.newline
+
+
+def _per_line(source: _Source, model: LanguageModel, start: int | None, as_json: bool) -> None:
     from charrnn.evaluate import LINES, score_lines
 
     out = Output()
-    for number, scored in enumerate(score_lines(model, source.lines(), tally=source.tally_of), 1):
+    found = score_lines(model, source.lines(), start=start, tally=source.tally_of)
+    for number, scored in enumerate(found, 1):
         out.write(_line_record(number, scored) if as_json else _line(scored))
         if number % LINES == 0:  # the next line may be long in coming
             out.flush()

@@ -54,6 +54,12 @@ class Vocabulary:
         """The smallest unsigned type that can hold every id."""
         return np.dtype(np.min_scalar_type(max(len(self.symbols) - 1, 0)))
 
+    @property
+    def newline(self) -> int | None:
+        """The id of the newline, None if the vocabulary does not have it."""
+        newline: Any = 10 if self.level == "byte" else "\n"
+        return self.symbols.index(newline) if newline in self.symbols else None
+
     def encode(
         self, text: str | bytes, unknown: Unknown = "error", *, offset: int = 0
     ) -> NDArray[Any]:

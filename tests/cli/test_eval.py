@@ -245,6 +245,38 @@ def test_bytes_of_bytes_and_of_a_split(home, call) -> None:
     assert record["bytes"] == 7  # what was folded is at hand
 
 
+def test_whole_lines_are_scored_after_a_newline(model, call) -> None:
+    arguments = ("text.txt", "--per-line", "--json")
+    lines = [json.loads(line) for line in call(*arguments, "--start", "newline")[1].splitlines()]
+    for record, line in zip(lines, TEXT.splitlines(keepends=True), strict=True):
+        assert record["chars"] == len(line)
+        assert record["nats_per_char"] == pytest.approx(nats(model, "\n" + line), rel=1e-6)
+        assert record["nats"] == pytest.approx(len(line) * record["nats_per_char"], rel=1e-12)
+    out = call("text.txt", "--per-line", "--start", "newline")[1].decode()
+    amounts = [line.split("\t", 1)[0] for line in out.splitlines()]
+    assert amounts == [f"{line['nats_per_char']:.6f}" for line in lines]
+    assert call(*arguments, "--start", "none") == call(*arguments)
+
+
+def test_the_probabilities_of_all_lines_add_up_to_one(home, call) -> None:
+    save("three", Vocabulary("char", ("\n", "a", "b")))
+    total = 0.0
+    for line in ("\n", "a", "b\n", "ba", "bb"):
+        Path("line.txt").write_text(line, encoding="utf-8", newline="")
+        record = json.loads(call("line.txt", "--per-line", "--start", "newline", "--json")[1])
+        total += math.exp(-record["nats"])
+    assert total == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_line_starts_after_a_newline_only_where_the_model_knows_it(home, call) -> None:
+    save("bare", Vocabulary("char", ("a", "b")))
+    Path("text.txt").write_text("ab", encoding="utf-8")
+    code, out, err = call("text.txt", "--per-line", "--start", "newline")
+    assert (code, out, err.count("\n")) == (2, b"", 1)
+    assert "does not know the newline" in err
+    assert call("text.txt", "--per-line", "--start", "none")[0] == 0
+
+
 def test_other_encodings(model, call) -> None:
     Path("latin.txt").write_bytes("abéé".encode("latin-1"))
     code, out, err = call("latin.txt")
@@ -301,6 +333,8 @@ def test_a_model_whose_output_overflows_has_no_score(home, call, flags: tuple[st
         ((), "--split"),
         (("text.txt", "--split", "val"), "--split"),
         (("text.txt", "--per-line", "--per-char"), "--per-line"),
+        (("text.txt", "--start", "newline"), "--start"),
+        (("text.txt", "--per-char", "--start", "none"), "--start"),
         (("--split", "train"), "--split"),
         (("--split", "val", "--encoding", "latin-1"), "--encoding"),
         (("--split", "val", "--unknown", "skip"), "--unknown"),

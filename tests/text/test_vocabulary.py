@@ -251,3 +251,10 @@ def test_the_size_of_ids_is_that_of_their_text_in_utf_8():
     folded = vocabulary_of("aaab", "char", 2)
     assert folded.size(folded.encode("aa")) == 2
     assert folded.size(folded.encode("ab")) is None
+
+
+def test_the_newline_is_known_by_its_id():
+    assert vocabulary_of("a\nb", "char").newline == 0
+    assert vocabulary_of(b"\x01\n", "byte").newline == 1
+    assert vocabulary_of("a b\n", "word").newline == 0
+    assert vocabulary_of("ab", "char").newline is None
