@@ -1,9 +1,10 @@
-"""The recurrent cells, one file each; found by file name.
+"""The recurrent cells, one file each, found by file name.
 
 A cell is the mathematics of one time step: its recurrent product and its pointwise equations,
 forward and backward. What is computed for many steps at once (input products, weight gradients)
-belongs to :mod:`charrnn.model.layer`. A new cell is one file here, with a class that derives from
-:class:`charrnn.cells.base.Cell`, and its equations once more in the tests' reference.
+belongs to :mod:`charrnn.model.layer`. A new cell is one file NAME.py here, with a class that
+derives from :class:`charrnn.cells.base.Cell` and has ``name = "NAME"``, and its equations once more
+in the tests' reference.
 """
 
 from __future__ import annotations

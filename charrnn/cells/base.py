@@ -72,7 +72,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Gradient(ABC):
-    """How the gradient of some rows of a recurrent parameter comes out of a window.
+    """How to compute the gradient of some rows of a recurrent parameter from a window.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class Cell(Choice, ABC):
 
     A new cell is one file with a class that gives :attr:`name`, :attr:`gates` and :attr:`blocks`,
     its equations in :meth:`forward` and :meth:`backward` with their :meth:`make_scratch` and
-    :meth:`view`, and whatever below is not as the default says.
+    :meth:`view`, and overrides whatever differs from the defaults below.
     """
 
     gates: ClassVar[tuple[str, ...]]
@@ -145,20 +145,20 @@ class Cell(Choice, ABC):
     memory: ClassVar[str] = ""
     """The gate that says how much of the state is kept from one step to the next, if any."""
     states: ClassVar[tuple[str, ...]] = ("h",)
-    """What is carried from step to step; the first is the output."""
+    """The arrays carried from step to step; the first is the output."""
     saved: ClassVar[tuple[str, ...]] = ()
     """Further arrays (H, N) that each step keeps for backward."""
     blocks: ClassVar[int]
     """R: how many (H, N) blocks one step's working array has."""
     suffix: ClassVar[str] = ""
-    """What follows the parameters' names where PyTorch's module of this name computes something
-    else, so that it refuses these weights."""
+    """Suffix of the parameters' names if PyTorch's module of this name computes something else, so
+    that PyTorch refuses to load these weights."""
     inits: ClassVar[tuple[str, ...]] = GATED_INITS
     """The schemes of initial weights that suit the cell."""
     forms: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
     """The variants that differ in their equations: name, and the options that choose it."""
     form: str = ""
-    """What reports call the variant of this instance."""
+    """Name of this instance's variant in reports."""
     bounded: bool = True
     """Whether the output stays within [-1, 1], whatever the weights are."""
     rectified: bool = False
@@ -174,23 +174,23 @@ class Cell(Choice, ABC):
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return names (without layer) and shapes of a layer's parameters.
 
-        All cells have ``weight_ih`` and ``bias_ih``, whose product with the input goes to
-        :meth:`input_rows`. The others are the recurrence's own; :meth:`gradients` names them all.
+        All cells have ``weight_ih`` and ``bias_ih``; ``weight_ih · x + bias_ih`` goes to
+        :meth:`input_rows`. The others belong to the recurrence; :meth:`gradients` names them all.
         """
         rows = len(self.gates) * H
         return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,)}
 
     def gradients(self, H: int) -> tuple[Gradient, ...]:
-        """Return how the gradients of the recurrence's own parameters come out of a window."""
+        """Return how to compute the gradients of the recurrence's parameters from a window."""
         rows = slice(0, len(self.gates) * H)
         return (MatrixGradient("weight_hh", rows, rows, "h'"),)
 
     def initial_biases(self, weights: Mapping[str, Any], H: int) -> None:
-        """Set what this cell wants set in a layer's fresh weights (host arrays, in place)."""
+        """Set the cell's own initial values in a layer's fresh weights (host arrays, in place)."""
 
     @property
     def row_scale(self) -> tuple[float, ...]:
-        """What the rows of each gate are multiplied by when weights are staged.
+        """The factor of the rows of each gate when weights are staged.
 
         σ(x) = tanh(x / 2) / 2 + 1/2: with the rows of logistic gates halved, which is exact, one
         tanh serves all gates.
@@ -239,7 +239,7 @@ class Cell(Choice, ABC):
 
         Returns
         -------
-        A named tuple of arrays, where what only backward needs may be None.
+        A named tuple of arrays; those that only backward needs may be None.
         """
         hh = weights["weight_hh"]
         back = None if staging is None else transposed(xp, hh, staging, "hh_T")
@@ -247,7 +247,7 @@ class Cell(Choice, ABC):
 
     @abstractmethod
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Any:
-        """Allocate what one step needs, forward or backward."""
+        """Allocate the intermediate results of one step, forward or backward."""
 
     @abstractmethod
     def view(self, ws: Workspace, t: int, H: int) -> Any:
@@ -265,40 +265,39 @@ class Cell(Choice, ABC):
     def backward(
         self, xp: Any, weights: Any, step: Any, dh: Array, gradients: Arrays, scratch: Any
     ) -> None:
-        """Undo one step.
+        """Backpropagate through one step.
 
-        On entry ``dh`` (H, N) is ∂L/∂h_t as it arrives from above, and ``gradients`` holds, for all
-        states, what arrives from step t+1. On exit ``dh`` is ∂L/∂h_t in total and ``gradients``
+        On entry ``dh`` (H, N) is ∂L/∂h_t from above, and ``gradients`` holds ∂L/∂(state at t) from
+        step t+1, for all states. On exit ``dh`` is ∂L/∂h_t in total and ``gradients``
         ∂L/∂(state at t-1). The working array is overwritten with the gradients of the
         pre-activations.
         """
 
-    def complete(
+    def add_output_path(
         self, xp: Any, weights: Any, step: Any, dh: Array, gradients: Arrays, scratch: Any
     ) -> None:
         """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
 
-        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. What
-        :meth:`backward` does on its way, with the values that forward left.
+        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. It is
+        the same term that :meth:`backward` adds internally, computed from the forward values.
         """
 
-    def run(self, xp: Any, weights: Any, ws: Workspace, start: int, stop: int) -> None:
+    def forward_steps(self, xp: Any, weights: Any, ws: Workspace, start: int, stop: int) -> None:
         """Compute the steps from ``start`` to ``stop`` of a window, from the states at ``start``.
 
-        A cell may replace this, and :meth:`undo`, by code that computes all the steps at once.
+        A cell may override this and :meth:`backward_steps` to compute all the steps at once.
         """
         forward, scratch = self.forward, ws.scratch
         for step in ws.steps[start:stop]:
             forward(xp, weights, step, scratch)
 
-    def undo(
+    def backward_steps(
         self, xp: Any, weights: Any, ws: Workspace, d_out: Array, start: int, stop: int
     ) -> None:
-        """Undo :meth:`run`, from the last step to the first.
+        """Backpropagate through the steps of :meth:`forward_steps`, last step first.
 
-        ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above; each step finds in
-        ``ws.gradients`` what the step after it left there. Arrays are overwritten as
-        in :meth:`backward`.
+        ``d_out`` (T, H, N) is ∂L/∂h_t from above; each step finds in ``ws.gradients`` what the step
+        after it left there. All arrays are overwritten as in :meth:`backward`.
         """
         backward, gradients, scratch = self.backward, ws.gradients, ws.scratch
         for t in range(stop - 1, start - 1, -1):

@@ -31,9 +31,10 @@ RESETS = ("after", "before")
 class Step(NamedTuple):
     """Views of one step.
 
-    ``all`` is the working array, ``recurrent`` what of it the recurrent product reads on the way
-    back; ``rz`` (2H, N) is r and z together; ``u`` is U_n h' + b'_n (reset after) or r ⊙ h' (reset
-    before).
+    ``all`` is the working array, ``recurrent`` the part of it that the recurrent product reads in
+    the backward pass; ``rz`` (2H, N) is r and z together; ``u`` is U_n h' + b'_n (reset after) or
+    r ⊙ h' (reset before). Forward leaves the values of the gates in their blocks, backward
+    overwrites them with ∂L/∂(pre-activations).
     """
 
     all: Array
@@ -86,7 +87,7 @@ def candidate_forward(xp: Any, s: Step, scratch: Scratch) -> None:
 
 @operation
 def candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratch) -> None:
-    """Go back from ∂L/∂h to ∂L/∂z, in ``scratch.d_z``, and to n's pre-activation, in ``s.n``.
+    """Write ∂L/∂z to ``scratch.d_z``, and overwrite ``s.n`` with ∂L/∂(n's pre-activation).
 
     ``dh`` is ∂L/∂h from above and becomes the total. ``gradient`` is ∂L/∂h from the step after, and
     becomes what z passes on to h'.
@@ -105,7 +106,10 @@ def candidate_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Sc
 
 @operation
 def after_forward(xp: Any, s: Step, bias: Array, scratch: Scratch) -> None:
-    """Reset after: compute gates and h from the products, in the working array and ``scratch``."""
+    """Reset after: compute gates and h from the products, in the working array and ``scratch``.
+
+    The rows of r and z arrive halved (:attr:`Cell.row_scale`), as σ(x) = tanh(x / 2) / 2 + 1/2.
+    """
     xp.add(s.rz, scratch.rest, out=s.rz)
     xp.tanh(s.rz, out=s.rz)
     logistic(xp, s.rz, scratch.half)
@@ -128,7 +132,10 @@ def after_backward(xp: Any, s: Step, dh: Array, gradient: Array, scratch: Scratc
 
 @operation
 def before_gates_forward(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Reset before: compute r, z and r ⊙ h' from the products of r and z."""
+    """Reset before: compute r, z and r ⊙ h' from the products of r and z.
+
+    The rows of r and z arrive halved (:attr:`Cell.row_scale`), as σ(x) = tanh(x / 2) / 2 + 1/2.
+    """
     xp.add(s.rz, scratch.recurrent, out=s.rz)
     xp.tanh(s.rz, out=s.rz)
     logistic(xp, s.rz, scratch.half)
@@ -142,9 +149,9 @@ def before_gates_backward(xp: Any, s: Step, gradient: Array, scratch: Scratch) -
     What r passes on to h' is added to ``gradient``.
     """
     d_reset, two = scratch.one, scratch.two
-    carried = two[: d_reset.shape[0]]
-    xp.multiply(d_reset, s.r, out=carried)
-    xp.add(carried, gradient, out=gradient)
+    dh_before = two[: d_reset.shape[0]]
+    xp.multiply(d_reset, s.r, out=dh_before)
+    xp.add(dh_before, gradient, out=gradient)
     xp.multiply(d_reset, s.h_before, out=d_reset)  # ∂L/∂r
     sigmoid_slope(xp, s.rz, two)
     xp.multiply(s.r, d_reset, out=s.r)
@@ -152,7 +159,7 @@ def before_gates_backward(xp: Any, s: Step, gradient: Array, scratch: Scratch) -
 
 
 class GRU(Cell):
-    """What both forms have in common."""
+    """Base class of the two forms."""
 
     name = "gru"
     options: ClassVar = {
@@ -174,7 +181,7 @@ class GRU(Cell):
         return GRUAfter() if after else GRUBefore()
 
 
-class After(NamedTuple):
+class AfterWeights(NamedTuple):
     """``weight_hh`` with its blocks in the order n, r, z, scaled; its transpose, not scaled.
 
     ``bias`` is n's own, b'_n (H, 1).
@@ -226,27 +233,33 @@ class GRUAfter(GRU):
 
     def stage(
         self, xp: Any, weights: Mapping[str, Array], scale: Array, staging: Arrays | None
-    ) -> After:
+    ) -> AfterWeights:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rolled = xp.concatenate((hh[2 * H :], hh[: 2 * H]))
         back = None if staging is None else transposed(xp, rolled, staging, "hh")
         rolled[H:] *= scale[: 2 * H]
-        return After(rolled, back, weights["bias_hh"][2 * H :, None])
+        return AfterWeights(rolled, back, weights["bias_hh"][2 * H :, None])
 
-    def forward(self, xp: Any, weights: After, s: Step, scratch: Scratch) -> None:
+    def forward(self, xp: Any, weights: AfterWeights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.hh, s.h_before, out=scratch.recurrent)
         after_forward(xp, s, weights.bias, scratch)
 
     def backward(
-        self, xp: Any, weights: After, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
+        self,
+        xp: Any,
+        weights: AfterWeights,
+        s: Step,
+        dh: Array,
+        gradients: Arrays,
+        scratch: Scratch,
     ) -> None:
-        before = gradients["h"]
-        after_backward(xp, s, dh, before, scratch)
-        add_product(xp, weights.hh_T, s.recurrent, before, scratch.one)
+        carried = gradients["h"]  # ∂L/∂h from the step after, and at the end ∂L/∂h'
+        after_backward(xp, s, dh, carried, scratch)
+        add_product(xp, weights.hh_T, s.recurrent, carried, scratch.one)
 
 
-class Before(NamedTuple):
+class BeforeWeights(NamedTuple):
     """The blocks of ``weight_hh`` for r and z (2H, H), scaled, and n (H, H); their transposes."""
 
     rz: Array
@@ -281,27 +294,33 @@ class GRUBefore(GRU):
 
     def stage(
         self, xp: Any, weights: Mapping[str, Array], scale: Array, staging: Arrays | None
-    ) -> Before:
+    ) -> BeforeWeights:
         hh = weights["weight_hh"]
         H = hh.shape[1]
         rz, n = hh[: 2 * H], hh[2 * H :]
         staged = scaled(xp, rz, scale[: 2 * H], staging, "rz")
         if staging is None:
-            return Before(staged, n, None, None)
+            return BeforeWeights(staged, n, None, None)
         back = transposed(xp, rz, staging, "rz_T"), transposed(xp, n, staging, "n_T")
-        return Before(staged, n, *back)
+        return BeforeWeights(staged, n, *back)
 
-    def forward(self, xp: Any, weights: Before, s: Step, scratch: Scratch) -> None:
+    def forward(self, xp: Any, weights: BeforeWeights, s: Step, scratch: Scratch) -> None:
         xp.matmul(weights.rz, s.h_before, out=scratch.recurrent)
         before_gates_forward(xp, s, scratch)
         xp.matmul(weights.n, s.u, out=scratch.one)
         candidate_forward(xp, s, scratch)
 
     def backward(
-        self, xp: Any, weights: Before, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
+        self,
+        xp: Any,
+        weights: BeforeWeights,
+        s: Step,
+        dh: Array,
+        gradients: Arrays,
+        scratch: Scratch,
     ) -> None:
-        before = gradients["h"]
-        candidate_backward(xp, s, dh, before, scratch)
+        carried = gradients["h"]  # ∂L/∂h from the step after, and at the end ∂L/∂h'
+        candidate_backward(xp, s, dh, carried, scratch)
         xp.matmul(weights.n_T, s.n, out=scratch.one)  # ∂L/∂(r ⊙ h')
-        before_gates_backward(xp, s, before, scratch)
-        add_product(xp, weights.rz_T, s.rz, before, scratch.one)
+        before_gates_backward(xp, s, carried, scratch)
+        add_product(xp, weights.rz_T, s.rz, carried, scratch.one)

@@ -1,6 +1,6 @@
 """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
 
-With σ the logistic function and ⊙ the product by elements, gates in the order i, f, g, o:
+With σ the logistic function and ⊙ the element-wise product, gates in the order i, f, g, o:
 
     i = σ(W_i x + U_i h' + b_i)        input gate
     f = σ(W_f x + U_f h' + b_f)        forget gate
@@ -23,7 +23,12 @@ from charrnn.options import MODEL, Option
 
 
 class Step(NamedTuple):
-    """Views of one step: gates (one block, then each), states before and after, tanh(c)."""
+    """Views of one step.
+
+    ``gates`` (4H, N) is the working array; ``i_f`` (2H, N), ``i``, ``f``, ``g``, ``o`` are its
+    blocks. It holds in turn W x + b, the values of the gates, and ∂L/∂(pre-activations). The others
+    are h', c', h, c and tanh(c), (H, N) each.
+    """
 
     gates: Array
     i_f: Array
@@ -44,20 +49,23 @@ class Scratch(NamedTuple):
     all: Array
     two: Array
     one: Array
-    d_i: Array
+    dc_i: Array
     half: Array
     unit: Array
 
 
 @operation
 def pointwise_forward(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Compute gates and states from the two products, in ``s.gates`` and ``scratch.all``."""
-    xp.add(s.gates, scratch.all, out=s.gates)
-    xp.tanh(s.gates, out=s.gates)
-    logistic(xp, s.i_f, scratch.half)
-    logistic(xp, s.o, scratch.half)  # now i, f, g, o
+    """Compute gates and states from W x + b, in ``s.gates``, and U h', in ``scratch.all``.
+
+    The rows of i, f and o arrive halved (:attr:`Cell.row_scale`), as σ(x) = tanh(x / 2) / 2 + 1/2.
+    """
+    xp.add(s.gates, scratch.all, out=s.gates)  # the pre-activations, those of i, f and o halved
+    xp.tanh(s.gates, out=s.gates)  # g = tanh(x), and tanh(x / 2) for the others
+    logistic(xp, s.i_f, scratch.half)  # i, f = tanh(x / 2) / 2 + 1/2
+    logistic(xp, s.o, scratch.half)  # o
     xp.multiply(s.f, s.c_before, out=s.c)
-    xp.multiply(s.i, s.g, out=s.h)
+    xp.multiply(s.i, s.g, out=s.h)  # h is free until the last line
     xp.add(s.c, s.h, out=s.c)  # c = f c' + i g
     xp.tanh(s.c, out=s.tanh_c)
     xp.multiply(s.o, s.tanh_c, out=s.h)  # h = o tanh(c)
@@ -65,37 +73,40 @@ def pointwise_forward(xp: Any, s: Step, scratch: Scratch) -> None:
 
 @operation
 def pointwise_backward(
-    xp: Any, s: Step, dh: Array, from_after: Array, dc: Array, scratch: Scratch
+    xp: Any, s: Step, dh: Array, dh_next: Array, dc: Array, scratch: Scratch
 ) -> None:
-    """Go back from ∂L/∂(h, c) to the pre-activations, in ``s.gates``, and to ∂L/∂c', in ``dc``.
+    """Overwrite ``s.gates`` with ∂L/∂(pre-activations), and ``dc`` with ∂L/∂c'.
 
-    ``dh`` is ∂L/∂h from above and becomes the total; ``from_after`` is that of the step after.
+    On entry ``dh`` is ∂L/∂h from above, ``dh_next`` and ``dc`` are ∂L/∂h and ∂L/∂c from the step
+    after. On exit ``dh`` is ∂L/∂h in total.
     """
-    _, two, one, d_i, _, unit = scratch
-    closed_i, closed_f = two[: one.shape[0]], two[one.shape[0] :]
-    xp.add(dh, from_after, out=dh)
+    _, one_minus_if, one, dc_i, _, unit = scratch
+    H = one.shape[0]
+    one_minus_i, one_minus_f = one_minus_if[:H], one_minus_if[H:]
+    da_i, da_f, da_g, da_o = s.i, s.f, s.g, s.o  # each overwrites its gate when that is used last
+    xp.add(dh, dh_next, out=dh)
     xp.multiply(s.h, s.tanh_c, out=one)
-    xp.subtract(s.o, one, out=one)
+    xp.subtract(s.o, one, out=one)  # o (1 - tanh² c), as h = o tanh c
     xp.multiply(one, dh, out=one)
-    xp.add(dc, one, out=dc)  # dc += dh o (1 - tanh² c), as h = o tanh c
-    xp.subtract(unit, s.o, out=s.o)
-    xp.multiply(s.o, s.h, out=s.o)
-    xp.multiply(s.o, dh, out=s.o)  # dh tanh(c) · o (1 - o)
-    xp.subtract(unit, s.i_f, out=two)
-    xp.multiply(dc, s.i, out=d_i)
-    xp.multiply(dc, s.f, out=dc)  # ∂L/∂c'
-    xp.multiply(closed_i, s.g, out=closed_i)
-    xp.multiply(closed_i, d_i, out=s.i)  # dc g · i (1 - i)
-    xp.multiply(closed_f, s.c_before, out=closed_f)
-    xp.multiply(closed_f, dc, out=s.f)  # dc c' · f (1 - f)
+    xp.add(dc, one, out=dc)  # ∂L/∂c in total: dc += dh o (1 - tanh² c)
+    xp.subtract(unit, s.o, out=da_o)
+    xp.multiply(da_o, s.h, out=da_o)
+    xp.multiply(da_o, dh, out=da_o)  # dh tanh(c) · o (1 - o)
+    xp.subtract(unit, s.i_f, out=one_minus_if)
+    xp.multiply(dc, s.i, out=dc_i)
+    xp.multiply(dc, s.f, out=dc)  # from here on dc is ∂L/∂c' = dc f
+    xp.multiply(one_minus_i, s.g, out=one_minus_i)
+    xp.multiply(one_minus_i, dc_i, out=da_i)  # dc g · i (1 - i)
+    xp.multiply(one_minus_f, s.c_before, out=one_minus_f)
+    xp.multiply(one_minus_f, dc, out=da_f)  # dc c' · f (1 - f)
     xp.multiply(s.g, s.g, out=one)
     xp.subtract(unit, one, out=one)
-    xp.multiply(one, d_i, out=s.g)  # dc i · (1 - g²)
+    xp.multiply(one, dc_i, out=da_g)  # dc i · (1 - g²)
 
 
 @operation
-def complete(xp: Any, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
-    """Add dh o (1 - tanh² c) to dc."""
+def add_output_path(xp: Any, s: Step, dh: Array, dc: Array, scratch: Scratch) -> None:
+    """Add dh o (1 - tanh² c), the gradient through h = o ⊙ tanh(c), to ``dc``."""
     one = scratch.one
     xp.multiply(s.tanh_c, s.tanh_c, out=one)
     xp.subtract(scratch.unit, one, out=one)
@@ -122,7 +133,7 @@ class LSTM(Cell):
         self.forget_bias = forget_bias
 
     def initial_biases(self, weights: Mapping[str, Any], H: int) -> None:
-        """Open the forget gate, which lets gradients through (Jozefowicz et al. 2015)."""
+        """Start with an open forget gate, so that gradients pass (Jozefowicz et al. 2015)."""
         weights["bias_ih"][H : 2 * H] = self.forget_bias
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
@@ -140,14 +151,13 @@ class LSTM(Cell):
         xp.matmul(weights.hh, s.h_before, out=scratch.all)
         pointwise_forward(xp, s, scratch)
 
-    def complete(
+    def add_output_path(
         self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
-        complete(xp, s, dh, gradients["c"], scratch)
+        add_output_path(xp, s, dh, gradients["c"], scratch)
 
     def backward(
         self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
-        before = gradients["h"]
-        pointwise_backward(xp, s, dh, before, gradients["c"], scratch)
-        xp.matmul(weights.hh_T, s.gates, out=before)
+        pointwise_backward(xp, s, dh, gradients["h"], gradients["c"], scratch)
+        xp.matmul(weights.hh_T, s.gates, out=gradients["h"])  # ∂L/∂h'; s.gates is overwritten

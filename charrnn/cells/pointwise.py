@@ -1,4 +1,4 @@
-"""What several cells share: pointwise functions in place, and how matrices are staged."""
+"""Shared by several cells: pointwise functions in place, and the staging of matrices."""
 
 from __future__ import annotations
 

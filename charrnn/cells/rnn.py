@@ -1,4 +1,4 @@
-"""The vanilla recurrent network (Elman 1990), with tanh or the rectifier.
+"""The vanilla recurrent network (Elman 1990), with tanh or ReLU.
 
     h = φ(W x + U h' + b),    φ = tanh or φ(a) = max(a, 0)
 
@@ -20,7 +20,7 @@ ACTIVATIONS = ("tanh", "relu")
 
 
 class Step(NamedTuple):
-    """Views of one step, (H, N) each."""
+    """Views of one step, (H, N) each: ``a`` is W x + b, and ∂L/∂(pre-activation) after backward."""
 
     a: Array
     h_before: Array
@@ -46,14 +46,15 @@ def pointwise_forward(xp: Any, s: Step, activation: str) -> None:
 
 @operation
 def pointwise_backward(
-    xp: Any, s: Step, dh: Array, from_after: Array, scratch: Scratch, activation: str
+    xp: Any, s: Step, dh: Array, dh_next: Array, scratch: Scratch, activation: str
 ) -> None:
-    """Go back from ∂L/∂h to the pre-activation, in ``s.a``.
+    """Overwrite ``s.a`` with ∂L/∂(pre-activation).
 
-    ``dh`` is ∂L/∂h from above and becomes the total; ``from_after`` is that of the step after.
+    On entry ``dh`` is ∂L/∂h from above and ``dh_next`` ∂L/∂h from the step after. On exit ``dh`` is
+    ∂L/∂h in total.
     """
     slope = scratch.slope
-    xp.add(dh, from_after, out=dh)
+    xp.add(dh, dh_next, out=dh)
     if activation == "tanh":
         xp.multiply(s.h, s.h, out=slope)
         xp.subtract(scratch.unit, slope, out=slope)
@@ -95,6 +96,5 @@ class RNN(Cell):
     def backward(
         self, xp: Any, weights: Weights, s: Step, dh: Array, gradients: Arrays, scratch: Scratch
     ) -> None:
-        before = gradients["h"]
-        pointwise_backward(xp, s, dh, before, scratch, self.activation)
-        xp.matmul(weights.hh_T, s.a, out=before)
+        pointwise_backward(xp, s, dh, gradients["h"], scratch, self.activation)
+        xp.matmul(weights.hh_T, s.a, out=gradients["h"])  # ∂L/∂h'

@@ -144,7 +144,7 @@ class Layer:
         elif not part.start:  # all symbols at once
             ids = self.xp.ascontiguousarray(x)
             self.receive_symbols(staged, ids, ws.work[: len(x), rows])
-        self.cell.run(self.xp, staged.cell, ws, part.start, part.stop)
+        self.cell.forward_steps(self.xp, staged.cell, ws, part.start, part.stop)
 
     def _in_time(self, sequence: Array) -> Array:
         """Return a sequence of this layer's steps in the order of time, or the other way round."""
@@ -193,7 +193,9 @@ class Layer:
         ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
         (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
-        self.cell.undo(self.xp, staged.cell, ws, self._in_time(d_out), part.start, part.stop)
+        self.cell.backward_steps(
+            self.xp, staged.cell, ws, self._in_time(d_out), part.start, part.stop
+        )
         if dx is not None and self._parallel:  # the layer below need not wait for the other parts
             self.pass_down(staged, ws, dx, part)
 

@@ -81,7 +81,7 @@ def test_complete_adds_every_path_from_the_cell_state_to_the_output(rng):
     o = ws.work[0, 3 * H :]
     a = np.log(o / (1 - o)) - p * c
     d_c = {"h": np.zeros((H, N)), "c": np.zeros((H, N))}
-    cell.complete(np, window.staged[0].cell, ws.steps[0], slope, d_c, ws.scratch)
+    cell.add_output_path(np, window.staged[0].cell, ws.steps[0], slope, d_c, ws.scratch)
 
     def output():
         return float(np.sum(slope * np.tanh(c) / (1 + np.exp(-(a + p * c)))))
@@ -124,13 +124,13 @@ def test_a_cell_may_compute_all_steps_of_a_window_at_once(rng):
     class Whole(LSTM):
         calls = 0
 
-        def run(self, xp, weights, ws, start, stop):
+        def forward_steps(self, xp, weights, ws, start, stop):
             type(self).calls += 1
-            super().run(xp, weights, ws, start, stop)
+            super().forward_steps(xp, weights, ws, start, stop)
 
-        def undo(self, xp, weights, ws, d_out, start, stop):
+        def backward_steps(self, xp, weights, ws, d_out, start, stop):
             type(self).calls += 1
-            super().undo(xp, weights, ws, d_out, start, stop)
+            super().backward_steps(xp, weights, ws, d_out, start, stop)
 
     found = []
     x, slope = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))

@@ -82,7 +82,7 @@ class PeepholeLSTM(Cell):
         o[...] = logistic(xp, o + weights.p_o * s.c)
         s.h[...] = o * xp.tanh(s.c)
 
-    def complete(self, xp, weights, s, dh, gradients, scratch):
+    def add_output_path(self, xp, weights, s, dh, gradients, scratch):
         _, _, _, o = blocks(s.gates)
         tanh_c = xp.tanh(s.c)
         d_o = dh * tanh_c * o * (1 - o)

@@ -237,7 +237,7 @@ CASES = {
         BEFORE, [("one", 1), ("d_z", 1)], lambda s, d, g, r: (s, g["h"], r)
     ),
     "cells.lstm.pointwise_forward": cell_cases(LSTM, [("all", 4)], lambda s, d, g, r: (s, r)),
-    "cells.lstm.complete": cell_cases(LSTM, (), lambda s, d, g, r: (s, d, g["c"], r)),
+    "cells.lstm.add_output_path": cell_cases(LSTM, (), lambda s, d, g, r: (s, d, g["c"], r)),
     "cells.lstm.pointwise_backward": lstm_backward,
     "cells.rnn.pointwise_forward": rectified_too(lambda s, d, g, r: (s,)),
     "cells.rnn.pointwise_backward": rectified_too(lambda s, d, g, r: (s, d, g["h"], r)),

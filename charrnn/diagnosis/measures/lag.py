@@ -187,7 +187,7 @@ def _totals(layer: Layer, staged: Staged, ws: Workspace, dh: Array, t: int) -> d
     d_output = dh + ws.gradients[output]
     totals = {name: ws.gradients[name].copy() for name in others}
     if totals:
-        layer.cell.complete(xp, staged.cell, ws.steps[t], d_output, totals, ws.scratch)
+        layer.cell.add_output_path(xp, staged.cell, ws.steps[t], d_output, totals, ws.scratch)
     return {output: d_output, **totals}
 
 

@@ -22,12 +22,12 @@ extern "C" __global__ void lstm_forward(
 }
 
 extern "C" __global__ void lstm_backward(
-    real* gates, const real* c_before, const real* tanh_c, real* dh, const real* from_after,
+    real* gates, const real* c_before, const real* tanh_c, real* dh, const real* dh_next,
     real* dc, long long size
 ) {
     for (long long k = first(); k < size; k += stride()) {
         real i = gates[k], f = gates[k + size], g = gates[k + 2 * size], o = gates[k + 3 * size];
-        real t = tanh_c[k], d = dh[k] + from_after[k], e = dc[k] + d * o * (1 - t * t);
+        real t = tanh_c[k], d = dh[k] + dh_next[k], e = dc[k] + d * o * (1 - t * t);
         dh[k] = d;
         dc[k] = e * f;
         gates[k] = e * g * i * (1 - i);
@@ -37,7 +37,7 @@ extern "C" __global__ void lstm_backward(
     }
 }
 
-extern "C" __global__ void lstm_complete(
+extern "C" __global__ void lstm_output_path(
     const real* o, const real* tanh_c, const real* dh, real* dc, long long size
 ) {
     for (long long k = first(); k < size; k += stride())

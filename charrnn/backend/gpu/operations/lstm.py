@@ -20,16 +20,16 @@ def pointwise_forward(gpu: Gpu, s: Any, scratch: Any) -> None:
 
 @launches("cells.lstm.pointwise_backward", CUDA)
 def pointwise_backward(
-    gpu: Gpu, s: Any, dh: Array, from_after: Array, dc: Array, scratch: Any
+    gpu: Gpu, s: Any, dh: Array, dh_next: Array, dc: Array, scratch: Any
 ) -> None:
     """One thread goes back through an element of all gates and states."""
     size = dh.size
-    arguments = (s.gates, s.c_before, s.tanh_c, dh, from_after, dc, size)
+    arguments = (s.gates, s.c_before, s.tanh_c, dh, dh_next, dc, size)
     gpu.launch(dh.dtype, "lstm_backward", blocks(size), THREADS, *arguments)
 
 
-@launches("cells.lstm.complete", CUDA)
-def complete(gpu: Gpu, s: Any, dh: Array, dc: Array, scratch: Any) -> None:
-    """One thread has an element."""
+@launches("cells.lstm.add_output_path", CUDA)
+def add_output_path(gpu: Gpu, s: Any, dh: Array, dc: Array, scratch: Any) -> None:
+    """One thread computes an element of dc."""
     arguments = (s.o, s.tanh_c, dh, dc, dh.size)
-    gpu.launch(dh.dtype, "lstm_complete", blocks(dh.size), THREADS, *arguments)
+    gpu.launch(dh.dtype, "lstm_output_path", blocks(dh.size), THREADS, *arguments)

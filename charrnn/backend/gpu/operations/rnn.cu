@@ -6,10 +6,10 @@ extern "C" __global__ void rnn_forward(const real* a, real* h, int rectified, lo
 }
 
 extern "C" __global__ void rnn_backward(
-    const real* h, real* dh, const real* from_after, real* a, int rectified, long long size
+    const real* h, real* dh, const real* dh_next, real* a, int rectified, long long size
 ) {
     for (long long k = first(); k < size; k += stride()) {
-        real y = h[k], d = dh[k] + from_after[k];
+        real y = h[k], d = dh[k] + dh_next[k];
         dh[k] = d;
         a[k] = d * (rectified ? (real)(y > 0) : 1 - y * y);
     }

@@ -19,8 +19,8 @@ def pointwise_forward(gpu: Gpu, s: Any, activation: str) -> None:
 
 @launches("cells.rnn.pointwise_backward", CUDA)
 def pointwise_backward(
-    gpu: Gpu, s: Any, dh: Array, from_after: Array, scratch: Any, activation: str
+    gpu: Gpu, s: Any, dh: Array, dh_next: Array, scratch: Any, activation: str
 ) -> None:
     """One thread goes back through an element of h."""
-    arguments = (s.h, dh, from_after, s.a, activation == "relu", dh.size)
+    arguments = (s.h, dh, dh_next, s.a, activation == "relu", dh.size)
     gpu.launch(dh.dtype, "rnn_backward", blocks(dh.size), THREADS, *arguments)
