@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from charrnn.backend.schedule import LayerByLayer, Schedule
+from charrnn.backend.order import LayerByLayer, LayerOrder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ class Backend:
         How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
     batched
         Whether the product of one matrix with those of many steps is fastest as they lie in memory.
-    schedule
+    order
         The order in which the layers of a stack go through a window.
     graphs
         What records computations; None on NumPy.
@@ -72,7 +72,7 @@ class Backend:
     matmul: str = "fp32"
     expected: bool = False
     batched: bool = False
-    schedule: Schedule = field(default_factory=LayerByLayer)
+    order: LayerOrder = field(default_factory=LayerByLayer)
     graphs: Recorder | None = None
 
     @property

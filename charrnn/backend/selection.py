@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Backend, numpy_backend
-from charrnn.backend.schedule import LayerByLayer
+from charrnn.backend.order import LayerByLayer
 from charrnn.errors import BackendError, UsageError, setting
 
 NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
@@ -56,6 +56,6 @@ def _gpu_or_numpy(name: str, matmul: str) -> Backend:
         block=1 << 62,
         matmul=matmul,
         batched=not why,
-        schedule=LayerByLayer() if why else Wavefront(graphs),
+        order=LayerByLayer() if why else Wavefront(graphs),
         graphs=graphs,
     )

@@ -83,7 +83,7 @@ class Layer:
         self.carried = () if reverse else cell.states
         self._block = backend.block
         self._batched = backend.batched
-        self._parallel = backend.schedule.parallel
+        self._parallel = backend.order.parallel
         self._shapes = cell.shapes(inputs, hidden)
         self._gradients = cell.gradients(hidden)
         self._scales: dict[Any, Array] = {}

@@ -18,7 +18,7 @@ import numpy as np
 
 from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
-from charrnn.backend.schedule import LayerByLayer, Schedule
+from charrnn.backend.order import LayerByLayer, LayerOrder
 from charrnn.config import ModelConfig
 from charrnn.model import initialise
 from charrnn.model.dropout import Masks
@@ -66,7 +66,7 @@ class Stack:
         self.cell = self.layers[0].cell
         # a layer that reads backwards has no part of its output before it has read the whole window
         reverse = any(layer.reverse for layer in self.layers)
-        self._schedule: Schedule = LayerByLayer() if reverse else self.backend.schedule
+        self._order: LayerOrder = LayerByLayer() if reverse else self.backend.order
 
     def name(self, parameter: str, layer: int) -> str:
         """Return the full name of a layer's parameter."""
@@ -102,7 +102,7 @@ class Stack:
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
         dtype, xp = np.dtype(self.config.dtype), self.backend.xp
-        self._schedule.prepare(len(self.layers))
+        self._order.prepare(len(self.layers))
         spaces = [layer.workspace(dtype, steps, streams) for layer in self.layers]
         named = [
             (layer, ws, name, layer.full_name(name, index))
@@ -119,7 +119,7 @@ class Stack:
             d_out=[xp.empty((steps, l.width, streams), dtype) for l in self.layers if backward],
             buffers={},
         )
-        if not self.backend.schedule.parallel:
+        if not self.backend.order.parallel:
             for ws in spaces:
                 ws.buffers = window.buffers
         return window
@@ -169,7 +169,7 @@ class Stack:
             )
             for index, layer in enumerate(self.layers)
         ]
-        for index, part in self._schedule.forward(count, steps):
+        for index, part in self._order.forward(count, steps):
             layer, ws = self.layers[index], window.layers[index]
             layer.forward(window.staged[index], ws, window.inputs[index], part)
             if masks:
@@ -206,7 +206,7 @@ class Stack:
         for ws in window.layers:
             for array in ws.gradients.values():
                 array[...] = 0.0  # nothing arrives from after the window
-        for index, part in self._schedule.backward(count, steps):
+        for index, part in self._order.backward(count, steps):
             layer, d_out = self.layers[index], d_outs[index]
             staged, ws = window.staged[index], window.layers[index]
             if part is None:

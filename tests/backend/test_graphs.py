@@ -88,7 +88,7 @@ def test_layers_at_work_beside_each_other_give_the_same_bits(form, chunk, double
     assert backend.graphs.note == ""
     assert found[0] == found[1]
     assert double.replays == 2
-    assert len(backend.schedule.streams) == 3
+    assert len(backend.order.streams) == 3
 
 
 @pytest.mark.parametrize("skipped", ["up", "down", "fork", "join"])
@@ -112,30 +112,30 @@ def test_an_order_that_is_not_kept_is_found(skipped, double, monkeypatch):
 
 def test_streams_are_for_several_layers_and_recordings_alone(double):
     backend = engine()
-    schedule, recorder = backend.schedule, backend.graphs
-    schedule.prepare(1)
-    assert schedule.streams == []
-    schedule.prepare(3)
+    order, recorder = backend.order, backend.graphs
+    order.prepare(1)
+    assert order.streams == []
+    order.prepare(3)
     for recording, layers, own in ((True, 3, True), (False, 3, False), (True, 1, False)):
         recorder.recording = recording
         with recorder.stream:
             used = [
                 double.current is not recorder.stream
-                for _ in schedule.forward(layers, 2 * wavefront.CHUNK + 1)
+                for _ in order.forward(layers, 2 * wavefront.CHUNK + 1)
             ]
             assert used == [own] * (3 * 3 if layers == 3 else 1)
             assert double.current is recorder.stream
 
 
 def test_a_layer_that_fails_leaves_no_stream_behind(double, monkeypatch):
-    """Whenever the loop over the schedule ends: its generator may live longer."""
+    """Whenever the loop over the layer order ends: its generator may live longer."""
     monkeypatch.setattr(wavefront, "CHUNK", 2)
     backend, kept = engine(), []
-    schedule, before = backend.schedule, double.current
-    schedule.prepare(2)
+    order, before = backend.order, double.current
+    order.prepare(2)
 
     def compute(x):
-        items = schedule.forward(2, 6)
+        items = order.forward(2, 6)
         kept.append(items)
         for number, _ in enumerate(items):
             if number == 3 and backend.graphs.recording:

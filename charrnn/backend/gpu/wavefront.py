@@ -1,4 +1,4 @@
-"""The schedule of a GPU: layers at work at the same time, one stream each.
+"""The layer order of a GPU: layers run concurrently, one CUDA stream each.
 
 Each layer follows the one below at a distance of a few steps, so that in a window of T steps L
 layers take the time of T + (L - 1) · CHUNK steps instead of L · T (Appleyard et al. 2016, arXiv
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from charrnn.backend.gpu.graphs import Graphs
-from charrnn.backend.schedule import Schedule
+from charrnn.backend.order import LayerOrder
 
 CHUNK = 8
 """Steps of a layer after which the next layer may follow."""
@@ -20,7 +20,7 @@ CHUNK = 8
 Part = TypeVar("Part", slice, slice | None)
 
 
-class Wavefront(Schedule):
+class Wavefront(LayerOrder):
     """One stream a layer while something is recorded; else the same order in one stream.
 
     The same order, because the first call of a computation, which is not recorded, compiles all

@@ -1,9 +1,10 @@
-"""In which order the layers of a stack go through the steps of a window.
+"""The order in which the layers of a stack go through the steps of a window.
 
-A layer's part of some steps needs the same part of the layer below (on the way back of the layer
-above) and the layer's own part before it (on the way back after it). Any order that keeps to this
-gives the same numbers. Which one is fast depends on the device: a CPU works on one layer after the
-other; a GPU works on all layers at once, each a few steps behind the one below.
+In the forward pass, a part of a layer's steps needs the same part of the layer below and the
+layer's previous part; in the backward pass, the same part of the layer above and the layer's next
+part. Any order that respects this gives the same numbers. Which one is fast depends on the device:
+a CPU works on one layer after the other; a GPU works on all layers at once, each a few steps behind
+the one below.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 
-class Schedule(ABC):
+class LayerOrder(ABC):
     """The order of work in a stack.
 
-    What the body of a loop over :meth:`forward` or :meth:`backward` computes may run at the same
-    time as that of other layers: it only touches arrays of its own layer, and those that the layer
-    beside it hands over.
+    The body of a loop over :meth:`forward` or :meth:`backward` may run at the same time as that of
+    other layers, so it only touches arrays of its own layer and those that the neighbouring layer
+    passes to it.
 
     Attributes
     ----------
@@ -42,12 +43,12 @@ class Schedule(ABC):
     def backward(self, layers: int, steps: int) -> Iterator[tuple[int, slice | None]]:
         """Yield (layer, part) in the order of the backward pass, last steps first.
 
-        After the last part of a layer comes (layer, None): the time for what is done for all steps
-        of the layer at once.
+        After the last part of a layer comes (layer, None): the slot for work on all steps of
+        the layer at once.
         """
 
 
-class LayerByLayer(Schedule):
+class LayerByLayer(LayerOrder):
     """Each layer goes through all steps in one part, and the next layer follows."""
 
     parallel = False

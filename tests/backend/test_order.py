@@ -8,12 +8,12 @@ import pytest
 
 from charrnn.backend import numpy_backend, select
 from charrnn.backend.gpu import wavefront
-from charrnn.backend.schedule import LayerByLayer, Schedule
+from charrnn.backend.order import LayerByLayer, LayerOrder
 from charrnn.config import ModelConfig
 from charrnn.model.stack import Stack
 
 
-class AnyOrder(Schedule):
+class AnyOrder(LayerOrder):
     """Parts of random sizes, in a random one of the orders that are allowed."""
 
     parallel = True
@@ -52,10 +52,10 @@ class AnyOrder(Schedule):
         return found
 
 
-def assert_in_order(schedule, layers, steps):
+def assert_in_order(order, layers, steps):
     """Every part comes after those that it needs; every step of every layer is in one part."""
     for direction in (1, -1):
-        make = schedule.forward if direction == 1 else schedule.backward
+        make = order.forward if direction == 1 else order.backward
         done = {layer: [] for layer in range(layers)}
         over = set()
         for layer, part in make(layers, steps):
@@ -79,28 +79,28 @@ def assert_in_order(schedule, layers, steps):
 def test_a_part_comes_after_those_that_it_needs(kind, steps, layers, compiling, rng):
     schedules = {
         "layer by layer": LayerByLayer,
-        "wavefront": lambda: select("cupy").schedule,
+        "wavefront": lambda: select("cupy").order,
         "any order": lambda: AnyOrder(rng),
     }
-    schedule = schedules[kind]()
-    schedule.prepare(layers)
-    assert_in_order(schedule, layers, steps)
+    order = schedules[kind]()
+    order.prepare(layers)
+    assert_in_order(order, layers, steps)
 
 
 def test_a_wavefront_goes_through_all_layers_chunk_by_chunk(compiling):
-    schedule = select("cupy").schedule
-    schedule.prepare(2)
+    order = select("cupy").order
+    order.prepare(2)
     one, two = slice(0, wavefront.CHUNK), slice(wavefront.CHUNK, wavefront.CHUNK + 1)
-    up = list(schedule.forward(2, wavefront.CHUNK + 1))
+    up = list(order.forward(2, wavefront.CHUNK + 1))
     assert up == [(0, one), (1, one), (0, two), (1, two)]
-    down = list(schedule.backward(2, wavefront.CHUNK + 1))
+    down = list(order.backward(2, wavefront.CHUNK + 1))
     assert down == [(1, two), (0, two), (1, one), (1, None), (0, one), (0, None)]
 
 
 def test_a_gpu_that_records_nothing_works_layer_by_layer(compiling, monkeypatch):
     monkeypatch.setattr("charrnn.backend.gpu.cublas.load", lambda cupy: 1 / 0)
     backend = select("cupy")
-    assert isinstance(backend.schedule, LayerByLayer)
+    assert isinstance(backend.order, LayerByLayer)
     assert not backend.batched
 
 
@@ -110,15 +110,15 @@ def test_a_stack_gives_the_same_numbers_in_any_order(cell, rng):
     config = ModelConfig(cell=cell, layers=L, hidden=H, dtype="float64")
     x, d_top = rng.standard_normal((T, D, N)), rng.standard_normal((T, H, N))
     found = []
-    for schedule in (LayerByLayer(), AnyOrder(rng), AnyOrder(rng)):
-        stack = Stack(config, D, replace(numpy_backend(), schedule=schedule))
+    for order in (LayerByLayer(), AnyOrder(rng), AnyOrder(rng)):
+        stack = Stack(config, D, replace(numpy_backend(), order=order))
         weights = stack.initialise(seed=1)
         window = stack.workspace(T, N)
         top = stack.forward(weights, window, x).copy()
         grads = weights.like(np.zeros_like(weights.flat))
         dx = stack.backward(weights, window, d_top, grads)
         found.append((top, dx, grads.flat))
-        assert getattr(schedule, "prepared", [L]) == [L]
+        assert getattr(order, "prepared", [L]) == [L]
     for others in found[1:]:
         for mine, theirs in zip(others, found[0], strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
