@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from charrnn.errors import in_words, option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
+    from charrnn.storage.checkpoint import Checkpoint
 
 OUTPUT, DEVICE = "Output", "Device"
 """Groups of options that no configuration has."""
@@ -58,6 +59,18 @@ Run = Annotated[
 def note(message: str) -> None:
     """Print a note, which is not an error, on stderr."""
     print(f"charrnn: note: {one_line(in_words(message, option))}", file=sys.stderr)
+
+
+DECODING = ("encoding", "errors")
+"""How a text is decoded: fields of the configuration of the data."""
+
+
+def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a text for a run is decoded: as given, else as the run's own text was."""
+    from charrnn.config import DataConfig
+
+    own = run.data or DataConfig()
+    return {name: given.get(name, own.get(name)) for name in DECODING}
 
 
 @contextmanager

@@ -10,10 +10,20 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import json_line, progress, write
-from charrnn.cli._shared import DEVICE, OUTPUT, Backend, Json, Run, note, open_backend
+from charrnn.cli._shared import (
+    DECODING,
+    DEVICE,
+    OUTPUT,
+    Backend,
+    Json,
+    Run,
+    decoding,
+    note,
+    open_backend,
+)
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, HIDDEN, STEPS, Settings
-from charrnn.display import brief, one_line
+from charrnn.display import one_line
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
@@ -105,15 +115,16 @@ Threads = Annotated[
 
 _MODEL = ("cell", "layers", "hidden", "embed", "init", "dtype")
 _OWN = {
-    name: f"the run's own; {getattr(TrainConfig, name)} with --fresh and --compare"
-    for name in ASSUMABLE
+    name: f"the run's own; {getattr(config, name)} with --fresh and --compare"
+    for config, names in ((TrainConfig, ASSUMABLE), (DataConfig, DECODING))
+    for name in names
 }
 
 
 @takes(
     Fields(Settings, group=HOW_MUCH),
     Fields(ModelConfig, _MODEL, {"hidden": f"{ModelConfig.hidden}; {HIDDEN} with --compare"}),
-    Fields(DataConfig, ("level",)),
+    Fields(DataConfig, ("level", *DECODING), _OWN),
     Fields(TrainConfig, (*ASSUMABLE, "steps"), _OWN | {"steps": f"{STEPS}, with --compare"}),
 )
 def diagnose(
@@ -165,7 +176,11 @@ def diagnose(
         html=html,
     )
     wanted.check(run, fresh, compare, history)
-    codes = _codes(fail_on)
+    codes: frozenset[str] = frozenset()
+    if fail_on is not None:
+        from charrnn.diagnosis.verdicts import chosen
+
+        codes = chosen(fail_on)
     if history:
         return wanted.history(run)
     engine = open_backend(backend, threads or 1)
@@ -202,8 +217,11 @@ class _Request:
         if making and run is not None:
             raise UsageError(f"{chosen[0]} makes its own model", "leave out RUN, or the option")
         if not making:
-            for name in (*self.model, *self.data):
+            for name in (*self.model, *(set(self.data) - set(DECODING))):
                 raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
+        for name in DECODING:
+            if name in self.data and (history or not self.texts):
+                raise UsageError(f"{option(name)} is for a text that is given", "leave it out")
         if compare is None and "steps" in self.train:
             raise UsageError("--steps is for --compare", "leave it out")
         if compare is not None and "cell" in self.model:
@@ -228,7 +246,9 @@ class _Request:
         loaded = checkpoint.load(runs.resolve(run), finite=False)
         ids, name = None, ""
         if self.texts:
-            ids, notes = subjects.read_text(self.texts, loaded.vocabulary, unknown)
+            ids, notes = subjects.read_text(
+                self.texts, loaded.vocabulary, unknown, **decoding(loaded, self.data)
+            )
             name = ", ".join(self.texts)
             for line in notes:
                 note(line)
@@ -249,8 +269,11 @@ class _Request:
         from charrnn.text import open_corpus
 
         texts = self.texts or [DEFAULT_TEXT]
-        level: Any = DataConfig(**self.data).level
-        corpus = open_corpus(texts, level=level, val_frac=val_frac)
+        data = DataConfig(**self.data)
+        level: Any = data.level
+        corpus = open_corpus(
+            texts, level=level, encoding=data.encoding, errors=data.errors, val_frac=val_frac
+        )
         for line in corpus.notes:
             note(line)
         return corpus, ", ".join(texts)
@@ -323,17 +346,3 @@ class _Request:
             write_page(reports, self.html)
         verdicts = {verdict.code for report in reports for verdict in report.verdicts}
         return EXIT_FINDING if codes & verdicts else 0
-
-
-def _codes(listed: str | None) -> frozenset[str]:
-    """Return the verdicts of --fail-on."""
-    if listed is None:
-        return frozenset()
-    from charrnn.diagnosis.verdicts import CODES
-
-    codes = frozenset(code.strip() for code in listed.split(","))
-    for code in sorted(codes - set(CODES)):
-        raise UsageError(
-            f"--fail-on {brief(code)} is not a verdict", f"choose from {', '.join(CODES)}"
-        )
-    return codes

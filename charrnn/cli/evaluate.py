@@ -12,7 +12,7 @@ import typer
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import OUTPUT, Backend, Threads, note, open_backend
+from charrnn.cli._shared import DECODING, OUTPUT, Backend, Threads, decoding, note, open_backend
 from charrnn.config import DataConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, option
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-@takes(Fields(DataConfig, ("encoding", "errors")))
+@takes(Fields(DataConfig, DECODING, dict.fromkeys(DECODING, "the run's own")))
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -112,7 +112,7 @@ def evaluate(
     engine = open_backend(backend, threads)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
-    source = _Source(text or [], split, path, vocabulary, reading)
+    source = _Source(text or [], split, path, vocabulary, reading | decoding(loaded, reading))
     if per_line:
         before = _newline(vocabulary) if start == "newline" else None
         _per_line(source, model, before, as_json)

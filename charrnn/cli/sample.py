@@ -9,7 +9,17 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import OUTPUT, Backend, Run, Threads, note, open_backend
+from charrnn.cli._shared import (
+    DECODING,
+    OUTPUT,
+    Backend,
+    Run,
+    Threads,
+    decoding,
+    note,
+    open_backend,
+)
+from charrnn.config import DataConfig
 from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
@@ -21,7 +31,10 @@ LONG = 100_000
 """Symbols of a sample without a limit, after which it is told that it has not ended."""
 
 
-@takes(Fields(SampleOptions, group="Drawing"))
+@takes(
+    Fields(SampleOptions, group="Drawing"),
+    Fields(DataConfig, DECODING, dict.fromkeys(DECODING, "the run's own")),
+)
 def sample(
     context: typer.Context,
     run: Run = None,
@@ -98,8 +111,7 @@ def sample(
     """
     options = SampleOptions(**given(context, SampleOptions))
     _check(length, until, count, next_, as_json)
-    if prime is not None and prime_file is not None:
-        raise UsageError("--prime and --prime-file exclude each other", "give one of them")
+    reading = _reading(context, prime, prime_file)
     from charrnn import sampling
     from charrnn.storage import checkpoint, runs
 
@@ -109,7 +121,7 @@ def sample(
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     strict = unknown == "error" and vocabulary.unknown is None
     _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
-    beginning = _prime(prime, prime_file, vocabulary)
+    beginning = _prime(prime, prime_file, vocabulary, decoding(loaded, reading))
     out = Output()
     if next_ is not None:
         found = sampling.next_symbols(
@@ -200,11 +212,24 @@ def _tell_of_no_end(length: int) -> Callable[[int], object]:
     return tell
 
 
-def _prime(prime: str | None, prime_file: str | None, vocabulary: Vocabulary) -> str | bytes:
+def _reading(context: typer.Context, prime: str | None, prime_file: str | None) -> dict[str, Any]:
+    """Return what was given on how the file of the prime is decoded."""
+    if prime is not None and prime_file is not None:
+        raise UsageError("--prime and --prime-file exclude each other", "give one of them")
+    reading = given(context, DataConfig)
+    DataConfig(**reading)  # checks the values
+    for name in reading if prime_file is None else ():
+        raise UsageError(f"{option(name)} is for --prime-file", "leave it out")
+    return reading
+
+
+def _prime(
+    prime: str | None, prime_file: str | None, vocabulary: Vocabulary, reading: dict[str, Any]
+) -> str | bytes:
     if prime_file is not None:
         from charrnn.text.reading import read_text
 
-        return read_text(prime_file, vocabulary.level)
+        return read_text(prime_file, vocabulary.level, **reading)
     given = prime or ""
     return utf8(given) if vocabulary.level == "byte" else given
 

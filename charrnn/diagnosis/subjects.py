@@ -153,13 +153,17 @@ def _is_judged(assumed: Mapping[str, Any]) -> bool:
 
 
 def read_text(
-    sources: Sequence[str], vocabulary: Vocabulary, unknown: Unknown = "error"
+    sources: Sequence[str],
+    vocabulary: Vocabulary,
+    unknown: Unknown = "error",
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> tuple[NDArray[Any], list[str]]:
     """Read the first :data:`LONGEST` symbols of a text for a model with the given vocabulary.
 
     Parameters
     ----------
-    sources
+    sources, encoding, errors
         Files, directories, ``-`` or built-in corpora, as in :func:`charrnn.text.open_corpus`.
     unknown
         What to do with symbols outside the vocabulary: ``error`` or ``skip``.
@@ -179,7 +183,9 @@ def read_text(
     parts: list[NDArray[Any]] = []
     notes: list[str] = []
     count, tally = 0, Tally()
-    for ids in iter_ids(list(sources), vocabulary, unknown=unknown, tally=tally):
+    for ids in iter_ids(
+        list(sources), vocabulary, encoding=encoding, errors=errors, unknown=unknown, tally=tally
+    ):
         parts.append(ids)
         count += len(ids)
         if count >= LONGEST:

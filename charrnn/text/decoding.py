@@ -19,7 +19,8 @@ _NO_WORD = re.compile(r"\W")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # These codecs never produce a lone surrogate, so none is searched for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
-_DECODING = (
+DECODE_OTHERWISE = f"set {setting('errors')} to replace, or name another {setting('encoding')}"
+_DECODE_OR_NOT = (
     f"set {setting('errors')} to replace, name another {setting('encoding')}, "
     f"or set {setting('level')} to byte"
 )
@@ -52,9 +53,15 @@ def check_codec(encoding: str, errors: str) -> str:
 
 
 def decode_chunks(
-    chunks: Iterable[bytes], source_name: str, encoding: str, errors: str
+    chunks: Iterable[bytes],
+    source_name: str,
+    encoding: str,
+    errors: str,
+    remedy: str = _DECODE_OR_NOT,
 ) -> Iterator[str]:
     """Decode the chunks of one source; a character may lie across the edge of two chunks.
+
+    ``remedy`` says what to do about bytes that are not valid.
 
     Raises
     ------
@@ -73,14 +80,14 @@ def decode_chunks(
             offset = end - len(error.object) + error.start
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
             message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
-            raise CorpusError(f"{message} ({byte})", _DECODING) from None
+            raise CorpusError(f"{message} ({byte})", remedy) from None
         except UnicodeError:
             message = f"{one_line(source_name)} is not valid {encoding} before byte offset {end}"
-            raise CorpusError(message, _DECODING) from None
+            raise CorpusError(message, remedy) from None
         if not clean and not text.isascii() and _SURROGATE.search(text):
             if errors == "strict":
                 message = f"{one_line(source_name)} holds a lone surrogate before byte offset {end}"
-                raise CorpusError(message, _DECODING)
+                raise CorpusError(message, remedy)
             text = _SURROGATE.sub(UNKNOWN_CHAR, text)
         if text:
             yield text
@@ -121,6 +128,7 @@ def pieces(
     chunk: int = CHUNK,
     verify: bool = False,
     observe: Callable[[bytes], None] | None = None,
+    remedy: str = _DECODE_OR_NOT,
 ) -> Iterator[str | bytes]:
     """Read the sources, joined, in pieces whose edges cut no symbol of the level.
 
@@ -134,6 +142,9 @@ def pieces(
         Raise an error if a file changes after its source was found.
     observe
         Called with every chunk of raw bytes, to count or hash them.
+    remedy
+        What to do about bytes that cannot be decoded. The text of a built-in corpus is UTF-8
+        whatever the encoding of the others.
     """
 
     def raw(source: Source) -> Iterator[bytes]:
@@ -149,7 +160,13 @@ def pieces(
     decoded = (
         piece
         for source in sources
-        for piece in decode_chunks(raw(source), source.name, encoding, errors)
+        for piece in decode_chunks(
+            raw(source),
+            source.name,
+            "utf-8" if source.kind == "builtin" else encoding,
+            errors,
+            remedy,
+        )
     )
     yield from whole_words(decoded) if level == "word" else decoded
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
-from charrnn.text.decoding import check_codec, pieces
+from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.tally import Tally
@@ -102,7 +102,7 @@ def read_text(
         If the file is missing, unreadable or wrongly encoded.
     """
     sources, codec = find_sources(name), _codec(level, encoding, errors)
-    read: Any = list(pieces(sources, level, codec, errors, stdin=stdin))
+    read: Any = list(pieces(sources, level, codec, errors, stdin=stdin, remedy=DECODE_OTHERWISE))
     joined: str | bytes = (b"" if level == "byte" else "").join(read)
     return joined
 
@@ -118,7 +118,9 @@ def _pieces(
     codec = _codec(level, encoding, errors)
     sources = text_sources(find_sources(names), codec)
     any_piece = False
-    for piece in pieces(sources, level, codec, errors, stdin=stdin, chunk=chunk):
+    for piece in pieces(
+        sources, level, codec, errors, stdin=stdin, chunk=chunk, remedy=DECODE_OTHERWISE
+    ):
         any_piece = True
         yield piece
     if not any_piece:

@@ -60,7 +60,8 @@ from charrnn.diagnosis.verdicts.context import context_unused, truncation
 from charrnn.diagnosis.verdicts.finite import broken, not_finite
 from charrnn.diagnosis.verdicts.gradients import exploding, saturated, vanishing
 from charrnn.diagnosis.verdicts.training import clipping, learning_rate
-from charrnn.errors import in_words
+from charrnn.display import brief
+from charrnn.errors import UsageError, in_words, setting
 
 CODES = (
     "broken",
@@ -75,6 +76,23 @@ CODES = (
     "context-unused",
 )
 """All codes, worst first."""
+
+
+def chosen(listed: str) -> frozenset[str]:
+    """Return the codes in a list that is separated by commas.
+
+    Raises
+    ------
+    UsageError
+        If one of them is not a verdict.
+    """
+    codes = frozenset(code.strip() for code in listed.split(","))
+    for code in sorted(codes - set(CODES)):
+        raise UsageError(
+            f"{setting('fail_on')} {brief(code)} is not a verdict",
+            f"choose from {', '.join(CODES)}",
+        )
+    return codes
 
 
 def judge(report: Report, word: Callable[[str], str] = str) -> list[Verdict]:
