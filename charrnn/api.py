@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,21 +28,19 @@ from charrnn.diagnosis.settings import ASSUMABLE, Settings
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
-from charrnn.model.memory import estimate, require
 from charrnn.registry import OPTIMIZERS
 from charrnn.sampling import SampleOptions, stream
 from charrnn.settings import Configuration
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
-from charrnn.tasks.language import LanguageTask
-from charrnn.text import Corpus, Vocabulary, corpus_from_text, fit_window
+from charrnn.text import Corpus, Vocabulary, corpus_from_text
 from charrnn.text.tally import Tally
-from charrnn.train import optimizers
-from charrnn.train.loop import Loop
+from charrnn.train.opening import required_memory
 from charrnn.train.records import Record
 from charrnn.train.request import Request
 from charrnn.train.rollback import in_memory
+from charrnn.train.session import language_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,14 +215,10 @@ def fit(
     config, plan = request.fresh_model(), request.fresh_train()
     corpus: Corpus = corpus_from_text(text, **data)
     engine = select(backend) if isinstance(backend, str) else backend
-    batch, seq_len, _ = fit_window(len(corpus.train), plan.batch, plan.seq_len)
-    symbols, moments = len(corpus.vocabulary), optimizers.moments(plan)
-    require(estimate(config, symbols, batch, seq_len, moments=moments), engine)
-    network = LanguageModel.fresh(config, symbols, plan.seed, engine)
-    plan = replace(plan, batch=batch, seq_len=seq_len)
-    for record in in_memory(
-        Loop(LanguageTask(network, corpus.train, np.asarray(corpus.val), plan), plan)
-    ):
+    required_memory(config, corpus, plan, engine)
+    network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
+    loop, _ = language_loop(network, corpus.train, np.asarray(corpus.val), plan)
+    for record in in_memory(loop):
         if report is not None:
             report(record)
     return Model(network, corpus.vocabulary)
@@ -282,7 +276,7 @@ def diagnose(
 
     names = {f.name for f in fields(Settings)}
     training = {k for k in options if k in ASSUMABLE or OPTIMIZERS.owners(k)}
-    _refuse_unknown(set(options) - names - training, "charrnn.diagnose")
+    _refuse_unknown(set(options) - names - training, "diagnose")
     settings = Settings(**{k: v for k, v in options.items() if k in names})
     assumed = {k: v for k, v in options.items() if k in training}
     engine = select(backend) if isinstance(backend, str) else backend
@@ -329,11 +323,11 @@ def _request(options: dict[str, Any]) -> tuple[Request, dict[str, Any]]:
     data = {name: value for name, value in options.items() if name in _DATA}
     DataConfig(**data)  # checks the values
     model, train = of(ModelConfig), of(TrainConfig)
-    _refuse_unknown(options.keys() - data.keys() - model.keys() - train.keys(), "charrnn train")
+    _refuse_unknown(options.keys() - data.keys() - model.keys() - train.keys(), "fit")
     return Request(sources=("",), model=model, train=train), data
 
 
-def _refuse_unknown(names: set[str], command: str) -> None:
-    """Raise :class:`UsageError` for options that there are not."""
+def _refuse_unknown(names: set[str], function: str) -> None:
+    """Raise :class:`UsageError` if any names are left over."""
     if names:
-        raise UsageError(f"unknown option {min(names)!r}", f"see the options of {command}")
+        raise UsageError(f"unknown option {min(names)!r}", f"see help(charrnn.{function})")

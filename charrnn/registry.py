@@ -151,7 +151,10 @@ class Registry:
         """Raise :class:`PluginError` if a class's name, alias or option is invalid or taken."""
         name = found.name
         if not _NAME.fullmatch(name):
-            raise PluginError(f"{self.kind} {name!a} has an invalid name", "use letters a to z")
+            raise PluginError(
+                f"{self.kind} {name!a} has an invalid name",
+                "begin with a letter a to z; then a to z, 0 to 9, - and _ are valid, 40 in all",
+            )
         mine = {name, *found.aliases}
         for each in self.classes():
             for taken in sorted(mine & {each.name, *each.aliases}):

@@ -95,7 +95,8 @@ class Configuration:
                     f"not {getattr(self, field)}",
                     "leave it out",
                 )
-        raise UsageError(f"unknown option {name!a}", "see the options of charrnn train")
+        fields = f"{type(self).__module__}.{type(self).__name__}"
+        raise UsageError(f"unknown option {name!a}", f"see the fields of {fields}")
 
     @classmethod
     def knows(cls, name: str) -> bool:

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from helpers.running import SMALL, TEXT, begin
 
 import charrnn
 from charrnn.config import ModelConfig
 from charrnn.evaluate import Score
+from charrnn.model import memory
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +61,20 @@ def test_bytes_are_trained_on():
     assert isinstance(model.sample(length=10), bytes)
 
 
+def test_fit_estimates_the_memory_as_the_command_does(monkeypatch, text):
+    needed = []
+    monkeypatch.setattr(memory, "require", lambda estimate, backend: needed.append(estimate))
+    begin(text, **SMALL, level="char")
+    charrnn.fit(TEXT, **SMALL)
+    assert needed[0] == needed[1]
+
+
 def test_failures_are_one_class():
     with pytest.raises(charrnn.CharRNNError, match="no run"):
         charrnn.load("no-such-run")
-    with pytest.raises(charrnn.CharRNNError, match="unknown option 'hiden'"):
+    with pytest.raises(
+        charrnn.CharRNNError, match=r"unknown option 'hiden'; see help\(charrnn.fit\)"
+    ):
         charrnn.fit("hello" * 100, hiden=3)
     with pytest.raises(charrnn.CharRNNError, match="at least 2"):
         charrnn.fit("h")

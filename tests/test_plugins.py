@@ -216,6 +216,7 @@ BASE = "from charrnn.train.schedules.base import Schedule\nfrom charrnn.options 
         ("x = 1\n", "defines no cell, optimizer or schedule"),
         (f"{BASE}class S(Schedule):\n    name = 'cosine'\n", "already a schedule 'cosine'"),
         (f"{BASE}class S(Schedule):\n    name = 'Big One'\n", "'Big One' has an invalid name"),
+        (f"{BASE}class S(Schedule):\n    name = '2nd'\n", "begin with a letter a to z"),
         (
             f"{BASE}class S(Schedule):\n    name = 's'\n    aliases = ('step',)\n",
             "already a schedule 'step'",

@@ -23,6 +23,7 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.errors import in_words, option
 from charrnn.options import declared
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
     for line in session.notes:
         note(line)
     if session.finished:
-        note(f"the run in {session.folder} is finished; give a later --steps to continue")
+        remedy = in_words(session.loop.stop_remedy(), option)
+        note(f"the run in {session.folder} has finished; to continue it give {remedy}")
         return 0
     stop.farewell = report.abandon
     try:

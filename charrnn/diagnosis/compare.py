@@ -21,11 +21,10 @@ from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.options import declared
 from charrnn.registry import CELLS
-from charrnn.tasks.language import LanguageTask
-from charrnn.text import Corpus, fit_window
+from charrnn.text import Corpus
 from charrnn.train.divergence import DivergedError
-from charrnn.train.loop import Loop
 from charrnn.train.request import Request
+from charrnn.train.session import language_loop
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,11 @@ def train_and_examine(
     CharRNNError
         If training diverges.
     """
-    batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
-    train = replace(train, batch=batch, seq_len=seq_len, eval_every=0, save_every=0)
     model = LanguageModel.fresh(
         replace(config, cell=cell), len(corpus.vocabulary), train.seed, backend
     )
-    loop = Loop(LanguageTask(model, corpus.train, np.empty(0, corpus.train.dtype), train), train)
+    train = replace(train, eval_every=0, save_every=0)
+    loop, _ = language_loop(model, corpus.train, np.empty(0, corpus.train.dtype), train)
     begun = perf_counter()
     progress(f"{cell}: training")
     try:  # without rollbacks: a cell that goes back is not trained like the others
@@ -146,7 +144,7 @@ def train_and_examine(
     subject = Subject(
         model,
         np.asarray(corpus.val),
-        train,
+        loop.config,
         name=f"{cell} after {count(loop.progress.step, 'step')}",
         text="the last tenth of the text",
         moments=moments,

@@ -23,9 +23,9 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stream
-from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
 from charrnn.train.loop import Loop
+from charrnn.train.session import language_loop
 
 BATCHES = {"numpy": (16, 32, 64, 128), "cupy": (32, 64, 128, 256, 512)}
 ENOUGH_THREADS = 0.97
@@ -193,7 +193,7 @@ class _Setup:
         try:
             limit_threads(threads)  # how the loop divides its work depends on them
             network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
-            loop = Loop(LanguageTask(network, ids, ids[:0], config), config)
+            loop, _ = language_loop(network, ids, ids[:0], config)
         except MemoryError:
             raise CharRNNError(
                 f"not enough memory to train this model with a batch of {batch}",

@@ -138,7 +138,7 @@ class Loop:
             arrays[name][...] = self.backend.put(array)
 
     def go_back(self, good: State) -> None:
-        """Put everything as it was in a good state; only the time goes on."""
+        """Restore a good state; only the elapsed time is kept."""
         self.progress = good.progress
         self.task.weights.flat[...] = self.backend.put(good.weights)
         self._begin(good.moments, good.states)
@@ -235,6 +235,10 @@ class Loop:
     def stop_reason(self) -> str | None:
         """Return which stop condition holds, if any, for the whole team."""
         return self._stopping.reason(self.progress, self._team.same(self.seconds))
+
+    def stop_remedy(self) -> str:
+        """Return which settings let training continue after a stop condition has held."""
+        return self._stopping.remedy(self.progress, self._team.same(self.seconds))
 
     @property
     def seconds(self) -> float:

@@ -65,7 +65,7 @@ def open_session(
         data = replace(data, level=start.vocabulary.level)
     corpus = _read(data)
     notes: list[str] = []
-    needed = _needed(config, corpus, train, backend)
+    needed = required_memory(config, corpus, train, backend)
     model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
     beginning = _beginning(model, train.seed, start)
     session = Session(
@@ -78,10 +78,18 @@ def open_session(
     return session
 
 
-def _needed(
+def required_memory(
     config: ModelConfig, corpus: Corpus, train: TrainConfig, backend: Backend
 ) -> memory.Estimate:
-    """Return the memory that training takes; raise an error if this machine has less."""
+    """Return the memory that training needs.
+
+    Raises
+    ------
+    CorpusError
+        If the training text has fewer than 2 symbols.
+    CharRNNError
+        If the backend has less memory.
+    """
     batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
     needed = memory.estimate(
         config,
@@ -167,7 +175,7 @@ def _continued(
             "the text is not the one that the run was trained on",
             f"give the same text, or start a new run from its weights with {setting('init_from')}",
         )
-    needed = _needed(checkpoint.config, corpus, train, backend)
+    needed = required_memory(checkpoint.config, corpus, train, backend)
     session = Session(
         checkpoint.model(backend),
         corpus,

@@ -6,13 +6,15 @@ conflicts with it can be told apart.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import UsageError, setting
+from charrnn.errors import UsageError, option, setting
+from charrnn.options import declared
 from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
@@ -167,3 +169,17 @@ def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
 def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
     """Return ``data`` with absolute paths, as a checkpoint keeps them."""
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))
+
+
+def new_run(folder: Path, data: DataConfig, train: TrainConfig, lr: float) -> str:
+    """Return the command for a new run from a run's weights, with its settings but for ``lr``."""
+    words = ["charrnn", "train", *data.sources, "--init-from", str(folder), "--lr", f"{lr:.3g}"]
+    for config in (data, train):
+        options = declared(type(config))
+        for chosen in config.chosen:
+            options |= config.own_options(chosen)
+        for name, value in config.settings().items():
+            if name not in ("sources", "lr", "horizon") and value != options[name].default:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [word for each in values for word in (option(name), str(each))]
+    return shlex.join(words)

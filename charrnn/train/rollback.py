@@ -24,7 +24,7 @@ def with_rollbacks(
     loop: Loop,
     keep: Callable[[Record], Iterator[Record]],
     good: Callable[[], State],
-    advice: str,
+    remedy: Callable[[], str],
 ) -> Iterator[Record]:
     """Yield what ``keep`` makes of a loop's records; after a divergence go back and continue.
 
@@ -37,8 +37,8 @@ def with_rollbacks(
         :class:`~charrnn.train.records.Rollback`, the loop is in the good state already.
     good
         Returns the last good state.
-    advice
-        The remedy in the message if training diverges too often.
+    remedy
+        Returns the remedy in the message if training diverges too often.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def with_rollbacks(
         except DivergedError as problem:
             found = problem
         if loop.progress.rollbacks >= loop.config.max_rollbacks:
-            raise _final(found, loop.progress.rollbacks, advice)
+            raise _final(found, loop.progress.rollbacks, remedy())
         yield from keep(_roll_back(loop, found, good()))
 
 
@@ -75,8 +75,8 @@ def in_memory(loop: Loop) -> Iterator[Record]:
             good = _copy(loop.state())
         yield record
 
-    advice = f"lower {setting('lr')} or {setting('clip_norm')}"
-    return with_rollbacks(loop, keep, lambda: good, advice)
+    remedy = f"lower {setting('lr')} or {setting('clip_norm')}"
+    return with_rollbacks(loop, keep, lambda: good, lambda: remedy)
 
 
 def _copy(state: State) -> State:
@@ -87,11 +87,11 @@ def _copy(state: State) -> State:
     return State(replace(state.progress), state.weights.copy(), moments, states)
 
 
-def _final(found: DivergedError, rollbacks: int, advice: str) -> DivergedError:
-    """Return the error with the number of rollbacks in its message, and with the advice."""
+def _final(found: DivergedError, rollbacks: int, remedy: str) -> DivergedError:
+    """Return the error with the number of rollbacks in its message, and with the remedy."""
     if rollbacks:
         found.message += f", after {rollbacks} rollback{'s' if rollbacks > 1 else ''}"
-    found.remedy = advice
+    found.remedy = remedy
     return found
 
 

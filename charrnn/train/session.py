@@ -6,6 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +28,43 @@ from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop, State
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
-from charrnn.train.request import absolute_sources
-from charrnn.train.rollback import with_rollbacks
+from charrnn.train.request import absolute_sources, new_run
+from charrnn.train.rollback import FACTOR, with_rollbacks
 
 SAMPLE_LENGTH = 200
+
+
+def language_loop(
+    model: LanguageModel, train: np.ndarray, val: np.ndarray, config: TrainConfig, **resumed: Any
+) -> tuple[Loop, str | None]:
+    """Return the loop that trains a language model on a text.
+
+    Parameters
+    ----------
+    model
+        Trained in place.
+    train, val
+        Ids of the training and validation text; ``val`` may be empty.
+    config
+        ``batch`` and ``seq_len`` are lowered if the text is too short for them.
+    **resumed
+        Further arguments of :class:`~charrnn.train.loop.Loop`.
+
+    Returns
+    -------
+    loop, note
+        ``note`` is one line that says what was lowered and why, or None.
+
+    Raises
+    ------
+    CorpusError
+        If the training text has fewer than 2 symbols.
+    UsageError
+        If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols.
+    """
+    batch, seq_len, note = fit_window(len(train), config.batch, config.seq_len)
+    config = replace(config, batch=batch, seq_len=seq_len)
+    return Loop(LanguageTask(model, train, val, config), config, **resumed), note
 
 
 class Session:
@@ -71,22 +106,22 @@ class Session:
         self._train, self._resumed = train, resumed is not None
         self._good, self._beginning = resumed.path if resumed else None, beginning
         self._floor = 0  # length of the metrics before the first step of this session
-        batch, seq_len, lowered = fit_window(len(corpus.train), train.batch, train.seq_len)
-        notes.extend(corpus.notes)
-        if lowered:
-            notes.append(lowered)
-        if len(corpus.val) < 2:
-            notes.append("no validation text: the last checkpoint counts as the best")
-        config = replace(train, batch=batch, seq_len=seq_len)
-        self.loop = Loop(
-            LanguageTask(model, corpus.train, corpus.val, config),
-            config,
+        self.loop, lowered = language_loop(
+            model,
+            corpus.train,
+            corpus.val,
+            train,
             progress=resumed.progress if resumed else None,
             moments=resumed.moments if resumed else None,
             states=resumed.states if resumed else None,
             sampler=self._sample,
             interrupted=interrupted,
         )
+        notes.extend(corpus.notes)
+        if lowered:
+            notes.append(lowered)
+        if len(corpus.val) < 2:
+            notes.append("no validation text: the last checkpoint counts as the best")
         self.loop.progress.total_steps = self.loop.total_steps
         ended = self.loop.progress.ended == self.loop.progress.step
         self.finished = self.loop.stop_reason() if resumed and ended else None
@@ -113,8 +148,7 @@ class Session:
                         heldout.write(self.folder, split, ids)
             yield self._written(self._start())
             self._floor = self._metrics.size
-            advice = f"look at it with charrnn diagnose {self.folder}, or lower {setting('lr')}"
-            yield from with_rollbacks(self.loop, self._keep, self._good_state, advice)
+            yield from with_rollbacks(self.loop, self._keep, self._good_state, self._remedy)
         except GeneratorExit:
             with suppress(DivergedError):  # then the last checkpoint is better
                 for record in self.loop.pending:
@@ -133,6 +167,14 @@ class Session:
             ) from None
         finally:
             self.close()
+
+    def _remedy(self) -> str:
+        """Return what to do after a divergence; the learning rate of a resumed run is fixed."""
+        examine = f"look at it with charrnn diagnose {quote(str(self.folder))}"
+        if not self._resumed:
+            return f"{examine}, or lower {setting('lr')}"
+        lr = self._train.lr * self.loop.progress.lr_factor * FACTOR
+        return f"{examine}, or run: {new_run(self.folder, self._data, self._train, lr)}"
 
     def close(self) -> None:
         """Close the metrics and release the folder; :meth:`records` does it at its end."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 
 from charrnn.config import DEFAULT_STEPS, TrainConfig
+from charrnn.errors import setting
 from charrnn.storage.progress import Progress
 
 MOST_STEPS = 1 << 62
@@ -31,11 +33,26 @@ class StopConditions:
 
     def reason(self, progress: Progress, seconds: float) -> str | None:
         """Return which condition holds after ``seconds`` of training, None if none does."""
+        return next(self._reasons(progress, seconds), None)
+
+    def remedy(self, progress: Progress, seconds: float) -> str:
+        """Return which settings let a run continue that has stopped; they are named by marks.
+
+        A new limit on steps, epochs or time replaces all three, so one of them is enough.
+        """
+        reasons = list(self._reasons(progress, seconds))
+        remedies = [f"a larger {setting(name)}" for name in reasons if name != "patience"][:1]
+        if "patience" in reasons:
+            remedies.append(f"{setting('patience')} 0 or above {progress.stale}")
+        return " and ".join(remedies)
+
+    def _reasons(self, progress: Progress, seconds: float) -> Iterator[str]:
+        """Yield every condition that holds, by the name of its setting."""
         config, step = self._config, progress.step
         if config.patience and progress.stale >= config.patience:
-            return "patience"
+            yield "patience"
         if self.total_steps is not None and step >= self.total_steps:
-            return "steps" if config.steps is None or step >= config.steps else "epochs"
+            by_epochs = config.epochs is not None and (config.steps is None or step < config.steps)
+            yield "epochs" if by_epochs else "steps"
         if config.minutes is not None and seconds >= config.minutes * 60:
-            return "minutes"
-        return None
+            yield "minutes"

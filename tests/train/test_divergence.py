@@ -3,11 +3,13 @@
 import itertools
 import json
 import math
+import shlex
 import shutil
 
 import numpy as np
 import pytest
 from helpers import reference
+from helpers.commands import inside
 from helpers.running import SMALL, TEXT, assert_same_run, begin, metrics, of, train
 
 import charrnn
@@ -457,3 +459,22 @@ def test_the_overflow_of_a_sum_is_no_divergence(text):
 def test_the_number_of_rollbacks_cannot_be_negative():
     with pytest.raises(UsageError, match="max_rollbacks must be at least 0"):
         TrainConfig(max_rollbacks=-1)
+
+
+def test_the_command_that_a_resumed_run_proposes_works(text):
+    options = DEEP | {"schedule": "constant", "optimizer": "sgd", "momentum": 0.5}
+    list(begin(text, name="run", **options, stop=12).records())
+    session = begin(resume="run", max_rollbacks=1)
+    planted(session.loop, weight, 13, math.nan, times=2)
+    with pytest.raises(DivergedError) as caught:
+        list(session.records())
+    assert caught.value.remedy.startswith(f"look at it with charrnn diagnose {session.folder}, or")
+    command = shlex.split(caught.value.remedy.partition("run: ")[2])
+    assert command[command.index("--lr") + 1] == f"{DEEP['lr'] / 4:.3g}"
+    done = inside(*command[1:], "--name", "again")
+    assert done.returncode == 0, done.stderr
+    made, old = (checkpoints.load(runs.HOME / name / runs.LAST) for name in ("again", "run"))
+    assert made.data == old.data
+    assert made.train == old.train.changed(lr=DEEP["lr"] / 4, horizon=None)
+    with pytest.raises(UsageError):
+        begin(resume="run", lr=DEEP["lr"] / 4)

@@ -9,7 +9,7 @@ import pytest
 from helpers import reference
 from helpers.running import SMALL, TEXT, begin, metrics, of, train
 
-from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError
+from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError, in_words
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
 from charrnn.storage.metrics import read_metrics
@@ -75,6 +75,35 @@ def test_training_stops_at_the_first_of_its_limits(text):
     period = records[0].steps_per_epoch
     assert (records[-1].step, records[-1].reason) == (math.ceil(1.5 * period), "epochs")
     assert records[-1].epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "resumed", "advice", "more"),
+    [
+        ({"steps": 30}, {}, "a larger steps", {"steps": 31}),
+        ({"epochs": 1}, {}, "a larger epochs", {"epochs": 2}),
+        ({"steps": 100, "epochs": 1}, {}, "a larger epochs", {"epochs": 2}),
+        ({"minutes": 1e-9}, {}, "a larger minutes", {"minutes": 9}),
+        ({"patience": 2, "lr": 9.0}, {}, "patience 0 or above 2", {"patience": 3}),
+        (
+            {"patience": 2, "lr": 9.0},
+            {"minutes": 1e-9},
+            "a larger minutes and patience 0 or above 2",
+            {"minutes": 9, "patience": 0},
+        ),
+    ],
+)
+def test_the_advice_to_a_run_that_has_finished_lets_it_continue(
+    limits, resumed, advice, more, text
+):
+    options = {key: value for key, value in SMALL.items() if key != "steps"}
+    train(
+        text, name="run", **options | {"clip_norm": 0, "eval_every": 2, "max_rollbacks": 9} | limits
+    )
+    session = begin(resume="run", **resumed)
+    assert session.finished
+    assert in_words(session.loop.stop_remedy()) == advice
+    assert begin(resume="run", **more).finished is None
 
 
 def test_a_time_limit_ends_training_and_is_the_horizon_of_the_schedule(text, monkeypatch):
