@@ -33,7 +33,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="TEXT...",
-            help="Files, directories, - for standard input, or a built-in corpus; joined in order.",
+            help="Files (also gzip, bzip2, xz), directories, - for standard input, or a built-in "
+            "corpus; joined in order.",
         ),
     ] = None,
     run: Annotated[

@@ -41,8 +41,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="CORPUS...",
-            help="Files, directories, - for standard input, or a built-in corpus "
-            "(charrnn corpus list). Joined in order. May be left out with --resume.",
+            help="Files (also gzip, bzip2, xz), directories, - for standard input, or a built-in "
+            "corpus (charrnn corpus list). Joined in order. May be left out with --resume.",
         ),
     ] = None,
     name: Annotated[

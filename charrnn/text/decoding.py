@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.text.formats import SNIFF, compression, text_of
 from charrnn.text.source import CHUNK, Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
@@ -141,7 +142,8 @@ def pieces(
     verify
         Raise an error if a file changes after its source was found.
     observe
-        Called with every chunk of raw bytes, to count or hash them.
+        Called with every chunk of raw bytes, to count or hash them. Those of a compressed file are
+        the bytes on the disk.
     remedy
         What to do about bytes that cannot be decoded. The text of a built-in corpus is UTF-8
         whatever the encoding of the others.
@@ -153,22 +155,28 @@ def pieces(
                 observe(data)
             yield data
 
+    def content(source: Source) -> Iterator[bytes]:
+        if source.kind == "builtin":
+            return raw(source)
+        return text_of(raw(source), source.name, "" if level == "byte" else encoding)
+
+    def decoded() -> Iterator[str]:
+        for source in sources:
+            chunks = content(source)
+            codec = "utf-8" if source.kind == "builtin" else encoding
+            try:
+                yield from decode_chunks(chunks, source.name, codec, errors, remedy)
+            except CorpusError:
+                if source.kind == "file" and compression(source.head(SNIFF)):
+                    for _ in chunks:  # a damaged archive, which its end tells, has such bytes, too
+                        pass
+                raise
+
     if level == "byte":
         for source in sources:
-            yield from raw(source)
-        return
-    decoded = (
-        piece
-        for source in sources
-        for piece in decode_chunks(
-            raw(source),
-            source.name,
-            "utf-8" if source.kind == "builtin" else encoding,
-            errors,
-            remedy,
-        )
-    )
-    yield from whole_words(decoded) if level == "word" else decoded
+            yield from content(source)
+    else:
+        yield from whole_words(decoded()) if level == "word" else decoded()
 
 
 def _mark_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

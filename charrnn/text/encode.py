@@ -27,7 +27,7 @@ from charrnn.text.finding import text_sources
 from charrnn.text.source import Source, changed, shown
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
-_FORMAT = 3  # of a cache entry; raise it with every change of what is written
+_FORMAT = 4  # of a cache entry; raise it with every change of what is written
 _LARGEST_VOCABULARY = 60_000_000  # bytes in a checkpoint, well below what its reader accepts
 
 

@@ -10,12 +10,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from charrnn.display import one_line
-from charrnn.errors import CorpusError, UsageError
+from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.own import own
+from charrnn.text.formats import why_not_text
 from charrnn.text.source import Source, device, identity, unreadable
 
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -53,23 +54,29 @@ def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
 
 
 def text_sources(sources: Sequence[Source], encoding: str) -> list[Source]:
-    """Leave out the binary files of directories: those with a NUL byte in their first 8 KiB.
+    """Leave out the files of directories that are not text in ``encoding``.
 
-    None is left out at byte level, where ``encoding`` is empty, or if the encoding itself has NUL
-    bytes in plain English, as UTF-16 has.
+    They have a NUL byte in their first 8 KiB (decompressed, if need be), unless the encoding itself
+    has NUL bytes in plain English, as UTF-16 has; or their first bytes are those of an archive or a
+    document of another program. None is left out at byte level, where ``encoding`` is empty.
 
     Raises
     ------
     CorpusError
         If no file of a directory is left.
     """
-    if not encoding or b"\0" in "a".encode(encoding):
+    if not encoding:
         return list(sources)
-    kept = [s for s in sources if not (s.directory and s.is_binary())]
-    directories = {s.directory for s in kept}
+    kept: list[Source] = []
+    left_out: dict[str, set[str]] = {}
     for source in sources:
-        if source.directory not in directories:
-            raise _without_text(source.directory)
+        reason = why_not_text(source.head, source.name, encoding) if source.directory else ""
+        if reason:
+            left_out.setdefault(source.directory, set()).add(reason)
+        else:
+            kept.append(source)
+    for directory in left_out.keys() - {s.directory for s in kept}:
+        raise _without_text(directory, left_out[directory])
     return kept
 
 
@@ -164,7 +171,14 @@ def _absolute(path: Path) -> str:
     return str(path.resolve() if ".." in path.parts else path.absolute())
 
 
-def _without_text(directory: str) -> CorpusError:
+def _without_text(directory: str, found: Collection[str] = ()) -> CorpusError:
+    """Return the error for a directory that holds only files of the kinds found."""
+    for mark in ("UTF-16", "UTF-32"):
+        if mark in found:
+            return CorpusError(
+                f"directory {one_line(directory)} holds no text file but files in {mark}",
+                f"use {setting('encoding')} {mark.lower()}",
+            )
     return CorpusError(
         f"directory {one_line(directory)} holds no text file",
         "name a directory that does, or a file",

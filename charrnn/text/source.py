@@ -16,7 +16,6 @@ from charrnn.display import one_line
 from charrnn.errors import CorpusError
 
 CHUNK = 1 << 20
-_SNIFF = 8192
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,11 @@ class Source:
             raise
         return replace(self, identity=self.identity or (digest.hexdigest(), size), spooled=file)
 
-    def is_binary(self) -> bool:
-        """Whether a file has a NUL byte in its first 8 KiB."""
+    def head(self, size: int) -> bytes:
+        """Return the first bytes of a file, at most ``size``."""
         try:
             with Path(self.name).open("rb", buffering=0) as file:
-                return b"\0" in file.read(_SNIFF)
+                return file.read(size)
         except OSError as error:
             raise unreadable(self.name, error) from None
 

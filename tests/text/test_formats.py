@@ -1,0 +1,205 @@
+"""Files known by their first bytes: compressed texts are read, what is not text is named."""
+
+import bz2
+import gzip
+import hashlib
+import io
+import lzma
+import tarfile
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from helpers.corpora import whole
+
+from charrnn.errors import CorpusError, option
+from charrnn.text import formats, iter_ids, iter_lines, open_corpus, read_text
+from charrnn.text.statistics import text_statistics
+
+TEXT = "Größe, 雨 and words.\n" * 4000
+RAW = TEXT.encode()
+COMPRESS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+every = pytest.mark.parametrize("compress", COMPRESS.values(), ids=COMPRESS.keys())
+
+
+def said(name, **options):
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(name, **options)
+    line = caught.value.told(option)
+    assert line.isprintable()
+    return line
+
+
+@every
+def test_a_compressed_text_is_read_as_its_content(tmp_path, compress):
+    path = tmp_path / "named.txt"  # its name does not count
+    path.write_bytes(compress(RAW))
+    corpus = open_corpus(path)
+    assert whole(corpus) == TEXT
+    assert corpus.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert corpus.bytes == path.stat().st_size
+    again = open_corpus(path)
+    assert again.cached
+    assert whole(again) == TEXT
+    assert whole(open_corpus(path, level="byte")) == RAW
+    assert whole(open_corpus("-", stdin=io.BytesIO(path.read_bytes()))) == TEXT
+    assert read_text(path) == TEXT
+    found = text_statistics(str(path))
+    assert (found.chars, found.bytes, found.sha256) == (len(TEXT), corpus.bytes, corpus.sha256)
+
+
+@every
+def test_streams_may_follow_each_other_and_come_byte_by_byte(tmp_path, compress):
+    path = tmp_path / "a"
+    path.write_bytes(compress(RAW[:1000]) + compress(b"") + compress(RAW[1000:3000]) + b"\0" * 8)
+    vocabulary = open_corpus(path).vocabulary
+    whole_ids = vocabulary.encode(RAW[:3000].decode())
+    for chunk in (1, 7, 1 << 20):
+        ids = np.concatenate(list(iter_ids(path, vocabulary, chunk=chunk)))
+        assert np.array_equal(ids, whole_ids)
+        lines = [line for line, _ in iter_lines(path, vocabulary, chunk=chunk)]
+        assert lines == RAW[:3000].decode().splitlines(keepends=True)
+
+
+@every
+def test_a_changed_text_is_encoded_anew(tmp_path, compress):
+    path = tmp_path / "a"
+    path.write_bytes(compress(b"before"))
+    assert whole(open_corpus(path)) == "before"
+    path.write_bytes(compress(b"after!"))
+    assert whole(open_corpus(path)) == "after!"
+
+
+@every
+def test_a_damaged_archive_is_one_line(tmp_path, compress):
+    path = tmp_path / "a"
+    data = compress(RAW)
+    hurt = bytearray(data)
+    hurt[-9] ^= 1
+    for damaged in (data[:-5], data[: len(data) // 2], data[:12], bytes(hurt), data + b"rest"):
+        path.write_bytes(damaged)
+        for level in ("char", "byte", "word"):
+            line = said(path, level=level)
+            assert "cannot be decompressed by" in line
+            assert "decompress it first" in line
+
+
+@every
+def test_a_bomb_is_one_line_after_the_limit(tmp_path, compress, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(compress(b"\n" * 50_000_000))
+    monkeypatch.setattr(formats, "BOMB_BYTES", 4_000_000)
+    begun = time.monotonic()
+    line = said(path)
+    assert "holds more than 4 MB and 200 times its own size; decompress it first" in line
+    assert time.monotonic() - begun < 10
+    path.write_bytes(compress(b"ab" * 1_900_000))  # below the limit, however well compressed
+    assert len(whole(open_corpus(path))) == 3_800_000
+
+
+def test_an_xz_file_that_asks_for_much_memory_is_one_line(tmp_path):
+    path = tmp_path / "a"
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 20, "preset": 0}]
+    path.write_bytes(lzma.compress(RAW, filters=filters))
+    assert whole(open_corpus(path)) == TEXT
+    # The block header gives the size of the dictionary: byte 16, and its own CRC in 20 to 24.
+    data = bytearray(path.read_bytes())
+    assert data[14:16] == b"\x21\x01"
+    data[16] = 40  # 4 GiB - 1
+    import zlib
+
+    end = 12 + 4 * (data[12] + 1)
+    data[end - 4 : end] = zlib.crc32(data[12 : end - 4]).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert "Memory usage limit exceeded" in said(path)
+
+
+def zipped(*names):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            content = "application/epub+zip" if name == "mimetype" else "text"
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def tarred():
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        info = tarfile.TarInfo("text.txt")
+        info.size = 4
+        archive.addfile(info, io.BytesIO(b"text"))
+    return file.getvalue()
+
+
+NOT_TEXT = {
+    "a ZIP archive": zipped("text.txt"),
+    "an EPUB book": zipped("mimetype", "book.html"),
+    "an Office document": zipped("[Content_Types].xml", "word/document.xml"),
+    "a PDF document": b"%PDF-1.4\n1 0 obj\n",
+    "an old Office document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
+    "a 7-Zip archive": b"7z\xbc\xaf\x27\x1c\0\4",
+    "a RAR archive": b"Rar!\x1a\x07\x01\x00",
+    "zstd-compressed": b"\x28\xb5\x2f\xfd\x04\x00",
+    "a tar archive": tarred(),
+    "holds a tar archive": gzip.compress(tarred()),
+    "compressed more than once": gzip.compress(gzip.compress(RAW)),
+}
+
+
+@pytest.mark.parametrize(("what", "data"), NOT_TEXT.items(), ids=NOT_TEXT.keys())
+def test_what_is_not_text_is_refused_by_its_name(tmp_path, what, data):
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+    for options in ({}, {"errors": "replace"}, {"encoding": "latin-1"}, {"level": "word"}):
+        line = said(path, **options)
+        assert what in line
+        assert "a.txt" in line
+        assert ";" in line
+    if not data.startswith(b"\x1f\x8b"):
+        assert whole(open_corpus(path, level="byte")) == data
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_bytes(data)
+    assert "holds no text file" in said(folder)
+    (folder / "b").write_bytes(gzip.compress(b"text"))
+    if "more than once" not in what:
+        assert whole(open_corpus(folder)) == "text"
+
+
+@pytest.mark.parametrize(
+    "text", ["BZh", "BZh91 words", "PK", "PK\3", "%PDF", "%", "LZIP", "Rar!", "B"]
+)
+def test_a_text_that_begins_like_a_signature_is_text(tmp_path, text):
+    (tmp_path / "a").write_bytes(text.encode())
+    assert whole(open_corpus(tmp_path / "a")) == text
+    assert whole(open_corpus("-", stdin=io.BytesIO(text.encode()))) == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-be"])
+def test_a_byte_order_mark_is_named_with_the_option_that_reads_it(tmp_path, encoding):
+    mark = "\ufeff" if encoding.endswith("be") else ""
+    data = (mark + "words").encode(encoding)
+    name = encoding.removesuffix("-be")
+    path = tmp_path / "folder" / "a"
+    path.parent.mkdir()
+    for content in (data, gzip.compress(data)):
+        path.write_bytes(content)
+        for options in ({}, {"errors": "replace"}, {"encoding": "cp1252"}):
+            line = said(path, **options)
+            assert f"begins with the byte order mark of {name.upper()}" in line
+            assert line.endswith(f"use --encoding {name}")
+            assert said(path.parent, **options).endswith(f"use --encoding {name}")
+        for source in (path, path.parent):
+            assert whole(open_corpus(source, encoding=name)) == "words"
+
+
+@every
+def test_a_directory_s_compressed_texts_are_read(tmp_path, compress):
+    (tmp_path / "a.txt").write_bytes(b"<a>")
+    (tmp_path / "b.gz").write_bytes(compress(b"<b>"))
+    (tmp_path / "c.gz").write_bytes(compress(b"\0binary"))
+    assert whole(open_corpus(tmp_path)) == "<a><b>"
+    (tmp_path / "d.gz").write_bytes(compress(RAW)[:-9])
+    assert "d.gz cannot be decompressed" in said(tmp_path)
