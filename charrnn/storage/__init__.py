@@ -1,1 +1,1 @@
-"""What lies on disk: run folders, and in them checkpoints, metrics, held-out texts and a lock."""
+"""Everything on disk: run folders, and in them checkpoints, metrics, held-out texts and a lock."""

@@ -2,7 +2,7 @@
 
 Weights have the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``, …,
 ``decoder.bias``). For cells with a single bias, ``bias_hh`` is written as zeros, and added to the
-bias when a file is read. Besides them there are ``optimizer.<moment>`` (flat, in the order of the
+bias when a file is read. In addition there are ``optimizer.<moment>`` (flat, in the order of the
 model's parameters) and ``state.<name>_l<layer>`` (H, N), where the next window begins.
 
 :mod:`charrnn.storage.container` is the file format, and :func:`charrnn.files.write` makes the file
@@ -43,7 +43,7 @@ _BLOCK = 1 << 18
 
 @dataclass
 class Checkpoint:
-    """A model and, if it comes from training, all that is needed to continue its training.
+    """A model and, if it was saved by training, everything needed to continue.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Checkpoint:
     version
         The version of charrnn that wrote it.
     kind
-        What the model was trained for, such as ``language-model``: the kind of its task and head.
+        What the model was trained for, such as ``language-model``: the kind of its head.
     """
 
     config: ModelConfig
@@ -128,7 +128,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path, *, finite: bool = True) -> Checkpoint:
-    """Read a checkpoint and check all of it.
+    """Read and fully validate a checkpoint.
 
     No allocation trusts a size that the file claims, and no path in the file is followed.
 
@@ -142,7 +142,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
     ------
     CheckpointError
         If the file is not a checkpoint, is damaged, has another format version, or (with
-        ``finite``) holds a value that is not finite.
+        ``finite``) holds NaN or an infinity.
     """
     tensors, facts = container.read(path)
     try:
@@ -153,7 +153,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
                 "use the version of charrnn that wrote it",
             )
         if facts["head"] != LanguageModelHead.kind:
-            raise CheckpointError(f"its head is of the unknown kind {brief(facts['head'])}")
+            raise CheckpointError(f"unknown head kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)
         config = ModelConfig.from_json(facts["model"])
@@ -173,12 +173,14 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
     except CheckpointError as problem:
         message = f"cannot use {one_line(path)}: {problem.message}"
         raise CheckpointError(message, problem.remedy) from None
-    except UsageError as problem:  # a cell or form that does not exist; the remedy names an option
+    except UsageError as problem:  # the remedy, for an unknown cell for example, names an option
         raise CheckpointError(f"cannot use {one_line(path)}: {problem.message}") from None
     except KeyError as problem:
         raise CheckpointError(f"{one_line(path)} is damaged: {problem} is missing") from None
     if checkpoint.data and checkpoint.data.level != vocabulary.level:
-        raise CheckpointError(f"{one_line(path)} is damaged: its text and its vocabulary disagree")
+        raise CheckpointError(
+            f"{one_line(path)} is damaged: the levels of its text and vocabulary differ"
+        )
     _take_training(checkpoint, tensors)
     return checkpoint
 

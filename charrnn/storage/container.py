@@ -43,7 +43,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
     tensors
         Arrays of float32 or float64.
     facts
-        What else the file says, ready for JSON.
+        Metadata, ready for JSON.
 
     Raises
     ------
@@ -85,13 +85,13 @@ def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytear
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-    """Return an array's bytes in the order of the file, without a copy where that is possible."""
+    """Return an array's bytes in the order of the file, without a copy if possible."""
     flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return flat.reshape(-1).view(np.uint8).data
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors (read-only) and the facts of a file, after a check of all of it.
+    """Return the tensors (read-only) and the facts of a file, after checking all of it.
 
     The header is checked against the file's size before anything is allocated. Then each tensor is
     read straight into its array while the digest is computed, so that reading takes about the size
@@ -116,7 +116,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise CheckpointError(f"cannot read {one_line(path)}: {reason}") from None
     except MemoryError:
         raise CheckpointError(
-            f"cannot read {one_line(path)}: there is not enough memory for its tensors",
+            f"cannot read {one_line(path)}: not enough memory for its tensors",
             "free memory, or use a machine with more of it",
         ) from None
 
@@ -145,7 +145,7 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
         tensors = {name: np.empty(shape, dtype) for name, dtype, shape in layout}
     except _DamagedError:
         _hash(file, digest, body)
-        _compare(claimed, digest)  # tells a file damaged by chance from a forged one
+        _compare(claimed, digest)  # report accidental damage as such; otherwise the file is forged
         raise
     for array in tensors.values():
         part = array.reshape(-1).view(np.uint8).data
@@ -167,7 +167,7 @@ def _header(file: BinaryIO, start: bytes, length: int, digest: hashlib._Hash) ->
     try:
         return header.decode("ascii")
     except UnicodeDecodeError:
-        raise _DamagedError("is damaged: its header makes no sense") from None
+        raise _DamagedError("is damaged: its header is malformed") from None
 
 
 def _fill(file: BinaryIO, buffer: memoryview) -> None:
@@ -175,7 +175,7 @@ def _fill(file: BinaryIO, buffer: memoryview) -> None:
     while buffer:
         count = file.readinto(buffer)  # type: ignore[attr-defined]
         if not count:
-            raise _DamagedError("is damaged: it became shorter while it was read")
+            raise _DamagedError("is damaged: it was truncated while being read")
         buffer = buffer[count:]
 
 
@@ -196,8 +196,8 @@ def _compare(claimed: bytes, digest: hashlib._Hash) -> None:
 def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the entries of the tensors and the facts of a file of ``size`` bytes.
 
-    Python's objects take many times the bytes of their JSON text. The most that they can take is
-    estimated before they are made, and must be in proportion to the file.
+    Python's objects take many times the bytes of their JSON text. An upper bound is
+    estimated before they are created, and must be in proportion to the file.
     """
     if _object_bytes(header) > size + _FREE_OBJECTS:
         raise _DamagedError("is damaged: its header lists more than its tensors can need")
@@ -209,9 +209,9 @@ def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:
             raise _DamagedError("is damaged: its header has unknown metadata")
         facts = _DECODER.decode(metadata.pop(_KEY))
         if not isinstance(facts, dict):
-            raise _DamagedError("is damaged: its header makes no sense")
+            raise _DamagedError("is damaged: its header is malformed")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _DamagedError("is damaged: its header makes no sense") from None
+        raise _DamagedError("is damaged: its header is malformed") from None
     return entries, facts
 
 

@@ -1,4 +1,4 @@
-"""The held-out texts of a run: ids in ``val.npy`` and ``test.npy``, beside its checkpoints.
+"""The held-out texts of a run: ids in ``val.npy`` and ``test.npy``, next to its checkpoints.
 
 With them a run can be scored without the text that it was trained on.
 """
@@ -54,7 +54,7 @@ def _npy(ids: np.ndarray) -> Iterator[bytes]:
 
 
 def _release(ids: np.ndarray) -> None:
-    """Let the pages of a memory-mapped array go; they are read again when they are used."""
+    """Release the pages of a memory-mapped array; they are read again when they are used."""
     owner: Any = ids
     while isinstance(owner, np.ndarray):
         owner = owner.base
@@ -65,7 +65,7 @@ def _release(ids: np.ndarray) -> None:
 def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray:
     """Return the ids of a run's own ``val`` or ``test`` text, 1-D and memory-mapped.
 
-    Nobody may shorten the file while they are in use.
+    The file must not be truncated while they are in use.
 
     Parameters
     ----------
@@ -77,15 +77,15 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
     Raises
     ------
     CharRNNError
-        If the run has no such text, or the file holds something else.
+        If the run has no such text, or the file is not one.
     """
     path = checkpoint.parent / f"{split}.npy"
     try:
         ids = _mapped(path)
     except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
         raise CharRNNError(
-            f"there is no {split} text beside {one_line(checkpoint)}",
-            f"train with {setting(f'{split}_frac')} or {setting(split)}, or give a text to score",
+            f"there is no {split} text next to {one_line(checkpoint)}",
+            f"train with {setting(f'{split}_frac')} or {setting(split)}, or name a text",
         ) from None
     except (OSError, ValueError):
         raise CharRNNError(f"{one_line(path)} does not hold encoded text") from None

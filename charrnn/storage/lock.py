@@ -1,9 +1,9 @@
-"""The lock of a run folder: one training process at a time, and no lock outlives its owner.
+"""The lock of a run folder: one training process at a time, and the lock ends with its owner.
 
 The file ``.lock`` in the folder is locked with ``flock``. The system releases it when its owner
 ends, in whatever way, so that a killed process leaves no lock behind. The contents of the file
 (process, host) are for messages. If the system or the file system has no such locks, the file
-itself is the lock, and its contents tell whether its owner is still running.
+itself is the lock, and its contents say whether its owner is still running.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ except ImportError:  # Windows
 NAME = ".lock"
 _HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
 _TRIES = 100
-_PATIENCE = 0.1  # seconds in which others who sign at the same time are done
+_PATIENCE = 0.1  # seconds to wait for others that sign at the same time
 
 
 class LockedError(CharRNNError):
@@ -112,7 +112,7 @@ def _won(handle: int, path: Path) -> bool:
                 raise _locked_error(path, _owner(handle, patient=True)) from None
         else:
             return _current(handle, path)
-    # No locks here, so the contents decide; of several who sign at once, the last one wins.
+    # No locks here, so the contents decide; of several that sign at once, the last one wins.
     owner = _owner(handle)
     if owner is not None and _is_running(owner):
         raise _locked_error(path, owner)
@@ -130,7 +130,7 @@ def _current(handle: int, path: Path) -> bool:
 
 
 def _release(path: Path, handle: int, pid: int, made: bool) -> None:
-    """Remove the file while it is locked: whoever has opened it sees that it is gone."""
+    """Remove the file while it is locked: a process that has opened it sees that it is gone."""
     closed = os.name == "nt"  # an open file cannot be removed there
     with contextlib.suppress(OSError):
         if closed:
@@ -154,7 +154,7 @@ def _locked_error(path: Path, owner: dict[str, Any] | None) -> LockedError:
 
 
 def _sign(handle: int) -> None:
-    """Write into the file who owns it."""
+    """Write the owner into the file."""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
     files.write_all(handle, json.dumps(_myself()).encode())
@@ -194,7 +194,7 @@ def _is_running(owner: dict[str, Any]) -> bool:
 
 
 def _start(pid: int) -> str | None:
-    """Return when a process began, in the system's own units; None if the system does not tell."""
+    """Return when a process began, in the system's own units; None if the system does not say."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (OSError, ValueError):

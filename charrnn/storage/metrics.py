@@ -1,7 +1,7 @@
 """A run's ``metrics.jsonl``: one JSON object per line.
 
 A checkpoint stores the length of the file (``Progress.metrics_bytes``). The file is flushed before
-the checkpoint is written, so that a checkpoint never counts on lines that a crash can take away.
+the checkpoint is written, so that a checkpoint never relies on lines that a crash could lose.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError
-from charrnn.own import METRICS as METRICS
+from charrnn.own import METRICS
 
 _LONGEST_LINE = 1 << 20
 

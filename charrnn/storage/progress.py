@@ -1,4 +1,4 @@
-"""The progress of a run: what the loop changes and a checkpoint stores, besides arrays."""
+"""The progress of a run: what the loop changes and a checkpoint stores, apart from arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Progress:
     epoch
         The pass over the training text that the last update was in, counted from 0.
     total_steps
-        The step at which the run was to end; None if only a time limit decides.
+        The step at which the run is due to end; None if only a time limit decides.
     seconds
         Wall-clock time of training, evaluation included, over all sessions.
     smoothed
@@ -44,7 +44,7 @@ class Progress:
     sampled, saved
         The steps of the last sample and of the last regular save.
     ended
-        The step at which a stop condition ended the run; None until its end is complete.
+        The step at which a stop condition ended the run; None until the run has ended.
     watched, clipped
         Updates since the last record of gradients by layer, and how many of them were clipped.
     lr_factor, rollbacks

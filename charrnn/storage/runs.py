@@ -1,4 +1,4 @@
-"""Run folders: where they are, which checkpoint a name means, and how a new one is made."""
+"""Run folders: where they are, how names resolve to checkpoints, and how a new one is created."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 
 from charrnn import files, own
 from charrnn.errors import CharRNNError, UsageError, setting
-from charrnn.own import HELD_OUT, METRICS_BEGINNING
-from charrnn.own import METRICS as METRICS
-from charrnn.own import SUFFIX as SUFFIX
+from charrnn.own import HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX
 from charrnn.storage.lock import NAME as LOCK
 from charrnn.storage.lock import Lock, LockedError
 
@@ -21,7 +19,7 @@ BEST, LAST = "best" + SUFFIX, "last" + SUFFIX
 
 
 def resolve(run: str | None = None, which: str = "best") -> Path:
-    """Return the checkpoint file that the name of a run means.
+    """Return the checkpoint file that the name of a run stands for.
 
     Parameters
     ----------
@@ -47,13 +45,13 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
         begun = [f for f in (under_home, named) if f.is_dir() and (f == under_home or _begun(f))]
     except OSError as problem:  # a name that is too long, a folder without permission
         raise CharRNNError(f"cannot read {run[:200]!r}: {problem.strerror or problem}") from None
-    for path in (*filter(own.is_checkpoint, meant), *meant):  # to load a damaged one tells of it
+    for path in (*filter(own.is_checkpoint, meant), *meant):  # loading a damaged one reports it
         return path
     if run == "last":
         return _of_folder(newest(), which)
     for folder in begun:
         return _of_folder(folder, which)
-    remedy = "charrnn runs lists them; charrnn train makes one"
+    remedy = "charrnn runs lists them; charrnn train creates one"
     if is_folder:
         raise CharRNNError(f"folder {run!r} holds no run, and there is none of that name", remedy)
     raise CharRNNError(f"there is no run {run!r}", remedy)
@@ -64,7 +62,7 @@ def _of_folder(folder: Path, which: str) -> Path:
         return path
     raise CharRNNError(
         f"run {str(folder)!r} has no checkpoint yet",
-        "train it to its first save",
+        "train it until it has saved once",
     )
 
 
@@ -74,7 +72,7 @@ def _begun(folder: Path) -> bool:
 
 
 def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
-    """Yield the checkpoints of a run: the one that is meant first, the numbered ones last."""
+    """Yield the checkpoints of a run: the ``which`` one first, the numbered ones last."""
     named = [folder / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST))]
     numbered = sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True)
     yield from (path for path in (*named, *numbered) if path.is_file())
@@ -106,7 +104,7 @@ def folders() -> list[Path]:
 
 
 def create(name: str | None, out: str | None, source: str) -> Lock:
-    """Make and lock the folder of a new run.
+    """Create and lock the folder of a new run.
 
     The folder of a run that was stopped before its first checkpoint is used again.
 
@@ -138,7 +136,7 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
             return lock
         lock.release()
         raise UsageError(
-            f"there is a run in {str(folder)!r} already",
+            f"{str(folder)!r} already contains a run",
             f"continue it with {setting('resume')} {folder}, or choose another name",
         )
     stem = "stdin" if source == "-" else Path(source).stem
@@ -175,7 +173,7 @@ def _make(folder: Path) -> bool:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether a folder holds only what a run leaves that is stopped before its first save."""
+    """Whether a folder holds only the leftovers of a run stopped before its first save."""
     try:
         names = {path.name for path in folder.iterdir() if not files.is_temporary(path.name)}
     except OSError:
@@ -184,7 +182,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether a new run may begin in a locked folder; remove what an unsaved run left there."""
+    """Whether a new run may begin in a locked folder; remove the leftovers of an unsaved run."""
     if any(_checkpoints(folder)):
         return False
     try:

@@ -15,6 +15,7 @@ from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
+from charrnn.own import METRICS
 from charrnn.registry import SCHEDULES
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
@@ -196,7 +197,7 @@ def _continued(
     assert checkpoint.path is not None
     if is_shorter(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
         lost = "the lines that are missing there stay missing"
-        session.notes.append(f"{runs.METRICS} is shorter than the checkpoint says: {lost}")
+        session.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
     return session
 
 

@@ -17,6 +17,7 @@ from charrnn.errors import CharRNNError, setting
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
+from charrnn.own import SUFFIX
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
 from charrnn.storage.checkpoint import Checkpoint
@@ -270,8 +271,8 @@ class Session:
 
     def _save_numbered(self, step: int) -> Record:
         """Save this step's checkpoint under its number; remove all but the newest ``keep``."""
-        record = self._save(f"step-{step:08d}{runs.SUFFIX}", counted=False)
-        kept = sorted(self.folder.glob(f"step-*{runs.SUFFIX}"))
+        record = self._save(f"step-{step:08d}{SUFFIX}", counted=False)
+        kept = sorted(self.folder.glob(f"step-*{SUFFIX}"))
         for path in kept[: -self._train.keep]:
             path.unlink(missing_ok=True)
         return record

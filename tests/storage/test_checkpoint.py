@@ -129,8 +129,8 @@ def test_every_flipped_byte_of_a_small_file_is_found(stride, path):
     [
         ("format", 2, "format version 2, this charrnn reads 1"),
         ("format", "\x1b[31m", "format version"),
-        ("head", "classifier", "head is of the unknown kind 'classifier'"),
-        ("head", "\x1b[31m", "head is of the unknown kind"),
+        ("head", "classifier", "unknown head kind 'classifier'"),
+        ("head", "\x1b[31m", "unknown head kind"),
         ("vocabulary", {"level": "char", "symbols": ["a", "b"], "unknown": None}, "does not fit"),
         ("corpus_sha256", "\x1b[31m", "its corpus_sha256 is not a short printable string"),
     ],

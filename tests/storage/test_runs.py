@@ -129,9 +129,9 @@ def test_an_existing_run_is_never_written_over(home):
     lock.release()
     for file in (runs.METRICS, runs.LAST, runs.BEST):
         (folder / file).write_bytes(b"kept")
-        with pytest.raises(UsageError, match=r"a run in .*continue it with resume"):
+        with pytest.raises(UsageError, match=r"contains a run.*continue it with resume"):
             runs.create("mine", None, "t")
-        with pytest.raises(UsageError, match="a run in"):
+        with pytest.raises(UsageError, match="contains a run"):
             runs.create(None, str(folder), "t")
         assert (folder / file).read_bytes() == b"kept"
         (folder / file).unlink()

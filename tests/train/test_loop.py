@@ -184,5 +184,5 @@ def test_a_checkpoint_names_the_task_that_was_trained(text, monkeypatch):
     assert checkpoints.load(session.folder / runs.LAST).kind == session.loop.task.kind
     monkeypatch.setattr(type(session.loop.task), "kind", "parity")
     other, _ = train(text, name="other", **SMALL | {"steps": 2})
-    with pytest.raises(CheckpointError, match="unknown kind 'parity'"):
+    with pytest.raises(CheckpointError, match="unknown head kind 'parity'"):
         checkpoints.load(other.folder / runs.LAST)

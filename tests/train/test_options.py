@@ -160,7 +160,7 @@ def test_requests_that_cannot_be_are_usage_errors(text):
         ({"resume": "run", "init_from": "run"}, "exclude each other"),
         ({"resume": "run", "name": "other"}, "own folder"),
         ({}, "no text"),
-        ({"text": text, "name": "run"}, "a run in"),
+        ({"text": text, "name": "run"}, "already contains a run"),
         ({"text": text, "momentum": 0.5}, "momentum is for optimizer sgd, not adam"),
         ({"text": text, "activation": "relu"}, "activation is for cell rnn, not lstm"),
         ({"text": text, "gru_reset": "after"}, "gru_reset is for cell gru, not lstm"),
