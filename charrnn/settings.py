@@ -131,6 +131,19 @@ class Configuration:
         """Return all settings as values of JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in self.settings().items()}
 
+    def facts(self, most: int = 100) -> dict[str, Any]:
+        """Return all settings as values of JSON, in brief.
+
+        A list is cut after its first ``most`` entries; ``NAME_count`` is their number.
+        """
+        found: dict[str, Any] = {}
+        for name, value in self.settings().items():
+            if isinstance(value, tuple):
+                found |= {name: list(value[:most]), f"{name}_count": len(value)}
+            else:
+                found[name] = value
+        return found
+
     @classmethod
     def from_json(cls, data: object) -> Self:
         """Rebuild a configuration that :meth:`to_json` wrote.

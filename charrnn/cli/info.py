@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,22 @@ import typer
 from charrnn.cli._output import json_line
 from charrnn.cli._shared import Json, Run
 from charrnn.display import count, one_line
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, option
+
+MOST, NAMES = 100, 10
+"""File names in JSON, and in a line of text."""
+SHOWN = {"cell", "layers", "hidden", "embed", "activation", "gru_reset", "dropout", "dtype"}
+"""Settings of the model that have a line of their own."""
+ROWS = {
+    "windows": ("seq_len", "batch", "state", "restart"),
+    "clipping": ("clip_norm", "clip_value"),
+    "stopping": ("steps", "epochs", "minutes", "patience", "max_rollbacks"),
+    "reports": (
+        *("log_every", "eval_every", "eval_chars"),
+        *("save_every", "keep", "sample_every", "watch"),
+    ),
+}
+"""Lines of training settings; those of the optimizer and its schedule are all others."""
 
 Devices = Annotated[
     bool, typer.Option("--devices", help="Show instead what this machine can compute with.")
@@ -19,21 +36,30 @@ Devices = Annotated[
 
 
 def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> None:
-    """Show what a run's best checkpoint holds, or what this machine can compute with."""
+    """Show what a run's best checkpoint holds, or what this machine can compute with.
+
+    With --json one object: the model, its progress, and every setting that it was trained with, by
+    name. Of many files, "corpus" has the first 100; "sources_count" is their number.
+    """
     if devices:
         _devices(run, as_json)
         return
     from charrnn.storage import checkpoint, runs
 
-    facts = _facts(checkpoint.load(runs.resolve(run)))
+    loaded = checkpoint.load(runs.resolve(run))
+    facts, settings = _facts(loaded), _settings(loaded)
     if as_json:
-        sys.stdout.buffer.write(json_line(facts))
+        sys.stdout.buffer.write(
+            json_line(facts | {k: v for k, v in settings.items() if k not in facts})
+        )
         return
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
+    facts["corpus"] = _names(facts["corpus"], settings.get("sources_count", 0))
     from charrnn.report.tables import listed
 
-    _write(listed([(name, _plain(value)) for name, value in facts.items()]))
+    rows = [(name, _plain(value)) for name, value in facts.items()]
+    _write(listed([*rows, *_told(loaded)]))
 
 
 def _devices(run: str | None, as_json: bool) -> None:
@@ -97,10 +123,58 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "val_loss": progress.val_loss,
         "best_val_loss": progress.kept_val_loss,
         "dtype": config.dtype,
-        "corpus": list(loaded.data.sources) if loaded.data else [],
+        "corpus": list(loaded.data.sources[:MOST]) if loaded.data else [],
         "corpus_sha256": loaded.corpus_sha256,
         "version": loaded.version,
     }
+
+
+def _settings(loaded: Any) -> dict[str, Any]:
+    """Return all settings of model, text and training by name, the last two if they are known."""
+    found: dict[str, Any] = loaded.config.facts()
+    if loaded.data is not None:
+        found |= loaded.data.facts(MOST)
+        del found["sources"]  # they are the corpus
+    if loaded.train is not None:
+        found |= loaded.train.facts()
+        for state in loaded.states.values():
+            found["batch"] = state.shape[1]  # as fitted to the text
+    return found
+
+
+def _told(loaded: Any) -> list[tuple[str, str]]:
+    """Return the settings in a few lines, as they are given to ``charrnn train``."""
+    settings = _settings(loaded)
+    model = [name for name in loaded.config.settings() if name not in SHOWN]
+    groups: dict[str, Iterable[str]] = {"initial weights": model}
+    if loaded.data is not None:
+        read = loaded.data.settings()
+        groups["text"] = [name for name in read if name not in ("sources", "level")]
+    if loaded.train is not None:
+        in_rows = {name for names in ROWS.values() for name in names}
+        groups["updates"] = [name for name in loaded.train.settings() if name not in in_rows]
+        groups |= ROWS
+    rows = []
+    for title, names in groups.items():
+        told = [_as_option(name, settings) for name in names if settings[name] not in (None, [])]
+        rows.append((title, " ".join(told)))
+    return rows
+
+
+def _as_option(name: str, settings: dict[str, Any]) -> str:
+    value = settings[name]
+    if not isinstance(value, list):
+        return f"{option(name)} {quote(one_line(value))}"
+    shown = " ".join(f"{option(name)} {quote(one_line(item))}" for item in value[:NAMES])
+    more = settings[f"{name}_count"] - NAMES
+    return f"{shown} … and {more:,} more" if more > 0 else shown
+
+
+def _names(names: list[str], number: int) -> list[str] | str:
+    """Return the names of a text: all if they are few, else the first ones and their number."""
+    if number <= NAMES:
+        return names
+    return f"{_plain(names[:NAMES])} … and {number - NAMES:,} more"
 
 
 def _symbols(symbols: list[str | int], most: int = 100) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 
@@ -24,6 +24,8 @@ class Start(Record):
 
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
     symbols; ``total_steps`` is where training will end, None if a time limit alone decides.
+    ``settings`` are all settings of model, text and training by name; ``batch`` and ``seq_len`` are
+    as fitted to the text.
     """
 
     event = "start"
@@ -49,6 +51,12 @@ class Start(Record):
     matmul: str
     seed: int
     version: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as one JSON object, with each of the settings as a key of its own."""
+        record = super().to_json()
+        return record | {k: v for k, v in record.pop("settings").items() if k not in record}
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
+from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 from charrnn.files import UnflushedError
 from charrnn.model import memory
@@ -33,6 +34,8 @@ from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 
 SAMPLE_LENGTH = 200
+NAMES = 20
+"""File names that the first record holds at most."""
 
 
 def language_loop(
@@ -314,4 +317,11 @@ class Session:
             matmul=self.model.backend.matmul,
             seed=self._train.seed,
             version=__version__,
+            settings={**config.facts(), **_named(self._data), **self._train.facts()},
         )
+
+
+def _named(data: DataConfig) -> dict[str, Any]:
+    """Return how the text was read; its names are told in characters that any file can hold."""
+    facts = data.facts(NAMES)
+    return {k: [one_line(n) for n in v] if isinstance(v, list) else v for k, v in facts.items()}

@@ -1,0 +1,102 @@
+"""``charrnn info``, and the first record of a run: what it was trained with."""
+
+import json
+from pathlib import Path
+
+import pytest
+from helpers.commands import inside
+
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.model.language import LanguageModel
+from charrnn.options import declared
+from charrnn.storage import checkpoint
+from charrnn.text import Vocabulary
+
+GIVEN = {
+    "hidden": 9, "init": "xavier", "forget_bias": 0.75, "dropout": 0.125, "val_frac": 0.2,
+    "min_count": 2, "seq_len": 7, "batch": 3, "state": "reset", "steps": 2, "optimizer": "sgd",
+    "lr": 0.003, "momentum": 0.5, "schedule": "constant", "horizon": 40, "warmup": 1,
+    "weight_decay": 0.01, "clip_norm": 0.6, "clip_value": 3.5, "patience": 4, "seed": 6,
+    "log_every": 11, "eval_every": 12, "save_every": 13, "sample_every": 14, "keep": 1,
+    "watch": 15, "eval_chars": 1234, "max_rollbacks": 5,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run that was trained with settings of its own."""
+    where = tmp_path_factory.mktemp("info")
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in GIVEN.items()]
+    done = inside("train", "hello", "--name", "one", "--quiet", *given, cwd=where)
+    assert done.returncode == 0, done.stderr
+    return where
+
+
+def told(where, *arguments):
+    done = inside("info", *arguments, "--json", cwd=where)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def start_of(where, run):
+    with Path(where, "checkpoints", run, "metrics.jsonl").open(encoding="utf-8") as lines:
+        return json.loads(next(lines))
+
+
+def test_every_setting_is_in_the_json_and_in_the_first_record(place):
+    for record in (told(place), start_of(place, "one")):
+        assert {name: record[name] for name in GIVEN} == GIVEN
+        for config in (ModelConfig, DataConfig, TrainConfig):
+            assert set(declared(config)) <= {*record, "sources"}
+        assert record["sources_count"] == 1
+
+
+def test_every_setting_is_told_as_the_option_that_gives_it(place):
+    text = inside("info", cwd=place).stdout
+    for name, value in GIVEN.items():
+        option = f"--{name.replace('_', '-')} {value}"
+        assert option in text or f"{name:<15}  {value}\n" in text, name
+    for name in ("restart", "encoding", "errors", "test_frac"):
+        assert f"--{name.replace('_', '-')} " in text
+    assert "--epochs" not in text  # not set
+
+
+def test_the_batch_is_as_fitted_to_the_text(tmp_path):
+    (tmp_path / "text.txt").write_text("a few words\n" * 9)
+    inside("train", "text.txt", "--hidden", "4", "--steps", "2", "--quiet", cwd=tmp_path)
+    fitted = start_of(tmp_path, "text")["batch"]
+    assert fitted < TrainConfig().batch
+    assert told(tmp_path)["batch"] == fitted
+    assert f"--batch {fitted} " in inside("info", cwd=tmp_path).stdout
+
+
+def test_many_files_are_told_in_brief(tmp_path):
+    files = tmp_path / "many"
+    files.mkdir()
+    for number in range(130):
+        (files / f"{number:03}.txt").write_text("hello there\n" * 4)
+    arguments = ("--hidden", "4", "--steps", "2", "--quiet", "--name", "one")
+    done = inside("train", "many", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = told(tmp_path)
+    assert len(record["corpus"]) == 100
+    assert record["sources_count"] == 130
+    assert record["corpus"][0].endswith("000.txt")
+    first = start_of(tmp_path, "one")
+    assert (len(first["sources"]), first["sources_count"]) == (20, 130)
+    text = inside("info", cwd=tmp_path).stdout
+    assert "009.txt' … and 120 more" in text
+    assert "010.txt" not in text
+
+
+def test_a_model_saved_outside_training_has_only_its_own_settings(tmp_path):
+    config = ModelConfig(hidden=3, init="xavier")
+    model = LanguageModel.fresh(config, 2, 0)
+    saved = checkpoint.Checkpoint(config, Vocabulary("char", ("a", "b")), model.weights.flat)
+    checkpoint.save(tmp_path / "a.safetensors", saved)
+    record = told(tmp_path, "a.safetensors")
+    assert (record["init"], record["corpus"]) == ("xavier", [])
+    assert "lr" not in record
+    text = inside("info", "a.safetensors", cwd=tmp_path).stdout
+    assert "--init xavier" in text
+    assert "updates" not in text
