@@ -1,6 +1,6 @@
 """The array switch: NumPy on the CPU, CuPy on a GPU.
 
-Everything above computes with ``backend.xp`` and moves data with :meth:`Backend.put` and
+All other packages compute with ``backend.xp`` and move data with :meth:`Backend.put` and
 :meth:`Backend.get`, the only two places where an array crosses between host and device.
 Nothing outside this package names CuPy.
 """

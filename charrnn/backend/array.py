@@ -1,4 +1,4 @@
-"""A backend: an array module, and what is known about the device that it computes on."""
+"""A backend: an array module and the properties of the device that it computes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CACHED = 1 << 15
 
 
 class Recorder(Protocol):
-    """What can record a computation and run it again at once.
+    """Records a computation and replays it as a unit.
 
     Attributes
     ----------
@@ -34,13 +34,13 @@ class Recorder(Protocol):
         """Return ``compute`` in a form that is recorded at its second call.
 
         ``compute`` takes arrays, always of the same shapes and dtypes, and returns one. ``held``
-        returns the further arrays that it reads and writes, which must live as long.
+        returns the further arrays that it reads and writes, which must stay alive as long.
         """
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One array module and how to reach it.
+    """An array module and the properties of its device.
 
     Attributes
     ----------
@@ -49,20 +49,21 @@ class Backend:
     xp
         The array module.
     note
-        Why ``auto`` took this one, where it fell back; empty otherwise.
+        Why ``auto`` fell back to this one; empty if it did not.
     expected
-        Whether that was to be expected, because CuPy is not installed.
+        Whether the fallback is normal (CuPy is not installed), so that no note is needed.
     block
         Elements that one pass over the flat parameter vector should handle at a time: what fits
         the caches of a CPU, everything on a GPU.
     matmul
         How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
     batched
-        Whether the product of one matrix with those of many steps is fastest as they lie in memory.
+        Whether the products of one matrix with those of many steps are fastest as one batched
+        product, without a copy.
     order
         The order in which the layers of a stack go through a window.
     graphs
-        What records computations; None on NumPy.
+        Records computations; None on NumPy.
     """
 
     name: str
@@ -77,7 +78,7 @@ class Backend:
 
     @property
     def synchronous(self) -> bool:
-        """Whether looking at a number costs no waiting for other computations."""
+        """Whether reading a value needs no synchronisation."""
         return self.name == "numpy"
 
     def put(self, host: np.ndarray, dtype: Any = None) -> Array:

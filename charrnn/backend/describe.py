@@ -1,4 +1,4 @@
-"""What this machine has to compute with: backends, cores, memory and GPUs."""
+"""The compute resources of this machine: backends, cores, memory and GPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory: how much there is, how much may be used, and what to say when it runs out."""
+"""Memory: how much there is, how much may be used, and the message when it runs out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LESS = ("batch", "seq_len", "hidden", "layers")
 
 
 class Memory(NamedTuple):
-    """Total and free memory in bytes; None where the system does not say."""
+    """Total and free memory in bytes; None if the system does not say."""
 
     total: int | None
     free: int | None
@@ -48,7 +48,7 @@ def gpu(cupy: Any) -> Memory:
 
 
 def limit(backend: Backend) -> int | None:
-    """Return the bytes that this process may use in all; None where that is not known."""
+    """Return the bytes this process may use, on a GPU the card's total; None if not known."""
     if backend.name != "numpy":
         return gpu(backend.xp).total
     limits = [host().total, _cgroup(), *_resource_limits()]
@@ -83,7 +83,7 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
     problem
         An exception of NumPy, CuPy, the CUDA runtime or cuBLAS.
     need
-        The bytes that the work takes, if they are known.
+        The bytes that the work needs, if they are known.
     """
     on_gpu = type(problem).__module__.partition(".")[0] in ("cupy", "cupy_backends")
     full = any(sign in str(problem) for sign in _SIGNS)
@@ -92,10 +92,10 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
         return None
     there = gpu(sys.modules.get("cupy")) if on_gpu else host()
     message = "out of GPU memory" if on_gpu else "out of memory"
-    told = [f"this takes about {size(need)}"] if need else []
+    details = [f"this needs about {size(need)}"] if need else []
     if there.total is not None and there.free is not None:
-        told.append(f"{size(there.free)} of {size(there.total)} are free")
-    return CharRNNError(f"{message}: {', '.join(told)}" if told else message, lower(_LESS))
+        details.append(f"{size(there.free)} of {size(there.total)} are free")
+    return CharRNNError(f"{message}: {', '.join(details)}" if details else message, lower(_LESS))
 
 
 def lower(settings: Sequence[str]) -> str:

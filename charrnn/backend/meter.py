@@ -1,14 +1,14 @@
 """An array module without memory: it counts the bytes that its arrays would take.
 
-Objects that allocate arrays can be built on it in any size, at once, and tell how large they are::
+Objects that allocate arrays can be built on it in any size, at once, and report their size::
 
     meter = Meter()
     held = meter.empty((10**9, 10**9), "float32")
     assert meter.bytes == 4 * 10**18
 
 Arrays have a shape and a dtype but no elements. Views take nothing; everything else takes its size
-until it is deleted. All sizes are exact integers. Of NumPy's functions those are here that
-allocate, and those that compute element by element.
+until it is deleted. All sizes are exact integers. It implements only those NumPy functions
+that allocate or compute element by element.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Shape = tuple[int, ...]
 
 
 class UnknownError(AttributeError):
-    """A function of NumPy, or a method of its arrays, that is not here."""
+    """A function of NumPy, or a method of its arrays, that the meter does not implement."""
 
 
 class Hollow:
@@ -81,7 +81,7 @@ class Hollow:
         return self._view(tuple(self.shape[axis] for axis in axes))
 
     def copy(self) -> Hollow:
-        """Return an array of its own."""
+        """Return an array that is not a view."""
         return Hollow(self._meter, self.shape, self.dtype)
 
     def __getitem__(self, key: Any) -> Hollow:

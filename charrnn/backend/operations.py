@@ -1,4 +1,4 @@
-"""Operations: a plain definition on the array module, and whatever computes the same faster.
+"""Operations: a plain definition on the array module, and faster implementations of it.
 
 An operation is a function whose first argument is the array module, so that it computes wherever
 its arrays are. Its file says what is computed, and nothing else::
@@ -10,8 +10,8 @@ its arrays are. Its file says what is computed, and nothing else::
 Providers implement operations for the array modules that they know: the GPU's launches CUDA
 functions (:mod:`charrnn.backend.gpu.operations`). Each call takes the first provider in
 :data:`PROVIDERS` that implements the operation for its array module; the last one is the plain
-definition itself, so an operation that nobody else implements runs everywhere. All
-implementations of an operation agree up to rounding.
+definition itself, so an operation without another implementation still runs everywhere.
+All implementations of an operation agree up to rounding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Philox4x64-10 where the arrays are: the bits of :mod:`charrnn.randomness`, drawn on a device.
 
-As arithmetic on arrays of the array module; a GPU has the same as a function in CUDA.
+As arithmetic on arrays of the array module; on a GPU, a CUDA function computes the same.
 """
 
 from __future__ import annotations

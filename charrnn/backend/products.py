@@ -1,4 +1,4 @@
-"""Products and transposes of matrices, where the best way differs from device to device."""
+"""Products and transposes of matrices, whose fastest form depends on the device."""
 
 from __future__ import annotations
 

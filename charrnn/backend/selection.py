@@ -11,14 +11,14 @@ MATMULS: tuple[str, ...] = ("fp32", "tf32")
 
 
 def select(name: str = "auto", matmul: str = "fp32") -> Backend:
-    """Return the backend called ``name``; ``auto`` takes a working GPU, else NumPy.
+    """Return the backend called ``name``; ``auto`` chooses a working GPU, else NumPy.
 
     ``matmul`` is how it multiplies float32 matrices, ``fp32`` or (only on a GPU) ``tf32``.
 
     Raises
     ------
     UsageError
-        If a name is unknown, or if ``tf32`` is asked for where NumPy computes.
+        If a name is unknown, or if ``tf32`` is requested and NumPy computes.
     BackendError
         If CuPy was asked for and cannot run; the message says what is missing.
     """

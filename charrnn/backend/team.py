@@ -1,9 +1,9 @@
-"""A team: members that train one model together, each on streams of its own.
+"""A team: members that train one model together, each on separate streams.
 
 A member may be a process, a thread or a GPU. Each holds the same weights, computes the gradient of
 its own streams, and adds it to those of the others; then all apply the same update. Every method
 below is collective: each member calls it, in the same order as the others, and waits for them. All
-members get the same result, bit for bit, so they never take different decisions.
+members get the same result, bit for bit, so they never diverge in their decisions.
 
 :class:`Alone`, the team of one member, is the default everywhere.
 """
@@ -30,7 +30,7 @@ class Team(ABC):
     rank: int
 
     def share(self, streams: int) -> slice:
-        """Return which of so many streams this member trains on: about as many as the others."""
+        """Return this member's share of the streams; all shares are about equal."""
         first, last = (streams * (self.rank + k) // self.size for k in (0, 1))
         return slice(first, last)
 
@@ -53,12 +53,12 @@ class Team(ABC):
     def same(self, number: float) -> float:
         """Return the number that member 0 gave.
 
-        For what each member would measure differently, such as the time that has passed.
+        For values that each member would measure differently, such as the elapsed time.
         """
 
 
 class Alone(Team):
-    """A team of one member, which waits for nobody."""
+    """A team of one member, which never waits."""
 
     size = 1
     rank = 0

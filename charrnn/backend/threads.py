@@ -1,8 +1,8 @@
-"""Threads of the processor: how many BLAS uses, and what else they can be used for.
+"""CPU threads: how many BLAS uses, and other work for them.
 
 Small products gain little from several BLAS threads, which meet at every product and spin in
-between; beside other programs they wait for each other most of the time. Where each thread gets
-enough streams of its own, it is faster to divide the streams among the threads, and two to four
+between; on a busy machine they spend most of the time waiting for each other. If each thread gets
+enough streams, it is faster to divide the streams among the threads, and two to four
 times as fast on a busy machine.
 """
 
@@ -18,9 +18,9 @@ from charrnn.errors import UsageError, setting
 
 R = TypeVar("R")
 
-FEWEST = 16
+MIN_STREAMS = 16
 """Streams that a thread needs; with fewer, its products are too narrow to be fast."""
-LARGEST = 6 << 20
+MAX_MATRIX = 6 << 20
 """Bytes of the matrix that each thread reads for itself at each step; a larger one does not fit the
 caches."""
 
@@ -44,7 +44,7 @@ def limit_threads(count: int | None) -> None:
 
 
 class Threads:
-    """The threads that BLAS uses, for tasks of one's own.
+    """The threads that BLAS uses, for other tasks.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Threads:
 
     @property
     def count(self) -> int:
-        """Number of threads that BLAS uses now; 1 where it cannot be changed."""
+        """Number of threads that BLAS uses now; 1 if it cannot be changed."""
         counts = [library.num_threads or 1 for library in self._libraries]
         return min(counts, default=1)
 
@@ -73,7 +73,7 @@ class Threads:
         ``matrix`` is the size in bytes of the matrix that every step multiplies by.
         """
         count = self.count
-        return count if streams >= FEWEST * count and matrix <= LARGEST else 1
+        return count if streams >= MIN_STREAMS * count and matrix <= MAX_MATRIX else 1
 
     @contextmanager
     def serial_blas(self) -> Iterator[None]:
@@ -98,5 +98,5 @@ class Threads:
             first = tasks[0]()
         finally:
             for other in others:
-                other.exception()  # wait: none may still write when this returns
+                other.exception()  # wait, so that none is still writing when this returns
         return [first, *(other.result() for other in others)]

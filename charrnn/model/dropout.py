@@ -1,6 +1,6 @@
 """Inverted dropout (Srivastava et al. 2014) between layers and before the output.
 
-Only the connections upwards are dropped, never the recurrent ones (Zaremba et al. 2014, arXiv
+Only upward connections are dropped, never the recurrent ones (Zaremba et al. 2014, arXiv
 1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same. It
 is drawn where the model computes, with the same bits on every device, so no mask is ever copied.
 """
@@ -72,8 +72,9 @@ class Masks:
     ) -> tuple[Array, ...] | None:
         """Draw the masks of an update's first ``steps`` steps; return them, bottom layer first.
 
-        They are always in the same memory, and the same tuple for as many steps. ``run`` calls a
-        list of functions without arguments, one a layer, in any order or at the same time.
+        They are always in the same memory, and the same tuple object for the same number of steps.
+        ``run`` calls a list of functions without arguments, one per layer, in any order or at the
+        same time.
 
         Returns
         -------

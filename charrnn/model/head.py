@@ -3,7 +3,7 @@
     logits = W h + b,   p = softmax(logits),   loss = mean over steps and streams of -ln p[target]
 
 so ∂loss/∂logits = (p - one-hot(target)) / (T·N). The maximum is subtracted before the exponential,
-which changes nothing in p and cannot overflow.
+which leaves p unchanged and avoids overflow.
 
 The logits of a window, (T, V, N), can be far larger than everything else when the alphabet is
 large, so they are computed some steps at a time.
@@ -23,9 +23,7 @@ from charrnn.model.layer import flatten
 from charrnn.model.parameters import Parameters
 
 SLAB_ELEMENTS = 1 << 21
-"""Logits that may exist at once."""
-
-_COLUMNS, _ROWS = 32, 8
+"""Largest number of logits that exist at once."""
 
 
 @operation
@@ -48,10 +46,10 @@ def cross_entropy(xp: Any, products: Array, bias: Array, targets: Array, count: 
 
 
 class Head(ABC):
-    """What turns the output of the top layer into a loss, and the loss into its gradient there."""
+    """Computes a loss from the output of the top layer, and the gradient of the loss there."""
 
     kind: ClassVar[str]
-    """The name by which a checkpoint says which head its weights are for."""
+    """The name under which a checkpoint records the head of its weights."""
 
     @abstractmethod
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -93,7 +91,7 @@ class Head(ABC):
             default all count.
         symbols
             How many targets the mean is taken over: those that count in all windows of an update,
-            where this is one of several. By default those that count here.
+            if this is one of several. By default those that count here.
         """
 
 
@@ -154,8 +152,8 @@ class LanguageModelHead(Head):
     ) -> Array:
         """Return the mean cross-entropy in nats, a 0-d array, and write its gradients.
 
-        ``targets`` are symbols (T, N). All steps and streams stand side by side here, (V, T·N), so
-        that each product is one.
+        ``targets`` are symbols (T, N). All steps and streams are laid out side by side,
+        (V, T·N), so that each is one product.
         """
         xp = self.backend.xp
         T, N = targets.shape
@@ -186,7 +184,7 @@ class LanguageModelHead(Head):
         logits = steps * N * (self.V + self.H)
         if steps == T:
             return logits
-        return 2 * logits + self.V * self.H  # the last slab's live until the next ones are there
+        return 2 * logits + self.V * self.H  # a slab stays alive while the next is allocated
 
     def elements_of_surprisal(self, T: int, N: int) -> int:
         """Return the elements of the arrays that :meth:`surprisal` makes and that exist at once."""

@@ -17,7 +17,7 @@ The embedding is N(0, 1) and the output layer U(-1/√H, 1/√H) in all of them.
 A one-hot input is the exception: its weights are N(0, 2²) in all schemes but identity. A one-hot
 vector has one element that is not zero, so the fan-in is 1 whatever its length. At the scale of the
 schemes above a symbol moves the gates by a few hundredths, and the network spends its first
-hundreds of steps on growing its input weights. Measured on tiny-shakespeare (LSTM 1×256, 800 steps
+hundreds of steps growing its input weights. Measured on tiny-shakespeare (LSTM 1×256, 800 steps
 of 32×32, lr 0.004): validation loss 2.01 nats with uniform, 1.79 with N(0, 1), 1.70 with N(0, 2²),
 and no gain from larger weights.
 """

@@ -181,7 +181,7 @@ class LanguageModel:
             self.weights, top, targets, grads, d_top, buffers, mask=mask, symbols=symbols
         )
         embed = bool(self.config.embed)
-        dx = self.stack.backward(self.weights, window, d_top, grads, prefix=RNN, dx=embed)
+        dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=embed)
         if dx is not None:
             xp = self.backend.xp
             by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
@@ -189,7 +189,7 @@ class LanguageModel:
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 
-    @np.errstate(all="ignore")  # all weights are allowed; the result shows what they lead to
+    @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
         if self.backend.graphs is None:

@@ -2,8 +2,8 @@
 
 Input products and weight gradients are taken for all steps at once; only the recurrent product and
 the pointwise equations, which the cell knows, run step by step. Backward is exact backpropagation
-through the window (Werbos 1990); what makes it truncated is only that no gradient is asked for
-before the window's first step (Williams and Peng 1990).
+through the window (Werbos 1990); it is truncated only in that no gradient is
+propagated past the window's first step (Williams and Peng 1990).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64
-"""Rows of a block of elements (see :class:`Backend`) that is the operand of a product over several
-steps."""
+"""Rows assumed for an input when deciding how many steps share one product: as many as make
+(ROWS, steps · N) a block of elements (see :class:`Backend`)."""
 
 
 class Staged(NamedTuple):
@@ -27,11 +27,11 @@ class Staged(NamedTuple):
     Attributes
     ----------
     cell
-        What :meth:`Cell.stage` returned.
+        The result of :meth:`Cell.stage`.
     ih
         ``weight_ih`` (G·H, D), its rows scaled; None if the inputs are symbols.
     bias
-        What is added to the input product, (G·H, 1), scaled.
+        The bias of the input product, (G·H, 1), scaled.
     scale
         The factors of the rows, (G·H, 1); None if all are 1.
     weight_ih
@@ -49,7 +49,7 @@ class Layer:
     """One layer of H units of the given cell, reading D inputs.
 
     An input is either a dense sequence (T, D, N) or symbols (T, N), which stand for one-hot
-    vectors: their product with ``weight_ih`` is a choice of columns.
+    vectors: their product with ``weight_ih`` selects columns.
 
     Parameters
     ----------
@@ -147,11 +147,11 @@ class Layer:
         self.cell.forward_steps(self.xp, staged.cell, ws, part.start, part.stop)
 
     def _in_time(self, sequence: Array) -> Array:
-        """Return a sequence of this layer's steps in the order of time, or the other way round."""
+        """Reverse a sequence in time if this layer reads backwards."""
         return sequence[::-1] if self.reverse else sequence
 
     def table(self, staged: Staged) -> Array:
-        """Return what each symbol feeds into the layer, (G·H, V): a column of it, with the bias."""
+        """Return the input product and bias of every symbol, (G·H, V), one column per symbol."""
         return scaled(self.xp, staged.weight_ih, staged.scale, None, "") + staged.bias
 
     def receive_symbols(self, staged: Staged, ids: Array, inputs: Array) -> None:
@@ -186,10 +186,10 @@ class Layer:
     def backward(
         self, staged: Staged, ws: Workspace, d_out: Array, dx: Array | None, part: slice
     ) -> None:
-        """Undo :meth:`forward`, back to the pre-activations.
+        """Backpropagate from the outputs of a part to its pre-activations.
 
-        ``d_out`` (T, H, N) is ∂L/∂h_t as it arrives from above and ``ws.gradients`` what arrives
-        from after the part. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
+        ``d_out`` (T, H, N) is ∂L/∂h_t from above, and ``ws.gradients`` ∂L/∂(states after the part)
+        from later steps. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
         ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
         (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
@@ -200,7 +200,7 @@ class Layer:
             self.pass_down(staged, ws, dx, part)
 
     def pass_down(self, staged: Staged, ws: Workspace, dx: Array, part: slice) -> None:
-        """Write ∂L/∂x of a part that :meth:`backward` has undone to that of ``dx`` (T, D, N)."""
+        """Write ∂L/∂x of a part, after its :meth:`backward`, to that part of ``dx`` (T, D, N)."""
         received = ws.work[part, self.cell.input_rows(self.H)]
         self.xp.matmul(staged.weight_ih.T, received, out=self._in_time(dx)[part])
 
@@ -213,7 +213,7 @@ class Layer:
         grads: Mapping[str, Array],
         dx: Array | None,
     ) -> None:
-        """Write the weight gradients of the window that :meth:`backward` has undone.
+        """Write the weight gradients of the window, after :meth:`backward` of all its parts.
 
         ``x`` and ``dx`` (steps, D, N) are those of :meth:`forward` and :meth:`backward`.
         """
@@ -242,7 +242,7 @@ class Layer:
 def _require_all(
     cell: str, shapes: Mapping[str, tuple[int, ...]], gradients: Sequence[Gradient]
 ) -> None:
-    """Raise :class:`TypeError` unless each row of each recurrent parameter has one gradient."""
+    """Raise TypeError unless each row of each recurrent parameter has exactly one gradient."""
     written: dict[str, list[tuple[int, int]]] = {}
     for term in gradients:
         written.setdefault(term.parameter, []).append((term.rows.start, term.rows.stop))

@@ -1,12 +1,12 @@
-"""How much memory a training run takes, told before anything is allocated.
+"""How much memory a training run needs, computed before anything is allocated.
 
 The model and its windows are built on :class:`~charrnn.backend.meter.Meter`, an array module
 without memory, so that what they allocate is counted where it is allocated, whatever the cell. They
-are built with one and two layers and for one and two steps: every further layer takes what the
-second takes, and every further step what the second step takes. So the counts are exact integers,
-and absurd sizes cost no more than small ones.
+are built with one and two layers and for one and two steps: every further layer needs as much as
+the second, and every further step as much as the second step. So the counts are exact integers, and
+absurd sizes cost no more than small ones.
 
-What comes and goes in a step is added by the formulas that stand beside its code.
+Temporary arrays are added by formulas kept next to the code that allocates them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EVALUATION = (32, 64)  # steps and streams of a window of the validation text, 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training run takes.
+    """What a training run needs.
 
     Attributes
     ----------
@@ -60,9 +60,10 @@ class Estimate:
 
 
 class Sizes:
-    """The sizes of a model of ``config.layers`` layers and V symbols; in bytes, but for elements.
+    """The sizes of a model of ``config.layers`` layers and V symbols, in bytes.
 
-    What a cell of a plug-in allocates in ways that the meter does not know counts as nothing.
+    Only :meth:`side_by_side` and :meth:`passing` count elements. What a plug-in's cell allocates
+    with functions that the meter does not implement is not counted.
     """
 
     def __init__(self, config: ModelConfig, V: int) -> None:
@@ -137,7 +138,7 @@ class Sizes:
         return one + (steps - 1) * (two - one)
 
     def _taken(self, make: Callable[[], Any]) -> int:
-        """Return the bytes that what ``make`` returns holds on to."""
+        """Return the bytes held by the result of ``make``."""
         before = self._meter.bytes
         try:
             made = make()
@@ -163,7 +164,7 @@ def estimate(
     shards: int = 1,
     scored: int = 1 << 20,
 ) -> Estimate:
-    """Return what a training run takes.
+    """Return the memory that a training run needs.
 
     Parameters
     ----------
@@ -172,9 +173,9 @@ def estimate(
     batch, seq_len
         N and T.
     moments
-        How many arrays as large as the weights the optimizer keeps.
+        How many arrays of the size of the weights the optimizer keeps.
     shards
-        How many threads have a share of the streams each.
+        How many threads share the streams.
     scored
         How many symbols of the validation text an evaluation scores; 0 without one.
     """
@@ -206,6 +207,6 @@ def require(needed: Estimate, backend: Backend) -> None:
         what, lower = count(needed.parameters, "parameter"), ("hidden", "layers", "embed")
     else:
         what, lower = "windows", ("batch", "seq_len", "hidden")
-    message = f"this takes about {size(needed.total)} of memory, most of it for {what}; "
+    message = f"this needs about {size(needed.total)} of memory, most of it for {what}; "
     where = "this machine" if backend.name == "numpy" else "the GPU"
     raise CharRNNError(f"{message}{where} has {size(there)}", memory.lower(lower))

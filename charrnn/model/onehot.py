@@ -1,4 +1,4 @@
-"""Products with one-hot vectors: a choice of columns one way, sums of columns the other."""
+"""Products with one-hot vectors: column selection forward, column sums backward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from charrnn.backend.operations import operation
 @operation
 def columns(xp: Any, table: Array, ids: Array, out: Array) -> None:
     """Write ``table @ one-hot(ids)`` to ``out`` (T, F, N), for a table (F, D) and ids (T, N)."""
-    # NumPy's default mode copies through a buffer; CuPy has but one mode.
+    # NumPy's default mode copies through a buffer; CuPy has only one mode.
     unbuffered: dict[str, Any] = {"mode": "clip"} if xp.__name__ == "numpy" else {}
     for t in range(out.shape[0]):
         xp.take(table, ids[t], axis=1, out=out[t], **unbuffered)
@@ -21,7 +21,7 @@ def columns(xp: Any, table: Array, ids: Array, out: Array) -> None:
 def column_sums(xp: Any, rows: Array, ids: Array, out: Array) -> None:
     """Write ``rows`` (F, T·N) times the one-hot rows (T·N, V) of ``ids`` (T, N) to ``out`` (F, V).
 
-    Where the alphabet is larger than the window, only the symbols that occur are multiplied.
+    If the alphabet is larger than the window, only the symbols that occur are multiplied.
     """
     flat, V = ids.reshape(-1), out.shape[1]
     if flat.size >= V:

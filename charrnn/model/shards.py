@@ -1,8 +1,8 @@
 """A training window in shards: each thread takes a share of the streams.
 
-Streams meet in nothing but the sum of their gradients, so each thread goes forward and backward
-over its own without waiting; then the gradients are added. The result is that of one window up to
-the order of additions, and the same at every run with as many threads. On a GPU, or with one
+Streams interact only through the sum of their gradients, so each thread goes forward and backward
+over its own without waiting; then the gradients are added. The result equals that of one window up
+to the order of additions, and is the same at every run with as many threads. On a GPU, or with one
 thread, there is one shard, which is the window itself.
 """
 
@@ -42,9 +42,9 @@ class Shards(Carried):
     steps, streams
         T, and the N of the whole batch.
     threads
-        What may be used; by default all that BLAS uses.
+        The threads to use; by default all that BLAS uses.
     mine
-        The streams that are computed here, where others compute the rest; by default all.
+        The streams that are computed here if others compute the rest; by default all.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Shards(Carried):
         mask: Array | None = None,
         symbols: int | None = None,
     ) -> Array:
-        """Return the part of the mean loss that these streams have, and write its gradient.
+        """Return these streams' part of the mean loss, and write its gradient.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Shards(Carried):
         """Run tasks in as many threads as there are shards."""
         self._threads.run([partial(run_in_turn, tasks[k :: self.count]) for k in range(self.count)])
 
-    @np.errstate(all="ignore")  # a setting of each thread; what is not finite is looked for later
+    @np.errstate(all="ignore")  # a setting of each thread; non-finite values are checked later
     def _shard(
         self,
         k: int,

@@ -7,7 +7,7 @@ It can be used on any arrays::
     window = stack.workspace(steps=5, streams=2)
     top = stack.forward(weights, window, x)            # x (5, 3, 2) -> (5, 8, 2)
     grads = weights.like(numpy.zeros_like(weights.flat))
-    dx = stack.backward(weights, window, d_top, grads) # ∂L/∂x; ∂L/∂weights in grads
+    dx = stack.backward(window, d_top, grads)          # ∂L/∂x; ∂L/∂weights in grads
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Stack:
     Parameters are named as PyTorch's modules name theirs: ``weight_ih_l0`` (G·H, D),
     ``weight_hh_l0`` (G·H, H), ``bias_ih_l0`` (G·H,), and so on; a GRU that resets after the product
     also has ``bias_hh_l0``. Where PyTorch's module of the same name computes something else, as for
-    a GRU that resets before the product, the names carry a suffix of the cell's.
+    a GRU that resets before the product, the names get the cell's suffix.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Stack:
         Where to compute; NumPy by default.
     layers
         Other layers than those that ``config`` describes, bottom first. Each reads as many features
-        as the one below it gives out.
+        as the one below it outputs.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Stack:
         return Parameters(self.shapes(), self.backend.put(host.flat, self.config.dtype))
 
     def draw(self, host: Parameters, seed: int, prefix: str = "") -> None:
-        """Fill host parameters with initial weights; ``prefix`` stands before their names."""
+        """Fill host parameters with initial weights; ``prefix`` precedes their names."""
         for index, layer in enumerate(self.layers):
             weights = self.of_layer(host, index, prefix)
             rng = generator(seed, Purpose.INIT, layer=index)
@@ -146,11 +146,11 @@ class Stack:
         x
             Dense (T, D, N), or symbols (T, N) that stand for one-hot vectors.
         prefix
-            What stands before the names in ``weights``.
+            Prefix of the names in ``weights``.
         backward
             Whether :meth:`backward` will follow (the weights are then prepared for it too).
         masks
-            What the output of each layer is multiplied by on the way up, (T, H, N) each.
+            Factors of each layer's output on the way up, (T, H, N) each.
 
         Returns
         -------
@@ -179,7 +179,6 @@ class Stack:
 
     def backward(
         self,
-        weights: Parameters,
         window: Window,
         d_top: Array,
         grads: Parameters,

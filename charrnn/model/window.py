@@ -29,7 +29,7 @@ class Carried(ABC):
     def start(self, reset: NDArray[np.bool_] | None, backend: Backend) -> None:
         """Start the streams for which ``reset`` (N,), on the host, is True from zero states.
 
-        None stands for no stream: all go on from the carried states.
+        None means no stream: all continue from the carried states.
         """
         if reset is None:
             return
@@ -47,7 +47,7 @@ class Carried(ABC):
     def restart(self, kept: Array) -> None:
         """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
 
-        A state that is not finite stays so: it must be noticed, not hidden.
+        A non-finite state stays non-finite: it must be noticed, not hidden.
         """
         for _, array in self.states():
             array[0] *= kept
@@ -60,25 +60,27 @@ class Window(Carried):
     Attributes
     ----------
     layers
-        One workspace a layer.
+        One workspace per layer.
     steps, streams
         The largest T, and N.
     sequences
         Each state (T + 1, H, N) by its full name.
     carried
-        The names of those that the next window starts from; the others start from zero.
+        The names of the states that :meth:`carry` hands to the next window; it sets the others to
+        zero.
     state_gradients
         ∂L/∂(initial states), (H, N) each by full name, as backward leaves them.
     d_out
-        For each layer ∂L/∂h_t (T, H, N): on the way down what arrives from above, after the layer's
-        backward pass the total. Empty in a window without backward pass.
+        For each layer ∂L/∂h_t (T, H, N): from above before the layer's backward pass, the total
+        after it. Empty in a window without backward pass.
     buffers
         Sequences laid out for products over all steps at once.
     used
         How many steps the last forward pass had.
     staged, inputs, masks
-        Of the last forward pass: each layer's weights, what each layer read, bottom first, and last
-        what went out at the top; what each layer's output was multiplied by, empty without dropout.
+        Of the last forward pass: each layer's staged weights; the input of each layer, bottom
+        first, followed by the top output; the dropout masks of each layer's output, empty without
+        dropout.
     recorded
         Passes over this window, recorded (see :mod:`charrnn.backend.gpu.graphs`).
     """

@@ -167,10 +167,10 @@ def test_a_want_of_memory_is_told_as_one(xp):
 
 def test_without_the_library_cupy_multiplies_itself(compiling, monkeypatch):
     def fail(cupy):
-        raise BackendError("the library of cuBLAS cannot be found")
+        raise BackendError("the cuBLAS library was not found")
 
     monkeypatch.setattr(cublas, "load", fail)
-    assert with_own_products(compiling) == (compiling, "the library of cuBLAS cannot be found")
+    assert with_own_products(compiling) == (compiling, "the cuBLAS library was not found")
 
 
 def test_a_library_that_computes_wrongly_is_not_used(compiling, monkeypatch):
@@ -185,5 +185,5 @@ def test_what_is_no_library_is_passed_over(monkeypatch, compiling):
     monkeypatch.setattr(cublas, "_in_use", lambda: ["/nonexistent/libcublas.so.13"])
     monkeypatch.setattr(cublas, "_by_pathfinder", lambda: [ctypes.util.find_library("c") or ""])
     monkeypatch.setattr(cublas, "_NAMES", {})
-    with pytest.raises(BackendError, match="cannot be found"):
+    with pytest.raises(BackendError, match="was not found"):
         cublas.load(compiling)

@@ -195,7 +195,7 @@ def test_a_full_gpu_is_one_line_and_the_checkpoint_is_intact(
     told = capfd.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("charrnn: error: out of GPU memory: ")
-    assert re.search(r"this takes about [0-9.]+ [kM]B, 1\.07 GB of 8\.59 GB are free", told)
+    assert re.search(r"this needs about [0-9.]+ [kM]B, 1\.07 GB of 8\.59 GB are free", told)
     assert "lower --batch, --seq-len, --hidden or --layers" in told
     kept = checkpoint.load(home / "checkpoints" / "hello" / "last.safetensors")
     assert kept.step > 0
@@ -216,7 +216,7 @@ def test_a_full_machine_is_one_line(monkeypatch, home, capfd):
 def test_what_is_needed_is_told_where_it_is_known(device):
     device.memory = (0, 8 << 30)
     told = memory.explain(FULL[0], need=12_300_000_000)
-    assert "this takes about 12.3 GB, 1.07 GB of 8.59 GB are free" in str(told)
+    assert "this needs about 12.3 GB, 1.07 GB of 8.59 GB are free" in str(told)
     assert told.exit_code == 1
 
 

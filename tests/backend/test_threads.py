@@ -4,15 +4,15 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from charrnn.backend import numpy_backend
-from charrnn.backend.threads import FEWEST, LARGEST, Threads
+from charrnn.backend.threads import MAX_MATRIX, MIN_STREAMS, Threads
 
 
 def test_threads_are_shared_out_where_each_gets_enough(monkeypatch):
     threads = Threads(numpy_backend())
     monkeypatch.setattr(Threads, "count", property(lambda self: 4))
-    assert threads.shares(4 * FEWEST, LARGEST) == 4
-    assert threads.shares(4 * FEWEST - 1, LARGEST) == 1
-    assert threads.shares(4 * FEWEST, LARGEST + 1) == 1
+    assert threads.shares(4 * MIN_STREAMS, MAX_MATRIX) == 4
+    assert threads.shares(4 * MIN_STREAMS - 1, MAX_MATRIX) == 1
+    assert threads.shares(4 * MIN_STREAMS, MAX_MATRIX + 1) == 1
 
 
 def test_blas_gets_its_threads_back():

@@ -85,7 +85,7 @@ def test_gradient_of_a_stack_on_dense_inputs(form, layers, rng):
 
     loss()
     grads = weights.like(np.full_like(weights.flat, np.nan))
-    dx = stack.backward(weights, window, slope, grads)
+    dx = stack.backward(window, slope, grads)
     gradient = dict(grads) | {"x": dx} | window.state_gradients
     gradient = {name: array.copy() for name, array in gradient.items()}
     point = dict(weights) | {"x": x} | states
@@ -147,7 +147,7 @@ def test_the_check_finds_a_gradient_that_is_shifted_by_one_step(form, rng):
     x, slope = rng.standard_normal((5, 3, 2)), rng.standard_normal((5, 4, 2))
     stack.forward(weights, window, x)
     grads = weights.like(np.empty_like(weights.flat))
-    dx = stack.backward(weights, window, slope, grads)
+    dx = stack.backward(window, slope, grads)
 
     def loss():
         return float(np.sum(slope * stack.forward(weights, window, x)))

@@ -62,7 +62,7 @@ class TestNewCell:
 
         loss()
         grads = weights.like(np.full_like(weights.flat, np.nan))
-        dx = stack.backward(weights, window, slope, grads)
+        dx = stack.backward(window, slope, grads)
         gradient = dict(grads) | {"x": dx} | window.state_gradients
         gradient = {name: array.copy() for name, array in gradient.items()}
         point = dict(weights) | {"x": x} | states
@@ -139,7 +139,7 @@ def test_a_cell_may_compute_all_steps_of_a_window_at_once(rng):
         weights, window = stack.initialise(seed=3), stack.workspace(T, N)
         top = stack.forward(weights, window, x).copy()
         grads = weights.like(np.full_like(weights.flat, np.nan))
-        found.append((top, stack.backward(weights, window, slope, grads), grads.flat))
+        found.append((top, stack.backward(window, slope, grads), grads.flat))
     for mine, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert Whole.calls == 4

@@ -46,7 +46,7 @@ def passes(stack, weights, x, slope, rng):
         sequence[0] = states[name]
     top = stack.forward(weights, window, x).copy()
     grads = weights.like(np.full_like(weights.flat, np.nan))
-    dx = stack.backward(weights, window, slope, grads)
+    dx = stack.backward(window, slope, grads)
     return top, {"x": dx} | dict(grads) | window.state_gradients
 
 
@@ -92,7 +92,7 @@ def test_every_gradient_of_a_bidirectional_stack_equals_the_differences(form, rn
 
     loss()
     grads = weights.like(np.full_like(weights.flat, np.nan))
-    dx = stack.backward(weights, window, slope, grads).copy()
+    dx = stack.backward(window, slope, grads).copy()
     point, gradient = dict(weights) | {"x": x}, dict(grads) | {"x": dx}
     for name in point:
         check(loss, point, gradient, rng, [name])
@@ -118,7 +118,7 @@ def test_a_bidirectional_stack_equals_that_of_pytorch(form, rng):
     top = stack.forward(weights, window, x)
     np.testing.assert_allclose(top, theirs.detach().numpy().transpose(0, 2, 1), rtol=0, atol=1e-10)
     grads = weights.like(np.full_like(weights.flat, np.nan))
-    dx = stack.backward(weights, window, slope, grads)
+    dx = stack.backward(window, slope, grads)
     expected = {name: p.grad.numpy() for name, p in peer.named_parameters()}
     expected["x"] = leaf.grad.numpy().transpose(0, 2, 1)
     for name, mine in (dict(grads) | {"x": dx}).items():

@@ -195,12 +195,12 @@ def test_another_head_on_a_stack_is_trained_by_the_same_gradients(rng):
         return float(head.loss(weights, top, targets, grads, d_top, window.buffers, mask=mask))
 
     loss()
-    stack.backward(weights, window, window.d_top, grads)
+    stack.backward(window, window.d_top, grads)
     gradient = {name: array.copy() for name, array in grads.items()}
     check(loss, dict(weights), gradient, rng)
     start = loss()
     for _ in range(30):
         loss()
-        stack.backward(weights, window, window.d_top, grads)
+        stack.backward(window, window.d_top, grads)
         weights.flat[...] -= 0.05 * grads.flat
     assert loss() < 0.1 * start

@@ -157,7 +157,7 @@ def test_absurd_sizes_are_refused_before_a_folder_is_made(option, text, monkeypa
         session = begin(text, **SMALL | {"batch": 10**9, "seq_len": 10**9})
         assert session.loop.config.batch == 1
         return
-    with pytest.raises(CharRNNError, match="this takes about") as caught:
+    with pytest.raises(CharRNNError, match="this needs about") as caught:
         begin(text, name="run", **SMALL | {option: 10**9})
     assert "\n" not in str(caught.value)
     assert not runs.HOME.exists()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.backend import numpy_backend
-from charrnn.backend.threads import FEWEST, Threads
+from charrnn.backend.threads import MIN_STREAMS, Threads
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import Shards, shards
@@ -126,5 +126,5 @@ def test_the_matrix_of_each_step_is_what_counts(monkeypatch):
     for cell, hidden in sizes.items():
         for more, count in ((0, 2), (1, 1)):
             config = ModelConfig(cell=cell, hidden=hidden + more)
-            assert shards(config, 2 * FEWEST, threads) == count
-    assert shards(ModelConfig(hidden=512, dtype="float64"), 2 * FEWEST, threads) == 1
+            assert shards(config, 2 * MIN_STREAMS, threads) == count
+    assert shards(ModelConfig(hidden=512, dtype="float64"), 2 * MIN_STREAMS, threads) == 1

@@ -121,7 +121,7 @@ def test_the_gradient_of_the_top_is_not_lost_in_upper_layers(rng):
     weights, window = stack.initialise(seed=0), stack.workspace(4, 2)
     stack.forward(weights, window, rng.standard_normal((4, 3, 2)))
     d_top = rng.standard_normal((4, 5, 2))
-    stack.backward(weights, window, d_top, weights.like(np.empty_like(weights.flat)))
+    stack.backward(window, d_top, weights.like(np.empty_like(weights.flat)))
     np.testing.assert_array_equal(window.d_out[1][3], d_top[3])
     assert not np.allclose(window.d_out[1][2], d_top[2])
 

@@ -1,4 +1,4 @@
-"""Products of matrices on a GPU, by a cuBLAS handle of one's own.
+"""Products of matrices on a GPU, through a separate cuBLAS handle.
 
 CuPy's own products raise an error while a stream is captured into a CUDA graph. These do not: the
 library is the copy that CuPy has loaded, called by ctypes, with a handle and a workspace for each
@@ -74,7 +74,7 @@ def load(cupy: Any) -> Any:
             return declared(ctypes.CDLL(path))
         except (OSError, AttributeError):  # not there, or too old
             continue
-    raise BackendError("the library of cuBLAS cannot be found")
+    raise BackendError("the cuBLAS library was not found")
 
 
 def declared(library: Any) -> Any:
@@ -113,7 +113,7 @@ class _Layout(NamedTuple):
 
 
 def _layout(array: Array) -> _Layout | None:
-    """Return how the matrices of a 2-D or 3-D array lie, None where cuBLAS has no word for it."""
+    """Return how the matrices of a 2-D or 3-D array lie, None if cuBLAS cannot address it."""
     rows, columns = array.shape[-2:]
     size = array.dtype.itemsize
     down, along = (stride // size for stride in array.strides[-2:])
@@ -204,7 +204,7 @@ class Products:
 
 
 class Module:
-    """CuPy with :class:`Products` in the place of its own; all else is CuPy's.
+    """CuPy with :class:`Products` in place of its own; all else is CuPy's.
 
     Attributes
     ----------
@@ -245,6 +245,6 @@ def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
         found = module.matmul(ones.T, ones, out=cupy.zeros((2, 2), cupy.float32))
         module.add_product(ones.T, ones, found)
         right = cupy.asnumpy(found).tolist() == [[6.0, 6.0], [6.0, 6.0]]
-    except Exception as problem:  # whatever it is, there is a way without
+    except Exception as problem:  # any failure: fall back to CuPy's own products
         return cupy, reason(problem)
     return (module, "") if right else (cupy, "cuBLAS computes a wrong product")

@@ -1,7 +1,7 @@
-"""A computation recorded as a CUDA graph: one launch in the place of thousands.
+"""A computation recorded as a CUDA graph: one launch instead of thousands.
 
 A graph runs again what was launched while it was recorded, on the same memory. So what it reads
-anew each time is copied into arrays of its own first, and every array that it touches lives as
+anew each time is first copied into separate arrays, and every array that it touches lives as
 long as it does. Numbers are recorded as they were: what changes from one time to the next must be
 in an array.
 """
@@ -25,7 +25,7 @@ class Graphs(Recorder):
     xp
         The array module; its products must be such that they can be recorded.
     note
-        Why nothing can be recorded, if so.
+        Why nothing can be recorded; empty if it can.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Recorded:
                 try:
                     self._result = self._compute(*self._inputs)
                 except BaseException:
-                    with suppress(Exception):  # what went wrong spoils the recording too
+                    with suppress(Exception):  # a failed computation also invalidates the capture
                         stream.end_capture()
                     raise
                 finally:

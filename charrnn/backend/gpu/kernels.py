@@ -1,4 +1,4 @@
-"""CUDA functions: their text, compiled when it is first launched, and their launches.
+"""CUDA source files, compiled on first use, and how their functions are launched.
 
 A ``.cu`` file is written once for both precisions, with ``real`` as the type of the elements; it
 needs no header but the ``.cuh`` files beside it. Arguments are converted to the types of the
@@ -84,7 +84,7 @@ class Source:
     name
         Of a ``.cu`` file.
     folder
-        Where it is; by default the folder of the package's own.
+        Where it is; by default this package's own.
     """
 
     def __init__(self, name: str, folder: Traversable | None = None) -> None:

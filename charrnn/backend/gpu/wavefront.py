@@ -3,7 +3,7 @@
 Each layer follows the one below at a distance of a few steps, so that in a window of T steps L
 layers take the time of T + (L - 1) · CHUNK steps instead of L · T (Appleyard et al. 2016, arXiv
 1604.01946). Only a recording can do this: the streams are put into one CUDA graph, in which events
-say what waits for what.
+express the dependencies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Part = TypeVar("Part", slice, slice | None)
 
 
 class Wavefront(LayerOrder):
-    """One stream a layer while something is recorded; else the same order in one stream.
+    """One stream per layer while something is recorded; else the same order in one stream.
 
     The same order, because the first call of a computation, which is not recorded, compiles all
     that its recording will launch.

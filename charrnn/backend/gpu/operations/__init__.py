@@ -1,7 +1,7 @@
-"""CUDA for operations: one file of launchers a subject, with its ``.cu`` file beside it.
+"""CUDA for operations: one file of launchers per subject, with its ``.cu`` file beside it.
 
 Loaded only when a GPU computes. A launcher names the operation that it implements and takes the
-same arguments as its plain definition, but for a :class:`~charrnn.backend.gpu.kernels.Gpu` in the
+same arguments as its plain definition, but for a :class:`~charrnn.backend.gpu.kernels.Gpu` in
 place of the array module.
 """
 

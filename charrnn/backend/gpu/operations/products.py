@@ -9,7 +9,7 @@ from charrnn.backend.gpu.kernels import Gpu, launches
 
 @launches("backend.products.add_product")
 def add_product(gpu: Gpu, a: Array, b: Array, out: Array, scratch: Array) -> None:
-    """CuBLAS adds to the result, unless only CuPy's own products are there."""
+    """CuBLAS adds to the result, unless only CuPy's own matmul is available."""
     if isinstance(gpu.xp, Module):
         gpu.xp.add_product(a, b, out)
         return
