@@ -172,7 +172,7 @@ def sample(
 
 def _check(length: int, until: str, count: int, next_: int | None, as_json: bool) -> None:
     if length < 0:
-        raise UsageError(f"--length must be at least 0, not {length}", "0 means without end")
+        raise UsageError(f"--length must be at least 0, not {length}", "0 means endless")
     if count < 1:
         raise UsageError(f"--count must be at least 1, not {count}")
     if next_ is not None:

@@ -14,12 +14,12 @@ from charrnn.sampling.on_device import choose, log_probabilities, temper
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 
-MOST = 32
+MAX_STEPS = 32
 """Steps whose symbols are fetched at once in a long sample; the first symbol is fetched alone."""
 
 
-def pays(stepper: Stepper, options: SampleOptions) -> bool:
-    """Return whether waiting for the device costs time, and it can apply all the filters."""
+def is_worthwhile(stepper: Stepper, options: SampleOptions) -> bool:
+    """Return whether waiting for the device costs time and it supports all the filters."""
     return not (stepper.model.backend.synchronous or options.top_k or options.top_p < 1)
 
 
@@ -38,12 +38,12 @@ def draw_ahead(
     first
         The symbol that each stream reads first, (N,).
     uniforms
-        One number for each stream, (N,), at every step.
+        One number per stream, (N,), for every step.
 
     Raises
     ------
     CharRNNError
-        If the model's output is not a number.
+        If the model's output is not finite.
     """
     backend, xp = stepper.model.backend, stepper.model.backend.xp
     ids, steps = backend.put(first), 1
@@ -64,4 +64,4 @@ def draw_ahead(
             raise not_finite()
         logs = [None] * steps if nats is None else backend.get(nats)
         yield from zip(drawn, logs, strict=True)
-        steps = min(2 * steps, MOST)
+        steps = min(2 * steps, MAX_STEPS)

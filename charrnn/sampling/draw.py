@@ -1,6 +1,6 @@
 """Streams of symbols drawn from a model.
 
-Stream k draws its uniform numbers from ``generator(seed, Purpose.SAMPLE, layer=k)``, one for each
+Stream k draws its uniform numbers from ``generator(seed, Purpose.SAMPLE, layer=k)``, one per
 symbol, so they do not depend on the number of streams. (The logits do, in the last bit: matrix
 products of another width may round differently.)
 """
@@ -96,18 +96,18 @@ def draws(
     streams: int = 1,
     log_probs: bool = False,
 ) -> Iterator[Draw]:
-    """Draw symbols without end, ``streams`` at once, after the symbols ``prime`` (1-D).
+    """Draw symbols endlessly, ``streams`` at once, after the symbols ``prime`` (1-D).
 
     The unknown symbol is never drawn.
 
     Raises
     ------
     CharRNNError
-        If the model knows only the unknown symbol, or its output is not a number.
+        If the model knows only the unknown symbol, or its output is not finite.
     """
     stepper = _primed(model, vocabulary, prime, streams)
     first: NDArray[Any] = np.repeat(prime[-1:], streams).astype(np.intp)
-    draw = ahead.draw_ahead if ahead.pays(stepper, options) else _draw_by_step
+    draw = ahead.draw_ahead if ahead.is_worthwhile(stepper, options) else _draw_by_step
     uniforms = _uniforms(seed, streams)
     drawn = draw(stepper, options, vocabulary.unknown, first, uniforms, log_probs)
     yield from map(Draw._make, drawn)
@@ -145,7 +145,7 @@ def stream(
     Parameters
     ----------
     length
-        The most symbols of the sample; 0 for no end.
+        The maximum number of symbols; 0 means endless.
     prime
         What the model reads first; it is not part of the sample.
     until
@@ -277,13 +277,11 @@ def _check_count(count: int) -> None:
 
 def _check_length(length: int) -> None:
     if length < 0:
-        raise UsageError(
-            f"{setting('length')} must be at least 0, not {length}", "0 means without end"
-        )
+        raise UsageError(f"{setting('length')} must be at least 0, not {length}", "0 means endless")
 
 
 def _uniforms(seed: int, streams: int) -> Iterator[NDArray[np.float64]]:
-    """Yield one uniform number for every stream, (N,), without end."""
+    """Yield one uniform number per stream, (N,), endlessly."""
     sources = [generator(seed, Purpose.SAMPLE, layer=k) for k in range(streams)]
     while True:
         yield from np.stack([source.random(_BLOCK) for source in sources], axis=1)

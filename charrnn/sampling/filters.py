@@ -43,7 +43,7 @@ def weights(logits: NDArray[Any], options: SampleOptions, unknown: int | None = 
 
 
 def not_finite() -> CharRNNError:
-    """Return the error for a model whose output cannot be drawn from."""
+    """Return the error for a model whose output is not finite."""
     return CharRNNError(
         "the model's output is not a finite number",
         "its training has diverged; "

@@ -1,7 +1,7 @@
 """From logits to symbols where the logits are: :mod:`charrnn.sampling.filters` for a device.
 
 In float64, as on the host, and with the same uniform numbers, so the same symbols are drawn except
-where rounding decides. The host does not wait: weights that are not finite give the symbol -1.
+where rounding decides. The host does not wait: non-finite weights give the symbol -1.
 """
 
 from __future__ import annotations

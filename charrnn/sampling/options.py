@@ -21,7 +21,7 @@ class SampleOptions:
     top_k
         Keep the k most likely symbols; 0 keeps all.
     top_p
-        Keep the fewest of the most likely symbols whose probabilities add up to at least this
+        Keep the smallest set of most likely symbols whose probabilities add up to at least this
         (nucleus sampling, Holtzman et al. 2020, arXiv 1904.09751); 1 keeps all.
     min_p
         Drop the symbols that are less likely than this fraction of the most likely one (Nguyen
@@ -42,20 +42,20 @@ class SampleOptions:
     )
     top_k: int = declare(
         0,
-        "Draw from the K most likely symbols; 0: from all.",
+        "Draw from the K most likely symbols; 0 means all.",
         least=0,
         remedy="0 keeps all symbols",
     )
     top_p: float = declare(
         1.0,
-        "Draw from the fewest symbols with together at least this probability.",
+        "Draw from the smallest set of symbols with at least this total probability.",
         above=0,
         most=1,
         remedy="1 keeps all symbols",
     )
     min_p: float = declare(
         0.0,
-        "Do not draw what is less likely than this fraction of the most likely.",
+        "Do not draw symbols less likely than this fraction of the most likely one.",
         least=0,
         below=1,
         remedy="0 keeps all symbols",

@@ -1,7 +1,7 @@
 """The model one symbol at a time: the cells' own equations, in arrays of a single step.
 
 What does not depend on the state is computed once: the input product of the bottom layer, with its
-bias, is a table with a column for each symbol. Each layer has two views of its states, one that
+bias, is a table with one column per symbol. Each layer has two views of its states, one that
 reads the first and writes the second and one the other way round, so that no state is ever copied.
 """
 
@@ -20,11 +20,11 @@ from charrnn.model.layer import Layer, Staged
 from charrnn.model.onehot import columns
 
 READ_STEPS = 256
-"""Symbols of a prime that are read in one window."""
+"""Symbols of a prime read in one window."""
 TABLE_ELEMENTS = 1 << 24
-"""Elements of the largest table of input products that is made."""
+"""Maximum number of elements of a table of input products."""
 
-_quiet = np.errstate(all="ignore")  # weights may be anything; the output is checked
+_quiet = np.errstate(all="ignore")  # weights may be non-finite; the output is checked
 
 
 class _LayerStep(NamedTuple):
@@ -48,7 +48,7 @@ class Stepper:
     Parameters
     ----------
     model
-        Its weights are read now. If they change later, make another stepper.
+        Its weights are read now; make a new stepper if they change.
     streams
         N.
     """

@@ -1,5 +1,5 @@
-"""What is learnt, one task a file. The default, and the only one so far, is the language model.
+"""The tasks, one per file. The default, and the only one so far, is the language model.
 
-A task is a class that derives from :class:`charrnn.tasks.base.Task`; the training loop knows it by
-that interface alone.
+A task is a class that derives from :class:`charrnn.tasks.base.Task`; the training loop knows only
+that interface.
 """

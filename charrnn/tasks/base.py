@@ -1,4 +1,4 @@
-"""What a training loop has to know about the task that a model learns."""
+"""The interface between a training loop and the task that a model learns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from charrnn.text.windows import Batch
 
 
 class Metric(NamedTuple):
-    """A measure of success on the validation data.
+    """The validation metric.
 
     Attributes
     ----------
     name
-        What it is called, such as ``loss`` or ``accuracy``.
+        Its name, such as ``loss`` or ``accuracy``.
     lower_is_better
         Its direction.
     """
@@ -37,20 +37,20 @@ class Metric(NamedTuple):
 class Task(ABC):
     """Batches, the loss on them and its gradient, and a measure of success.
 
-    The loop asks for the batch of a step, lets streams start afresh in :attr:`window` where the
-    batch says so, takes the gradient and carries the states to the next batch. In a team each
-    member has a task of its own, with the same weights and some of the streams.
+    The loop asks for the batch of a step, resets streams in :attr:`window` where the
+    batch says so, computes the gradient and carries the states to the next batch. In a team each
+    member has its own task, with the same weights and some of the streams.
 
     Attributes
     ----------
     backend
-        Where everything is computed.
+        The backend of all arrays.
     weights
         Trained in place.
     window
         The states that are carried from batch to batch.
     windows_per_epoch
-        Batches that go once through the training data.
+        Batches in one pass over the training data.
     guess
         The loss of a guess that ignores the input. A run that ends with a loss far above it has
         diverged.
@@ -74,14 +74,14 @@ class Task(ABC):
     def batch(self, step: int) -> Batch:
         """Return this member's streams of the batch of a step, counted from 0.
 
-        It depends on the step alone, so that a resumed run reads the same.
+        It depends only on the step, so that a resumed run reads the same.
         """
 
     @abstractmethod
     def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
         """Return this member's part of the mean loss over the batch, 0-d.
 
-        Writes its gradient to ``grads``, all of it. Random numbers depend on ``step`` alone.
+        Writes its gradient to ``grads``, all of it. Random numbers depend only on ``step``.
         """
 
     @property
@@ -91,8 +91,8 @@ class Task(ABC):
 
     @abstractmethod
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:
-        """Return the metric on the validation data; None if ``stopped`` on the way."""
+        """Return the metric on the validation data; None if ``stopped`` returned true."""
 
     def training(self) -> AbstractContextManager[None]:
-        """Return a context for one update, where the processor's threads are arranged for it."""
+        """Return a context for one update, with the CPU threads set up for it."""
         return nullcontext()

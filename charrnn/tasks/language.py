@@ -1,4 +1,4 @@
-"""The language model: predict each symbol of a text from all symbols before it."""
+"""The language model: predict each symbol of a text from all preceding ones."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class LanguageTask(Task):
     Attributes
     ----------
     streams
-        The windows of the training text, all streams of them.
+        The windows of the training text, with all streams.
     """
 
     kind = LanguageModelHead.kind
-    metric = Metric("loss")  # nats a symbol
+    metric = Metric("loss")  # nats per symbol
     window: Shards
 
     def __init__(
@@ -76,7 +76,7 @@ class LanguageTask(Task):
         return batch if whole else batch.of(self._mine)
 
     def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
-        """Return this member's part of the mean cross-entropy, in nats a symbol."""
+        """Return this member's part of the mean cross-entropy, in nats per symbol."""
         put = self.backend.put
         key = (self._seed, step) if self._dropout else None
         return self.window.loss_and_gradient(put(batch.inputs), put(batch.targets), grads, key)
@@ -87,7 +87,7 @@ class LanguageTask(Task):
         return self.validation is not None
 
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:
-        """Return the mean surprisal of the validation text, in nats a symbol."""
+        """Return the mean surprisal of the validation text, in nats per symbol."""
         assert self.validation is not None
         return self.validation.loss(stopped)
 

@@ -1,7 +1,7 @@
 """How fast this machine trains: batch, threads and backend, measured and proposed.
 
-Trials are interleaved, so that other load falls on all of them alike, and compared by their median.
-First the number of threads is tried at the default batch, then the batch at the threads that won;
+Trials are interleaved, so that other load affects all of them, and compared by their median.
+First the number of threads is tried at the default batch, then the batch with the threads proposed;
 on a GPU only the batch. Training is the real loop, on random symbols.
 """
 
@@ -29,22 +29,22 @@ from charrnn.train.session import language_loop
 
 BATCHES = {"numpy": (16, 32, 64, 128), "cupy": (32, 64, 128, 256, 512)}
 ENOUGH_THREADS = 0.97
-"""The fewest threads are proposed that reach this share of the best speed."""
+"""The fewest threads that reach this share of the best speed are proposed."""
 ENOUGH_BATCH = 0.8
-"""The smallest batch is proposed that reaches this share of the best speed: a larger one makes
-fewer updates for the same text, which costs more learning than so little speed is worth."""
+"""The smallest batch that reaches this share of the best speed is proposed: a larger one makes
+fewer updates for the same text, and so learns less from it than the extra speed is worth."""
 SYMBOLS = "".join(map(chr, range(32, 97)))
 TURN = 0.05
-"""Seconds that one turn of a trial lasts at least."""
-LEAST_ROUNDS = 3
+"""Minimum duration of one turn of a trial, in seconds."""
+MIN_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Trial:
     """One setting and its speed.
 
-    ``threads`` is None where they do not matter (on a GPU); ``seconds`` is the median of one update
-    and ``chars_per_second`` what follows from it.
+    ``threads`` is None on a GPU, where it does not matter; ``seconds`` is the median time of one
+    update, from which ``chars_per_second`` is computed.
     """
 
     backend: str
@@ -56,10 +56,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Bench:
-    """What was measured, and what follows.
+    """The measurements and the proposal.
 
-    ``proposal`` is one of ``trials``; ``sampling`` is the characters a second of one stream with
-    the proposal's backend and threads.
+    ``proposal`` is one of ``trials``; ``sampling`` is the speed of sampling one stream with the
+    proposal's backend and threads, in characters per second.
     """
 
     model: ModelConfig
@@ -71,7 +71,7 @@ class Bench:
 
 @dataclass
 class _Case:
-    """A trial in the making."""
+    """A trial while it is being measured."""
 
     backend: Backend
     threads: int | None
@@ -81,9 +81,9 @@ class _Case:
     seconds: list[float] = field(default_factory=list)
 
     def turn(self) -> float:
-        """Make the updates of one turn; return the seconds of one."""
+        """Make the updates of one turn; return the seconds per update."""
         limit_threads(self.threads)
-        self.loop.step()  # brings caches and sleeping threads back after another case's turn
+        self.loop.step()  # refills caches and wakes threads after another case's turn
         self._wait()
         begun = perf_counter()
         for _ in range(self.repeats):
@@ -122,22 +122,22 @@ def run(
     model
         The architecture to train.
     backends
-        Where to try it.
+        The backends to try.
     seq_len
-        Steps of a window.
+        Window length in steps.
     threads
-        Try these threads alone.
+        Try only this number of threads.
     seconds
-        About how long to measure in all; a large model takes what a few updates take.
+        About how long to measure in all, but at least a few updates, however long they take.
     clock
-        Seconds, for the time that may be spent.
+        Returns the time in seconds, to limit the duration.
 
     Raises
     ------
     UsageError
         If ``seq_len`` or ``threads`` is invalid.
     CharRNNError
-        If the memory does not hold a trial.
+        If a trial does not fit in memory.
     """
     TrainConfig(seq_len=seq_len)  # an impossible window fails here
     share = 0.9 * seconds / len(backends)
@@ -178,7 +178,7 @@ class _Setup:
     clock: Callable[[], float]
 
     def case(self, threads: int | None, batch: int) -> _Case:
-        """Build a model and its training."""
+        """Build a model and its training loop."""
         config = TrainConfig(
             batch=batch,
             seq_len=self.seq_len,
@@ -207,14 +207,14 @@ class _Setup:
         cases = [self.case(threads, batch) for threads, batch in choices]
         for case in cases:
             case.repeats = max(1, round(TURN / case.turn()))
-        while len(cases[0].seconds) < LEAST_ROUNDS or self.clock() - begun < seconds:
+        while len(cases[0].seconds) < MIN_ROUNDS or self.clock() - begun < seconds:
             for case in cases:
                 case.seconds.append(case.turn())
         return [case.trial() for case in cases]
 
 
 def _of_backend(setup: _Setup, threads: int | None, seconds: float) -> list[Trial]:
-    """Return all trials of a backend; the last ones have the threads that won."""
+    """Return all trials of a backend; the last ones use the proposed number of threads."""
     batches = BATCHES[setup.backend.name]
     if setup.backend.name != "numpy":
         return setup.measure([(None, batch) for batch in batches], seconds)
@@ -231,7 +231,7 @@ def _of_backend(setup: _Setup, threads: int | None, seconds: float) -> list[Tria
 def _sampling(
     model: ModelConfig, backend: Backend, seconds: float, clock: Callable[[], float]
 ) -> float:
-    """Return the characters a second of one sampled stream."""
+    """Return the speed of sampling one stream, in characters per second."""
     network = LanguageModel.fresh(model, len(SYMBOLS), 0, backend)
     symbols = stream(network, Vocabulary("char", tuple(SYMBOLS)), length=0)
     for _ in islice(symbols, 20):

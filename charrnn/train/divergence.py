@@ -1,18 +1,18 @@
-"""Divergence: what is not finite, or far too large, is noticed before it is kept.
+"""Divergence: non-finite or far too large values are detected before they are saved.
 
-Training has diverged where a loss, a gradient, a weight, an optimizer's moment or a carried state
-is not finite; where the loss of a window or of the validation data is more than :data:`EXPLODED`
-nats above that of a guess, which is ln V for a language model of V symbols; and where a run would
-end although its loss is more than :data:`USELESS` nat above that of a guess. How far a loss rises
+Training has diverged if a loss, a gradient, a weight, an optimizer's moment or a carried state is
+not finite; if the loss of a window or of the validation data is more than :data:`EXPLODED` nats
+above that of a guess, which is ln V for a language model of V symbols; and if a run would end with
+a loss more than :data:`USELESS` nat above that of a guess. How far a loss rises
 depends on units and learning rate alone, not on V: cells with bounded states reached 160 nats with
 up to 512 units at rates up to 0.05 (every optimizer, first steps included), and 1,000 to 2,000,000
-at a rate of 1000. Where states have no bound, as with relu, a loss passes a million and comes down
-again, so there only what is not finite, and the end, count.
+at a rate of 1000. If states are unbounded, as with relu, a loss may pass a million and
+recover, so only non-finite values and the final loss count.
 
-A sum over an array is not finite if one of its elements is not, so one pass over each array finds
-out. On NumPy that happens in every step. A GPU would have to be waited for, so there it happens
-where a record or a checkpoint brings numbers to the host anyway; what is not finite stays so in
-the weights until then.
+A sum over an array is not finite if one of its elements is not, so one pass over each array is
+enough. On NumPy that happens in every step. A GPU would have to be synchronised, so there it
+happens when a record or a checkpoint brings numbers to the host anyway; weights that are not finite
+stay so until then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from charrnn.tasks.base import Task
 from charrnn.train.update import Update
 
 EXPLODED = 1000.0
-"""Nats above a guess; such a loss is divergence at any step where states are bounded."""
+"""Nats above a guess; at any step, such a loss is divergence if states are bounded."""
 USELESS = 1.0
 """Nats above a guess; a run that would end with such a loss has diverged."""
 
@@ -41,13 +41,13 @@ class DivergedError(CharRNNError):
     Attributes
     ----------
     step
-        The update in which it was noticed, or after which, if that was between two.
+        The update during or after which it was detected.
     tensor
         What was not finite, or too large: a weight by its name, ``gradient.NAME`` of one,
         ``optimizer.MOMENT.NAME`` of one, ``state.NAME``, ``loss``, ``gradient norm``,
         ``smoothed loss`` or ``validation loss``.
     value
-        The number that was found there.
+        The value found there.
     """
 
     def __init__(self, step: int, tensor: str, value: float) -> None:
@@ -59,14 +59,14 @@ class DivergedError(CharRNNError):
 
 
 class Guard:
-    """Looks for what is not finite among the arrays of a training run.
+    """Looks for non-finite values among the arrays of a training run.
 
     In a team every method is called by all members, and raises on all of them.
 
     Attributes
     ----------
     every_step
-        Whether looking costs no waiting, so that every step is looked at.
+        Whether every step is checked, because checking needs no synchronisation.
     """
 
     def __init__(self, task: Task, update: Update, team: Team) -> None:
@@ -96,7 +96,7 @@ class Guard:
             raise DivergedError(step, name, value)
 
     def end(self, step: int, loss: float, smoothed: float) -> None:
-        """Raise :class:`DivergedError` if a run is to end although a guess is better by far."""
+        """Raise :class:`DivergedError` if a run would end far worse than a guess."""
         if min(loss, smoothed) > self._task.guess + USELESS:
             raise DivergedError(step, "smoothed loss", smoothed)
 
@@ -119,14 +119,14 @@ class Guard:
     def _check(self, step: int, finite: bool, what: tuple[str, float] | None = None) -> None:
         """Raise unless all is ``finite``, naming the array at fault or else ``what``.
 
-        Without ``what`` a sum that is not finite is no proof: a sum of finite numbers may overflow.
+        Without ``what`` a non-finite sum is not proof: a sum of finite numbers may overflow.
         """
         found = None if finite else self._first() or what
         if self._team.any(found is not None):
             raise DivergedError(step, *(found or ("a state of another team member", nan)))
 
     def _first(self) -> tuple[str, float] | None:
-        """Return the name of the first array at fault, and the number that is not finite."""
+        """Return the name of the first array at fault, and its first non-finite value."""
         for tensor, array in self._suspects():
             host = self._task.backend.get(array)
             bad = host[~np.isfinite(host)]
@@ -135,10 +135,10 @@ class Guard:
         return None
 
     def _suspects(self) -> Iterator[tuple[str, Array]]:
-        """Yield arrays by name, what may have spoilt others first.
+        """Yield arrays by name, likely culprits first.
 
-        A weight spoils the gradients, and they the moments; but where all gradients are finite and
-        a moment is not, it is the moment that spoilt the weight.
+        A bad weight makes bad gradients, and they bad moments; but if all gradients are finite and
+        a moment is not, the moment has made the weight bad.
         """
         weights, grads = self._task.weights, self._update.grads
         for name, sequence in self._task.window.states():

@@ -1,4 +1,4 @@
-"""A dry run: what a training run would take, measured on a few of its steps."""
+"""A dry run: the resources of a training run, measured on a few of its steps."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 
 SECONDS = 1.2
-"""How long steps are measured, at least one of them; a long step takes as long as it takes."""
+"""How long steps are measured; at least one is, however long it takes."""
 _MOST = 200
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a training run would take.
+    """The resources that a training run would need.
 
     ``memory`` is an estimate and ``available`` what the machine has, in bytes; ``step_seconds`` is
     the median of the steps measured, evaluation and saving not counted. ``steps_left`` and
-    ``seconds_left`` are None where a time limit alone ends the training.
+    ``seconds_left`` are None if only a time limit ends the training.
     """
 
     parameters: int
@@ -42,7 +42,7 @@ class DryRun:
 
 
 def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
-    """Make a few updates and return what the run would take; the loop is of no use afterwards.
+    """Make a few updates and return what the run would need; do not use the loop afterwards.
 
     The first step prepares memory and is only counted if it is the only one.
     """
@@ -52,7 +52,7 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
         start = perf_counter()
         try:
             loop.step()
-        except DivergedError:  # it is not the subject here
+        except DivergedError:  # not the subject here
             if not measured:
                 measured.append(perf_counter() - start)
             break

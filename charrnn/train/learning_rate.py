@@ -1,10 +1,12 @@
-"""The learning rate of an update: where every factor of it comes from.
+"""The learning rate of an update: the product of all its factors.
 
-    lr = config.lr · warmup(step) · schedule(progress) · progress.plateau · progress.lr_factor
+    lr = config.lr · warmup(step) · schedule(elapsed, step) · progress.plateau · progress.lr_factor
 
 The schedule is chosen by ``config.schedule`` (see :mod:`charrnn.train.schedules`) and runs from the
-first step to a horizon. ``plateau`` is lowered by a schedule that follows the validation loss,
-``lr_factor`` when training has diverged and goes back (see :mod:`charrnn.train.rollback`).
+first step to a horizon, of which ``elapsed`` is the fraction that is over. ``plateau`` is a factor
+that a schedule derives from evaluations; ``lr_factor`` is lowered when training diverges and is
+rolled back (see :mod:`charrnn.train.rollback`). Clipping by norm scales the gradient itself (see
+:mod:`charrnn.train.update`).
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ class LearningRate:
     config
         The base rate, the warm-up, the schedule and its horizon.
     total_steps
-        Where training ends at the latest; the horizon, if ``config`` has none. None if a time limit
-        alone ends it.
+        The last step at the latest; the horizon, if ``config`` has none. None if only a time limit
+        ends training.
     """
 
     def __init__(self, config: TrainConfig, total_steps: int | None) -> None:
@@ -39,13 +41,13 @@ class LearningRate:
         return config.lr * rate * progress.plateau * progress.lr_factor
 
     def evaluated(self, progress: Progress, better: bool) -> None:
-        """Let the schedule react to an evaluation: was it better than all before it."""
+        """Let the schedule react to an evaluation; ``better``: it is the best so far."""
         progress.plateau, progress.plateau_stale = self._schedule.evaluated(
             progress.plateau, progress.plateau_stale, better
         )
 
     def _elapsed(self, step: int, seconds: float) -> float:
-        """Return the fraction of the schedule's horizon that is over."""
+        """Return the elapsed fraction of the schedule's horizon."""
         config = self._config
         if config.horizon is not None:
             return step / config.horizon

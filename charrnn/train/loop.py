@@ -4,11 +4,10 @@ A :class:`~charrnn.tasks.base.Task` gives batches of N streams, T steps at a tim
 of them a stream starts from a zero state; otherwise the hidden state is carried from batch to
 batch, while its gradient is cut between them. A step is: gradients, clipping, update (see
 :mod:`charrnn.train.update`), at the rate that :mod:`charrnn.train.learning_rate` gives. The loop
-neither prints nor saves: it reports what happened, and whoever iterates over it decides what to do
-about it.
+neither prints nor saves: it reports what happened, and the caller decides what to do about it.
 
-In a team each member runs a loop of its own over some of the streams. Whatever ends training, or
-changes the learning rate, is decided once for all of them.
+In a team each member runs its own loop over some of the streams. Whatever ends training, or changes
+the learning rate, is decided once for all of them.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ SMOOTHING = 0.98
 
 
 class State(NamedTuple):
-    """What training can go on from: host arrays as a checkpoint keeps them.
+    """A resumable state of training: host arrays as a checkpoint keeps them.
 
-    ``moments`` and ``states`` are empty where training has not begun.
+    ``moments`` and ``states`` are empty if training has not begun.
     """
 
     progress: Progress
@@ -58,14 +57,14 @@ class Loop:
     config
         Stop conditions, learning rate, optimizer, clipping, and how often to report.
     progress, moments, states
-        From a checkpoint, to go on exactly where it was written.
+        From a checkpoint, to continue exactly where it was written.
     sampler
         Returns a short sample at a step, for ``config.sample_every``.
     interrupted
-        Asked after every step, and within an evaluation, which is then given up to be made again;
-        once it is true the loop ends, with the step complete.
+        Polled after every step and during evaluations; once it is true the loop ends, with the step
+        complete. An interrupted evaluation is abandoned, and repeated on resume.
     team
-        Those who train the same weights on other streams; each of them iterates over a loop.
+        The members that train the same weights on other streams, each with its own loop.
 
     Raises
     ------
@@ -111,7 +110,7 @@ class Loop:
         self._norm: Any = None
         self._lr = 0.0
         self._train_seconds, self._train_steps = 0.0, 0
-        self.pending: list[Record] = []  # of the step made last, not yielded yet
+        self.pending: list[Record] = []  # of the last step, not yielded yet
         weights, smoothed = self.task.weights, self.progress.smoothed
         self._smoothed = None if smoothed is None else weights.flat.dtype.type(smoothed)
         watch = self.config.watch
@@ -120,7 +119,7 @@ class Loop:
             self._watcher.resume(self.progress.watched, self.progress.clipped)
 
     def _restore(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
-        """Take over what a checkpoint holds; a run that has begun needs all of it."""
+        """Restore the arrays of a checkpoint; a run that has begun needs all of them."""
         arrays = dict(self.update.optimizer.moments)
         arrays |= {name: sequence[0] for name, sequence in self.task.window.states()}
         kept = {**moments, **states}
@@ -131,7 +130,7 @@ class Loop:
         shapes = {name: array.shape for name, array in arrays.items()}
         if {name: array.shape for name, array in kept.items()} != shapes:
             raise CheckpointError(
-                "the checkpoint lacks the moments or states that its training goes on from",
+                "the checkpoint lacks the moments or states that its training needs to continue",
                 f"start a new run from its weights with {setting('init_from')}",
             )
         for name, array in kept.items():
@@ -149,13 +148,14 @@ class Loop:
         Raises
         ------
         DivergedError
-            If anything is not finite any more, or the loss far too large. To go on, go back first.
+            If a value is not finite, or the loss is far too large. Call :meth:`go_back` before
+            continuing.
         """
         config, progress = self.config, self.progress
         while not self._stopped():
             step = progress.step
             if self.stop_reason():
-                self._check_end()  # before anything of this step is kept
+                self._check_end()  # before anything of this step is saved
             if self._due(config.eval_every, progress.evaluated) and self.task.has_validation:
                 record = self._evaluate(scheduled=True)
                 if record is None:
@@ -185,14 +185,14 @@ class Loop:
                 yield self.pending.pop(0)
         yield self._end("interrupted")
 
-    @np.errstate(all="ignore")  # the guard finds what is not finite
+    @np.errstate(all="ignore")  # the guard finds non-finite values
     def step(self) -> None:
         """Make one update.
 
         Raises
         ------
         DivergedError
-            On NumPy: if anything is not finite, or the loss far too large.
+            On NumPy: if a value is not finite, or the loss is far too large.
         """
         with self.task.training():
             self._step()
@@ -257,7 +257,7 @@ class Loop:
         begun = perf_counter()
         loss, norm, smoothed = self._checked_numbers()
         self.progress.smoothed = smoothed
-        elapsed = self._train_seconds + perf_counter() - begun  # a GPU is waited for here
+        elapsed = self._train_seconds + perf_counter() - begun  # includes waiting for a GPU
         chars = self._train_steps * self.config.batch * self.config.seq_len
         self._train_seconds, self._train_steps = 0.0, 0
         return Step(
@@ -284,7 +284,7 @@ class Loop:
         return loss, norm, smoothed
 
     def _check_end(self) -> None:
-        """Look at the last losses: a run does not end well with a model worse than a guess."""
+        """Check the last losses: a run must not end far worse than a guess."""
         if self._loss is not None:
             loss, _, smoothed = self._checked_numbers()
             self._guard.end(self.progress.step, loss, smoothed)
@@ -322,9 +322,9 @@ class Loop:
         return End(at.step, reason, at.epoch, at.val_loss, at.kept_val_loss, at.seconds)
 
     def state(self) -> State:
-        """Return what training can go on from, on the host, as a checkpoint keeps it.
+        """Return a resumable state of training, on the host, as a checkpoint keeps it.
 
-        On NumPy the arrays are those in use.
+        On NumPy the arrays are not copies.
 
         Raises
         ------

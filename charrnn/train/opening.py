@@ -40,14 +40,14 @@ def open_session(
     Parameters
     ----------
     request, backend
-        What is asked, and where it is computed.
+        What to train, and on which backend.
     interrupted
-        Asked after every step; once it is true, training ends there and is saved.
+        Polled after every step; once it is true, training ends there and is saved.
     commit
-        Called when all that can fail is done and training may begin, before a new folder is made:
-        from here on the session is ended by ``interrupted``, not by an exception.
+        Called after everything that can fail, before a new folder is made and training begins: from
+        then on ``interrupted`` ends the session, not an exception.
     dry
-        Make no folder and take no lock: the session is only to be looked at.
+        Make no folder and take no lock: the session will not be run.
 
     Raises
     ------
@@ -123,10 +123,10 @@ def _model(
 def _beginning(
     model: LanguageModel, seed: int, start: Checkpoint | None
 ) -> Callable[[], np.ndarray]:
-    """Return what gives the starting weights again, on the host.
+    """Return a function that returns the starting weights again, on the host.
 
     Fresh ones are drawn again. Those that came from a checkpoint are kept in memory until the first
-    save, because its file may be another by then.
+    save, because the file may have been replaced by then.
     """
     if start is None:
         config, symbols = model.config, model.V
@@ -146,7 +146,7 @@ def _resume(
     lock = None if dry else Lock(path.parent)
     try:
         if path != Path(str(request.resume)):
-            path = runs.resolve(str(path.parent), "last")  # another may just have saved there
+            path = runs.resolve(str(path.parent), "last")  # it may have changed before the lock
         session = _continued(checkpoints.load(path), lock, request, backend, interrupted)
     except BaseException:
         if lock is not None:
@@ -168,7 +168,7 @@ def _continued(
 ) -> Session:
     data, train = request.resumed(checkpoint)
     if not request.sources and "-" in data.sources:
-        raise UsageError("the run was trained on standard input", "give its text again")
+        raise UsageError("the run was trained on standard input", "pass the text again")
     corpus = _read(data)
     mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
@@ -192,11 +192,11 @@ def _continued(
     ends = SCHEDULES.get(train.schedule).ends_at_floor
     if ends and horizon and (end is None or end > horizon):
         verb = "ended" if checkpoint.step >= horizon else "ends"
-        floor = "from there on the learning rate stays at its floor"
+        floor = "from then on the learning rate stays at its floor"
         session.notes.append(f"the {train.schedule} schedule {verb} at step {horizon}: {floor}")
     assert checkpoint.path is not None
     if is_shorter(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
-        lost = "the lines that are missing there stay missing"
+        lost = "the missing lines are lost"
         session.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
     return session
 

@@ -1,4 +1,4 @@
-"""What training reports, one record an event; ``to_json`` is the line of ``metrics.jsonl``."""
+"""What training reports, one record per event; ``to_json`` is the line of ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Start(Record):
     """Training begins or continues.
 
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
-    symbols; ``total_steps`` is where training will end, None if a time limit alone decides.
+    symbols; ``total_steps`` is the last step, None if only a time limit ends training.
     ``settings`` are all settings of model, text and training by name; ``batch`` and ``seq_len`` are
     as fitted to the text.
     """
@@ -63,7 +63,7 @@ class Start(Record):
 class Step(Record):
     """One update.
 
-    ``loss`` is the mean over the window in nats a symbol, before the update; ``smoothed`` its
+    ``loss`` is the mean over the window in nats per symbol, before the update; ``smoothed`` its
     exponential average; ``grad_norm`` the gradient's norm before clipping; ``chars_per_second`` the
     speed of training alone since the last such record; ``seconds`` wall-clock time of the run.
     """
@@ -82,9 +82,9 @@ class Step(Record):
 class Watch(Record):
     """Gradients at one update, by layer: ``embedding``, ``l0``, ``l1``, …, ``decoder``.
 
-    ``grad_norms`` are before clipping; ``update_ratios`` are ‖Δw‖ / ‖w‖, also ``global``; what is
-    not a finite number is None. ``clip_rate`` is the share of updates since the last such record
-    whose gradient clipping by norm shortened.
+    ``grad_norms`` are before clipping; ``update_ratios`` are ‖Δw‖ / ‖w‖, also ``global``; a
+    non-finite value is None. ``clip_rate`` is the share of updates since the last such record
+    whose gradient was clipped by norm.
     """
 
     event = "watch"
@@ -95,9 +95,9 @@ class Watch(Record):
 
 @dataclass(frozen=True)
 class Eval(Record):
-    """The task's metric on the validation data: for a language model its loss, nats a symbol.
+    """The task's metric on the validation data: for a language model its loss, nats per symbol.
 
-    ``best`` tells whether it is the best so far.
+    ``best`` is whether it is the best so far.
     """
 
     event = "eval"
@@ -110,9 +110,9 @@ class Eval(Record):
 class Rollback(Record):
     """Training diverged in ``step``, went back to ``to_step`` and continues at a lower rate.
 
-    ``tensor`` names what was not finite, or too large a loss; ``value`` is the number found there,
-    None where it is not finite; ``lr_factor`` what every learning rate is multiplied by from now
-    on; ``count`` how many rollbacks the run has had.
+    ``tensor`` names the non-finite tensor or the exploded loss; ``value`` is the value found there,
+    None if it is not finite; every learning rate is multiplied by ``lr_factor`` from now on;
+    ``count`` is the number of rollbacks so far.
     """
 
     event = "rollback"
@@ -132,7 +132,7 @@ class Sample(Record):
 
 
 class SaveDue(Record):
-    """A checkpoint is due at this step; whoever writes it reports a Save instead."""
+    """Asks for a checkpoint at this step; the session saves and reports a Save instead."""
 
     event = "save-due"
 
@@ -149,7 +149,7 @@ class Save(Record):
 class End(Record):
     """Training stops: after ``steps``, ``epochs``, ``minutes``, by ``patience``, or interrupted.
 
-    ``run`` is the run's folder, empty where nothing is kept.
+    ``run`` is the run's folder, empty if nothing is saved.
     """
 
     event = "end"

@@ -1,4 +1,4 @@
-"""What a user asks of ``charrnn train``, made into configurations.
+"""The options of one ``charrnn train`` call, made into configurations.
 
 Options that were not given are absent, so that a default, a checkpoint's own value and a value that
 conflicts with it can be told apart.
@@ -41,12 +41,12 @@ often to go back after a divergence."""
 
 @dataclass
 class Request:
-    """A training run to be begun or continued.
+    """A training run to begin or to continue.
 
     Attributes
     ----------
     sources
-        The texts; may be empty when a run is resumed, which then takes its own again.
+        The texts; may be empty when a run is resumed, which then uses its own.
     model, data, train
         The options that were given, by the names of the configurations' fields.
     name, out
@@ -67,7 +67,7 @@ class Request:
     def check(self) -> None:
         """Raise :class:`UsageError` if an option is invalid, or two exclude each other.
 
-        Loads nothing heavy, so that a mistyped option is answered at once.
+        Loads nothing heavy, so that a mistyped option fails at once.
         """
         if self.resume is not None and self.init_from is not None:
             raise UsageError(
@@ -113,7 +113,7 @@ class Request:
         return replace(checkpoint.config, dropout=dropout)
 
     def resumed(self, checkpoint: Checkpoint) -> tuple[DataConfig, TrainConfig]:
-        """Return the configurations with which a run goes on.
+        """Return the configurations with which a run continues.
 
         Raises
         ------
@@ -149,10 +149,10 @@ class Request:
 
 
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
-    """Return the schedule's horizon of a run that is given another stop; None for the new stop.
+    """Return the schedule's horizon of a run that is given another limit; None for the new limit.
 
-    It stays where the run would have stopped: at the step reached, if its time is over; else at
-    the first of its other limits, if it has one.
+    It stays where the run would have stopped: at the current step, if its time is over; else at the
+    first of its other limits, if it has one.
     """
     progress = checkpoint.progress
     if train.horizon is not None:

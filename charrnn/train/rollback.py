@@ -1,8 +1,8 @@
-"""Going back after a divergence: to the last good state, at a lower learning rate.
+"""Rolling back after a divergence: to the last good state, at a lower learning rate.
 
 A :class:`~charrnn.train.loop.Loop` raises :class:`~charrnn.train.divergence.DivergedError`; here it
-is put back into a state that was kept before and goes on from there, at most ``max_rollbacks``
-times. Whoever keeps states (files, or copies in memory) passes how.
+is put back into an earlier state and continues from there, at most ``max_rollbacks`` times. The
+caller decides how states are kept (files or memory).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from charrnn.train.loop import Loop, State
 from charrnn.train.records import Record, Rollback, SaveDue
 
 FACTOR = 0.5
-"""What the learning rate is multiplied by at every rollback."""
+"""The learning rate is multiplied by it at every rollback."""
 
 
 def with_rollbacks(
@@ -26,14 +26,14 @@ def with_rollbacks(
     good: Callable[[], State],
     remedy: Callable[[], str],
 ) -> Iterator[Record]:
-    """Yield what ``keep`` makes of a loop's records; after a divergence go back and continue.
+    """Yield what ``keep`` returns for a loop's records; after a divergence roll back and continue.
 
     Parameters
     ----------
     loop
         The training run.
     keep
-        Stores what a record asks for; yields the record and what else happened. When it is given a
+        Saves what a record asks for; yields the record and whatever else happened. For a
         :class:`~charrnn.train.records.Rollback`, the loop is in the good state already.
     good
         Returns the last good state.
@@ -58,7 +58,7 @@ def with_rollbacks(
 
 
 def in_memory(loop: Loop) -> Iterator[Record]:
-    """Yield a loop's records; after a divergence go back to where the last save was due.
+    """Yield a loop's records; after a divergence roll back to where the last save was due.
 
     For training that writes no files: the good state is a copy on the host.
 

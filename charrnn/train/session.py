@@ -1,4 +1,4 @@
-"""A training session: a loop, its run folder, and what is written there as it goes."""
+"""A training session: a loop, its run folder, and the files written there during training."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def language_loop(
 
 
 class Session:
-    """A training run in its folder: metrics and checkpoints are written as it goes.
+    """A training run in its folder, where metrics and checkpoints are written during training.
 
     Attributes
     ----------
     folder
-        The run's folder. That of a new run is made last, when nothing else can fail.
+        The run's folder. A new run has none before :meth:`use_folder`, when nothing else can fail.
     notes
         What the user should know before training starts, one line each.
     needed
-        The memory that training takes, if it was estimated.
+        The memory that training needs, if it was estimated.
     finished
-        Why there is nothing left to do, if a run was resumed that had ended already; else None.
+        Why a resumed run has nothing left to do; None otherwise.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Session:
     def records(self) -> Generator[Record]:
         """Train; write metrics and checkpoints; yield every record.
 
-        If the iterator is closed before its end, the last complete step is saved.
+        If the iterator is closed early, the last complete step is saved.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Session:
                 self._save(runs.LAST)
             raise
         except DivergedError:
-            if self._good is None:  # that there is something to look at, and to go on from
+            if self._good is None:  # so that there is something to inspect and continue from
                 self.loop.go_back(self._good_state())
                 self._save(runs.LAST)
             raise
@@ -188,11 +188,11 @@ class Session:
             self._lock.release()
 
     def _keep(self, record: Record) -> Iterator[Record]:
-        """Write what a record asks for, before or after its own line."""
+        """Write the files that a record asks for, before or after its own line."""
         if isinstance(record, SaveDue):
             if self._train.keep:
                 yield self._save_numbered(record.step)
-            self.loop.progress.saved = record.step  # a run that is killed before does it all again
+            self.loop.progress.saved = record.step  # repeated if killed before this is saved
             yield self._save(runs.LAST)
         elif isinstance(record, Rollback):
             self._cut()
@@ -206,7 +206,7 @@ class Session:
             yield end
         else:
             line = self._written(record)
-            # Saved before anything is yielded: whoever stops there must not lose it.
+            # Saved before anything is yielded: a caller that stops there must not lose it.
             saved = [self._save(runs.BEST)] if isinstance(record, Eval) and record.best else []
             yield line
             yield from saved
@@ -260,7 +260,7 @@ class Session:
         return record
 
     def _good_state(self) -> State:
-        """Return what was saved last or, before that, what the run began with."""
+        """Return the last saved state, or the initial one before the first save."""
         if self._good is not None:
             found = checkpoints.load(self._good)
             return State(found.progress, found.weights, found.moments, found.states)

@@ -10,7 +10,7 @@ from charrnn.errors import setting
 from charrnn.storage.progress import Progress
 
 MOST_STEPS = 1 << 62
-"""Where the longest run ends: a number of steps that a checkpoint can hold."""
+"""The last step of the longest run: a number that a checkpoint can hold."""
 
 
 class StopConditions:
@@ -19,7 +19,7 @@ class StopConditions:
     Attributes
     ----------
     total_steps
-        Steps at which training ends at the latest; None if a time limit alone ends it.
+        The last step at the latest; None if only a time limit ends training.
     """
 
     def __init__(self, config: TrainConfig, windows_per_epoch: int) -> None:

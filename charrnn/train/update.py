@@ -5,8 +5,8 @@
     s = c / max(‖g‖, c)                          clipping by norm, c = clip_norm
     w ← rule(w, s · g, lr)                       see charrnn.train.optimizers
 
-Each line is a method, so that whoever makes an update can look at what is between two of them:
-training at what is not finite, the diagnosis at norms.
+Each line is a method, so that callers can inspect the intermediate results: training checks for
+non-finite values, the diagnosis measures norms.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from charrnn.train import clipping, optimizers
 
 
 class Clipped(NamedTuple):
-    """What clipping made of the gradient.
+    """The result of clipping.
 
     Attributes
     ----------
     norm
-        Its Euclidean norm after clipping by value, 0-d.
+        The gradient's Euclidean norm after clipping by value, 0-d.
     scale
-        The factor that clipping by norm asks for, at most 1; a 0-d array, or 1.0 without it.
+        The factor of clipping by norm, at most 1; a 0-d array, or 1.0 without clipping by norm.
     """
 
     norm: Array
@@ -44,11 +44,11 @@ class Update:
     backend
         Where the weights are.
     weights
-        What :meth:`apply` changes if it is given no others.
+        The weights that :meth:`apply` updates by default.
     config
         Names the optimizer and the limits of clipping.
     team
-        Those who train the same weights together; each calls every method.
+        The members that train the same weights together; each calls every method.
 
     Attributes
     ----------
@@ -115,6 +115,6 @@ class Update:
         count
             Updates made so far, this one included.
         weights
-            Changed in place.
+            Updated in place.
         """
         self.optimizer.apply(weights or self._weights, self.grads, lr, scale, count)

@@ -1,4 +1,4 @@
-"""Watching gradients as training goes: norms by layer, clipping, update ratios, every few steps."""
+"""Watching gradients during training: norms by layer, clipping, update ratios, every few steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charrnn.train.records import Watch
 
 
 def layer_of(name: str) -> str:
-    """Return to what a parameter belongs: ``embedding``, ``l0``, ``l1``, …, ``decoder``."""
+    """Return the layer a parameter belongs to: ``embedding``, ``l0``, ``l1``, …, ``decoder``."""
     if name == EMBEDDING:
         return "embedding"
     return "decoder" if name.startswith(DECODER) else name.rpartition("_")[2]
@@ -23,15 +23,15 @@ def layer_of(name: str) -> str:
 class Watcher:
     """Gathers a :class:`~charrnn.train.records.Watch` every ``every`` steps.
 
-    Between those it costs one addition a step; at one of them a copy of the weights and a few
-    passes over them, all where the weights are, and one transfer to the host.
+    In other steps it costs one addition; in these a copy of the weights and a few passes over them,
+    all on the backend, and one transfer to the host.
     """
 
     def __init__(self, backend: Backend, weights: Parameters, every: int) -> None:
         self.backend, self.every = backend, every
         self._parts: dict[str, slice] = {}
         start = 0
-        for name, array in weights.items():  # a layer's parameters lie side by side
+        for name, array in weights.items():  # a layer's parameters are contiguous
             layer = layer_of(name)
             first = self._parts[layer].start if layer in self._parts else start
             start += array.size
@@ -51,14 +51,14 @@ class Watcher:
         return self._steps, clipped if isinstance(clipped, int) else int(self.backend.get(clipped))
 
     def begin(self, step: int, weights: Array, grads: Array) -> None:
-        """Look at the gradient of the update that will be the ``step``-th, before clipping."""
+        """Record the gradient of update ``step`` before clipping."""
         self._norms = []
         if step % self.every == 0:
             self._norms = self._by_layer(grads)
             self._before = weights.copy()
 
     def end(self, weights: Array, scale: Any) -> None:
-        """Look at the weights after the update, whose gradient was multiplied by ``scale``."""
+        """Record the weights after the update, whose gradient was multiplied by ``scale``."""
         self._clipped = self._clipped + (scale < 1.0)
         self._steps += 1
         if self._norms:
@@ -92,6 +92,6 @@ class Watcher:
 
 
 def _finite(names: list[str], values: np.ndarray) -> dict[str, float | None]:
-    """Return the values by name, None for what is not a finite number."""
+    """Return the values by name, None for non-finite ones."""
     numbers = [float(value) for value in values]
     return {n: v if isfinite(v) else None for n, v in zip(names, numbers, strict=True)}

@@ -309,7 +309,7 @@ def test_a_device_that_is_very_cold_takes_the_most_likely_symbol(
 
 def test_a_negative_length_is_refused() -> None:
     for make in (stream, samples):
-        with pytest.raises(UsageError, match="length must be at least 0, not -2; 0 means without"):
+        with pytest.raises(UsageError, match="length must be at least 0, not -2; 0 means endless"):
             list(make(new_model(CHARS), CHARS, length=-2))
 
 

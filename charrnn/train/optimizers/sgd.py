@@ -41,7 +41,11 @@ class SGD(Optimizer):
     slots = ("u",)
     options: ClassVar = {
         "momentum": Option(
-            0.9, "Fraction of the last update in the next.", group=TRAINING, least=0, below=1
+            0.9,
+            "Momentum: fraction of the previous update that is kept.",
+            group=TRAINING,
+            least=0,
+            below=1,
         )
     }
     momentum: float

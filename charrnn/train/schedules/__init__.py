@@ -1,12 +1,7 @@
-"""The learning-rate schedules, one a file; found by file name.
+"""The learning-rate schedules, one per file; found by file name.
 
-The learning rate of an update is the product of
-
-    ``config.lr`` · warm-up · schedule · ``progress.plateau`` · ``progress.lr_factor``,
-
-where ``plateau`` is what the schedule makes of the evaluations, and ``lr_factor`` is lowered when
-training diverges. Adding a schedule means adding one file with a class that derives from
-:class:`charrnn.train.schedules.base.Schedule`.
+:mod:`charrnn.train.learning_rate` multiplies their factor with the others. To add a schedule, add a
+file with a class that derives from :class:`charrnn.train.schedules.base.Schedule`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What every learning-rate schedule is: a factor on the learning rate over the course of training.
+"""Base class of the learning-rate schedules: a factor on the learning rate during training.
 
 A schedule is one file of this package, or of a plug-in, with a class that derives from
-:class:`Schedule`. Settings of its own are its ``options``.
+:class:`Schedule`. Its own settings are its ``options``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Schedule(Choice, ABC):
         Parameters
         ----------
         progress
-            The fraction of the schedule's horizon that is over; above 1 counts as 1.
+            The fraction of the schedule's horizon that has elapsed; values above 1 count as 1.
         step
             Updates made before this one.
         """
@@ -53,8 +53,8 @@ class Schedule(Choice, ABC):
         Parameters
         ----------
         factor, stale
-            What the evaluation before returned.
+            What the previous evaluation returned.
         better
-            Whether the validation loss is lower than ever before.
+            Whether the evaluation is the best so far.
         """
         return factor, stale

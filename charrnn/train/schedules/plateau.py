@@ -1,4 +1,4 @@
-"""The learning rate is halved where the validation loss stops falling."""
+"""Halves the learning rate when the validation loss stops falling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FACTOR = 0.5
 
 
 class Plateau(Schedule):
-    """Half of the last factor after every two evaluations in a row without a better loss."""
+    """Halves the factor after every two evaluations in a row without a better loss."""
 
     name = "plateau"
     needs_validation = True
