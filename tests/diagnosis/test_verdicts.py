@@ -1,5 +1,7 @@
 """Planted faults are named, with their layer and basis; healthy models are not accused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,19 @@ def test_a_text_of_one_symbol_is_nothing_to_learn_from():
     assert of_many.norms.loss > 0
     assert not {"lr-high", "lr-low", "clip-idle"} & {each.code for each in of_many.verdicts}
     assert any(note.startswith("nothing to learn") for note in of_many.notes)
+
+
+def test_no_remedy_is_another_rate_where_there_is_nothing_to_learn():
+    exploding = scaled(model_of(cell="rnn", init="orthogonal"), 3.0)
+    saturated = model_of()
+    for name, array in saturated.weights.items():
+        if "bias_ih" in name:
+            array[...] = np.where(np.arange(array.size) % 2, 30.0, -30.0)
+    for model, code in ((exploding, "exploding"), (saturated, "saturated")):
+        report = examine(Subject(model, CORPUS.val, PLAN, fresh=True), QUICK)
+        assert any(v.code == code and "lr" in v.remedy for v in report.verdicts)
+        report.subject = replace(report.subject, ids=np.zeros(500, np.uint8))
+        assert not any("lr" in each.remedy for each in verdicts.judge(report))
 
 
 def test_a_gradient_of_exactly_zero_is_nothing_to_learn():

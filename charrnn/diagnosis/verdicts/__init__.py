@@ -37,7 +37,8 @@ context-unused   the model is trained and at most one symbol of context brings 9
 ===============  ==================================================================  ==============
 
 Where there is nothing to learn (the text is one symbol, or the gradient exactly 0), neither the
-learning rate, nor clipping, nor the use of context is judged.
+learning rate, nor clipping, nor saturation, nor the use of context is judged, and no remedy is
+another learning rate.
 
 [1] Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063, section 2.1. [2] Karpathy, Johnson and
 Fei-Fei 2015, arXiv 1506.02078. [3] Pascanu et al. 2013, section 3.2, set the limit by the average

@@ -39,6 +39,7 @@ def exploding(report: Report) -> Iterator[Verdict]:
             f"{setting('cell')} {min(gated_cells())}",
         )
         return
+    lower = "" if report.nothing_to_learn else f" or a lower {setting('lr')}"
     for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
         rate = layer.exponents[0]
         state, curve = lags.slowest
@@ -50,8 +51,8 @@ def exploding(report: Report) -> Iterator[Verdict]:
                 MEASUREMENT,
                 f"∂ℓ/∂{state} at lag {profile.max_lag} is {_times(end)} that at lag 0; small "
                 f"differences grow by {exp(rate):.2f} a step (λ₁ = {rate:+.3f})",
-                f"{setting('clip_norm')} bounds the step; {setting('init')} orthogonal or a lower "
-                f"{setting('lr')} the growth itself",
+                f"{setting('clip_norm')} bounds the step; {setting('init')} orthogonal{lower} the "
+                "growth itself",
             )
 
 
@@ -126,6 +127,8 @@ def gated_cells() -> list[str]:
 
 def saturated(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on every layer of which gates or units are saturated, or units are dead."""
+    if report.nothing_to_learn:  # one state over and over says nothing of other texts
+        return
     remedy = (
         f"a lower {setting('lr')}, {setting('weight_decay')}, or smaller initial weights: "
         f"{setting('init')} xavier"
