@@ -36,7 +36,8 @@ _CALL_BYTES = 1 << 26  # written by one call: some systems refuse 2³¹; signals
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""Flags to open a pipe or terminal without waiting for it, or being controlled by it."""
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY
 
 
@@ -207,7 +208,7 @@ def open_regular(
     """
     with contextlib.suppress(FileNotFoundError):  # opening it tells what is missing, or makes it
         _require_regular(path, path.stat(follow_symlinks=follow))
-    flags |= _NO_WAIT | _BINARY | (0 if follow else _NO_LINK)
+    flags |= NO_WAIT | _BINARY | (0 if follow else _NO_LINK)
     handle = os.open(path, flags, 0o666)
     try:
         status = os.fstat(handle)

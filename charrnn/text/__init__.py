@@ -7,26 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.text.cache.store import CacheEntry, cache_dir, cache_entries, clear_cache
+    from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache
     from charrnn.text.corpus import Corpus, corpus_from_text, open_corpus
     from charrnn.text.reading import iter_ids, iter_lines, read_text
     from charrnn.text.vocabulary import Level, Vocabulary
-    from charrnn.text.windows import (
-        Batch,
-        EvaluationStreams,
-        Streams,
-        evaluation_streams,
-        fit_window,
-    )
+    from charrnn.text.windows import Streams, evaluation_streams, fit_window
 
 _HOME = {
-    "CacheEntry": "cache.store",
     "Corpus": "corpus",
-    "EvaluationStreams": "windows",
     "Level": "vocabulary",
     "Streams": "windows",
     "Vocabulary": "vocabulary",
-    "Batch": "windows",
     "cache_dir": "cache.store",
     "cache_entries": "cache.store",
     "clear_cache": "cache.store",
@@ -40,10 +31,7 @@ _HOME = {
 }
 
 __all__ = [
-    "Batch",
-    "CacheEntry",
     "Corpus",
-    "EvaluationStreams",
     "Level",
     "Streams",
     "Vocabulary",

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import DataConfig
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
@@ -51,12 +52,12 @@ class Corpus:
     bytes
         Number of raw bytes, all sources together.
     sources
-        Where the text came from, but for validation and test files: absolute paths, ``-`` or names
-        of built-in corpora, in the order in which they were read.
+        Where the text came from, except for validation and test files: absolute paths, ``-`` or
+        names of built-in corpora, in the order in which they were read.
     cached
         Whether the ids were found in the cache.
     notes
-        What the user should know, one line each, such as that the cache cannot be written.
+        Notes for the user, one line each, such as that the cache cannot be written.
     """
 
     train: Ids
@@ -76,11 +77,11 @@ def open_corpus(
     names: SourceName | Sequence[SourceName],
     *,
     level: Level = "char",
-    encoding: str = "utf-8",
-    errors: str = "strict",
-    min_count: int = 1,
-    val_frac: float = 0.1,
-    test_frac: float = 0.0,
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
+    min_count: int = DataConfig.min_count,
+    val_frac: float = DataConfig.val_frac,
+    test_frac: float = DataConfig.test_frac,
     val: SourceName | Sequence[SourceName] = (),
     test: SourceName | Sequence[SourceName] = (),
     stdin: BinaryIO | None = None,
@@ -136,9 +137,9 @@ def corpus_from_text(
     text: str | bytes,
     *,
     level: Level = "char",
-    min_count: int = 1,
-    val_frac: float = 0.1,
-    test_frac: float = 0.0,
+    min_count: int = DataConfig.min_count,
+    val_frac: float = DataConfig.val_frac,
+    test_frac: float = DataConfig.test_frac,
 ) -> Corpus:
     """Encode and split a text in memory, without the cache.
 
@@ -157,7 +158,7 @@ def corpus_from_text(
         raise CorpusError("the text is empty", "give at least two symbols")
     piece = raw if level == "byte" else text
     if isinstance(piece, bytes) != (level == "byte"):
-        message = f"the {level} level takes str, not bytes"
+        message = f"the {level} level needs str, not bytes"
         raise UsageError(message, f"decode the text, or set {setting('level')} to byte")
     counts = SymbolCounts(level)
     counts.add(piece)

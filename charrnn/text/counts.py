@@ -49,7 +49,7 @@ class SymbolCounts:
 
 
 def _byte_counts(data: bytes) -> NDArray[np.int64]:
-    # To count pairs of bytes takes half the time: there are half as many.
+    # Counting pairs of bytes takes half the time: there are half as many.
     if len(data) < 1 << 17:
         return np.bincount(np.frombuffer(data, np.uint8), minlength=256)
     even = len(data) & ~1

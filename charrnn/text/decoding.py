@@ -1,4 +1,4 @@
-"""From chunks of bytes to pieces of text whose edges cut no character and no word.
+"""From chunks of bytes to pieces of text that split no character and no word.
 
 A *chunk* is bytes as they are read, a *piece* is text (bytes at byte level) with whole symbols.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from charrnn.display import one_line
@@ -45,9 +46,8 @@ def check_codec(encoding: str, errors: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         codecs.getincrementaldecoder(encoding)
-        b"a".decode(encoding)
-    except UnicodeDecodeError:
-        pass  # one byte alone is not always a character
+        with suppress(UnicodeDecodeError):  # one byte alone is not always a character
+            b"a".decode(encoding)
     except (LookupError, ValueError):
         raise problem from None
     return name
@@ -95,7 +95,7 @@ def decode_chunks(
 
 
 def whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Cut a text at other places, so that no edge is inside a word."""
+    """Split a text anew, so that no boundary falls inside a word."""
     pending: list[str] = []
     for piece in pieces:
         cut = _last_edge(piece)
@@ -131,7 +131,7 @@ def pieces(
     observe: Callable[[bytes], None] | None = None,
     remedy: str = _DECODE_OR_NOT,
 ) -> Iterator[str | bytes]:
-    """Read the sources, joined, in pieces whose edges cut no symbol of the level.
+    """Read the sources, joined, in pieces that split no symbol of the level.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def pieces(
 
 
 def _mark_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    # An empty chunk marks the end: to wait for the next chunk of a pipe would delay this one.
+    # An empty chunk marks the end: waiting for a pipe's next chunk would delay this one.
     for chunk in chunks:
         yield chunk, False
     yield b"", True

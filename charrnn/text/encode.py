@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from charrnn.display import size
 from charrnn.errors import CorpusError, UsageError, VocabularyError, setting
-from charrnn.files import FILE_TIME_TICK
+from charrnn.files import FILE_TIME_TICK, write_all
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import check_codec, pieces
@@ -72,7 +72,7 @@ def check_options(level: str, encoding: str, errors: str, min_count: int) -> tup
 def spool_pipes(
     sources: Sequence[Source], stdin: BinaryIO | None, stack: contextlib.ExitStack
 ) -> Iterator[Source]:
-    """Copy what can be read only once into temporary files, which ``stack`` closes."""
+    """Copy sources that can be read only once into temporary files, which ``stack`` closes."""
     for source in sources:
         pipe = source.kind in ("pipe", "stdin")
         yield _spooled(source, stdin, stack) if pipe else source
@@ -96,7 +96,7 @@ class CountedText:
     Attributes
     ----------
     request
-        What to encode: with copies of what can be read only once, and without binary files.
+        What to encode: with copies of sources that can be read only once, and without binary files.
     vocabulary
         Of the whole text.
     meta
@@ -147,7 +147,7 @@ class CountedText:
             empty = np.empty(0, self.vocabulary.dtype)
             joined = np.concatenate([empty, *parts[0], *parts[1], *parts[2]])
         except MemoryError:
-            message = "the encoded text fits neither the disk nor the memory"
+            message = "the encoded text fits neither on the disk nor in memory"
             remedy = "set CHARRNN_CACHE to a folder with more free space"
             raise CorpusError(message, remedy) from None
         joined.flags.writeable = False
@@ -164,7 +164,7 @@ class CountedText:
 
 
 def _readable(request: EncodingRequest, stack: contextlib.ExitStack) -> EncodingRequest:
-    """Leave out binary files and spool built-in corpora, so that both passes read the same."""
+    """Leave out binary files and spool built-in corpora, so that both passes read the same text."""
     files = [s for part in request.parts for s in part if s.kind == "file"]
     newest = max((int(s.identity[1]) for s in files), default=0) / 1e9
     if -FILE_TIME_TICK < time.time() - newest < FILE_TIME_TICK:
@@ -194,7 +194,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
             counts.add(piece)
             symbols += len(piece)
         if part and not symbols:
-            raise CorpusError(f"{_names(part)} is empty", "name a text that is not")
+            raise CorpusError(f"{_names(part)} is empty", "choose a non-empty text")
     return vocabulary_of(counts, request.min_count), {
         "sha256": digests[0].hexdigest(),
         "heldout_sha256": digests[1].hexdigest() if any(request.parts[1:]) else "",
@@ -228,7 +228,7 @@ def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:
         raise UsageError(message, "choose a smaller number")
     if vocabulary.level == "word" and (bytes_ := _listed_size(vocabulary)) > _LARGEST_VOCABULARY:
         raise CorpusError(
-            f"the vocabulary of {len(vocabulary):,} words takes {size(bytes_)} in a checkpoint, "
+            f"the vocabulary of {len(vocabulary):,} words needs {size(bytes_)} in a checkpoint, "
             f"more than {size(_LARGEST_VOCABULARY)}",
             f"raise {setting('min_count')}, or set {setting('level')} to char",
         )
@@ -248,8 +248,7 @@ def _listed_symbol(symbol: str | int) -> int:
 
 def _write(file: BinaryIO, view: memoryview) -> None:
     try:
-        while view:
-            view = view[file.write(view) :]
+        write_all(file.fileno(), view)
     except OSError as error:
         raise store.unwritable(error) from None
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.files import NO_WAIT
 from charrnn.own import own
 from charrnn.text.formats import why_not_text
 from charrnn.text.source import Source, device, identity, unreadable
 
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 SourceName = str | os.PathLike[str]
@@ -121,9 +121,9 @@ def _is_device(path: Path, status: os.stat_result) -> bool:
     if str(path.resolve()) == os.devnull:
         return False
     try:
-        handle = os.open(path, os.O_RDONLY | _NO_WAITING)
+        handle = os.open(path, os.O_RDONLY | NO_WAIT)
     except OSError:
-        return False  # to read it will tell what is wrong
+        return False  # reading it will report the problem
     try:
         return not os.isatty(handle)
     finally:
@@ -181,5 +181,5 @@ def _without_text(directory: str, found: Collection[str] = ()) -> CorpusError:
             )
     return CorpusError(
         f"directory {one_line(directory)} holds no text file",
-        "name a directory that does, or a file",
+        "name another directory, or a file",
     )

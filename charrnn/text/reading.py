@@ -1,4 +1,4 @@
-"""Reading a text once, as it comes: ids in chunks, lines, or the whole text."""
+"""Streaming a text: ids in chunks, lines, or the whole text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
+from charrnn.config import DataConfig
 from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.source import CHUNK, empty
@@ -18,8 +19,8 @@ def iter_ids(
     names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
@@ -64,8 +65,8 @@ def iter_lines(
     names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
@@ -89,8 +90,8 @@ def iter_lines(
 def read_text(
     name: SourceName,
     level: Level = "char",
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
     *,
     stdin: BinaryIO | None = None,
 ) -> str | bytes:

@@ -20,19 +20,19 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """One thing that text is read from.
+    """One file, pipe or generator that text is read from.
 
     Attributes
     ----------
     name
         The absolute path, ``-``, or the name of a built-in corpus.
     kind
-        ``pipe`` is whatever can be read only once: a FIFO, a terminal, a socket.
+        ``pipe`` is anything that can be read only once: a FIFO, a terminal, a socket.
     directory
         The directory that the user named and in which the file was found; empty if the user named
         the file.
     identity
-        Tells this content from any other without reading it. Empty for standard input and pipes
+        Identifies the content without reading it. Empty for standard input and pipes
         until they are spooled.
     spooled
         A temporary file with a copy of the content.
@@ -139,11 +139,11 @@ def unreadable(name: str, error: OSError) -> CorpusError:
 
 def empty(name: str) -> CorpusError:
     """Return the error for a text without any symbol."""
-    return CorpusError(f"{shown(name)} is empty", "name a text that is not")
+    return CorpusError(f"{shown(name)} is empty", "choose a non-empty text")
 
 
 def device(name: str) -> CorpusError:
-    """Return the error for a device that is not a terminal: many of them have no end."""
+    """Return the error for a device that is not a terminal: many of them are endless."""
     message = f"{shown(name)} is a device, not a text"
     return CorpusError(message, "name a file, a directory or a pipe")
 
@@ -177,7 +177,7 @@ def _refuse_device(stdin: BinaryIO) -> None:
 
 
 def identity(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells a file's content from any other: size, times, device, inode."""
+    """Return what identifies a file's content: size, times, device, inode."""
     return (
         status.st_size,
         status.st_mtime_ns,

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import DataConfig
 from charrnn.text.decoding import check_codec, pieces
+from charrnn.text.entropy import entropy
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
@@ -44,8 +46,8 @@ def text_statistics(
     name: str,
     *,
     level: Level = "char",
-    encoding: str = "utf-8",
-    errors: str = "strict",
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
 ) -> TextStatistics:
@@ -56,7 +58,7 @@ def text_statistics(
     Parameters
     ----------
     name
-        A path, or ``-`` for `stdin` (None: the standard input of the process).
+        A path, or ``-`` for ``stdin`` (None: the standard input of the process).
     level
         What counts as a symbol.
     encoding, errors
@@ -99,7 +101,7 @@ def text_statistics(
         lines=lines.count,
         distinct=len(codes),
         sha256=digest.hexdigest(),
-        unigram=_entropy(totals),
+        unigram=entropy(totals / totals.sum()),
         bigram=counts.conditional_entropy(),
         frequent=_most_frequent(codes, totals, level, list(words)),
     )
@@ -178,11 +180,11 @@ class _PairCounts:
         _, index = np.unique(first, return_inverse=True)
         contexts = np.zeros(int(index.max()) + 1, np.int64)
         np.add.at(contexts, index, counts)
-        return max(_entropy(counts) - _entropy(contexts), 0.0)
+        return max(entropy(counts / counts.sum()) - entropy(contexts / contexts.sum()), 0.0)
 
 
 def _codes(piece: str | bytes, level: Level, words: dict[str, int]) -> NDArray[Any]:
-    """Return one integer per symbol; `words` numbers the words in order of first occurrence."""
+    """Return one integer per symbol; ``words`` numbers the words in order of first occurrence."""
     if isinstance(piece, bytes):
         return np.frombuffer(piece, np.uint8)
     if level == "char":
@@ -202,9 +204,3 @@ def _symbol(code: int, level: Level, words: list[str]) -> str | int:
     if level == "byte":
         return code
     return chr(code) if level == "char" else words[code]
-
-
-def _entropy(counts: NDArray[np.int64]) -> float:
-    """Return the entropy in nats of the relative frequencies of positive counts."""
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum()) + 0.0

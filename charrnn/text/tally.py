@@ -1,4 +1,4 @@
-"""Counts of a text beside its ids."""
+"""Counts of a text, next to its ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 @dataclass
 class Tally:
-    """What has been read of a text.
+    """Counts of the text read so far.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Tally:
         self.size = None if size is None or self.size is None else self.size + size
 
     def note(self) -> str:
-        """Return what a person should be told; empty if nothing was skipped."""
+        """Return a note for the user; empty if nothing was skipped."""
         if not self.skipped:
             return ""
         were = "was" if self.skipped == 1 else "were"

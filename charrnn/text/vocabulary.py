@@ -39,7 +39,7 @@ class Vocabulary:
         Strings in code point order, or ascending integers at byte level.
     unknown
         The id of the symbol that stands for everything outside the vocabulary (``"\ufffd"``, or
-        the integer 256 at byte level); None: there is no such symbol.
+        the integer 256 at byte level); None if there is no such symbol.
     """
 
     level: Level
@@ -116,7 +116,7 @@ class Vocabulary:
         return len(text)
 
     def size(self, ids: NDArray[Any]) -> int | None:
-        """Return the bytes of the text that ids (1-D) stand for, in UTF-8.
+        """Return the number of UTF-8 bytes of the text that ids (1-D) stand for.
 
         None if the unknown symbol of a text is among them: what it stands for is not known.
         """
@@ -206,7 +206,7 @@ class Vocabulary:
 
     @cached_property
     def _code_table(self) -> NDArray[np.int32]:
-        """The id of every code up to the largest known one, -1 if it has none; and a last -1."""
+        """The id of every code up to the largest known one; -1 for unknown codes and at the end."""
         table = np.full(int(self._codes[-1]) + 2, -1, dtype=np.int32)
         table[self._codes] = np.arange(len(self), dtype=np.int32)
         return table

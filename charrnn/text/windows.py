@@ -31,8 +31,8 @@ class Batch(NamedTuple):
     epoch
         Passes over the text that were completed before, from 0.
     reset
-        (N,), True for each stream that starts from a zero state here; None if all go on from where
-        the window before has ended.
+        (N,), True for each stream that starts from a zero state here; None if all continue from
+        the previous window.
     mask
         (T, N), True for each target that counts; None if all of them do.
     """
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
     mask: NDArray[np.bool_] | None = None
 
     def of(self, streams: slice) -> Batch:
-        """Return some of the streams, in memory of their own."""
+        """Return a copy of some of the streams."""
         cut = (
             None if array is None else np.ascontiguousarray(array[..., streams])
             for array in (self.inputs, self.targets, self.reset, self.mask)
@@ -99,7 +99,7 @@ class Streams:
         least = batch * seq_len + 1
         if len(ids) < least:
             has = f"the training text has {count(len(ids), 'symbol')}"
-            message = f"{has}, one window takes {least:,}"
+            message = f"{has}, one window needs {least:,}"
             lower = f"lower {setting('batch')} or {setting('seq_len')}"
             raise CorpusError(message, f"{lower}, or use a longer text")
         self.batch, self.seq_len = batch, seq_len
@@ -109,21 +109,16 @@ class Streams:
         self._inputs = ids[:used].reshape(batch, self.length)
         self._targets = ids[1 : used + 1].reshape(batch, self.length)
 
-    def batch_at(self, step: int, out: tuple[Ids, Ids] | None = None) -> Batch:
-        """Return the batch of a global step, counted from 0.
-
-        ``out`` is a pair of C-contiguous (T, N) arrays that are filled in place of new ones.
-        """
+    def batch_at(self, step: int) -> Batch:
+        """Return the batch of a global step, counted from 0."""
         if step < 0:
             raise ValueError(f"step {step} is negative")
         epoch, place = divmod(step, self.windows_per_epoch)
         steps = slice(place * self.seq_len, (place + 1) * self.seq_len)
-        if out is None:
-            shape = (self.seq_len, self.batch)
-            out = np.empty(shape, self._inputs.dtype), np.empty(shape, self._inputs.dtype)
-        np.copyto(out[0], self._inputs[:, steps].T)
-        np.copyto(out[1], self._targets[:, steps].T)
-        return Batch(out[0], out[1], epoch, self._reset(step, place == 0))
+        inputs, targets = (
+            np.array(part[:, steps].T, order="C") for part in (self._inputs, self._targets)
+        )
+        return Batch(inputs, targets, epoch, self._reset(step, place == 0))
 
     def _reset(self, step: int, first: bool) -> NDArray[np.bool_] | None:
         """Return which streams start from a zero state; ``first``: an epoch starts here."""
@@ -153,7 +148,7 @@ def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | 
     """
     _check_sizes(batch, seq_len)
     if n_train < 2:
-        message = f"the training text has {count(n_train, 'symbol')}, it needs at least 2"
+        message = f"the training text has {count(n_train, 'symbol')}, at least 2 are needed"
         fractions = f"a smaller {setting('val_frac')} and {setting('test_frac')}"
         raise CorpusError(message, f"use a longer text, or {fractions}")
     if n_train - 1 >= batch * seq_len:
@@ -161,7 +156,7 @@ def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | 
     streams, steps = max(1, (n_train - 1) // seq_len), min(seq_len, n_train - 1)
     note = (
         f"the training text has {count(n_train, 'symbol')}, one window of "
-        f"{count(batch, 'stream')} × {count(seq_len, 'step')} takes {batch * seq_len + 1:,}: "
+        f"{count(batch, 'stream')} × {count(seq_len, 'step')} needs {batch * seq_len + 1:,}: "
         f"lowered to {count(streams, 'stream')} × {count(steps, 'step')}"
     )
     return streams, steps, note
@@ -187,7 +182,7 @@ class EvaluationStreams:
         _check_sizes(batch, seq_len)
         self.targets = len(ids) - 1
         if self.targets < batch:
-            message = f"the text has {count(len(ids), 'symbol')}, it needs at least {batch + 1}"
+            message = f"the text has {count(len(ids), 'symbol')}, at least {batch + 1} are needed"
             raise CorpusError(message, "use a longer text")
         self.batch, self.seq_len = batch, seq_len
         self._ids = np.asarray(ids)

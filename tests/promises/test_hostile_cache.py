@@ -288,7 +288,7 @@ def test_a_text_that_has_room_nowhere_is_one_line(text, monkeypatch):
 
     monkeypatch.setattr(store.tempfile, "mkdtemp", full)
     monkeypatch.setattr(np, "concatenate", no_memory)
-    with pytest.raises(CorpusError, match="neither the disk nor the memory"):
+    with pytest.raises(CorpusError, match="neither on the disk nor in memory"):
         open_corpus(text)
 
 

@@ -221,7 +221,7 @@ def test_text_in_memory_gives_what_a_file_gives(tmp_path, level):
 
 
 def test_text_in_memory_of_the_wrong_kind(tmp_path):
-    with pytest.raises(UsageError, match="takes str"):
+    with pytest.raises(UsageError, match="needs str"):
         corpus_from_text(b"text")
     with pytest.raises(CorpusError, match="empty"):
         corpus_from_text("")

@@ -1,7 +1,7 @@
 """Built-in corpora: text that needs no download, most of it of known entropy.
 
 Every module here whose name has no leading underscore is one corpus: ``copy_lag.py`` is
-``copy-lag``, and its ``BUILTIN`` is a class derived from `Builtin`. A new corpus is a new file.
+``copy-lag``, and its ``BUILTIN`` is a class derived from ``Builtin``. A new corpus is a new file.
 """
 
 import pkgutil
@@ -82,7 +82,7 @@ def generate(name: str, chars: int | None = None, seed: int = 0, **options: Any)
     Parameters
     ----------
     name
-        One of `NAMES`.
+        One of ``NAMES``.
     chars
         Exact number of characters (code points). The text is cut there, even inside a line; a
         longer text begins with every shorter one. None: the default size.
@@ -128,7 +128,7 @@ def fingerprint(name: str) -> str:
 
 
 def info(name: str, seed: int = 0, **options: Any) -> Info:
-    """Return the facts about a built-in corpus.
+    """Return facts about a built-in corpus.
 
     The entropy rate is computed from the generator's own transition probabilities, which depend on
     the seed for ``markov``.
@@ -158,7 +158,7 @@ def _check_seed(seed: int) -> None:
 
 
 def _cut(chunks: Iterator[str], chars: int | None) -> Iterator[bytes]:
-    """Encode chunks up to `chars` characters; None: all of them."""
+    """Encode chunks up to ``chars`` characters; None: all of them."""
     left = chars
     for chunk in chunks:
         if left is None:

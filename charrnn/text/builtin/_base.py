@@ -1,4 +1,4 @@
-"""What a built-in corpus is, and how its options are declared and checked."""
+"""The base class of built-in corpora; how their options are declared and checked."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Builtin(ABC):
     description: ClassVar[str]
     """One line."""
     version: ClassVar[int] = 1
-    """To be raised whenever the same options and seed give another text."""
+    """Increment when the same options and seed produce a different text."""
     default_chars: ClassVar[int | None] = 1_000_000
     """Number of characters by default; None: the whole text."""
 
@@ -60,7 +60,7 @@ class Builtin(ABC):
         return chars
 
     def origin(self) -> str:
-        """Return what the text depends on besides version and options (the running Python)."""
+        """Return what the text depends on apart from version and options (the running Python)."""
         return ""
 
     def options(self) -> dict[str, int | float]:

@@ -1,8 +1,8 @@
 """Finite Markov chains that write a character with each move: their entropy, and random lines.
 
-No two moves out of a state write the same character, so the text tells the state. The entropy rate
-of the text is therefore that of the chain: the mean of the entropy of the next move over the
-stationary distribution (Shannon 1948).
+No two moves out of a state write the same character, so the text determines the state. The
+entropy rate of the text is therefore that of the chain: the mean of the entropy of the next move
+over the stationary distribution (Shannon 1948).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from charrnn.text.entropy import entropy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,11 +164,3 @@ def stationary(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         result[k] = result[:k] @ work[:k, k]
     result /= result.sum()
     return result
-
-
-def entropy(probabilities: NDArray[np.float64]) -> float:
-    """Return the entropy of a distribution in nats; 0 log 0 counts as 0."""
-    import numpy as np
-
-    positive = probabilities[probabilities > 0.0]
-    return float(-(positive * np.log(positive)).sum()) + 0.0

@@ -53,7 +53,7 @@ class Draws:
         """Return the logarithms of (count,) gamma variates of the given shape and scale 1.
 
         Marsaglia and Tsang (2000), "A simple method for generating gamma variables", at shape + 1,
-        times U^(1/shape), which makes the shape `shape`. Logarithms, because a variate of small
+        times U^(1/shape), which gives shape ``shape``. Logarithms, because a variate of small
         shape is often below the smallest float64.
         """
         import numpy as np

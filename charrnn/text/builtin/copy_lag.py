@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from charrnn.text.builtin._base import Builtin, option
-from charrnn.text.builtin._chain import entropy
 from charrnn.text.builtin._random import Draws
+from charrnn.text.entropy import entropy
 
 _BLOCK = 1 << 16
 

@@ -69,7 +69,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _stamp(file: BinaryIO) -> list[int]:
-    """Return what changes whenever a file does: size, times, inode."""
+    """Return the properties that change whenever a file does: size, times, inode."""
     status = os.fstat(file.fileno())
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 

@@ -1,4 +1,4 @@
-"""The cache of encoded texts: where it is, what it holds, and what can be trusted.
+"""The cache of encoded texts: where it is, what it holds, and which entries can be trusted.
 
 An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the machine's byte order) and
 ``meta.json`` (their description, with digests). It is written under a temporary name and renamed
@@ -6,7 +6,7 @@ when it is complete.
 
 Only this user's files are read, links are not followed, and other users can neither read nor write
 the entries. All of an entry is verified when it is first found. Later the times and the inode of
-its file tell whether it may have changed; if so, it is verified again.
+its file show whether it may have changed; if so, it is verified again.
 
 Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder);
 ``CHARRNN_CACHE_LIMIT_GB`` is the size in 10⁹ bytes (default 20) above which the least recently used
@@ -73,7 +73,7 @@ def place() -> tuple[Path, str]:
     named = os.environ.get("CHARRNN_CACHE") or platformdirs.user_cache_dir("charrnn")
     path = Path(named)
     if not os.environ.get("CHARRNN_CACHE") and not path.is_absolute():
-        why = "there is no home folder for encoded texts"  # "~" could not be expanded
+        why = "there is no home directory to cache encoded texts in"  # "~" could not be expanded
     else:
         path = path.absolute()
         problem = _problem(path)
@@ -254,7 +254,7 @@ def _newest(folder: Path) -> float:
 
 
 def _remove(path: Path) -> None:
-    """Remove whatever is in the place of an entry; of a link, only the link itself."""
+    """Remove anything in the place of an entry; of a link, only the link itself."""
     if path.is_symlink() or path.is_file():
         path.unlink(missing_ok=True)
     else:

@@ -8,8 +8,9 @@ import pytest
 
 from charrnn.errors import UsageError
 from charrnn.text import builtin
-from charrnn.text.builtin._chain import Chain, Move, entropy, stationary
+from charrnn.text.builtin._chain import Chain, Move, stationary
 from charrnn.text.builtin._random import Draws
+from charrnn.text.entropy import entropy
 
 LN2 = math.log(2)
 
