@@ -14,11 +14,12 @@ from charrnn.cli._output import json_line
 from charrnn.cli._shared import Json, Run
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
+from charrnn.registry import CELLS
 
 MOST, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
-SHOWN = {"cell", "layers", "hidden", "embed", "activation", "gru_reset", "dropout", "dtype"}
-"""Settings of the model that have a line of their own."""
+SHOWN = {"cell", "layers", "hidden", "embed", "dropout", "dtype"}
+"""Settings of the model that have their own line, as have the options of its cell."""
 ROWS = {
     "windows": ("seq_len", "batch", "state", "restart"),
     "clipping": ("clip_norm", "clip_value"),
@@ -31,12 +32,12 @@ ROWS = {
 """Lines of training settings; those of the optimizer and its schedule are all others."""
 
 Devices = Annotated[
-    bool, typer.Option("--devices", help="Show instead what this machine can compute with.")
+    bool, typer.Option("--devices", help="Show the compute devices of this machine instead.")
 ]
 
 
 def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> None:
-    """Show what a run's best checkpoint holds, or what this machine can compute with.
+    """Show a run's best checkpoint or a checkpoint file, or the compute devices of this machine.
 
     With --json one object: the model, its progress, and every setting that it was trained with, by
     name. Of many files, "corpus" has the first 100; "sources_count" is their number.
@@ -53,6 +54,8 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
             json_line(facts | {k: v for k, v in settings.items() if k not in facts})
         )
         return
+    for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
+        del facts[name]
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
     facts["corpus"] = _names(facts["corpus"], settings.get("sources_count", 0))
@@ -111,8 +114,8 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "layers": config.layers,
         "hidden": config.hidden,
         "embed": config.embed,
-        "activation": config.get("activation"),
-        "gru_reset": config.get("gru_reset"),
+        **dict.fromkeys(CELLS.defaults()),  # null if the cell does not have the option
+        **config.cell_options,
         "dropout": config.dropout,
         "level": loaded.vocabulary.level,
         "vocabulary": list(loaded.vocabulary.symbols),
@@ -145,7 +148,8 @@ def _settings(loaded: Any) -> dict[str, Any]:
 def _told(loaded: Any) -> list[tuple[str, str]]:
     """Return the settings in a few lines, as they are given to ``charrnn train``."""
     settings = _settings(loaded)
-    model = [name for name in loaded.config.settings() if name not in SHOWN]
+    in_lines = SHOWN | set(loaded.config.cell_options)
+    model = [name for name in loaded.config.settings() if name not in in_lines]
     groups: dict[str, Iterable[str]] = {"initial weights": model}
     if loaded.data is not None:
         read = loaded.data.settings()

@@ -10,6 +10,10 @@ from charrnn.errors import CheckpointError
 from charrnn.settings import refuse_unknown
 
 
+_KEYS = {"best_scheduled_loss": "best_val_loss"}
+"""Keys in a checkpoint that differ from the names of the fields."""
+
+
 @dataclass
 class Progress:
     """Counters and losses of a run.
@@ -28,10 +32,10 @@ class Progress:
         Exponentially smoothed training loss in nats; None before the first step.
     val_loss
         The last validation loss in nats per symbol; None before the first evaluation.
-    best_val_loss, best_step
+    best_scheduled_loss, best_step
         The lowest loss of the scheduled evaluations, and its step.
     kept_val_loss
-        The validation loss of the weights kept as the run's best. Unlike ``best_val_loss`` it may
+        The validation loss of the weights kept as the run's best. Unlike ``best_scheduled_loss`` it may
         come from the evaluation at the end of a session, which a longer run would not have made.
     stale
         Number of scheduled evaluations since the last new best.
@@ -61,7 +65,7 @@ class Progress:
     seconds: float = 0.0
     smoothed: float | None = None
     val_loss: float | None = None
-    best_val_loss: float | None = None
+    best_scheduled_loss: float | None = None
     best_step: int | None = None
     kept_val_loss: float | None = None
     stale: int = 0
@@ -79,8 +83,8 @@ class Progress:
     metrics_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return a dictionary for JSON."""
-        return asdict(self)
+        """Return a dictionary for JSON, with the keys that all versions have written."""
+        return {_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: object) -> Progress:
@@ -91,7 +95,8 @@ class Progress:
         CheckpointError
             If a field is unknown or its value is invalid.
         """
-        known = {f.name: str(f.type) for f in fields(cls)}
+        of_key = {_KEYS.get(f.name, f.name): f for f in fields(cls)}
+        known = {key: str(f.type) for key, f in of_key.items()}
         if not isinstance(data, dict):
             raise CheckpointError("its progress is not a JSON object")
         refuse_unknown(data, known)
@@ -102,4 +107,4 @@ class Progress:
             valid = type(value) is int or (type(value) is float and not integer)
             if not valid or not 0 <= value < (2**63 if type(value) is int else inf):
                 raise CheckpointError(f"its progress has an invalid {name}")
-        return cls(**data)
+        return cls(**{of_key[key].name: value for key, value in data.items()})

@@ -309,9 +309,9 @@ class Loop:
             progress.kept_val_loss = value
         if scheduled:
             progress.evaluated = progress.step
-            better = metric.better(value, progress.best_val_loss)
+            better = metric.better(value, progress.best_scheduled_loss)
             if better:
-                progress.best_val_loss, progress.best_step = value, progress.step
+                progress.best_scheduled_loss, progress.best_step = value, progress.step
             progress.stale = 0 if better else progress.stale + 1
             self._learning_rate.evaluated(progress, better)
         return Eval(progress.step, value, best, self.seconds)

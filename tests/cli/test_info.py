@@ -1,6 +1,7 @@
 """``charrnn info``, and the first record of a run: what it was trained with."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,11 @@ def test_a_model_saved_outside_training_has_only_its_own_settings(tmp_path):
     text = inside("info", "a.safetensors", cwd=tmp_path).stdout
     assert "--init xavier" in text
     assert "updates" not in text
+
+
+def test_the_options_of_the_chosen_cell_have_their_own_lines(place):
+    text = inside("info", cwd=place).stdout
+    assert re.search(r"^forget_bias +0\.75$", text, re.MULTILINE)
+    assert "gru_reset" not in text
+    record = told(place)
+    assert (record["forget_bias"], record["gru_reset"], record["activation"]) == (0.75, None, None)

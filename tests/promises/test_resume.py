@@ -51,7 +51,8 @@ def test_an_evaluation_out_of_turn_leaves_patience_and_best_alone(text):
     assert list(evaluations) == [9, 18, 27, 36, 40]
     progress = checkpoints.load(session.folder / runs.LAST).progress
     assert evaluations[40] < evaluations[36] < evaluations[27]
-    assert (progress.best_step, progress.best_val_loss) == (36, evaluations[36])
+    assert (progress.best_step, progress.best_scheduled_loss) == (36, evaluations[36])
+    assert progress.to_json()["best_val_loss"] == evaluations[36]
     assert (progress.evaluated, progress.stale) == (36, 0)
     assert progress.val_loss == progress.kept_val_loss == evaluations[40]
     assert checkpoints.load(session.folder / runs.BEST).step == 40
