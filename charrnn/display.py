@@ -28,6 +28,27 @@ def one_line(text: object) -> str:
     return _UNSAFE.sub(_escape, str(text))
 
 
+def shell(word: object) -> str:
+    r"""Return a path or a name for a command line that is pasted into a shell.
+
+    It is quoted where needed; unsafe characters are written as in ``$'\x1b'``. What would be taken
+    for an option gets ``./`` before it.
+    """
+    from shlex import quote
+
+    text = str(word)
+    if text.startswith("-"):
+        text = f"./{text}"
+    if not _UNSAFE.search(text):
+        return quote(text)
+    plain = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNSAFE.sub(_escape_bytes, plain)}'"
+
+
+def _escape_bytes(unsafe: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in unsafe[0].encode("utf-8", "surrogateescape"))
+
+
 def symbol(item: str | int) -> str:
     r"""Return a symbol of a vocabulary on one line; a backslash in it is escaped too.
 

@@ -61,6 +61,11 @@ def plugin(source: str | PathLike[str]) -> tuple[str, ...]:
     return _loaded[key]
 
 
+def loaded() -> tuple[str, ...]:
+    """Return the files and modules that were loaded as plug-ins, files by absolute path."""
+    return tuple(_loaded)
+
+
 def _run(text: str, key: str, is_file: bool) -> ModuleType:
     """Import the file or module."""
     if is_file and not Path(key).is_file():

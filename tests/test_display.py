@@ -1,10 +1,22 @@
 """Escapes and units."""
 
+import shutil
+import subprocess
 import unicodedata
 
 import pytest
 
-from charrnn.display import brief, count, duration, one_line, printable, safe_json, size, symbol
+from charrnn.display import (
+    brief,
+    count,
+    duration,
+    one_line,
+    printable,
+    safe_json,
+    shell,
+    size,
+    symbol,
+)
 
 
 def test_text_of_several_lines_keeps_newlines_and_tabs():
@@ -47,6 +59,33 @@ def test_exactly_the_unsafe_characters_are_escaped():
 def test_spaces_joiners_and_marks_are_text(text):
     assert one_line(text) == printable(text) == text
     assert symbol(text) == safe_json(text) == text
+
+
+WORDS = [
+    "plain",
+    "my run",
+    "it's",
+    "$HOME `x`",
+    "-x",
+    "a\nb",
+    "a\\\x1b'",
+    "é\u202e",
+    "\udc92",
+    "*?!",
+    "",
+]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.parametrize("word", WORDS)
+def test_what_is_written_for_a_shell_is_read_back_by_it(word):
+    written = shell(word)
+    assert one_line(written) == written
+    command = ["bash", "-c", f"printf %s {written}"]
+    read = subprocess.run(command, capture_output=True, check=True).stdout
+    assert read == (f"./{word}" if word.startswith("-") else word).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def test_symbols_are_told_apart():

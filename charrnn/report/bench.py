@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.display import count
+from charrnn.display import count, shell
+from charrnn.plugins import loaded
 from charrnn.report.tables import aligned
 from charrnn.train.bench import ENOUGH_BATCH, Bench
 
@@ -52,6 +53,7 @@ def command(bench: Bench) -> str:
     words.append(f"--batch {best.batch} --backend {best.backend}")
     if best.threads is not None:
         words.append(f"--threads {best.threads}")
+    words += [f"--plugin {shell(source)}" for source in loaded()]
     return " ".join(words)
 
 

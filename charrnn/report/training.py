@@ -10,7 +10,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display import count, duration, loss, printable, safe_json
+from charrnn.display import count, duration, loss, printable, safe_json, shell
+from charrnn.plugins import loaded
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Live(PlainLines):
 
     def write(self, line: str) -> None:
         """Write a line above the figures."""
-        self._display.console.print(printable(line), markup=False, highlight=False)
+        self._display.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     def show(self, record: Record) -> None:
         """Update the figures, or write a line above them."""
@@ -211,10 +212,11 @@ def conclusion(end: End) -> str:
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
+    run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
-        lines.append(f"saved; continue with: charrnn train --resume {end.run}")
+        lines.append(f"saved; continue with: charrnn train --resume {run}")
     else:
-        lines.append(f"sample it with: charrnn sample {end.run}")
+        lines.append(f"sample it with: charrnn sample {run}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from charrnn import files, own
+from charrnn.display import shell
 from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.own import HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX
 from charrnn.storage.lock import NAME as LOCK
@@ -120,15 +121,17 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
     Raises
     ------
     UsageError
-        If the name is invalid for a folder, or there is a run of that name.
+        If the name or folder is blank or invalid, or there is a run of that name.
     CharRNNError
         If the folder cannot be made, or another process is training there.
     """
     if name is not None and out is not None:
         raise UsageError(f"{setting('name')} and {setting('out')} exclude each other", "give one")
-    if name is not None and (name in ("", ".", "..", "last") or Path(name).name != name):
+    if name is not None and (name.strip() in ("", ".", "..", "last") or Path(name).name != name):
         message = f"{setting('name')} {name!r} is invalid"
         raise UsageError(message, "choose a word that can name a folder")
+    if out is not None and not out.strip():
+        raise UsageError(f"{setting('out')} {out!r} is invalid", "name a folder")
     if out is not None or name is not None:
         folder = Path(out) if out is not None else HOME / str(name)
         lock = Lock(folder, made=_make(folder))
@@ -137,7 +140,7 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
         lock.release()
         raise UsageError(
             f"{str(folder)!r} already contains a run",
-            f"continue it with {setting('resume')} {folder}, or choose another name",
+            f"continue it with {setting('resume')} {shell(folder)}, or choose another name",
         )
     stem = "stdin" if source == "-" else Path(source).stem
     stem = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"

@@ -6,14 +6,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
 
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
-from charrnn.display import one_line
+from charrnn.display import one_line, shell
 from charrnn.errors import CharRNNError, setting
 from charrnn.files import UnflushedError
 from charrnn.model import memory
@@ -174,7 +173,7 @@ class Session:
 
     def _remedy(self) -> str:
         """Return what to do after a divergence; the learning rate of a resumed run is fixed."""
-        examine = f"look at it with charrnn diagnose {quote(str(self.folder))}"
+        examine = f"look at it with charrnn diagnose {shell(self.folder)}"
         if not self._resumed:
             return f"{examine}, or lower {setting('lr')}"
         lr = self._train.lr * self.loop.progress.lr_factor * FACTOR

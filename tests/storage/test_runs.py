@@ -139,11 +139,24 @@ def test_an_existing_run_is_never_written_over(home):
     assert runs.create(None, "deep/down/here", "t").folder.is_dir()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "last", "../up"])
+@pytest.mark.parametrize("name", ["", " ", "\t", "\xa0", ".", "..", "a/b", "/a", "last", "../up"])
 def test_a_name_that_is_no_plain_word_is_an_error(name, home):
     with pytest.raises(UsageError, match=r"name .* is invalid"):
         runs.create(name, None, "t")
     assert not runs.HOME.exists()
+
+
+@pytest.mark.parametrize("out", ["", " "])
+def test_a_blank_folder_is_an_error(out, home):
+    with pytest.raises(UsageError, match=r"out .* is invalid"):
+        runs.create(None, out, "t")
+    assert list(home.iterdir()) == []
+
+
+def test_the_run_to_continue_is_quoted_for_the_shell(home):
+    make("my run", runs.LAST)
+    with pytest.raises(UsageError, match="continue it with resume 'checkpoints/my run',"):
+        runs.create("my run", None, "t")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(home):

@@ -1,0 +1,52 @@
+"""What the commands advise can be pasted into a shell as it stands."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.commands import charrnn
+
+SMALL = ("--hidden", "4", "--steps", "1", "--backend", "numpy")
+LION = Path(__file__).parent.parent / "plugins/lion.py"
+
+
+def pasted(line):
+    """Run a line in bash, with this charrnn."""
+    function = f'charrnn() {{ {shlex.quote(sys.executable)} -m charrnn "$@"; }}'
+    return subprocess.run(
+        ["bash", "-c", f"{function}\n{line}"], capture_output=True, text=True, env={**os.environ}
+    )
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("--name", "my run"),
+        ("--name", "it's $HOME; `x`"),
+        ("--name", "a\nb\x1b[31m"),
+        ("--out=-x",),
+        ("--name", "plug in", "--plugin", str(LION), "--optimizer", "lion"),
+    ],
+)
+def test_the_command_that_comes_next(place, home, cache_folder):
+    done = charrnn("train", "hello", *SMALL, *place)
+    assert done.returncode == 0, done.stderr
+    line = done.stderr.splitlines()[-1].partition("sample it with: ")[2]
+    sampled = pasted(f"{line} --length 4")
+    assert (sampled.returncode, len(sampled.stdout)) == (0, 4), (line, sampled.stderr)
+
+
+def test_the_proposal_of_bench_names_the_plugin(home):
+    cell = Path(__file__).parent.parent / "doubles/peephole.py"
+    done = charrnn(
+        *("bench", "--plugin", cell, "--cell", "peephole", "--hidden", "4", "--seq-len", "3"),
+        *("--seconds", "0.1"),
+    )
+    assert done.returncode == 0, done.stderr
+    command = next(line for line in done.stdout.splitlines() if "charrnn train CORPUS" in line)
+    assert f"--plugin {cell}" in command
