@@ -9,7 +9,6 @@ from typing import Any
 from charrnn.errors import CheckpointError
 from charrnn.settings import refuse_unknown
 
-
 _KEYS = {"best_scheduled_loss": "best_val_loss"}
 """Keys in a checkpoint that differ from the names of the fields."""
 
@@ -35,8 +34,9 @@ class Progress:
     best_scheduled_loss, best_step
         The lowest loss of the scheduled evaluations, and its step.
     kept_val_loss
-        The validation loss of the weights kept as the run's best. Unlike ``best_scheduled_loss`` it may
-        come from the evaluation at the end of a session, which a longer run would not have made.
+        The validation loss of the weights kept as the run's best. Unlike ``best_scheduled_loss`` it
+        may come from the evaluation at the end of a session, which a longer run would not have
+        made.
     stale
         Number of scheduled evaluations since the last new best.
     evaluated
