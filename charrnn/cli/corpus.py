@@ -13,7 +13,7 @@ from typer.core import TyperOption
 
 from charrnn.cli._command import Command, Fields, given, takes
 from charrnn.cli._output import json_line
-from charrnn.cli._shared import Json
+from charrnn.cli._shared import Json, note
 from charrnn.config import DataConfig
 from charrnn.display import count, one_line
 from charrnn.errors import CorpusError, UsageError, option
@@ -192,6 +192,7 @@ def info(
             level=level,
             encoding=data.encoding,
             errors=data.errors,
+            tell=note,
         ),
         as_json,
     )

@@ -172,7 +172,9 @@ class _Source:
         if self.split is None:
             from charrnn.text.reading import iter_ids
 
-            yield from iter_ids(self.text, self._vocabulary, **self._options, tally=self.tally)
+            yield from iter_ids(
+                self.text, self._vocabulary, **self._options, tally=self.tally, tell=note
+            )
             return
         from charrnn.storage import heldout
 
@@ -186,7 +188,7 @@ class _Source:
         if self.split is None:
             from charrnn.text.reading import iter_lines
 
-            return iter_lines(self.text, self._vocabulary, **self._options)
+            return iter_lines(self.text, self._vocabulary, **self._options, tell=note)
         from charrnn.evaluate import split_lines
 
         return split_lines(self.chunks(), self._vocabulary)

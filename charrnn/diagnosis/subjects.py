@@ -184,7 +184,13 @@ def read_text(
     notes: list[str] = []
     count, tally = 0, Tally()
     for ids in iter_ids(
-        list(sources), vocabulary, encoding=encoding, errors=errors, unknown=unknown, tally=tally
+        list(sources),
+        vocabulary,
+        encoding=encoding,
+        errors=errors,
+        unknown=unknown,
+        tally=tally,
+        tell=notes.append,
     ):
         parts.append(ids)
         count += len(ids)

@@ -57,7 +57,8 @@ class Corpus:
     cached
         Whether the ids were found in the cache.
     notes
-        Notes for the user, one line each, such as that the cache cannot be written.
+        Notes for the user, one line each: files of a directory that were left out, carriage
+        returns, a cache that cannot be written. They may hold marks of settings.
     """
 
     train: Ids
@@ -206,7 +207,7 @@ def _encode(text: CountedText, key: str, fractions: tuple[Fraction, Fraction]) -
     if corpus is None:
         ids, meta = text.to_memory()
         corpus = _corpus(ids, meta, text.vocabulary, fractions, cached=False)
-    return replace(corpus, notes=(note,)) if note else corpus
+    return replace(corpus, notes=(*corpus.notes, note)) if note else corpus
 
 
 def _open_entry(
@@ -247,4 +248,5 @@ def _corpus(
         bytes=meta["bytes"],
         sources=tuple(meta["sources"]),
         cached=cached,
+        notes=tuple(meta["notes"]),
     )

@@ -24,10 +24,11 @@ from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.finding import text_sources
+from charrnn.text.remarks import CarriageReturns, Tell
 from charrnn.text.source import Source, changed, shown
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
-_FORMAT = 4  # of a cache entry; raise it with every change of what is written
+_FORMAT = 5  # of a cache entry; raise it with every change of what is written
 _LARGEST_VOCABULARY = 60_000_000  # bytes in a checkpoint, well below what its reader accepts
 
 
@@ -100,12 +101,14 @@ class CountedText:
     vocabulary
         Of the whole text.
     meta
-        Digests, sizes and names, as in the description of a cache entry.
+        Digests, sizes, names and notes, as in the description of a cache entry.
     """
 
     def __init__(self, request: EncodingRequest, stack: contextlib.ExitStack) -> None:
-        self.request = _readable(request, stack)
+        notes: list[str] = []
+        self.request = _readable(request, stack, notes.append)
         self.vocabulary, self.meta = _count(self.request)
+        self.meta["notes"] = [*notes, *self.meta["notes"]]
         self.meta["vocabulary"] = self.vocabulary.to_json()
 
     def to_cache(self, key: str) -> tuple[Path, dict[str, Any]]:
@@ -163,7 +166,7 @@ class CountedText:
                     raise changed(part[0].name) from None
 
 
-def _readable(request: EncodingRequest, stack: contextlib.ExitStack) -> EncodingRequest:
+def _readable(request: EncodingRequest, stack: contextlib.ExitStack, tell: Tell) -> EncodingRequest:
     """Leave out binary files and spool built-in corpora, so that both passes read the same text."""
     files = [s for part in request.parts for s in part if s.kind == "file"]
     newest = max((int(s.identity[1]) for s in files), default=0) / 1e9
@@ -172,7 +175,7 @@ def _readable(request: EncodingRequest, stack: contextlib.ExitStack) -> Encoding
         time.sleep(FILE_TIME_TICK)
     parts = []
     for part in request.parts:
-        kept = text_sources(part, request.encoding)
+        kept = text_sources(part, request.encoding, tell)
         parts.append(tuple(_spooled(s, None, stack) if s.kind == "builtin" else s for s in kept))
     return replace(request, parts=tuple(parts))
 
@@ -181,6 +184,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
     """Make the first pass; return the vocabulary and the metadata."""
     counts = SymbolCounts(request.level)
     digests = [hashlib.sha256(), hashlib.sha256()]
+    returns = CarriageReturns()
     total = 0
     for i, part in enumerate(request.parts):
         digest, symbols = digests[min(i, 1)], 0
@@ -192,14 +196,17 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
 
         for piece in _pieces(request, part, observe):
             counts.add(piece)
+            returns.add(piece)
             symbols += len(piece)
         if part and not symbols:
             raise CorpusError(f"{_names(part)} is empty", "choose a non-empty text")
+    note = "" if request.level == "byte" else returns.note()
     return vocabulary_of(counts, request.min_count), {
         "sha256": digests[0].hexdigest(),
         "heldout_sha256": digests[1].hexdigest() if any(request.parts[1:]) else "",
         "bytes": total,
         "sources": [source.name for source in request.parts[0]],
+        "notes": [note] if note else [],
     }
 
 

@@ -18,9 +18,11 @@ from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.files import NO_WAIT
 from charrnn.own import own
 from charrnn.text.formats import why_not_text
+from charrnn.text.remarks import Tell, about_files
 from charrnn.text.source import Source, device, identity, unreadable
 
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+EMPTY = "empty"
 
 SourceName = str | os.PathLike[str]
 """A path, ``-`` for standard input, or the name of a built-in corpus."""
@@ -53,31 +55,44 @@ def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
     return [source for name in names for source in _find(name)]
 
 
-def text_sources(sources: Sequence[Source], encoding: str) -> list[Source]:
+def text_sources(
+    sources: Sequence[Source], encoding: str, tell: Tell | None = None
+) -> list[Source]:
     """Leave out the files of directories that are not text in ``encoding``.
 
     They have a NUL byte in their first 8 KiB (decompressed, if need be), unless the encoding itself
     has NUL bytes in plain English, as UTF-16 has; or their first bytes are those of an archive or a
     document of another program. None is left out at byte level, where ``encoding`` is empty.
+    ``tell`` is called with one note on those left out and those that are empty, if there are any.
 
     Raises
     ------
     CorpusError
         If no file of a directory is left.
     """
-    if not encoding:
-        return list(sources)
     kept: list[Source] = []
-    left_out: dict[str, set[str]] = {}
+    left_out: list[tuple[Source, str]] = []
     for source in sources:
-        reason = why_not_text(source.head, source.name, encoding) if source.directory else ""
+        reason = _why_left_out(source, encoding) if source.directory else ""
         if reason:
-            left_out.setdefault(source.directory, set()).add(reason)
-        else:
+            left_out.append((source, reason))
+        if reason in ("", EMPTY):
             kept.append(source)
-    for directory in left_out.keys() - {s.directory for s in kept}:
-        raise _without_text(directory, left_out[directory])
+    directories = {source.directory for source in kept}
+    for source, _ in left_out:
+        if source.directory not in directories:
+            found = {reason for other, reason in left_out if other.directory == source.directory}
+            raise _without_text(source.directory, found)
+    if left_out and tell is not None:
+        tell(about_files(left_out))
     return kept
+
+
+def _why_left_out(source: Source, encoding: str) -> str:
+    """Return why a file of a directory gives no text; empty if it gives some."""
+    if source.identity[0] == 0:
+        return EMPTY
+    return why_not_text(source.head, source.name, encoding) if encoding else ""
 
 
 def _find(name: str) -> list[Source]:

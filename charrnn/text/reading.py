@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from charrnn.config import DataConfig
 from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
+from charrnn.text.remarks import Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
@@ -25,6 +26,7 @@ def iter_ids(
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
     tally: Tally | None = None,
+    tell: Tell | None = None,
 ) -> Iterator[NDArray[Any]]:
     """Yield the ids of a text, without the cache; memory does not grow with the text.
 
@@ -38,6 +40,8 @@ def iter_ids(
         Bytes read at a time.
     tally
         Counts what has been read.
+    tell
+        Is called with each note on the text, such as on the files of a directory left out.
 
     Yields
     ------
@@ -52,7 +56,7 @@ def iter_ids(
         If the text holds a symbol that the vocabulary does not.
     """
     offset = 0
-    for piece in _pieces(names, vocabulary.level, encoding, errors, stdin, chunk):
+    for piece in _pieces(names, vocabulary.level, encoding, errors, stdin, chunk, tell):
         ids = vocabulary.encode(piece, unknown, offset=offset)
         offset += len(piece)
         if tally is not None:
@@ -70,6 +74,7 @@ def iter_lines(
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
+    tell: Tell | None = None,
 ) -> Iterator[tuple[str | bytes, NDArray[Any]]]:
     r"""Yield the lines of a text, each as soon as it has been read.
 
@@ -82,7 +87,7 @@ def iter_lines(
         The line (bytes at byte level) and the ids of its symbols.
     """
     offset = 0
-    for line in _lines(_pieces(names, vocabulary.level, encoding, errors, stdin, chunk)):
+    for line in _lines(_pieces(names, vocabulary.level, encoding, errors, stdin, chunk, tell)):
         yield line, vocabulary.encode(line, unknown, offset=offset)
         offset += len(line)
 
@@ -115,9 +120,10 @@ def _pieces(
     errors: str,
     stdin: BinaryIO | None,
     chunk: int,
+    tell: Tell | None,
 ) -> Iterator[str | bytes]:
     codec = _codec(level, encoding, errors)
-    sources = text_sources(find_sources(names), codec)
+    sources = text_sources(find_sources(names), codec, tell)
     any_piece = False
     for piece in pieces(
         sources, level, codec, errors, stdin=stdin, chunk=chunk, remedy=DECODE_OTHERWISE

@@ -13,6 +13,7 @@ from charrnn.config import DataConfig
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.entropy import entropy
 from charrnn.text.finding import find_sources, text_sources
+from charrnn.text.remarks import CarriageReturns, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
@@ -50,6 +51,7 @@ def text_statistics(
     errors: str = DataConfig.errors,
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
+    tell: Tell | None = None,
 ) -> TextStatistics:
     """Read a file, a directory or ``-`` once and count its symbols and their pairs.
 
@@ -65,6 +67,8 @@ def text_statistics(
         How bytes are decoded; unused at byte level.
     chunk
         Bytes read at a time.
+    tell
+        Is called with each note on the text: files of a directory left out, carriage returns.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def text_statistics(
         If the encoding does not exist.
     """
     check_codec(encoding, errors)
-    sources = text_sources(find_sources(name), "" if level == "byte" else encoding)
+    sources = text_sources(find_sources(name), "" if level == "byte" else encoding, tell)
     digest, size = hashlib.sha256(), 0
 
     def observe(data: bytes) -> None:
@@ -82,16 +86,19 @@ def text_statistics(
         digest.update(data)
         size += len(data)
 
-    counts, lines = _PairCounts(), _Lines()
+    counts, lines, returns = _PairCounts(), _Lines(), CarriageReturns()
     words: dict[str, int] = {}
     for piece in pieces(
         sources, level, encoding, errors, stdin=stdin, chunk=chunk, observe=observe
     ):
         if piece:
             lines.add(piece)
+            returns.add(piece)
             counts.add(_codes(piece, level, words))
     if not counts.total:
         raise empty(name)
+    if tell is not None and level != "byte" and returns.note():
+        tell(returns.note())
     codes, totals = counts.symbols()
     return TextStatistics(
         name=name,

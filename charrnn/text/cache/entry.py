@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 _MAX_DESCRIPTION = 1 << 28  # bytes
 _FIELDS = {
     *("key", "size", "ids_sha256", "parts", "vocabulary"),
-    *("sources", "bytes", "sha256", "heldout_sha256"),
+    *("sources", "bytes", "sha256", "heldout_sha256", "notes"),
 }
 
 
@@ -88,12 +88,14 @@ def _check(meta: dict[str, Any]) -> Vocabulary:
     """Return the vocabulary of a description, after a check that the description is consistent."""
     vocabulary = Vocabulary.from_json(meta["vocabulary"])
     numbers = [meta["size"], meta["bytes"], *meta["parts"]]
-    texts = [meta["ids_sha256"], meta["sha256"], meta["heldout_sha256"], *meta["sources"]]
+    texts = [meta["ids_sha256"], meta["sha256"], meta["heldout_sha256"]]
+    texts += [*meta["sources"], *meta["notes"]]
     consistent = (
         meta.keys() == _FIELDS
         and isinstance(meta["parts"], list)
         and len(meta["parts"]) == 3
         and isinstance(meta["sources"], list)
+        and isinstance(meta["notes"], list)
         and all(type(n) is int and 0 <= n < 2**62 for n in numbers)
         and all(isinstance(text, str) for text in texts)
         and sum(meta["parts"]) * vocabulary.dtype.itemsize == meta["size"]

@@ -1,0 +1,70 @@
+"""What a person should know about a text beside its symbols, as notes of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from charrnn.display import count
+from charrnn.errors import setting
+from charrnn.text.source import Source
+
+Tell = Callable[[str], object]
+"""Is called with each note, which may hold marks of settings."""
+
+_NAMED = 3  # files that a note names
+
+
+def about_files(left_out: Sequence[tuple[Source, str]]) -> str:
+    """Return a note on files of directories, each with why it was left out or gave nothing."""
+    # What can be read otherwise comes first.
+    ordered = sorted(left_out, key=lambda one: not one[1].startswith("UTF"))
+    named = [f"{_short(source)} ({_advice(reason)})" for source, reason in ordered[:_NAMED]]
+    more = ", …" if len(ordered) > _NAMED else ""
+    return f"left out {count(len(ordered), 'file')}: {', '.join(named)}{more}"
+
+
+def _short(source: Source) -> str:
+    """Return the name of a file of a directory, from the directory on."""
+    return Path(source.name).relative_to(Path(source.directory).parent).as_posix()
+
+
+def _advice(reason: str) -> str:
+    return f"{reason}: {setting('encoding')} {reason.lower()}" if "UTF" in reason else reason
+
+
+class CarriageReturns:
+    """Whether a text, which comes in pieces, has carriage returns, and where."""
+
+    def __init__(self) -> None:
+        self._lone = self._before_newline = self._pending = False
+
+    def add(self, piece: str | bytes) -> None:
+        """Look at the next piece, which is not empty."""
+        text: Any = piece
+        cr, newline, pair = (
+            ("\r", "\n", "\r\n") if isinstance(piece, str) else (b"\r", b"\n", b"\r\n")
+        )
+        if self._pending:
+            self._seen(text.startswith(newline))
+        self._pending = text.endswith(cr)
+        if cr in text:
+            pairs = text.count(pair)
+            self._before_newline |= pairs > 0
+            self._lone |= text.count(cr) - self._pending > pairs
+
+    def note(self) -> str:
+        """Return what a person should be told; empty if there are none."""
+        lone = self._lone or self._pending
+        if not (lone or self._before_newline):
+            return ""
+        if not self._before_newline:
+            advice = r"tr '\r' '\n' makes them newlines"
+            return f"the text has carriage returns, which end no line here ({advice})"
+        what = "CR LF line ends and other carriage returns" if lone else "CR LF line ends"
+        return rf"the text has {what}; each carriage return is a symbol (tr -d '\r' removes them)"
+
+    def _seen(self, before_newline: bool) -> None:
+        self._before_newline |= before_newline
+        self._lone |= not before_newline
