@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.cells.pointwise import scaled, transposed
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from charrnn.config import ModelConfig
 
 Arrays = dict[str, Array]
+
+Problem = Literal["forgetting", "overflow", "dead units"]
+"""Problems that a cell's own options may solve: gradients vanish within a few steps; a state
+overflows; units never fire."""
 
 GATED_INITS = ("uniform", "xavier", "orthogonal")
 """The schemes of :mod:`charrnn.model.initialise` that suit every cell."""
@@ -170,6 +174,13 @@ class Cell(Choice, ABC):
     def create(cls, config: ModelConfig) -> Cell:
         """Return the variant of the cell that ``config`` chooses."""
         return cls(**config.cell_options)
+
+    def remedy(self, problem: Problem) -> str:
+        """Return which option of the cell solves a problem, for a verdict; empty if none does.
+
+        Settings are marked by :func:`charrnn.errors.setting`.
+        """
+        return ""
 
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return names (without layer) and shapes of a layer's parameters.

@@ -17,8 +17,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import Arrays, Cell, Weights, Workspace
+from charrnn.cells.base import Arrays, Cell, Problem, Weights, Workspace
 from charrnn.cells.pointwise import logistic
+from charrnn.errors import setting
 from charrnn.options import MODEL, Option
 
 
@@ -131,6 +132,12 @@ class LSTM(Cell):
 
     def __init__(self, forget_bias: float = 1.0) -> None:
         self.forget_bias = forget_bias
+
+    def remedy(self, problem: Problem) -> str:
+        if problem != "forgetting":
+            return ""
+        bias = f"a larger {setting('forget_bias')} (1 is the default)"
+        return bias if self.forget_bias < 1 else f"{bias}, or {setting('init')} orthogonal"
 
     def initial_biases(self, weights: Mapping[str, Any], H: int) -> None:
         """Start with an open forget gate, so that gradients pass (Jozefowicz et al. 2015)."""

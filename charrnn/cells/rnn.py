@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import GATED_INITS, Arrays, Cell, Weights, Workspace
+from charrnn.cells.base import GATED_INITS, Arrays, Cell, Problem, Weights, Workspace
+from charrnn.errors import setting
 from charrnn.options import MODEL, Option
 
 ACTIVATIONS = ("tanh", "relu")
@@ -82,6 +83,10 @@ class RNN(Cell):
         self.activation = self.form = activation
         self.rectified = activation == "relu"
         self.bounded = not self.rectified
+
+    def remedy(self, problem: Problem) -> str:
+        bounded = self.rectified and problem in ("overflow", "dead units")
+        return f"{setting('activation')} tanh" if bounded else ""
 
     def make_scratch(self, xp: Any, dtype: Any, N: int, H: int) -> Scratch:
         return Scratch(xp.empty((H, N), dtype), xp.asarray(1.0, dtype))

@@ -1,4 +1,4 @@
-"""What gradients do in a model: measured, put on record, judged.
+"""What gradients do in a model: measured, recorded and judged.
 
 The package is not called ``diagnose``, because :func:`charrnn.diagnose` is a function.
 
@@ -9,7 +9,7 @@ module           what it holds
 ``settings``     how much is measured
 ``measures``     the measurements, a file each
 ``report``       the record of all measurements and verdicts
-``verdicts``     what is wrong, why that may be said, and what to do
+``verdicts``     what is wrong, on what evidence, and what to do
 ``examine``      every measurement in turn, then the verdicts
 ``compare``      several cells, trained alike and examined alike
 ``history``      the gradient norms that a training run recorded

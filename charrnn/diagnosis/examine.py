@@ -13,14 +13,14 @@ from charrnn.diagnosis.measures import context, gates, gradcheck, jacobian, lag,
 from charrnn.diagnosis.measures.broken import find_broken
 from charrnn.diagnosis.measures.values import in_float64
 from charrnn.diagnosis.report import Report
-from charrnn.diagnosis.settings import LEAST_LAG, Settings
+from charrnn.diagnosis.settings import DEFAULT_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text import fit_window
 
 LARGEST_WINDOW = 256
-"""The largest lag that is chosen where the training window is longer than the default lag."""
+"""The largest lag that is chosen by default, however long the training window is."""
 LEAST_TEXT = 4
 """Symbols of the shortest text that can be examined."""
 
@@ -31,7 +31,7 @@ def examine(
     progress: Callable[[str], object] = lambda stage: None,
     word: Callable[[str], str] = str,
 ) -> Report:
-    """Measure everything and judge it.
+    """Run every measurement and derive the verdicts.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
     length, train = len(subject.ids), subject.train
     if length < LEAST_TEXT:
         raise CorpusError(
-            f"the text has {count(length, 'symbol')}, diagnosis takes at least {LEAST_TEXT}",
+            f"the text has {count(length, 'symbol')}, diagnosis needs at least {LEAST_TEXT}",
             "use a longer text",
         )
     batch, seq_len, note = fit_window(length, train.batch, train.seq_len)
@@ -124,7 +124,7 @@ def _lags(report: Report) -> tuple[int, int]:
     settings, seq_len = report.settings, report.subject.train.seq_len
     max_lag = settings.max_lag
     if max_lag is None:
-        max_lag = max(LEAST_LAG, min(seq_len, LARGEST_WINDOW))
+        max_lag = max(DEFAULT_LAG, min(seq_len, LARGEST_WINDOW))
     length = settings.context if settings.context is not None else 2 * max_lag
     longest = len(report.subject.ids) // 2
     if length > longest:

@@ -2,8 +2,8 @@
 
 The norm of the whole gradient is recorded with every reported step; norms by layer, update ratios
 and the clip rate are recorded with ``charrnn train --watch N``. A norm has jumped if it is more
-than :data:`JUMP` times the median of the :data:`BEFORE` records before it, of which there must be
-at least :data:`LEAST_BEFORE`.
+than :data:`JUMP` times the median of the :data:`BEFORE` records before it, (at
+least :data:`LEAST_BEFORE` of them).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Jump:
 
 @dataclass
 class Series:
-    """Values at steps; None for a value that was not finite."""
+    """Values at steps; None for a non-finite value."""
 
     steps: list[int] = field(default_factory=list)
     values: list[float | None] = field(default_factory=list)
@@ -81,7 +81,7 @@ def read(run: str, lines: Iterable[dict[str, Any]]) -> History:
             _take(history, line)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise CharRNNError(
-                f"the metrics of run {one_line(run)} hold an invalid record",
+                f"the metrics of run {one_line(run)} contain an invalid record",
                 "remove it from metrics.jsonl",
             ) from None
     if not history.grad_norm.steps and not history.layers:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from charrnn.errors import UsageError, setting
 from charrnn.options import check_fields, declare
 
-LEAST_LAG = 64
-"""The largest lag, where neither the settings nor a longer training window say otherwise."""
+DEFAULT_LAG = 64
+"""Default of the largest lag, unless the training window is longer."""
 
 STEPS = 1000
 """Updates for which each cell of a comparison is trained, by default."""
@@ -24,9 +24,9 @@ ASSUMABLE = ("seq_len", "batch", "state", "optimizer", "lr", "clip_norm")
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured.
+    """How much to measure.
 
-    Where only ``context`` is given, ``max_lag`` is 64 or, if that is not less, ``context`` - 1.
+    If only ``context`` is given, ``max_lag`` is 64 or, if that is not less, ``context`` - 1.
 
     Raises
     ------
@@ -49,8 +49,8 @@ class Settings:
         least=2,
         shown="twice the largest lag",
     )
-    anchors: int = declare(256, "Single-step losses of the lag profile.", least=2)
-    targets: int = declare(256, "Symbols predicted with less context.", least=2)
+    anchors: int = declare(256, "Number of single-step losses in the lag profile.", least=2)
+    targets: int = declare(256, "Number of symbols predicted with reduced context.", least=2)
     lyapunov_steps: int = declare(3000, "Steps along which Jacobians are multiplied.", least=10)
     exponents: int = declare(8, "Lyapunov exponents of a layer, at most.", least=1)
     seed: int = declare(0, "Seed of anchors, targets and fresh weights.")
@@ -62,7 +62,7 @@ class Settings:
         if self.context is None:
             return
         if self.max_lag is None:
-            object.__setattr__(self, "max_lag", min(LEAST_LAG, self.context - 1))
+            object.__setattr__(self, "max_lag", min(DEFAULT_LAG, self.context - 1))
         elif self.context <= self.max_lag:
             raise UsageError(
                 f"{setting('context')} must be at least {self.max_lag + 1}, not {self.context}",

@@ -49,8 +49,8 @@ class Subject:
     fresh
         Whether the model is known to be untrained.
     judged
-        Whether clipping and learning rate are judged: if ``train`` is the model's own, or was asked
-        about.
+        Whether clipping and learning rate are judged: if ``train`` is the model's own or was given
+        explicitly.
     """
 
     model: LanguageModel
@@ -118,7 +118,7 @@ def of_checkpoint(
 def of_model(
     model: LanguageModel, ids: NDArray[Any], assumed: Mapping[str, Any] | None = None
 ) -> Subject:
-    """Return a model in memory; nothing is known about its training but what is ``assumed``.
+    """Return a model in memory; its training settings are unknown except for ``assumed``.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def read_text(
     Returns
     -------
     ids, notes
-        1-D array of the vocabulary's dtype, and what the user should be told.
+        1-D array of the vocabulary's dtype, and a note for the user.
 
     Raises
     ------

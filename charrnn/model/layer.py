@@ -2,8 +2,8 @@
 
 Input products and weight gradients are taken for all steps at once; only the recurrent product and
 the pointwise equations, which the cell knows, run step by step. Backward is exact backpropagation
-through the window (Werbos 1990); it is truncated only in that no gradient is
-propagated past the window's first step (Williams and Peng 1990).
+through the window (Werbos 1990); it is truncated only in that no gradient is propagated past the
+window's first step (Williams and Peng 1990).
 """
 
 from __future__ import annotations

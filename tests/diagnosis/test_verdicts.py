@@ -1,10 +1,12 @@
 """Planted faults are named, with their layer and basis; healthy models are not accused."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from charrnn.cells.base import Problem
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis import verdicts
 from charrnn.diagnosis.examine import examine
@@ -68,6 +70,7 @@ def test_a_rectifier_that_overflows_explodes():
     told = found(model, settings=Settings(**{**vars(QUICK), "lyapunov_steps": 2500}))
     assert told[0].code == "exploding"
     assert "overflows" in told[0].message
+    assert "use activation tanh" in told[0].remedy
     assert "broken" not in [each.code for each in told]
 
 
@@ -202,7 +205,17 @@ def test_everything_pushed_to_saturation(cell):
 def test_half_of_the_rectifiers_units_dead():
     model = model_of(cell="rnn", activation="relu", init="orthogonal")
     model.weights["rnn.bias_ih_l0"][:16] = -50.0
-    assert "saturated" in codes(model)
+    (verdict,) = [each for each in found(model) if each.code == "saturated"]
+    assert verdict.remedy == "a lower lr, or activation tanh"
+
+
+def test_a_cell_without_a_remedy_of_its_own_gets_the_general_one():
+    cell = model_of(cell="gru").stack.cell
+    assert [cell.remedy(problem) for problem in get_args(Problem)] == [""] * 3
+    model = scaled(model_of(cell="gru", hidden=48), 0.0)
+    model.weights["rnn.bias_ih_l0"][: 2 * 48] = -30.0
+    verdicts = {each.code: each for each in found(model)}
+    assert verdicts["vanishing"].remedy == "init orthogonal, or cell lstm"
 
 
 def trained(corpus, steps, **options):

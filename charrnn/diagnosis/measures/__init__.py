@@ -3,7 +3,7 @@
 ===============  =================================================================================
 module           what it measures
 ===============  =================================================================================
-``broken``       parameters and moments that are not finite
+``broken``       parameters and moments with NaN or infinity
 ``norms``        gradient norms before clipping, clipping, update-to-weight ratios
 ``lag``          ∂ℓ/∂h and ∂ℓ/∂c of single-step losses, by how many steps they lie back
 ``curves``       what such a profile says in a few numbers

@@ -11,7 +11,7 @@ from charrnn.model.language import LanguageModel
 
 @dataclass(frozen=True)
 class Broken:
-    """An array of ``size`` elements, of which ``count`` are not finite.
+    """An array of ``size`` elements, of which ``count`` are NaN or infinite.
 
     ``kind`` is ``NaN`` if any of them is, else ``infinite``.
     """

@@ -2,19 +2,19 @@
 
 Cut context, L(k): for the same targets, the mean of -ln p(text[a] | text[a - k … a - 1]) from a
 zero state, for growing k (Khandelwal, He, Qi and Jurafsky 2018, arXiv 1805.04623, cut the context
-of language models in this way). L(0) is what the output layer says of a zero state.
+of language models in this way). L(0) is the prediction from a zero state.
 
 Replaced context, R(k): the same, but from the state that the model reaches by reading another part
 of the text for a while. A model trained with carried states has hardly ever seen a zero state, so
 part of L(k) is due to the unfamiliar start, not to the missing context. R(k) has no such part: for
 a text that copies itself over some lag, it falls at exactly that lag.
 
-R(∞) is the value at the largest k. The model uses k symbols if k is the smallest length from which
-on every R(j) is at most R(∞) + 0.1 (R(0) - R(∞)): these symbols bring 90 % of what context brings.
+R(∞) is the value at the largest k. The model uses k symbols if k is the smallest length such that
+R(j) is at most R(∞) + 0.1 (R(0) - R(∞)) for all j ≥ k: 90 % of the gain from context.
 If the gain R(0) - R(∞) is below 0.01 nats or three of its standard errors, the model uses none.
 
 By position: the mean loss at each step of a window, with the state carried from the window before
-and with the state reset. The difference is what carrying brings.
+and with the state reset. The difference is the gain from carrying.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Cut:
     targets
         Number of targets.
     used, used_99
-        How many symbols of context bring 90 % and 99 % of the gain.
+        How many symbols of context yield 90 % and 99 % of the gain.
     gain
         R(0) - R(∞), nats; ``error`` its standard error.
     beyond_window, beyond_window_error
-        R(window) - R(∞) in nats, what context beyond the training window brings, and its standard
+        R(window) - R(∞) in nats, the gain from context beyond the training window, and its standard
         error; None unless the window is shorter than the largest k.
     """
 
@@ -237,7 +237,7 @@ def _elsewhere(
 
 
 def _first_from_which(loss: Callable[[int], float], lengths: list[int], enough: float) -> int:
-    """Return the smallest k from which on the loss is at most ``enough``."""
+    """Return the smallest k such that the loss is at most ``enough`` from k on."""
     above = [k for k in lengths if loss(k) > enough]
     low = above[-1] if above else -1
     high = min((k for k in lengths if k > low), default=lengths[-1])

@@ -3,10 +3,10 @@
 For each parameter, g is the gradient from backpropagation and d a direction half along g and half
 random. The derivative of the loss along d is g · d; it is compared with the central differences at
 steps 2ε and ε, extrapolated to zero (Richardson), which have an error of order ε⁴. Of several ε the
-one that agrees best counts: the rectifier is not differentiable at its threshold, so that a step
-across it shows a difference without any error. Smaller steps cross fewer thresholds, while a wrong
-gradient agrees at no step. Along g alone, a gradient of the right length in the wrong direction
-would pass; along a random direction alone, a small gradient would be lost in rounding.
+one that agrees best counts: the rectifier is not differentiable at its threshold, so a step across
+it shows a difference even if the gradient is right. Smaller steps cross fewer thresholds, while a
+wrong gradient agrees at no step. Along g alone, a gradient of the right length in the wrong
+direction would pass; along a random direction alone, a small gradient would be lost in rounding.
 """
 
 from __future__ import annotations

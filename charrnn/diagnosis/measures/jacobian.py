@@ -38,7 +38,7 @@ from charrnn.randomness import Purpose, generator
 CHUNK = 256
 """Steps whose forward values are kept at a time."""
 FLOOR = 1e-300
-"""The least growth that is told apart from zero: below it the vector has vanished."""
+"""The smallest growth distinguished from zero: below it the vector has vanished."""
 
 
 class Pullback:
@@ -129,7 +129,7 @@ class LayerDynamics:
     Attributes
     ----------
     exponents
-        The leading Lyapunov exponents in nats a step, largest first.
+        The leading Lyapunov exponents in nats per step, largest first.
     memory_time
         1 / |λ₁| in steps.
     drift

@@ -1,6 +1,6 @@
 """The lag profile: how a single-step loss depends on the states before it.
 
-In a language model every step adds a loss of its own, so the accumulated ∂L/∂h_t of
+In a language model every step adds a separate loss, so the accumulated ∂L/∂h_t of
 backpropagation through time never looks vanished. Here there is one loss. For an anchor a, an
 position in the text, the model reads the ``context`` symbols before it from a zero state, and
 
@@ -16,7 +16,7 @@ path through h_t = o ⊙ tanh(c_t) of the same step. PyTorch leaves the same gra
 and ``c_t.grad`` of retained tensors. Norms are Euclidean over the hidden units; everything is in
 float64. The backward pass is that of the layers, taken step by step.
 
-That gradients shrink or grow exponentially with the lag: Hochreiter 1991; Bengio, Simard and
+Exponential decay or growth of gradients with the lag: Hochreiter 1991; Bengio, Simard and
 Frasconi 1994; Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063).
 """
 
@@ -179,9 +179,9 @@ def replay(model: LanguageModel, window: Window, d_last: Array) -> dict[str, Flo
 
 
 def _totals(layer: Layer, staged: Staged, ws: Workspace, dh: Array, t: int) -> dict[str, Array]:
-    """Return the total ∂ℓ/∂state (H, N) of every state of step t, which comes next.
+    """Return the total ∂ℓ/∂state (H, N) of every state of step t, before its backward step.
 
-    ``dh`` is ∂ℓ/∂h_t as it arrives from above.
+    ``dh`` is ∂ℓ/∂h_t from above.
     """
     xp, (output, *others) = layer.xp, layer.cell.states
     d_output = dh + ws.gradients[output]

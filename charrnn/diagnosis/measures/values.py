@@ -47,7 +47,7 @@ def in_float64(model: LanguageModel) -> LanguageModel:
 def plain(value: Any) -> Any:
     """Return a value ready for JSON: dataclasses as dictionaries, arrays and tuples as lists.
 
-    Numbers that are not finite become None.
+    Non-finite numbers become None.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}

@@ -12,9 +12,9 @@ from charrnn.display import count
 from charrnn.errors import setting
 
 CUT_GRADIENT = 0.5
-"""G at the training window from which on truncation cuts off much."""
+"""G at the training window above which truncation discards a lot."""
 BEYOND_WINDOW = 0.02
-"""Nats that context beyond the training window must bring at least."""
+"""The smallest gain from context beyond the training window that counts, in nats."""
 
 
 def truncation(report: Report) -> Iterator[Verdict]:
@@ -36,14 +36,14 @@ def truncation(report: Report) -> Iterator[Verdict]:
                 "truncation",
                 layer.layer,
                 MEASUREMENT,
-                f"at the window's edge, lag {seq_len}, ∂ℓ/∂{state} still is {value:.0%} of that at "
+                f"at the window's edge, lag {seq_len}, ∂ℓ/∂{state} is still {value:.0%} of that at "
                 f"lag 0, and the model uses {count(cut.used, 'character')}",
                 f"a longer {setting('seq_len')}: {2 * seq_len}",
             )
 
 
 def context_unused(report: Report) -> Iterator[Verdict]:
-    """Yield a verdict if at most one symbol of context brings all that context brings."""
+    """Yield a verdict if at most one symbol of context yields all the gain from context."""
     context = report.context
     if context is None or report.nothing_to_learn:
         return
@@ -58,5 +58,5 @@ def context_unused(report: Report) -> Iterator[Verdict]:
             f"the model uses {much} of its context: with {count(cut.lengths[-1], 'character')} it "
             f"gains {cut.gain:.3f} nats over none",
             f"train for longer, a longer {setting('seq_len')}, {setting('state')} carry, or "
-            f"{setting('cell')} {gated_cells()[0]}; right if the text has no longer structure",
+            f"{setting('cell')} {gated_cells()[0]}; fine if the text has no longer-range structure",
         )

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: ``broken``."""
+"""NaN and infinity: ``broken``."""
 
 from __future__ import annotations
 

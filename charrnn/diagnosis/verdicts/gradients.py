@@ -25,7 +25,7 @@ SATURATED, DEAD = 0.9, 0.5
 
 def exploding(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on every layer whose gradients grow with the lag, or if a state overflows."""
-    dynamics, profile = report.dynamics, report.lag
+    dynamics, profile, cell = report.dynamics, report.lag, report.subject.model.stack.cell
     if dynamics is None or profile is None:
         return
     if dynamics.overflow is not None:
@@ -35,7 +35,7 @@ def exploding(report: Report) -> Iterator[Verdict]:
             steepest.layer,
             MEASUREMENT,
             f"the state overflows after {count(dynamics.overflow, 'step')} along the text",
-            f"use {_bounded_activation(report)}{setting('init')} orthogonal, or a gated cell: "
+            f"use {_first(cell.remedy('overflow'))}{setting('init')} orthogonal, or a gated cell: "
             f"{setting('cell')} {min(gated_cells())}",
         )
         return
@@ -50,16 +50,15 @@ def exploding(report: Report) -> Iterator[Verdict]:
                 layer.layer,
                 MEASUREMENT,
                 f"∂ℓ/∂{state} at lag {profile.max_lag} is {_times(end)} that at lag 0; small "
-                f"differences grow by {exp(rate):.2f} a step (λ₁ = {rate:+.3f})",
+                f"differences grow by {exp(rate):.2f} per step (λ₁ = {rate:+.3f})",
                 f"{setting('clip_norm')} bounds the step; {setting('init')} orthogonal{lower} the "
                 "growth itself",
             )
 
 
-def _bounded_activation(report: Report) -> str:
-    """Return the advice to choose another activation, if the cell has a choice of it."""
-    chosen = "activation" in report.subject.model.config.cell_options
-    return f"{setting('activation')} tanh, " if chosen else ""
+def _first(remedy: str) -> str:
+    """Return a cell's own remedy as the first of several."""
+    return f"{remedy}, " if remedy else ""
 
 
 def _times(value: float) -> str:
@@ -108,15 +107,14 @@ def _guaranteed(layer: int, sigma: float, slope: float) -> Verdict:
 
 def _more_memory(report: Report) -> str:
     """Return what lets the cell remember for longer."""
-    model = report.subject.model
-    init, options, first, *others = setting("init"), model.config.cell_options, *gated_cells()
-    if "forget_bias" in options:
-        bias = f"a larger {setting('forget_bias')} (1 is the default)"
-        return bias if options["forget_bias"] < 1 else f"{bias}, or {init} orthogonal"
-    if model.stack.cell.memory:
-        return f"{init} orthogonal, or {setting('cell')} {first} with its forget bias"
-    names = " or ".join([first, *others])
-    return f"a gated cell ({setting('cell')} {names}), or {init} orthogonal"
+    cell, init = report.subject.model.stack.cell, setting("init")
+    own = cell.remedy("forgetting")
+    if own:
+        return own
+    others = [name for name in gated_cells() if name != cell.name]
+    if cell.memory:
+        return f"{init} orthogonal, or {setting('cell')} {others[0]}"
+    return f"a gated cell ({setting('cell')} {' or '.join(others)}), or {init} orthogonal"
 
 
 def gated_cells() -> list[str]:
@@ -152,5 +150,6 @@ def saturated(report: Report) -> Iterator[Verdict]:
             yield Verdict("saturated", layer.layer, MEASUREMENT, message, remedy)
         elif units.dead is not None and units.dead >= DEAD:
             message = f"{units.dead:.0%} of the units never fire"
-            instead = f"a lower {setting('lr')}, or {setting('activation')} tanh"
+            own = report.subject.model.stack.cell.remedy("dead units")
+            instead = f"a lower {setting('lr')}" + (f", or {own}" if own else "")
             yield Verdict("saturated", layer.layer, MEASUREMENT, message, instead)

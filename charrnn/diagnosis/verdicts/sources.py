@@ -1,4 +1,4 @@
-"""What verdicts rest on, and the sources that they cite."""
+"""The bases of verdicts, and the sources that they cite."""
 
 THEOREM, MEASUREMENT, RULE = "theorem", "measurement", "rule of thumb"
 PASCANU = "Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063"

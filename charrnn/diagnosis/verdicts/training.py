@@ -1,6 +1,6 @@
 """Clipping and learning rate: ``clip-tight``, ``clip-idle``, ``lr-high``, ``lr-low``.
 
-Nothing is said where the training settings are not the model's own, or where there is nothing to
+No verdict is given if the training settings are not the model's own, or if there is nothing to
 learn.
 """
 
@@ -15,23 +15,23 @@ from charrnn.diagnosis.verdicts.sources import CS231N, MEASUREMENT, PASCANU, RUL
 from charrnn.errors import setting
 
 CLIP_SHARE, CLIP_FACTOR = 0.9, 0.1
-"""Share of gradients that are clipped, and to which part of their length, where it is too much."""
+"""Share of gradients that are clipped, and the factor below which that is too much."""
 CLIP_IDLE = 100.0
-"""A limit that is so many times the largest norm measured never acts."""
+"""A limit above this many times the largest norm measured never acts."""
 RATIO_RULE, RATIO_HIGH, RATIO_LOW = 1e-3, 1.0, 1e-5
 """Size of an update relative to the weights: about right; far too high; far too low."""
 LOSS_RISE, LOSS_RISE_SHARE = 0.1, 0.1
 """Nats, and share of the loss, by which an update must not raise the loss of its own window."""
 LEARNED = 0.05
-"""Nats a symbol below which there is nothing left to learn."""
+"""Nats per symbol below which there is nothing left to learn."""
 
 
 def clipping(report: Report, exploding: bool) -> Iterator[Verdict]:
     """Yield verdicts on the limit of clipping by norm.
 
-    Where gradients are ``exploding``, a tight limit is right.
+    If gradients are ``exploding``, a tight limit is right.
     """
-    norms = _judged(report)
+    norms = _judgeable(report)
     if norms is None:
         return
     clip, option, source = norms.clip, setting("clip_norm"), f"{PASCANU}, section 3.2"
@@ -42,7 +42,7 @@ def clipping(report: Report, exploding: bool) -> Iterator[Verdict]:
             None,
             RULE,
             f"{option} {clip.limit:g} shortens {clip.share:.0%} of the gradients, to "
-            f"{clip.factor:.1e} of their length: their direction is all that counts",
+            f"{clip.factor:.1e} of their length: only their direction has an effect",
             f"{option} {_round(median)} or more: the median norm is {median:.3g}",
             source,
         )
@@ -51,7 +51,7 @@ def clipping(report: Report, exploding: bool) -> Iterator[Verdict]:
             "clip-idle",
             None,
             RULE,
-            f"{option} {clip.limit:g} never acts: the largest norm met is {clip.largest:.2g}",
+            f"{option} {clip.limit:g} never acts: the largest norm seen is {clip.largest:.2g}",
             f"{option} {_round(5 * clip.largest)} would guard against a sudden jump",
             source,
         )
@@ -59,7 +59,7 @@ def clipping(report: Report, exploding: bool) -> Iterator[Verdict]:
 
 def learning_rate(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on a learning rate that makes updates far too large or too small."""
-    norms = _judged(report)
+    norms = _judgeable(report)
     if norms is None:
         return
     ratio, change, option = norms.all.update_ratio.median, norms.loss_change, setting("lr")
@@ -88,8 +88,8 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
         )
 
 
-def _judged(report: Report) -> NormsReport | None:
-    """Return the norms; None where nothing can be said of the training settings."""
+def _judgeable(report: Report) -> NormsReport | None:
+    """Return the norms; None if the training settings cannot be judged."""
     norms = report.norms
     if norms is None or not report.subject.judged or not isfinite(norms.loss):
         return None
