@@ -119,7 +119,7 @@ def test_no_memory_is_one_clear_line(ticking, monkeypatch):
     def full(*arguments, **keywords):
         raise MemoryError
 
-    monkeypatch.setattr(bench, "Loop", full)
+    monkeypatch.setattr(bench, "language_loop", full)
     with pytest.raises(CharRNNError, match="not enough memory to train this model with a batch"):
         bench.run(SMALL, [numpy_backend()], clock=ticking)
 

@@ -346,7 +346,7 @@ def test_what_was_left_before_the_first_save_is_taken_over(text, home):
             path.unlink()
     folder = unsaved("text", b'{"loss": 3}\n')  # of another program
     before = (folder / runs.METRICS).read_bytes()
-    with pytest.raises(CharRNNError, match="there is a run"):
+    with pytest.raises(CharRNNError, match="already contains a run"):
         begin(text, name="text", **SMALL)
     assert (folder / runs.METRICS).read_bytes() == before
 

@@ -154,7 +154,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path, monkeypatch):
         return whole(*arguments)
 
     monkeypatch.setattr(container, "_layout", shrink)
-    with pytest.raises(CheckpointError, match="shorter while it was read"):
+    with pytest.raises(CheckpointError, match="truncated while being read"):
         container.read(path)
 
 
