@@ -151,19 +151,20 @@ def diagnose(
 
     With --json one object: "parameters", "layers" (norms by name: "weight_norm", "grad" and
     "update_ratio" with "mean", "median", "p95"), "global" (the same of all, "clip", "loss",
-    "series"), "lag_profile" ("anchors": offsets in the text; "context"; "layers": a list, each with
-    "lags", the means G "h" and, of an lstm, "c", their "h_q25", "h_median", "h_q75", "half_life",
-    "efold", "efold_fit", "at_seq_len", and those of c as "c_half_life" and so on), "recurrent"
-    ("layer", "gate", "spectral_radius", "sigma_max", "vanishing_sufficient"), "lyapunov" ("steps",
-    "overflow", "layers": "exponents", "memory_time", "drift", "products"), "gates" (by layer:
-    "gates", "time_constants", "units"), "context" ("used", "used_99", "lengths", "loss",
-    "replaced", "gain", "position": "carried", "reset"), "gradcheck", "verdicts" (each "code",
-    "layer", "basis", "message", "remedy", "source"). A number that is not finite, or does not
-    exist, is null. With --compare "cells" holds one such object a cell, "horizons" their figures;
-    with --history "grad_norm", "layers", "update_ratios", "clip_rate" and "jumps".
+    "loss_change", "series"), "lag_profile" ("anchors": offsets in the text; "context"; "layers": a
+    list, each with "lags", the means G "h" and, of an lstm, "c", their "h_q25", "h_median",
+    "h_q75", "half_life", "efold", "efold_fit", "at_seq_len", and those of c as "c_half_life" and so
+    on), "recurrent" ("layer", "gate", "spectral_radius", "sigma_max", "vanishing_sufficient"),
+    "lyapunov" ("steps", "overflow", "layers": "exponents", "memory_time", "drift", "products"),
+    "gates" (by layer: "gates", "time_constants", "units"), "context" ("used", "used_99", "lengths",
+    "loss", "replaced", "gain", "error", "beyond_window", "position": "carried", "reset"),
+    "gradcheck", "verdicts" (each "code", "layer", "basis", "message", "remedy", "source"). A number
+    that is not finite, or does not exist, is null. With --compare "cells" holds one such object a
+    cell, "horizons" their figures; with --history "grad_norm", "layers", "update_ratios",
+    "clip_rate" and "jumps".
 
     Verdicts, for --fail-on: broken, exploding, vanishing, saturated, clip-tight, clip-idle,
-    lr-high, lr-low, truncation, context-unused. The README tells when each is said.
+    lr-high, lr-low, truncation, context-unused. The README lists when each applies, and all keys.
     """
     wanted = _Request(
         texts=corpus or [],

@@ -108,7 +108,7 @@ class LagProfile:
     seq_len: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the profile as documented in ``charrnn diagnose --help``."""
+        """Return the profile as documented in the README."""
         return {
             "anchors": self.anchors.tolist(),
             "context": self.context,

@@ -1,42 +1,43 @@
-"""What is wrong with a model, why that may be said, and what to do about it.
+"""Verdicts on a model: what is wrong, the evidence, and the remedy.
 
 A spectral radius above 1 alone is not a verdict: it is necessary for exploding gradients, not
 sufficient. Every threshold, with W = 32 steps:
 
 ===============  ==================================================================  ==============
-code             said where                                                          basis
+code             reported when                                                       basis
 ===============  ==================================================================  ==============
-broken           a weight or moment is NaN or infinite; or the loss is, though no    measurement
-                 state overflows
+broken           a weight or moment is NaN or infinite; or the loss or gradient is,  measurement
+                 and no state overflows
 exploding        a state overflows along the text; or G is at least 10 at the        measurement
                  largest lag and small differences grow along the text (λ₁ > 0); or
                  G is at least 100 there
 vanishing        an ungated cell with σ₁(U) < 1/γ: gradients shrink at least as      theorem [1]
                  (γ σ₁)^k
 vanishing        the Jacobian's product shrinks ten-thousandfold over W steps        measurement
-                 (λ₁ W < -ln 10,000) and G(W) is below 1/10,000 for every state
+                 (λ₁ W < -ln 10,000) and G(W) is below 1/10,000 for every state; if
+                 the largest lag k is below W, G(k) is below (1/10,000)^(k/W)
 saturated        each logistic gate of a layer is below 0.1 or above 0.9 for 90 %    measurement,
                  of time and units; without gates: |h| > 0.9 for 90 %, or half of    bounds of [2]
                  the rectifiers never fire
 clip-tight       clipping by norm shortens 90 % of the gradients, the median of      rule of thumb
                  those to less than a tenth, and nothing explodes                    [3]
-clip-idle        the limit is 100 times the largest norm measured                    rule of thumb
-                                                                                     [3]
-lr-high          an update is as large as the weights; or it is above 1/1000 of      measurement,
+clip-idle        the limit is above 100 times the largest norm measured, and the     rule of thumb
+                 loss is above 0.05 nats                                             [3]
+lr-high          an update is as large as the weights; or at least 1/1000 of         measurement,
                  them and raises the loss of its own window by a tenth (of ln V at   ratio of [4]
                  most) and 0.1 nats
 lr-low           an update is below 1/100,000 of the weights, a hundredth of the     rule of thumb
                  rule of thumb, not because of clipping, and the loss is above 0.05  [4]
                  nats
-truncation       the model is trained, G(training window) is at least 1/2, and the   measurement
-                 model uses a window of context or more, or gains 0.02 nats (three
-                 standard errors) from context beyond the window
-context-unused   the model is trained and at most one symbol of context brings 99 %  measurement
-                 of what context brings; not said of a model worse than symbol
-                 frequencies, or with nothing left to learn
+truncation       the model is trained, 1/2 ≤ G(training window) < 10, and the model  measurement
+                 uses a window of context or more, or gains more than 0.02 nats (and
+                 three standard errors) from context beyond the window
+context-unused   the model is trained, at most one symbol of context yields 99 % of  measurement
+                 the gain from context, and the loss is above 0.05 nats and at most
+                 1.1 times the entropy of the symbol frequencies
 ===============  ==================================================================  ==============
 
-Where there is nothing to learn (the text is one symbol, or the gradient exactly 0), neither the
+If there is nothing to learn (the text is one symbol, or the gradient exactly 0), neither the
 learning rate, nor clipping, nor saturation, nor the use of context is judged, and no remedy is
 another learning rate.
 
@@ -99,7 +100,7 @@ def chosen(listed: str) -> frozenset[str]:
 def judge(report: Report, word: Callable[[str], str] = str) -> list[Verdict]:
     """Return all verdicts on what was measured, worst first.
 
-    ``word`` says what a setting is called in their messages: by its name by default, or
+    ``word`` turns a setting into its name in their messages: by default Python's, or
     :func:`charrnn.errors.option` on the command line.
     """
     verdicts = sorted(_judged(report), key=lambda verdict: CODES.index(verdict.code))

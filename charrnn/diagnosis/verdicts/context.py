@@ -15,6 +15,8 @@ CUT_GRADIENT = 0.5
 """G at the training window above which truncation discards a lot."""
 BEYOND_WINDOW = 0.02
 """The smallest gain from context beyond the training window that counts, in nats."""
+WORSE_THAN_FREQUENCIES = 1.1
+"""A loss above this many times the entropy of symbol frequencies says nothing about context."""
 
 
 def truncation(report: Report) -> Iterator[Verdict]:
@@ -49,7 +51,7 @@ def context_unused(report: Report) -> Iterator[Verdict]:
         return
     cut = context.cut
     full = cut.replaced[-1]
-    if cut.used_99 <= 1 and LEARNED < full <= 1.1 * context.unigram:
+    if cut.used_99 <= 1 and LEARNED < full <= WORSE_THAN_FREQUENCIES * context.unigram:
         much = "none" if cut.used_99 == 0 else "one character"
         yield Verdict(
             "context-unused",
