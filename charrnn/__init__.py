@@ -1,7 +1,7 @@
 """charrnn: train, sample and examine character-level recurrent language models.
 
 The names below are the Python interface. They are loaded when first used, so that importing the
-package costs nothing: NumPy, Typer, rich and CuPy stay out until something needs them.
+package costs nothing: NumPy, Typer, rich and CuPy are imported only when needed.
 """
 
 from importlib import import_module

@@ -92,7 +92,7 @@ class Model:
         seed: int = 0,
         unknown: Literal["error", "skip"] = "error",
     ) -> Iterator[str | bytes]:
-        """Yield a sample symbol by symbol; ``length`` 0 has no end.
+        """Yield a sample symbol by symbol; ``length`` 0 means endless.
 
         See :func:`charrnn.sampling.stream` for the parameters.
 
@@ -163,7 +163,7 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
     ----------
     run
         A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
-        default. Of a run the best checkpoint is taken.
+        default. A run stands for its best checkpoint.
     backend
         ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
 
@@ -198,7 +198,7 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``. Nothing is
-        saved.
+        saved, so ``keep`` has no effect.
 
     Raises
     ------
@@ -240,10 +240,10 @@ def diagnose(
     ----------
     model
         A run or checkpoint file as in :func:`load`, a :class:`Model`, or a
-        :class:`~charrnn.config.ModelConfig`, of which a fresh model is made.
+        :class:`~charrnn.config.ModelConfig`, from which a fresh model is made.
     text
-        The text to examine it on, bytes or a string at byte level. By default the validation text
-        of the run.
+        The text to examine it on: a string; at byte level, bytes or a string. By default the
+        validation text of the run.
     level
         ``char`` (default), ``byte`` or ``word``, for a configuration.
     unknown
@@ -253,7 +253,7 @@ def diagnose(
     progress
         Called with the name of each part of the examination as it begins.
     **options
-        How much to measure, by the fields of :class:`~charrnn.diagnosis.settings.Settings`; and
+        How much to measure: the fields of :class:`~charrnn.diagnosis.settings.Settings`; and
         ``seq_len``, ``batch``, ``state``, ``optimizer`` and its options, ``lr``, ``clip_norm`` to
         assume in place of the run's own.
 
@@ -309,7 +309,7 @@ def _subject(
         encoded = model.vocabulary.encode(text or "", unknown)
         return subjects.of_model(model.network, encoded, assumed)
     path = runs.resolve(None if model is None else str(model))
-    loaded = checkpoints.load(path, finite=False)  # what is broken in it is reported
+    loaded = checkpoints.load(path, finite=False)  # broken weights are reported, not refused
     ids = None if text is None else loaded.vocabulary.encode(text, unknown)
     return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)
 

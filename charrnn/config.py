@@ -21,7 +21,7 @@ DEFAULT_STEPS = 5000
 
 @dataclass(frozen=True, init=False)
 class ModelConfig(Configuration):
-    """The architecture: all that decides names, shapes and initial values of the weights."""
+    """The architecture: all that determines names, shapes and initial values of the weights."""
 
     cell: str = declare("lstm", "Recurrent cell.", group=MODEL, choices=CELLS.names)
     layers: int = declare(1, "Stacked layers.", group=MODEL, least=1)
@@ -46,7 +46,7 @@ class ModelConfig(Configuration):
     )
 
     cell_options: Values = field(default_factory=Values)
-    """What the cell declares as its own."""
+    """The options that the cell declares."""
 
     chosen: ClassVar = {"cell": CELLS}
 
@@ -65,9 +65,7 @@ class ModelConfig(Configuration):
 class DataConfig(Configuration):
     """How the text becomes symbols, and which part of it is held out."""
 
-    level: str = declare(
-        "char", "What counts as a symbol.", group=TEXT, choices=("char", "byte", "word")
-    )
+    level: str = declare("char", "Unit of text.", group=TEXT, choices=("char", "byte", "word"))
     encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
     errors: str = declare(
         "strict",
@@ -91,8 +89,8 @@ class DataConfig(Configuration):
     sources: tuple[str, ...] = declare(
         (), "The text: files, directories, - or a built-in corpus.", group=TEXT
     )
-    val: tuple[str, ...] = declare((), "A validation text of its own; may be repeated.", group=TEXT)
-    test: tuple[str, ...] = declare((), "A test text of its own; may be repeated.", group=TEXT)
+    val: tuple[str, ...] = declare((), "A separate validation text; may be repeated.", group=TEXT)
+    test: tuple[str, ...] = declare((), "A separate test text; may be repeated.", group=TEXT)
 
     def _check_together(self) -> None:
         if self.val_frac + self.test_frac >= 1:
@@ -106,7 +104,7 @@ class DataConfig(Configuration):
 class TrainConfig(Configuration):
     """How a model is trained. A step is one update, from one window of all streams."""
 
-    seq_len: int = declare(32, "Steps of a window.", group=TRAINING, least=1)
+    seq_len: int = declare(32, "Window length in steps.", group=TRAINING, least=1)
     batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
     state: str = declare(
         "carry",
@@ -122,21 +120,22 @@ class TrainConfig(Configuration):
         below=1,
     )
     """With a carried state. A model that never sees a zero state after its first window learns to
-    rely on what its state has become, and can fail where it has to start afresh: in sampling and
-    in evaluation."""
+    rely on a warmed-up state, and can fail when it has to start from zero: in sampling and in
+    evaluation."""
     steps: int | None = declare(
         None,
-        "Stop after so many steps. The first of --steps, --epochs and --minutes counts",
+        "Stop after this many steps. The first of --steps, --epochs and --minutes to be reached "
+        "ends training",
         kind=int,
         group=TRAINING,
         least=1,
         shown=f"{DEFAULT_STEPS} if none of them is given",
     )
     epochs: float | None = declare(
-        None, "Stop after so many passes over the text.", kind=float, group=TRAINING, above=0
+        None, "Stop after this many passes over the text.", kind=float, group=TRAINING, above=0
     )
     minutes: float | None = declare(
-        None, "Stop after so much time.", kind=float, group=TRAINING, above=0
+        None, "Stop after this many minutes.", kind=float, group=TRAINING, above=0
     )
     optimizer: str = declare(
         "adam", "Rule that updates the weights.", group=TRAINING, choices=OPTIMIZERS.names
@@ -147,7 +146,7 @@ class TrainConfig(Configuration):
     )
     horizon: int | None = declare(
         None,
-        "Steps of the schedule.",
+        "Length of the schedule in steps.",
         kind=int,
         group=TRAINING,
         least=1,
@@ -163,11 +162,11 @@ class TrainConfig(Configuration):
     )
     patience: int = declare(
         0,
-        "Stop after so many evaluations without a better validation loss; 0: never.",
+        "Stop after this many evaluations without a better validation loss; 0: never.",
         group=TRAINING,
         least=0,
     )
-    seed: int = declare(0, "Of all random numbers.", group=TRAINING)
+    seed: int = declare(0, "Seed of all random numbers.", group=TRAINING)
     log_every: int = declare(25, "Steps between reports.", group=SAVING, least=1)
     eval_every: int = declare(
         500, "Steps between evaluations; 0: only at the end.", group=SAVING, least=0
@@ -197,9 +196,9 @@ class TrainConfig(Configuration):
     )
 
     optimizer_options: Values = field(default_factory=Values)
-    """What the optimizer declares as its own."""
+    """The options that the optimizer declares."""
     schedule_options: Values = field(default_factory=Values)
-    """What the schedule declares as its own."""
+    """The options that the schedule declares."""
 
     chosen: ClassVar = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 

@@ -19,7 +19,7 @@ _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def printable(text: str) -> str:
-    """Return text of several lines: unsafe characters but newlines and tabs are escaped."""
+    """Return multi-line text with all unsafe characters but newlines and tabs escaped."""
     return _UNSAFE_IN_LINES.sub(_escape, text)
 
 
@@ -86,7 +86,7 @@ def _escape(unsafe: re.Match[str]) -> str:
 
 
 def size(count: float) -> str:
-    """Return a number of bytes in a fitting unit, powers of 1000, with three digits."""
+    """Format a byte count with a decimal unit and three digits."""
     unit = 0
     while count >= 999.5 and unit < len(_SIZES) - 1:
         count, unit = count / 1000, unit + 1

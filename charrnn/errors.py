@@ -1,7 +1,7 @@
 """The exceptions of charrnn: what failed, and what to do about it.
 
 A setting is an option on the command line and a parameter in Python. A message names it by a mark,
-:func:`setting`, and whoever shows the message chooses the words.
+:func:`setting`, and the code that shows the message fills in the name.
 """
 
 import re
@@ -35,7 +35,7 @@ class CharRNNError(Exception):
     remedy
         What to do about it. One line, or empty if there is nothing to advise.
 
-    Both may hold marks of settings. As a string the exception uses the words of Python.
+    Both may hold marks of settings. ``str()`` uses the Python names.
     """
 
     exit_code = 1

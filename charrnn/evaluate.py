@@ -1,7 +1,7 @@
-"""How well a model predicts a text: nats and bits a character, exactly or in parallel streams.
+"""How well a model predicts a text: nats and bits per character, exactly or in parallel streams.
 
 The surprisal of a symbol is -ln p(symbol | all symbols before it). The first symbol of a text has
-no context and is not scored, so a text of n symbols has n - 1 scored ones. Sums are in float64.
+no context and is not scored, so a text of n symbols yields n - 1 scores. Sums are in float64.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Ids = NDArray[Any]
 STEPS = 256
 """Steps of one window of the exact pass."""
 LINES = 64
-"""Lines that are read side by side."""
+"""Lines that are scored together."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Score:
 
     @property
     def nats_per_char(self) -> float:
-        """Mean surprisal in nats; NaN where nothing was scored."""
+        """Mean surprisal in nats; NaN if nothing was scored."""
         return self.nats / self.chars if self.chars else math.nan
 
     @property
@@ -83,7 +83,7 @@ class Score:
 
 
 class Validation:
-    """The validation loss of a model in training, as often as wanted at little cost.
+    """The validation loss of a model in training, cheap enough to compute often.
 
     The text is read as parallel streams with carried state, each from a zero state; see
     :func:`charrnn.text.evaluation_streams`. The weights are those the model has when
@@ -94,7 +94,7 @@ class Validation:
     model
         The model; it is read only.
     ids
-        1-D array of symbols, may be memory-mapped.
+        1-D array of ids; may be memory-mapped.
     streams
         The most streams there may be.
     limit
@@ -105,7 +105,7 @@ class Validation:
     Raises
     ------
     CorpusError
-        The text has fewer than 2 symbols.
+        If the text has fewer than 2 symbols.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Validation:
         return self._streams.targets
 
     def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
-        """Return the mean surprisal in nats a character; None if ``stopped`` between windows."""
+        """Return the mean surprisal in nats per character; None if ``stopped`` between windows."""
         model, window = self._model, self._window
         xp, put = model.backend.xp, model.backend.put
         total: Any = 0.0
@@ -166,7 +166,7 @@ def score(
     Raises
     ------
     CorpusError
-        The text has fewer than 2 symbols.
+        If the text has fewer than 2 symbols.
     """
     chars, total, tally = 0, 0.0, tally or Tally(size=None)
     for targets, surprisal in _exact(model, chunks, steps, tally):
@@ -194,7 +194,7 @@ def surprisals(
     Raises
     ------
     CorpusError
-        The text has fewer than 2 symbols.
+        If the text has fewer than 2 symbols.
     """
     chunks = iter(chunks)
     head = next((chunk for chunk in chunks if len(chunk)), None)
@@ -234,7 +234,7 @@ def score_lines(
     tally
         Returns what a line holds beside its symbols.
     batch
-        Lines that are read side by side; as many are read ahead.
+        Lines scored together, which is also how far ahead is read.
     steps
         Symbols of each that are read at a time.
     """
@@ -323,7 +323,7 @@ def _exact(
         symbols = count(0 if last is None else len(last), "symbol")
         left = f" left, {tally.skipped:,} skipped" if tally.skipped else ""
         raise CorpusError(
-            f"the text has {symbols}{left}, a score takes at least 2",
+            f"the text has {symbols}{left}, a score needs at least 2",
             "use a longer text",
         )
 

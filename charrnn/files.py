@@ -1,4 +1,4 @@
-"""Files on the disk: written whole or not at all, opened only where that is safe.
+"""Files on disk: written atomically, opened only if that is safe.
 
 :func:`write` is where a checkpoint becomes durable. The order of its system calls leaves a complete
 file at any moment, also after a crash: a temporary file beside the target is written, flushed to
@@ -32,7 +32,7 @@ FILE_TIME_TICK = 0.03
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.tmp", re.DOTALL)
 _NAME_CHARS = 40  # of the target in a temporary name: at most 160 of the 255 bytes of a name
-_CALL_BYTES = 1 << 26  # written by one call: some systems refuse 2³¹; signals come in between
+_CALL_BYTES = 1 << 26  # written by one call: some systems refuse 2³¹; signals are handled between
 _NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -87,8 +87,9 @@ def replace(
     Parameters
     ----------
     durable
-        Flush the file before the rename, so that the name never stands for half of it, also after
-        a power failure. The rename itself lasts once its folder is flushed, as :func:`write` does.
+        Flush the file before the rename, so that the name never refers to a partial file, even
+        after a power failure. The rename itself lasts once its folder is flushed, as :func:`write`
+        does.
     private
         Only the user may read the file: mode 0600, else 0666 less the umask.
 
@@ -206,13 +207,13 @@ def open_regular(
     OSError
         If it cannot be opened.
     """
-    with contextlib.suppress(FileNotFoundError):  # opening it tells what is missing, or makes it
+    with contextlib.suppress(FileNotFoundError):  # os.open reports what is missing, or creates it
         _require_regular(path, path.stat(follow_symlinks=follow))
     flags |= NO_WAIT | _BINARY | (0 if follow else _NO_LINK)
     handle = os.open(path, flags, 0o666)
     try:
         status = os.fstat(handle)
-        _require_regular(path, status)  # it may have been exchanged in between
+        _require_regular(path, status)  # it may have been replaced in the meantime
         if mine and not is_mine(status):
             raise PermissionError(errno.EPERM, "it belongs to another user")
     except BaseException:

@@ -33,7 +33,7 @@ class Option:
     Attributes
     ----------
     default
-        Used where no value is given. None: the setting may stay unset. An empty tuple: the setting
+        Used if no value is given. None: the setting may stay unset. An empty tuple: the setting
         is a tuple of strings, and its command-line option may be repeated.
     help
         What it does, for the command line's help.
@@ -44,9 +44,9 @@ class Option:
     choices
         The valid strings, or a function that returns them.
     least, most, above, below
-        A number must be ≥ ``least``, ≤ ``most``, > ``above`` and < ``below``, where they are given.
+        A number must be ≥ ``least``, ≤ ``most``, > ``above`` and < ``below``, if they are given.
     remedy
-        What to do about an invalid value, where the range does not say it all.
+        What to do about an invalid value, if the range is not self-explanatory.
     shown
         What help shows as the default in place of ``default``.
     metavar
@@ -177,5 +177,5 @@ def check_values(options: Mapping[str, Option], values: Mapping[str, Any]) -> di
 
 
 def one(names: tuple[str, ...]) -> str:
-    """Return the remedy that lists what to choose from."""
+    """Return the remedy that lists the choices."""
     return f"choose one of {', '.join(names)}"

@@ -2,8 +2,8 @@
 
 A plug-in is a Python file or module with classes that derive from
 :class:`charrnn.cells.base.Cell`, :class:`charrnn.train.optimizers.base.Optimizer` or
-:class:`charrnn.train.schedules.base.Schedule` and have a ``name`` of their own. It is code, and is
-run where the user names it; no checkpoint or other file can name one.
+:class:`charrnn.train.schedules.base.Schedule` and have their own ``name``. It is code, and runs
+because the user named it; no checkpoint or other file can name one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def plugin(source: str | PathLike[str]) -> tuple[str, ...]:
     Raises
     ------
     PluginError
-        If it cannot be loaded, defines nothing to choose, or uses a name that is taken.
+        If it cannot be loaded, defines no cell, optimizer or schedule, or uses a name that is
+        taken.
     """
     text = str(source)
     path = Path(text)
@@ -96,7 +97,7 @@ def _run_file(path: str) -> ModuleType:
 
 
 def _line(problem: BaseException, path: str) -> str:
-    """Return where in a plug-in's file an error arose: ``line 12: ``, or nothing if elsewhere."""
+    """Return where in a plug-in's file an error was raised: ``line 12: ``, or an empty string."""
     if isinstance(problem, SyntaxError) and problem.lineno is not None:
         return f"line {problem.lineno}: "
     frames = traceback.extract_tb(problem.__traceback__)
@@ -105,7 +106,7 @@ def _line(problem: BaseException, path: str) -> str:
 
 
 def _choices(module: ModuleType) -> list[tuple[Registry, type[Choice]]]:
-    """Return the classes that a module or its submodules define to be chosen by name."""
+    """Return the classes of a module that can be chosen by name: its own or its submodules'."""
     found = []
     for value in vars(module).values():
         if not isinstance(value, type) or "name" not in vars(value):

@@ -16,7 +16,7 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
-    """What random bits are for; different purposes never share bits."""
+    """Uses of random bits; different purposes never share bits."""
 
     INIT = 1
     DROPOUT = 2

@@ -1,12 +1,12 @@
-"""What can be chosen by name: cells, optimizers and schedules.
+"""Components that are selected by name: cells, optimizers and schedules.
 
-The classes that come with charrnn are found by file, one a file; a file is imported only when its
-name is chosen or when all have to be known. Others are plug-ins: added by :mod:`charrnn.plugins`,
-or installed by a package that declares an entry point in the group ``charrnn.cells``,
-``charrnn.optimizers`` or ``charrnn.schedules``.
+The classes that come with charrnn are found by file, one per file; a file is imported only when
+its name is chosen or when all classes are needed. Others are plug-ins: added by
+:mod:`charrnn.plugins`, or installed by a package that declares an entry point in the group
+``charrnn.cells``, ``charrnn.optimizers`` or ``charrnn.schedules``.
 
-The packages are named as strings, so that a configuration can check a name without importing what
-lies above it.
+The packages are named as strings, so that a configuration can check a name without importing the
+packages above it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _reserved: set[str] = set()
 
 
 class Choice:
-    """A class that is chosen by name and declares options of its own."""
+    """A class that is chosen by name and declares its own options."""
 
     name: ClassVar[str]
-    """What it is chosen by: lower-case letters, digits, ``-`` and ``_``."""
+    """Its name: lower-case letters, digits, ``-`` and ``_``."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names by which it can be chosen."""
     options: ClassVar[Mapping[str, Option]] = {}
@@ -61,7 +61,8 @@ class Registry:
         What they are called in messages: ``cell``.
     package
         The package whose files define the built-in ones. A file NAME.py defines a class with
-        ``name = "NAME"``. Its ``base.py`` defines the class ``base`` from which all derive.
+        ``name = "NAME"``, where ``-`` in the name is ``_`` in the file's. Its
+        ``base.py`` defines the class ``base`` from which all derive.
     base
         The name of that class.
     helpers
@@ -159,13 +160,13 @@ class Registry:
         for each in self.classes():
             for taken in sorted(mine & {each.name, *each.aliases}):
                 raise PluginError(
-                    f"there is already a {self.kind} {taken!a}", "rename the plug-in's"
+                    f"there is already a {self.kind} {taken!a}", "choose another name"
                 )
         for option, declaration in found.options.items():
             self._check_option(f"{self.kind} {name!a}", option, declaration)
 
     def _check_option(self, owner: str, name: str, option: Option) -> None:
-        """Raise :class:`PluginError` if a plug-in's option has a name that it cannot have.
+        """Raise :class:`PluginError` if the name of a plug-in's option is invalid or taken.
 
         Two classes of one kind may share an option, because only one of them is chosen at a time.
         """
@@ -183,7 +184,7 @@ class Registry:
                 )
 
     def install_all(self) -> list[PluginError]:
-        """Load all installed plug-ins; return what is wrong with those that cannot be loaded."""
+        """Load all installed plug-ins; return the errors of those that cannot be loaded."""
         problems = []
         for name in sorted(set(_entry_points(self.group)) - set(self.names())):
             try:
@@ -244,7 +245,7 @@ def _plugins_are_installed() -> bool:
 
 
 def reserve(names: Iterable[str]) -> None:
-    """Refuse these names as names of a plug-in's options."""
+    """Reserve these names: no plug-in option may use them."""
     _reserved.update(names)
 
 

@@ -1,9 +1,9 @@
-"""What every configuration is: a frozen dataclass of settings, checked on construction.
+"""Base class of the configurations: a frozen dataclass of settings, checked on construction.
 
-Some settings choose a class by name, such as a cell, and the class declares settings of its own.
-Those are given beside the others, ``ModelConfig(cell="gru", gru_reset="before")``, and kept
-together, in ``config.cell_options``. In a file all settings stand side by side, so that a setting
-may move from a configuration to a class, or back, and older files stay valid.
+Some settings choose a class by name, such as a cell, and the class declares its own settings.
+Those are given together with the others, ``ModelConfig(cell="gru", gru_reset="before")``, and kept
+together, in ``config.cell_options``. In a file all settings are in one flat object, so that a
+setting may move from a configuration to a class, or back, and older files stay valid.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Values(Mapping[str, Any]):
 
 @dataclass(frozen=True, init=False)
 class Configuration:
-    """Settings of which every instance is valid.
+    """A set of settings; every instance is valid.
 
     Parameters
     ----------
     **settings
-        Fields, and options of the classes that the fields choose; what is missing gets its default.
+        Fields, and options of the classes that the fields choose; missing ones get their defaults.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Configuration:
         """Raise :class:`UsageError` if settings that are valid alone exclude each other."""
 
     def own_options(self, field: str) -> Mapping[str, Option]:
-        """Return what the class that ``field`` chooses declares."""
+        """Return the options of the class that ``field`` chooses."""
         options: Mapping[str, Option] = self.chosen[field].get(getattr(self, field)).options
         return options
 
@@ -119,7 +119,7 @@ class Configuration:
     def changed(self, **settings: Any) -> Self:
         """Return a copy with other settings.
 
-        A class chosen anew starts with the defaults of its options.
+        If another class is chosen, its options start at their defaults.
         """
         kept = self.settings()
         for field, registry in self.chosen.items():
@@ -148,7 +148,7 @@ class Configuration:
     def from_json(cls, data: object) -> Self:
         """Rebuild a configuration that :meth:`to_json` wrote.
 
-        A field that is missing, because an older version did not have it yet, gets its default. An
+        A field that is missing, because an older version wrote the file, gets its default. An
         option of a built-in class that is not chosen, as older versions wrote them all, is dropped.
 
         Raises

@@ -25,7 +25,7 @@ def main() -> NoReturn:
         code = _outcome()
         _signals.ignore_signals()
         _streams.abandon()
-    except KeyboardInterrupt as problem:  # while all this was loaded, or as another code was found
+    except KeyboardInterrupt as problem:  # during start-up, or while the exit code was determined
         code = getattr(problem, "exit_code", EXIT_SIGINT)
     sys.exit(code)
 

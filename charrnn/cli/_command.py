@@ -34,7 +34,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Fields:
-    """Declared fields of a dataclass that a command has as options.
+    """Dataclass fields that a command exposes as options.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class Fields:
     names
         The fields; by default all that are declared.
     defaults
-        What help shows as a field's default in place of the declared one.
+        Defaults that help shows instead of the declared ones.
     group
-        The heading in help, where the declaration has none.
+        The heading in help if the declaration has none.
     """
 
     record: type[Any]
@@ -73,7 +73,7 @@ class Fields:
         return {name: value for name, value in values.items() if name in declared(self.record)}
 
     def registries(self) -> Mapping[str, Registry]:
-        """Return what its fields choose from."""
+        """Return the registries that its fields choose from."""
         return self.record.chosen if issubclass(self.record, Configuration) else {}
 
     def _choices(self, name: str, option: Option) -> tuple[str, ...]:
@@ -148,7 +148,7 @@ class Command(TyperCommand):
 
     @property
     def fields(self) -> tuple[Fields, ...]:
-        """What :func:`takes` said of the function."""
+        """The declarations attached by :func:`takes`."""
         fields: tuple[Fields, ...] = getattr(self.callback, _FIELDS, ())
         return fields
 
@@ -185,7 +185,7 @@ class Command(TyperCommand):
         parser.ignore_unknown_options = True
         try:
             values, _, _ = parser.parse_args(args)
-        except Exception:  # the arguments are wrong, as parsing them in earnest tells
+        except Exception:  # the arguments are invalid; the real parse reports it
             return
         for source in values.get("plugin") or ():
             plugin(source)

@@ -44,7 +44,7 @@ class Output:
         self._stream.flush()
 
     def finish(self) -> None:
-        """Flush; on a terminal, see to it that the prompt starts on a line of its own."""
+        """Flush; on a terminal, make sure that the prompt starts on a new line."""
         self.flush()
         if not self._last.endswith(b"\n") and sys.stdout.isatty():
             self._stream.write(b"\n")
@@ -52,7 +52,7 @@ class Output:
 
 
 def utf8(text: str | bytes) -> bytes:
-    """Return text as UTF-8; bytes of an argument that were no UTF-8 come back as they were."""
+    """Return text as UTF-8; bytes of an argument that were not valid UTF-8 are restored."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
@@ -74,7 +74,7 @@ def json_text(text: str | bytes) -> str | list[int]:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], object]]:
-    """Say on a terminal what is being computed; nowhere else."""
+    """Show progress on a terminal only."""
     if not sys.stderr.isatty():
         yield lambda stage: None
         return

@@ -35,7 +35,7 @@ def raise_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """From now on, ignore signals: the exit code is decided."""
+    """From now on, ignore signals: the exit code is already determined."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 

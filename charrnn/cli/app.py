@@ -24,7 +24,7 @@ _FUNCTIONS = {
     "runs": ("info", "runs"),
     "bench": ("bench", "bench"),
 }
-"""Of each command the module in this package and the function."""
+"""For each command: its module in this package and its function."""
 _GROUPS = {"corpus": ("corpus", "app")}
 
 
@@ -34,7 +34,7 @@ class Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         names: Any = dict.fromkeys((*_FUNCTIONS, *_GROUPS))
-        self.commands = names  # what a mistyped name is compared with
+        self.commands = names  # candidates for "did you mean"
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of this name, or None."""
@@ -66,8 +66,8 @@ app = typer.Typer(
     cls=Commands,
     help="Train, sample and examine character-level recurrent language models.",
     epilog="Exit codes: 0 success; 1 failure; 2 usage error; 3 a verdict of diagnose --fail-on; "
-    "129, 130, 143 after SIGHUP, SIGINT (Ctrl-C), SIGTERM; 141 when the reader of the output went "
-    "away.",
+    "129, 130, 143 after SIGHUP, SIGINT (Ctrl-C), SIGTERM; 141 if the reader of the output closed "
+    "it.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -125,14 +125,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _memory_error(problem: Exception) -> CharRNNError | None:
-    """Return what to say if memory ran out, on the machine or on its GPU."""
+    """Return the error to show if memory ran out, on the machine or on its GPU."""
     from charrnn.backend.memory import explain
 
     return explain(problem)
 
 
 def _usage_error(problem: Any) -> int:
-    """Say in one line what Typer found wrong with the arguments, and where help is.
+    """Report in one line the error that Typer found in the arguments, and where help is.
 
     A group without a command shows its help.
     """

@@ -37,7 +37,7 @@ def bench(
     """Measure how fast this machine trains, and propose batch, threads and backend.
 
     Training steps on random text are timed with several numbers of threads, then with several
-    batches; with --backend auto also on a GPU where one works. The fewest threads within 3 % of the
+    batches; with --backend auto also on a GPU if one works. The fewest threads within 3 % of the
     best speed are proposed, and the smallest batch within 20 %, because a larger one makes fewer
     updates for the same text.
 
@@ -53,7 +53,7 @@ def bench(
     from charrnn.train import bench as measuring
 
     engines = _engines(backend, matmul)
-    note(f"measuring for about {seconds:g} s; other busy programs distort the result")
+    note(f"measuring for about {seconds:g} s; close busy programs: they distort the result")
     note_fallback(engines[-1])
     found = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
     text = json.dumps(bench_json(found)) + "\n" if as_json else bench_text(found)

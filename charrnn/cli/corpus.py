@@ -37,8 +37,8 @@ _NATS_TO_BITS = 1.4426950408889634
 class GeneratorCommand(Command):
     """A command that also takes the options of every generator, each declared by its corpus.
 
-    The values given are left in ``ctx.meta``; whether the named corpus has the option is for the
-    command to find out.
+    The values given are left in ``ctx.meta``; the command checks whether the named corpus has
+    the option.
     """
 
     @cached_property
@@ -82,10 +82,10 @@ def _generator_options(ctx: typer.Context) -> dict[str, Any]:
 
 @app.command("list", cls=Command)
 def list_(as_json: Json = False) -> None:
-    """List the built-in corpora: name, default size, entropy, what it is.
+    """List the built-in corpora: name, default size, entropy, description.
 
     With --json: "corpora", a list of objects with "name", "description", "chars" (default size;
-    null where this Python lacks the text), "entropy_nats_per_char" (null where unknown) and
+    null if this Python lacks the text), "entropy_nats_per_char" (null if unknown) and
     "options".
     """
     from charrnn.text import builtin
@@ -109,7 +109,7 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         _print_json({"corpora": records})
         return
-    rows = [("name", "chars", "nats/char", "what it is")]
+    rows = [("name", "chars", "nats/char", "description")]
     for record in records:
         chars, entropy = record["chars"], record["entropy_nats_per_char"]
         rows.append(
@@ -128,14 +128,14 @@ def make(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in corpus.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write to a file.")
+        Path | None, typer.Option("--out", metavar="FILE|-", help="Write to a file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     chars: Annotated[
         int | None, typer.Option("--chars", help="Exact number of characters to write.")
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", help="Of all random choices; hello and python-* make none.")
+        int, typer.Option("--seed", help="Seed of the generator; hello and python-* do not use it.")
     ] = 0,
 ) -> None:
     """Write a built-in corpus to standard output, as UTF-8, or to a file."""
@@ -161,15 +161,17 @@ def info(
     as_json: Json = False,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Seed of a built-in corpus; decides the table of markov."),
+        typer.Option(
+            "--seed", help="Seed of a built-in corpus; determines the transition table of markov."
+        ),
     ] = None,
 ) -> None:
-    """Describe a built-in corpus or a text; where a file has a corpus's name, the file.
+    """Describe a built-in corpus or a text; a file takes precedence over a corpus of the same name.
 
     With --json, for a built-in corpus: "name", "description", "chars" (default size), "alphabet"
-    (different characters), "entropy_nats_per_char" and "entropy_bits_per_char" (null where
+    (distinct characters), "entropy_nats_per_char" and "entropy_bits_per_char" (null where
     unknown), "seed", "options". For a text: "name", "level", "bytes", "chars" (symbols of the
-    level), "lines", "distinct" (different symbols), "sha256", "unigram_nats_per_char" and
+    level), "lines", "distinct" (distinct symbols), "sha256", "unigram_nats_per_char" and
     "bigram_nats_per_char" (entropy of a symbol, and of one given the one before), "frequent" (the
     most frequent symbols: "symbol", "count"; integers at byte level).
     """
@@ -203,7 +205,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show where encoded texts are cached and how much room they take; with --clear, delete them.
+    """Show where encoded texts are cached and how much space they use; with --clear, delete them.
 
     With --json: "path", "bytes" and "entries" (each with "path", "bytes" and "last_used", in Unix
     seconds) as they are afterwards, and "freed" (bytes).
@@ -248,10 +250,12 @@ def _show_builtin(name: str, seed: int, options: dict[str, Any], as_json: bool) 
             }
         )
         return
-    known = "unknown" if bits is None else f"{found.entropy:.6f} nats, {bits:.6f} bits a character"
+    known = (
+        "unknown" if bits is None else f"{found.entropy:.6f} nats, {bits:.6f} bits per character"
+    )
     rows = [
         ("name", found.name),
-        ("what it is", found.description),
+        ("description", found.description),
         ("characters", f"{found.chars:,} by default"),
         ("alphabet", f"{found.alphabet:,}"),
         ("entropy", known),
@@ -284,13 +288,13 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
         rows.append(("bytes", f"{found.bytes:,}"))
     rows += [
         (f"{unit}s", f"{found.chars:,}"),
-        ("different", f"{found.distinct:,}"),
+        ("distinct symbols", f"{found.distinct:,}"),
         ("lines", f"{found.lines:,}"),
         ("sha256", found.sha256),
-        ("entropy", f"{found.unigram:.4f} nats a {unit} without context"),
+        ("entropy", f"{found.unigram:.4f} nats per {unit} without context"),
     ]
     if found.bigram is not None:
-        rows.append(("", f"{found.bigram:.4f} nats a {unit} given the one before"))
+        rows.append(("", f"{found.bigram:.4f} nats per {unit} given the previous one"))
     for rank, (symbol, times) in enumerate(found.frequent):
         sign = bytes([symbol]) if isinstance(symbol, int) else symbol
         rows.append(("" if rank else "most frequent", f"{sign!a}  {times:,}"))
@@ -304,7 +308,7 @@ def _refuse(options: dict[str, Any], why: str) -> None:
 
 
 def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:
-    """Write a file whole or not at all; a pipe or device is written as it is."""
+    """Write a file atomically; a pipe or device is written directly."""
     from charrnn import files
 
     shown = one_line(path)

@@ -96,7 +96,7 @@ FailOn = Annotated[
     str | None,
     typer.Option(
         metavar="CODES",
-        help="Exit with 3 if one of these verdicts is found.",
+        help="Exit with code 3 if any of these verdicts is found.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -146,20 +146,20 @@ def diagnose(
     """Examine the gradients of a model: how far back they reach, and what is wrong with them.
 
     A run is examined on its own validation text, under its own training options; --lr, --seq-len,
-    --clip-norm and the like ask what would be. --fresh and --compare make models of the options
-    given. Norms, gates and context are measured in the model's own type, all else in float64.
+    --clip-norm and the like show what would happen. --fresh and --compare create models from the
+    options. Norms, gates and context are measured in the model's own type, all else in float64.
 
     With --json one object: "parameters", "layers" (norms by name: "weight_norm", "grad" and
     "update_ratio" with "mean", "median", "p95"), "global" (the same of all, "clip", "loss",
     "loss_change", "series"), "lag_profile" ("anchors": offsets in the text; "context"; "layers": a
-    list, each with "lags", the means G "h" and, of an lstm, "c", their "h_q25", "h_median",
+    list, each with "lags", the means G "h" and, for an LSTM, "c", their "h_q25", "h_median",
     "h_q75", "half_life", "efold", "efold_fit", "at_seq_len", and those of c as "c_half_life" and so
     on), "recurrent" ("layer", "gate", "spectral_radius", "sigma_max", "vanishing_sufficient"),
     "lyapunov" ("steps", "overflow", "layers": "exponents", "memory_time", "drift", "products"),
     "gates" (by layer: "gates", "time_constants", "units"), "context" ("used", "used_99", "lengths",
     "loss", "replaced", "gain", "error", "beyond_window", "position": "carried", "reset"),
     "gradcheck", "verdicts" (each "code", "layer", "basis", "message", "remedy", "source"). A number
-    that is not finite, or does not exist, is null. With --compare "cells" holds one such object a
+    that is not finite, or does not exist, is null. With --compare "cells" holds one such object per
     cell, "horizons" their figures; with --history "grad_norm", "layers", "update_ratios",
     "clip_rate" and "jumps".
 

@@ -77,11 +77,11 @@ def evaluate(
     backend: Backend = "auto",
     threads: Threads = None,
 ) -> None:
-    """Score a text: how well the model predicts each symbol from all symbols before it.
+    """Score a text: how well the model predicts each symbol from all preceding ones.
 
     The text is read once, in one stream from a zero state. Its first symbol has no context and is
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
-    "perplexity" (null where not finite), the totals "nats" and "bits", "bytes" (of the text in
+    "perplexity" (null if not finite), the totals "nats" and "bits", "bytes" (of the text in
     UTF-8, its first symbol included), "bits_per_byte" ("bits" by "bytes", to compare models of
     different levels), "skipped" (symbols left out by --unknown skip), "run" (the checkpoint),
     "source" (the texts, or null) and "split" (or null). "bytes" is null where a held-out text holds
@@ -238,8 +238,8 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             "run": display.one_line(str(source.checkpoint)),
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
             f"{unit}s scored": f"{found.chars:,}",
-            f"nats a {unit}": f"{found.nats_per_char:.6f}",
-            f"bits a {unit}": f"{found.bits_per_char:.6f}",
+            f"nats per {unit}": f"{found.nats_per_char:.6f}",
+            f"bits per {unit}": f"{found.bits_per_char:.6f}",
             "perplexity": f"{found.perplexity:.4f}",
             "nats in all": f"{found.nats:.6f}",
             "bits in all": f"{found.bits:.6f}",
@@ -270,7 +270,7 @@ def _per_line(source: _Source, model: LanguageModel, start: int | None, as_json:
     found = score_lines(model, source.lines(), start=start, tally=source.tally_of)
     for number, scored in enumerate(found, 1):
         out.write(_line_record(number, scored) if as_json else _line(scored))
-        if number % LINES == 0:  # the next line may be long in coming
+        if number % LINES == 0:  # the next line may take a while
             out.flush()
     out.finish()
 

@@ -40,7 +40,7 @@ def sample(
     run: Run = None,
     length: Annotated[
         int,
-        typer.Option(help="New symbols (characters, bytes or words); 0: no end."),
+        typer.Option(help="Symbols to draw (characters, bytes or words); 0: endless."),
     ] = DEFAULT_LENGTH,
     prime: Annotated[
         str | None,
@@ -143,7 +143,7 @@ def sample(
     echo = b"" if no_echo else utf8(beginning)
     if count == 1 and not as_json:
         symbols = sampling.stream(model, vocabulary, options, **arguments)
-        first = next(symbols)  # what is wrong with the prime is known before anything is printed
+        first = next(symbols)  # errors in the prime are raised before anything is printed
         out.write(echo)
         out.write(utf8(first))
         for symbol in symbols:

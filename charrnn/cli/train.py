@@ -164,5 +164,5 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
                 report.show(record)
     except OSError:
         if not stop.asked():
-            raise  # otherwise the terminal is gone, too
+            raise  # otherwise it was a hang-up and the terminal is gone
     return stop.exit_code

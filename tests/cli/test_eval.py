@@ -73,7 +73,7 @@ def test_the_table_shows_the_same_figures(model, call) -> None:
     rows = dict(line.split("  ", 1) for line in out.splitlines())
     figures = {name.strip(): value.strip() for name, value in rows.items()}
     assert figures["characters scored"] == str(len(TEXT) - 1)
-    assert figures["nats a character"] == f"{nats(model, TEXT):.6f}"
+    assert figures["nats per character"] == f"{nats(model, TEXT):.6f}"
     assert figures["perplexity"] == f"{math.exp(nats(model, TEXT)):.4f}"
 
 
@@ -239,7 +239,9 @@ def test_bytes_of_bytes_and_of_a_split(home, call) -> None:
         assert (record["bits_per_byte"] is None) == (size is None)
         lines = call("--run", "folded", "--split", "val", "--json", "--per-line")[1].splitlines()
         assert [json.loads(line)["bytes"] for line in lines] == [size]
-    assert "bytes of the text  not known" in call("--run", "folded", "--split", "val")[1].decode()
+    assert (
+        "bytes of the text   not known\n" in call("--run", "folded", "--split", "val")[1].decode()
+    )
     Path("text.txt").write_text("aé漢a", encoding="utf-8")
     record = json.loads(call("text.txt", "--run", "folded", "--json")[1])
     assert record["bytes"] == 7  # what was folded is at hand
