@@ -1,1 +1,1 @@
-"""What the commands show: text for a terminal, JSON, pages and drawings."""
+"""The output of the commands: text for a terminal, JSON, pages and drawings."""

@@ -1,4 +1,4 @@
-"""What ``charrnn bench`` shows: a table of trials, and the command that it proposes."""
+"""The output of ``charrnn bench``: a table of trials, and the command that it proposes."""
 
 from __future__ import annotations
 

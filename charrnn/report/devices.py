@@ -1,4 +1,4 @@
-"""What ``charrnn info --devices`` shows."""
+"""The output of ``charrnn info --devices``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from charrnn.report.tables import listed
 def devices_text(facts: dict[str, Any]) -> str:
     """Return the facts of :func:`charrnn.backend.describe.describe` in words, one per line."""
     auto, cpu, gpu = facts["auto"], facts["numpy"], facts["cupy"]
-    rows = [("auto takes", f"{auto['backend']}: {auto['why']}"), ("NumPy", cpu["version"])]
+    rows = [("auto uses", f"{auto['backend']}: {auto['why']}"), ("NumPy", cpu["version"])]
     blas = cpu["blas"]
     if blas:
         parts = (blas["name"], blas["version"], blas["kernels"] and f"({blas['kernels']})")

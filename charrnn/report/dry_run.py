@@ -1,15 +1,15 @@
-"""What ``charrnn train --dry-run`` shows: the parameters, memory and time of a training run."""
+"""The output of ``charrnn train --dry-run``: the parameters, memory and time of a training run."""
 
 from __future__ import annotations
 
 from charrnn.config import ModelConfig
 from charrnn.display import count, duration, size
+from charrnn.report.tables import inputs
 from charrnn.train.dry_run import DryRun
 
 
 def dry_run(config: ModelConfig, result: DryRun) -> str:
     """Return three lines: the model, its memory, its time."""
-    first = "one-hot" if not config.embed else f"embedding {config.embed}"
     memory = result.memory
     available = "" if result.available is None else f"; {size(result.available)} are available"
     seconds = result.step_seconds
@@ -18,7 +18,8 @@ def dry_run(config: ModelConfig, result: DryRun) -> str:
     if result.steps_left is not None and result.seconds_left is not None:
         total = f"; {duration(result.seconds_left)} for {count(result.steps_left, 'step')}"
     return (
-        f"model   {config.cell} {config.layers}×{config.hidden}, {first}, {config.dtype}: "
+        f"model   {config.cell} {config.layers}×{config.hidden}, {inputs(config.embed)}, "
+        f"{config.dtype}: "
         f"{count(result.parameters, 'parameter')}\n"
         f"memory  about {size(memory.total)}: {size(memory.weights)} for weights, gradients "
         f"and moments, {size(memory.windows)} for windows, {size(memory.evaluation)} for "

@@ -26,6 +26,11 @@ def aligned(
     return "\n".join(lines) + "\n"
 
 
+def inputs(embed: int) -> str:
+    """Return how a model reads symbols: one-hot, or with an embedding of so many numbers."""
+    return f"embedding {embed}" if embed else "one-hot"
+
+
 def listed(facts: Sequence[tuple[str, str]]) -> str:
     """Return lines of a name and a value each, the values flush left."""
     return aligned(facts[0], facts[1:], left=2)

@@ -1,4 +1,4 @@
-"""What ``charrnn train`` shows: live figures on a terminal, lines in a log, JSON in a pipe."""
+"""The output of ``charrnn train``: live figures on a terminal, lines in a log, JSON in a pipe."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.display import count, duration, loss, printable, safe_json, shell
 from charrnn.plugins import loaded
+from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 _REASONS = {
-    "steps": "all steps are done",
-    "epochs": "all epochs are done",
-    "minutes": "the time is over",
+    "steps": "step limit reached",
+    "epochs": "epoch limit reached",
+    "minutes": "time limit reached",
     "patience": "no better validation loss for --patience evaluations",
     "interrupted": "interrupted",
 }
@@ -180,8 +181,7 @@ def choose(quiet: bool, as_json: bool) -> TrainingReport:
 
 def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
-    unit = {"char": "character", "byte": "byte", "word": "token"}[start.level]
-    first = "one-hot" if not start.embed else f"embedding {start.embed}"
+    unit = {"char": "character", "byte": "byte", "word": "word"}[start.level]
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []
@@ -190,7 +190,7 @@ def describe(start: Start) -> str:
     return (
         f"{'resuming' if start.resumed else 'run'} {start.run}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
-        f"{start.cell} {start.layers}×{start.hidden}, {first}, "
+        f"{start.cell} {start.layers}×{start.hidden}, {inputs(start.embed)}, "
         f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}\n"
         f"{count(start.train_chars, unit)} to train on{heldout}; "
         f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} an epoch, "
@@ -214,9 +214,9 @@ def conclusion(end: End) -> str:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
-        lines.append(f"saved; continue with: charrnn train --resume {run}")
+        lines.append(f"saved; to continue: charrnn train --resume {run}")
     else:
-        lines.append(f"sample it with: charrnn sample {run}")
+        lines.append(f"to sample: charrnn sample {run}")
     return "\n".join(lines)
 
 

@@ -119,7 +119,7 @@ def test_the_devices_are_told_also_where_there_are_none(stub, charrnn):
         assert (cupy["version"], cupy["runtime"]) == ("14.2.0", "13.2")
         assert cupy["driver"] == (None if stub == "no driver" else "13.0")
     shown = charrnn(stub, "info", "--devices").stdout
-    assert shown.startswith("auto takes")
+    assert shown.startswith("auto uses")
     assert all(line.isprintable() for line in shown.splitlines())
 
 
@@ -134,7 +134,7 @@ def test_a_gpu_is_described(device, capfdbinary):
     assert facts["cupy"]["problem"] is None
     assert app.run(["info", "--devices"]) == 0
     shown = capfdbinary.readouterr().out.decode()
-    assert "GPU 1       Double GPU, compute capability 9.0, 132 multi" in shown
+    assert "GPU 1      Double GPU, compute capability 9.0, 132 multi" in shown
     assert "85.9 GB, 65.5 GB free" in shown
 
 

@@ -126,7 +126,7 @@ def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(
     process.send_signal(number)
     found, out, said = ended(process, said)
     assert (found, out) == (code, "")
-    assert said.endswith("saved; continue with: charrnn train --resume checkpoints/run\n")
+    assert said.endswith("saved; to continue: charrnn train --resume checkpoints/run\n")
     assert "Traceback" not in said
     folder = used / "checkpoints" / "run"
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -169,7 +169,7 @@ def test_when_all_is_done_a_signal_still_leaves_a_whole_run(whole, used):
     process.send_signal(signal.SIGINT)
     code, _, said = ended(process, said)
     assert code == 130
-    assert "all steps are done at step 40" in said
+    assert "step limit reached at step 40" in said
     assert_same_run(whole, used / "checkpoints" / "run")
 
 
@@ -190,7 +190,7 @@ def test_a_terminal_that_closes_ends_training_with_a_save(work):
     process.send_signal(signal.SIGHUP)  # as a shell and its terminal do, both
     code, _, said = ended(process, said)
     assert code == 129
-    assert "saved; continue with" in said
+    assert "saved; to continue" in said
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")
@@ -200,7 +200,7 @@ def test_nohup_is_respected(work):
     process.send_signal(signal.SIGHUP)
     code, _, said = ended(process, said)
     assert code == 0
-    assert "all steps are done" in said
+    assert "step limit reached" in said
 
 
 def test_training_in_the_background_of_a_script_stops_on_kill(work):
@@ -322,7 +322,7 @@ def test_training_needs_no_standard_stream(closed, work):
     """And no file of it gets the number of a closed stream, where a message would spoil it."""
     codes, said = shell(f"charrnn {' '.join(TRAIN)} {closed}")
     assert codes == [0]
-    assert ("all steps are done" in said) == ("2>&-" not in closed)
+    assert ("step limit reached" in said) == ("2>&-" not in closed)
     assert checkpoints.load(work / "checkpoints/run" / runs.LAST).step == 40
     lines = (work / "checkpoints/run" / runs.METRICS).read_text().splitlines()
     assert all(isinstance(json.loads(line), dict) for line in lines)
@@ -377,7 +377,7 @@ def test_a_terminal_however_poor_shows_the_training(terminal, work):
     assert b"Traceback" not in shown
     if terminal[0] == "dumb":
         assert b"\x1b" not in shown
-        assert b"all steps are done" in shown
+        assert b"step limit reached" in shown
 
 
 def test_the_help_tells_the_exit_codes():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from charrnn.diagnosis.compare import Contestant, horizons
 from charrnn.display import count, duration, printable
 from charrnn.report.diagnose.figures import number, sparkline
-from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
+from charrnn.report.diagnose.terminal import MIN_G, heading, table, verdict_parts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,7 +29,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
     notes = dict.fromkeys(note for one in contestants for note in one.report.notes)
     legend = (
         "in steps, of the state that reaches farthest; memory: 1/|λ₁|; uses: characters\n"
-        "for 90 % and 99 % of what context brings; loss: nats, of the same characters"
+        "for 90 % and 99 % of the gain from context; loss: nats, of the same characters"
     )
     return [
         Text("Cells side by side", style="bold"),
@@ -37,7 +37,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         heading("Horizons"),
         table(HORIZONS, reach, left=2),
         Text(legend, style="dim"),
-        heading("How far back gradients reach", f"log scale from 1 down to {LEAST_G:g}"),
+        heading("How far back gradients reach", f"log scale from 1 down to {MIN_G:g}"),
         table(("cell", "layer", "G from lag 0 to the largest", "at it"), profiles, left=3),
         heading("Training"),
         table(("cell", "parameters", "training", "median norm", "update ratio"), training),
@@ -65,7 +65,7 @@ def _profiles(one: Contestant) -> Iterator[Sequence[str]]:
     for layer in one.report.lag.layers if one.report.lag else ():
         for state, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
-            spark = sparkline(values, 36, low=LEAST_G, high=1.0, logarithmic=True)
+            spark = sparkline(values, 36, low=MIN_G, high=1.0, logarithmic=True)
             yield one.cell, f"{layer.layer} {state}", spark, number(curve.at(len(values) - 1), 2)
 
 

@@ -34,7 +34,7 @@ def bar(share: float, colour: int = 0) -> str:
     return f'<span class="bar"><i class="f{colour}" style="width:{width:.1f}%"></i></span>'
 
 
-def stack(shares: Sequence[tuple[str, float]]) -> str:
+def stacked_bar(shares: Sequence[tuple[str, float]]) -> str:
     """Return a wide bar divided into ``shares`` of 1, each with the class of its colour."""
     pieces = "".join(
         f'<i class="{kind}" style="width:{100 * share:.1f}%"></i>' for kind, share in shares

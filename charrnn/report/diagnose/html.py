@@ -69,7 +69,7 @@ def page(reports: Sequence[Report]) -> str:
         f'<header><p class="kind">charrnn diagnose</p><h1>{escape(title)}</h1><p>{lead}</p>'
         f'</header><nav role="tablist" aria-label="Parts of the report">{buttons}</nav>'
         f"<main>{bodies}</main><footer>charrnn {__version__}. Definitions and sources: "
-        f"<code>charrnn diagnose --help</code> and the README.</footer>"
+        f"the section on diagnosing in charrnn's README.</footer>"
         f"<script>{script}</script></body></html>\n"
     )
 
@@ -91,7 +91,7 @@ def _tabs(tabs: Tabs) -> tuple[str, str]:
 
 
 def describe(report: Report) -> str:
-    """Return what was examined on what, as HTML."""
+    """Return the model and the text that were examined, as HTML."""
     return escape(f"{model_line(report)}; {text_line(report)}")
 
 
@@ -169,6 +169,6 @@ def side_by_side(reports: Sequence[Report]) -> str:
     ]
     head = ["", "half-life", "e-fold", "G at window", "1/|λ₁|", "uses", "loss"]
     reach = table(head, rows, caption="Horizons, in steps")
-    told = [(cell_of(report), verdict) for report in reports for verdict in report.verdicts]
-    cards = verdicts([verdict for _, verdict in told], [cell for cell, _ in told])
+    named = [(cell_of(report), verdict) for report in reports for verdict in report.verdicts]
+    cards = verdicts([verdict for _, verdict in named], [cell for cell, _ in named])
     return reach + panels.lag(reports) + panels.context(reports) + cards

@@ -12,7 +12,7 @@ from charrnn.diagnosis.measures.context import Context
 from charrnn.diagnosis.measures.gates import LayerGates
 from charrnn.diagnosis.report import Report
 from charrnn.display import count
-from charrnn.report.diagnose.elements import bar, histogram, stack, table
+from charrnn.report.diagnose.elements import bar, histogram, stacked_bar, table
 from charrnn.report.diagnose.figures import DASH, number, percent
 from charrnn.report.diagnose.svg import Line, chart
 from charrnn.report.diagnose.words import cell_of
@@ -148,7 +148,7 @@ def gates(report: Report) -> str:
                     f"layer {layer.layer}, {gate.gate}",
                     f"{gate.mean:.3f}",
                     percent(gate.left),
-                    stack((("f0", gate.left), ("rest", middle), ("f1", gate.right))),
+                    stacked_bar((("f0", gate.left), ("rest", middle), ("f1", gate.right))),
                     percent(gate.right),
                     histogram(gate.histogram),
                 ]

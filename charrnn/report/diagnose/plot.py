@@ -11,7 +11,7 @@ from typing import Any
 from charrnn.diagnosis.report import Report
 from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
-from charrnn.report.diagnose.words import cell_of
+from charrnn.report.diagnose.words import HEALTHY, cell_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
 """Okabe and Ito's palette without yellow: distinct to colour-blind readers, and in print."""
@@ -80,9 +80,9 @@ def _titles(figure: Any, reports: Sequence[Report]) -> None:
             layer = "" if verdict.layer is None else f" (layer {verdict.layer})"
             prefix = f"{cell_of(report)}: " if len(reports) > 1 else ""
             found.append(f"{prefix}{verdict.code}{layer}")
-    told = ", ".join(found) if found else "nothing found that stands against it"
+    verdicts = ", ".join(found) if found else HEALTHY
     title = names[0] if len(names) == 1 else " · ".join(names)
-    figure.suptitle(f"{title}\n{told}".replace("$", r"\$"), fontsize=9, x=0.01, ha="left")
+    figure.suptitle(f"{title}\n{verdicts}".replace("$", r"\$"), fontsize=9, x=0.01, ha="left")
 
 
 def _label(reports: Sequence[Report], report: Report, layer: int, state: str = "") -> str:
@@ -182,11 +182,11 @@ def _norms(axis: Any, reports: Sequence[Report]) -> None:
             at += 1
         clip = report.norms.clip
         if clip.limit and report is reports[0]:
-            axis.axvline(clip.limit, color="0.5", lw=0.8, ls=":", label="clip-norm")
+            axis.axvline(clip.limit, color="0.5", lw=0.8, ls=":", label="clipping limit")
             axis.legend(loc="lower right")
     axis.set_xscale("log")
     left, right = axis.get_xlim()
-    axis.set_xlim(10.0 ** floor(log10(left)), right)  # whole decades, so that labels have room
+    axis.set_xlim(10.0 ** floor(log10(left)), right)  # whole decades, so that labels fit
     axis.xaxis.set_minor_formatter("")
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(axis="y", labelsize=6.5, length=0)

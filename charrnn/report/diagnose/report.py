@@ -8,7 +8,7 @@ from charrnn.diagnosis.measures.norms import Norms
 from charrnn.diagnosis.report import Report
 from charrnn.display import count, printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
-from charrnn.report.diagnose.terminal import LEAST_G, heading, table, verdict_parts
+from charrnn.report.diagnose.terminal import MIN_G, heading, table, verdict_parts
 from charrnn.report.diagnose.words import model_line, text_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def report_parts(report: Report, width: int = 80) -> list[RenderableType]:
 
 
 def _header(report: Report) -> list[RenderableType]:
-    """Return what was examined, on what."""
+    """Return the model and the text that were examined."""
     from rich.text import Text
 
     return [
@@ -51,13 +51,13 @@ def _lag(report: Report, width: int) -> list[RenderableType]:
     for layer in profile.layers:
         for name, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
-            spark = sparkline(values, spark_width, low=LEAST_G, high=1.0, logarithmic=True)
+            spark = sparkline(values, spark_width, low=MIN_G, high=1.0, logarithmic=True)
             figures = [number(curve.at(k), 2) for k in lags]
             lives = [number(curve.half_life, 2), number(curve.efold, 3)]
             rows.append((f"{layer.layer} {name}", spark, *figures, *lives))
     note = (
         f"{len(profile.anchors)} single-step losses, {count(profile.context, 'character')} each; "
-        f"bars: log scale, 1 to {LEAST_G:.0e}"
+        f"bars: log scale, 1 to {MIN_G:.0e}"
     )
     columns = table(head, rows, left=2)
     return [heading("How far back gradients reach"), columns, Text(note, style="dim")]
@@ -107,7 +107,7 @@ def _context(report: Report) -> list[RenderableType]:
         rows.append((label, *(f"{at[k]:.2f}" for k in shown)))
     columns = table(("context", *(f"{k}" for k in shown)), rows)
     head = f"about {count(cut.used, 'character')}" if cut.used else "none"
-    remark = f"(90 % of what it brings; 99 %: {cut.used_99})" if cut.used else ""
+    remark = f"(90 % of its gain; 99 %: {cut.used_99})" if cut.used else ""
     parts = [heading(f"Use of context: {head}", remark), columns]
     position = context.position
     width = min(32, len(position.carried))
@@ -141,7 +141,7 @@ def _norms(report: Report) -> list[RenderableType]:
     clip = norms.clip
     clipped = "clipping by norm is off"
     if clip.limit:
-        clipped = f"clip-norm {clip.limit:g} shortens {percent(clip.share)} of them"
+        clipped = f"clipping at {clip.limit:g} shortens {percent(clip.share)} of them"
         clipped += f", to {number(clip.factor, 2)} of their length" if clip.share else ""
     if clip.value_limit:
         clipped += f"; clip-value {clip.value_limit:g} touches {percent(clip.value_share)}"
@@ -207,13 +207,13 @@ def _recurrent(report: Report) -> list[RenderableType]:
 
     if not report.recurrent:
         return []
-    said_of = {None: "", True: "σ₁ < 1/γ: gradients vanish", False: "σ₁ ≥ 1/γ: says nothing"}
+    conclusion = {None: "", True: "σ₁ < 1/γ: gradients vanish", False: "σ₁ ≥ 1/γ: inconclusive"}
     rows = [
         (
             f"{block.layer} {block.gate}",
             number(block.spectral_radius, 4),
             number(block.sigma_max, 4),
-            said_of[block.vanishing_sufficient],
+            conclusion[block.vanishing_sufficient],
         )
         for block in report.recurrent
     ]

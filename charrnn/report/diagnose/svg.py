@@ -47,7 +47,7 @@ def chart(
         (x, y) for line in lines for x, y in zip(line.x, line.y, strict=True) if _ok(y, log_y)
     ]
     if not points:
-        return f'<p class="none">{escape(title)}: there is nothing to draw.</p>'
+        return f'<p class="none">{escape(title)}: no data.</p>'
     values = [float(y) for _, y in points if y is not None]
     x_of = _axis([float(x) for x, _ in points], LEFT, WIDTH - RIGHT, "log1p" if log_x else "")
     bottom, top = min(values), max(values)

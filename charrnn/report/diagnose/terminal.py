@@ -1,4 +1,4 @@
-"""What reports on a terminal are made of: a console in memory, headings, tables, verdicts."""
+"""The parts of reports on a terminal: a console in memory, headings, tables, verdicts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from charrnn.report.tables import aligned
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-LEAST_G = 1e-7
-"""Bottom of the lag profile's scale: about the precision of float32 beside 1."""
+MIN_G = 1e-7
+"""Bottom of the lag profile's scale: about the precision of float32 near 1."""
 
 
 def render(parts: Sequence[RenderableType], width: int | None = None) -> bytes:

@@ -1,13 +1,14 @@
-"""What reports of every kind say in the same words: the model, its text, and a verdict's head."""
+"""Wording shared by all reports: the model, its text, and a verdict's heading."""
 
 from __future__ import annotations
 
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.display import count, printable
+from charrnn.report.tables import inputs
 
 SEVERE = ("broken", "exploding", "vanishing")
 """Verdicts that are shown as errors; the others are warnings."""
-HEALTHY = "nothing found that stands against this model"
+HEALTHY = "no problems found"
 
 
 def cell_of(report: Report) -> str:
@@ -19,11 +20,10 @@ def model_line(report: Report) -> str:
     """Return cell, size, number of parameters and step of the model."""
     subject, config = report.subject, report.subject.model.config
     form = subject.model.stack.cell.form
-    first = f"embedding {config.embed}" if config.embed else "one-hot"
     state = "untrained" if subject.fresh else f"step {subject.step:,}"
     return (
-        f"{config.cell}{f' {form}' if form else ''} {config.layers}×{config.hidden}, {first}, "
-        f"{subject.model.weights.flat.size:,} parameters, {state}"
+        f"{config.cell}{f' {form}' if form else ''} {config.layers}×{config.hidden}, "
+        f"{inputs(config.embed)}, {subject.model.weights.flat.size:,} parameters, {state}"
     )
 
 
@@ -38,5 +38,5 @@ def where(verdict: Verdict) -> str:
 
 
 def basis(verdict: Verdict) -> str:
-    """Return what a verdict rests on, with its source."""
+    """Return the basis of a verdict, with its source."""
     return verdict.basis + (f": {verdict.source}" if verdict.source else "")
