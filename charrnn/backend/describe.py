@@ -18,7 +18,7 @@ def cores() -> int:
 
 
 def describe() -> dict[str, Any]:
-    """Return the backend that ``auto`` chooses and why, and what NumPy and CuPy find here.
+    """Return the backend that ``auto`` chooses and why, and the resources of NumPy and CuPy.
 
     Memory is in bytes.
     """

@@ -136,7 +136,7 @@ class Meter:
     Attributes
     ----------
     bytes
-        What all arrays that exist take.
+        The size of all arrays that exist.
     """
 
     def __init__(self) -> None:

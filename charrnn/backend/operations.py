@@ -72,7 +72,7 @@ def _plain(operation: Operation[..., Any], xp: Any) -> Implementation:
 
 
 def _gpu(operation: Operation[..., Any], xp: Any) -> Implementation | None:
-    if not hasattr(xp, "RawModule"):  # what compiles CUDA
+    if not hasattr(xp, "RawModule"):  # the function that compiles CUDA
         return None
     from charrnn.backend.gpu.operations import implementation
 

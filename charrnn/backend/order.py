@@ -62,7 +62,7 @@ class LayerByLayer(LayerOrder):
             yield layer, slice(0, steps)
 
     def backward(self, layers: int, steps: int) -> Iterator[tuple[int, slice | None]]:
-        """Yield each layer twice, from the top: for its steps, and for what follows them."""
+        """Yield each layer twice, from the top: for its steps, and for the work on all of them."""
         for layer in reversed(range(layers)):
             yield layer, slice(0, steps)
             yield layer, None

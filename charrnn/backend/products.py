@@ -7,7 +7,7 @@ from typing import Any
 from charrnn.backend.array import Array
 from charrnn.backend.operations import operation
 
-STRIP, MOST_STRIPS = 32, 1024
+STRIP, MAX_STRIPS = 32, 1024
 
 
 @operation
@@ -29,6 +29,6 @@ def transpose(xp: Any, matrix: Array, out: Array) -> None:
     element once a column spans many pages, and takes two to six times as long.
     """
     rows = matrix.shape[0]
-    strip = max(STRIP, -(-rows // MOST_STRIPS))
+    strip = max(STRIP, -(-rows // MAX_STRIPS))
     for start in range(0, rows, strip):
         out[:, start : start + strip] = matrix[start : start + strip].T

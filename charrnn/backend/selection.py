@@ -20,7 +20,7 @@ def select(name: str = "auto", matmul: str = "fp32") -> Backend:
     UsageError
         If a name is unknown, or if ``tf32`` is requested and NumPy computes.
     BackendError
-        If CuPy was asked for and cannot run; the message says what is missing.
+        If CuPy was requested and cannot run; the message says why.
     """
     for value, known, what in ((name, NAMES, "backend"), (matmul, MATMULS, setting("matmul"))):
         if value not in known:

@@ -16,7 +16,7 @@ from charrnn.backend.array import Array
 
 
 class Team(ABC):
-    """What the members of a team do together.
+    """The collective operations of a team.
 
     Attributes
     ----------

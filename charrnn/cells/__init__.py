@@ -1,7 +1,7 @@
 """The recurrent cells, one file each, found by file name.
 
 A cell is the mathematics of one time step: its recurrent product and its pointwise equations,
-forward and backward. What is computed for many steps at once (input products, weight gradients)
+forward and backward. The work on many steps at once (input products, weight gradients)
 belongs to :mod:`charrnn.model.layer`. A new cell is one file NAME.py here, with a class that
 derives from :class:`charrnn.cells.base.Cell` and has ``name = "NAME"``, and its equations once more
 in the tests' reference.

@@ -1,4 +1,4 @@
-"""What every cell provides, and the workspace of one layer over a window of steps.
+"""The interface of a cell, and the workspace of one layer over a window of steps.
 
 Letters: T steps, N streams, D inputs, H hidden units, G gates. Arrays are feature-major, (H, N) for
 one step: column vectors side by side, as in the textbooks, so that every gate is one contiguous
@@ -87,7 +87,7 @@ class Gradient(ABC):
     source
         The rows of the working array that hold δ, the gradients of the pre-activations.
     operand
-        What :meth:`Workspace.operand` calls the factor v; empty if there is none.
+        The name of the factor v in :meth:`Workspace.operand`; empty if there is none.
     """
 
     parameter: str
@@ -168,7 +168,7 @@ class Cell(Choice, ABC):
     rectified: bool = False
     """Whether units output 0, and pass on no gradient, where their pre-activation is negative."""
     slope_bound: float | None = None
-    """γ ≥ |φ'| where h = φ(W x + U h' + b); None where the state has a second path."""
+    """γ ≥ |φ'| where h = φ(W x + U h' + b); None if the state has a second path."""
 
     @classmethod
     def create(cls, config: ModelConfig) -> Cell:

@@ -3,9 +3,9 @@
 The package is not called ``diagnose``, because :func:`charrnn.diagnose` is a function.
 
 ===============  =================================================================================
-module           what it holds
+module           contents
 ===============  =================================================================================
-``subjects``     what is diagnosed: a checkpoint, a model, an untrained model, each with its text
+``subjects``     a checkpoint, a model or an untrained model, each with its text
 ``settings``     how much is measured
 ``measures``     the measurements, a file each
 ``report``       the record of all measurements and verdicts

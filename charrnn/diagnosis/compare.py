@@ -32,8 +32,9 @@ class Horizon:
     """How far back one layer of one cell reaches, by every measure.
 
     ``half_life`` and ``efold`` are of the state that reaches farthest, in steps (None where G does
-    not fall); ``at_window`` is G at the training window; ``memory_time`` is 1 / |λ₁| of the state
-    Jacobian in steps; ``used`` and ``used_99`` are of the whole model, in symbols.
+    not fall); ``at_window`` is G at the training window; ``lyapunov`` is λ₁ of the state Jacobian
+    in nats per step and ``memory_time`` 1 / |λ₁| in steps; ``used`` and ``used_99`` are of the
+    whole model, in symbols.
     """
 
     cell: str

@@ -19,9 +19,9 @@ from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text import fit_window
 
-LARGEST_WINDOW = 256
+MAX_DEFAULT_LAG = 256
 """The largest lag that is chosen by default, however long the training window is."""
-LEAST_TEXT = 4
+MIN_TEXT = 4
 """Symbols of the shortest text that can be examined."""
 
 
@@ -42,7 +42,7 @@ def examine(
     progress
         Called with the name of each part as it begins.
     word
-        What a setting is called in messages, as in :func:`charrnn.diagnosis.verdicts.judge`.
+        Turns a setting into its name in messages, as in :func:`charrnn.diagnosis.verdicts.judge`.
 
     Raises
     ------
@@ -66,9 +66,9 @@ def examine(
 def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
     """Return the training settings with batch and window fitted to the text."""
     length, train = len(subject.ids), subject.train
-    if length < LEAST_TEXT:
+    if length < MIN_TEXT:
         raise CorpusError(
-            f"the text has {count(length, 'symbol')}, diagnosis needs at least {LEAST_TEXT}",
+            f"the text has {count(length, 'symbol')}, diagnosis needs at least {MIN_TEXT}",
             "use a longer text",
         )
     batch, seq_len, note = fit_window(length, train.batch, train.seq_len)
@@ -124,7 +124,7 @@ def _lags(report: Report) -> tuple[int, int]:
     settings, seq_len = report.settings, report.subject.train.seq_len
     max_lag = settings.max_lag
     if max_lag is None:
-        max_lag = max(DEFAULT_LAG, min(seq_len, LARGEST_WINDOW))
+        max_lag = max(DEFAULT_LAG, min(seq_len, MAX_DEFAULT_LAG))
     length = settings.context if settings.context is not None else 2 * max_lag
     longest = len(report.subject.ids) // 2
     if length > longest:

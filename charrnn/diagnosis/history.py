@@ -3,7 +3,7 @@
 The norm of the whole gradient is recorded with every reported step; norms by layer, update ratios
 and the clip rate are recorded with ``charrnn train --watch N``. A norm has jumped if it is more
 than :data:`JUMP` times the median of the :data:`BEFORE` records before it, (at
-least :data:`LEAST_BEFORE` of them).
+least :data:`MIN_BEFORE` of them).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 
 JUMP = 5.0
-BEFORE, LEAST_BEFORE = 10, 3
+BEFORE, MIN_BEFORE = 10, 3
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def jumps(layer: str, series: Series) -> list[Jump]:
     jumped = []
     for index, (step, norm) in enumerate(zip(series.steps, series.values, strict=True)):
         before = [v for v in series.values[max(0, index - BEFORE) : index] if v is not None]
-        if len(before) < LEAST_BEFORE:
+        if len(before) < MIN_BEFORE:
             continue
         middle = float(np.median(before))
         if norm is None:

@@ -1,4 +1,4 @@
-"""The record of a diagnosis: what was examined, what was measured, and what follows from it."""
+"""The record of a diagnosis: its subject, the measurements and the verdicts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Verdict:
     basis
         ``theorem``, ``measurement`` or ``rule of thumb``.
     message, remedy
-        What was found, with its figures; what to do about it.
+        The problem, with its figures; and its solution.
     source
         Where the theorem or rule comes from; empty for a measurement.
     """

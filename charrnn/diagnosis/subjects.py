@@ -1,4 +1,4 @@
-"""What is diagnosed: a model, the text to examine it on, and how it is trained.
+"""The subject of a diagnosis: a model, the text to examine it on, and how it is trained.
 
 A subject is made from a checkpoint (:func:`of_checkpoint`), a model in memory (:func:`of_model`) or
 an architecture (:func:`untrained`).
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Unknown, Vocabulary
 
 LONGEST = 4_000_000
-"""Symbols that are read of a text given for a checkpoint."""
+"""Symbols read from a text that is given for a checkpoint, at most."""
 
 
 @dataclass
 class Subject:
-    """What is examined, and on what.
+    """The model to examine, and the text to examine it on.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Subject:
     train
         How the model is, or would be, trained.
     name, text
-        What the report calls the model and the text.
+        The names of the model and the text in the report.
     moments, step
         The optimizer's moments, flat (P,), and the number of updates, from a checkpoint.
     fresh
@@ -80,7 +80,7 @@ def of_checkpoint(
     backend
         Where to compute.
     ids, text
-        The text, 1-D, and its name. By default the validation text beside the checkpoint; a broken
+        The text, 1-D, and its name. By default the validation text next to the checkpoint; a broken
         model is diagnosed without one.
     assumed
         Training settings to assume in place of the run's own
@@ -89,7 +89,7 @@ def of_checkpoint(
     Raises
     ------
     CharRNNError
-        If no text is given and there is none beside the checkpoint.
+        If no text is given and there is none next to the checkpoint.
     UsageError
         If an assumed setting is invalid.
     """

@@ -81,7 +81,7 @@ class Head(ABC):
         top
             The output of the top layer, (T, H, N).
         targets
-            What the head should predict.
+            The targets of the prediction.
         d_top
             Receives ∂L/∂top, (T, H, N).
         buffers

@@ -125,7 +125,7 @@ class LanguageModel:
         ids, targets
             Symbols (T, N) on the backend.
         dropout_masks
-            What :meth:`charrnn.model.dropout.Masks.draw` returned; None for no dropout.
+            The result of :meth:`charrnn.model.dropout.Masks.draw`; None for no dropout.
         mask, symbols
             Which targets count, and how many there are in all windows of the update (see
             :meth:`charrnn.model.head.Head.loss`).
@@ -146,7 +146,8 @@ class LanguageModel:
     ) -> Array:
         """Compute by the graph of this window, these weights and shapes.
 
-        ``touched`` is what else the computation reads or writes, which the graph keeps alive.
+        ``touched`` holds everything else that the computation reads or writes; the graph keeps it
+        alive.
         """
         graphs = self.backend.graphs
         assert graphs is not None

@@ -60,7 +60,7 @@ class Layer:
     backend
         Where to compute.
     reverse
-        Read each window backwards in time. What the layer computes at step t then depends on the
+        Read each window backwards in time. The layer's output at step t then depends on the
         steps from t to the window's last one, and the next window starts from zero states: what
         comes after it is not known yet. Sequences that go in and out are in the order of time.
 

@@ -1,7 +1,7 @@
 """How much memory a training run needs, computed before anything is allocated.
 
 The model and its windows are built on :class:`~charrnn.backend.meter.Meter`, an array module
-without memory, so that what they allocate is counted where it is allocated, whatever the cell. They
+without memory, so that every allocation is counted where it is made, whatever the cell. They
 are built with one and two layers and for one and two steps: every further layer needs as much as
 the second, and every further step as much as the second step. So the counts are exact integers, and
 absurd sizes cost no more than small ones.
@@ -32,7 +32,7 @@ _EVALUATION = (32, 64)  # steps and streams of a window of the validation text, 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training run needs.
+    """The memory that a training run needs.
 
     Attributes
     ----------
@@ -128,12 +128,12 @@ class Sizes:
         return max(symbols, self.head.elements_of_loss(T, N))
 
     def _of_layers(self, measure: Callable[[LanguageModel], int]) -> int:
-        """Return what ``measure`` would return for a model of all the layers."""
+        """Return the result of ``measure`` for a model of all the layers."""
         one, two = map(measure, self._models)
         return one + (self.config.layers - 1) * (two - one)
 
     def _of_steps(self, steps: int, make: Callable[[int], Any]) -> int:
-        """Return the size of what ``make(steps)`` would allocate."""
+        """Return the bytes that ``make(steps)`` would allocate."""
         one, two = (self._taken(lambda t=t: make(t)) for t in (1, 2))  # type: ignore[misc]
         return one + (steps - 1) * (two - one)
 

@@ -86,7 +86,7 @@ class Shards(Carried):
         return self._threads.serial_blas() if self.count > 1 else nullcontext()
 
     def states(self) -> Iterator[tuple[str, Array]]:
-        """Yield name and sequence of each state; index 0 of it, (H, N), is what is carried."""
+        """Yield name and sequence of each state; its index 0, (H, N), is carried."""
         yield from self._starts.items()
 
     def carry(self) -> None:

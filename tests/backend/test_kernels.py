@@ -107,7 +107,7 @@ def test_arguments_that_disagree_with_the_text_are_refused(compiling, written):
 
 def test_a_grid_covers_its_elements_and_has_an_end():
     assert [blocks(n) for n in (0, 1, 256, 257)] == [1, 1, 1, 2]
-    assert blocks(1 << 40) == kernels.MOST_BLOCKS
+    assert blocks(1 << 40) == kernels.MAX_BLOCKS
     assert blocks(100, 8) == 13
 
 

@@ -19,7 +19,7 @@ from charrnn.backend.gpu.open import reason
 from charrnn.errors import BackendError
 
 WORKSPACE = 32 << 20
-"""Bytes that cuBLAS may use in each stream; what is recommended for the largest GPUs."""
+"""Bytes that cuBLAS may use in each stream; the size recommended for the largest GPUs."""
 
 _NAMES = {
     "linux": ("libcublas.so.13", "libcublas.so.12", "libcublas.so.11"),
@@ -78,7 +78,7 @@ def load(cupy: Any) -> Any:
 
 
 def declared(library: Any) -> Any:
-    """Declare what the functions take and return."""
+    """Declare the types of arguments and results."""
     for name, types in _CALLS.items():
         function = getattr(library, name)
         function.argtypes, function.restype = types, c_int
@@ -133,7 +133,7 @@ class Products:
     cupy
         The array module.
     library
-        What :func:`load` returns.
+        The result of :func:`load`.
     matmul
         How to multiply float32: ``fp32`` or ``tf32``.
 
@@ -211,7 +211,7 @@ class Module:
     cupy
         The module itself.
     products
-        What multiplies.
+        The products to use.
     """
 
     def __init__(self, cupy: Any, products: Products) -> None:

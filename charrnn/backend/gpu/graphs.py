@@ -2,8 +2,8 @@
 
 A graph runs again what was launched while it was recorded, on the same memory. So what it reads
 anew each time is first copied into separate arrays, and every array that it touches lives as
-long as it does. Numbers are recorded as they were: what changes from one time to the next must be
-in an array.
+long as it does. Numbers are recorded as they were: a value that changes between runs must be in an
+array.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CUDA source files, compiled on first use, and how their functions are launched.
 
 A ``.cu`` file is written once for both precisions, with ``real`` as the type of the elements; it
-needs no header but the ``.cuh`` files beside it. Arguments are converted to the types of the
+needs no header but the ``.cuh`` files next to it. Arguments are converted to the types of the
 function's parameters, as its text declares them, so that a launch cannot disagree with it. A
 launcher is paired with its operation by name::
 
@@ -30,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 THREADS = 256
 """Threads of a block, by default."""
-MOST_BLOCKS = 4096
+MAX_BLOCKS = 4096
 """Blocks of a grid whose threads take several elements each."""
 
 _OWN = "charrnn.backend.gpu.operations"
@@ -94,7 +94,7 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The text, with what it includes in the place of the ``#include`` lines."""
+        """The text, with the included files in place of the ``#include`` lines."""
         return _read(self._folder, self.name)
 
     @cached_property
@@ -184,11 +184,11 @@ def _argument(parameter: Parameter, value: Any, real: str) -> Any:
 
 def blocks(elements: int, each: int = THREADS) -> int:
     """Return how many blocks take ``elements`` elements, ``each`` at a time; at least one."""
-    return max(1, min(MOST_BLOCKS, -(-elements // each)))
+    return max(1, min(MAX_BLOCKS, -(-elements // each)))
 
 
 class Launcher(NamedTuple):
-    """What runs an operation on a GPU: ``launch(gpu, ...)``, and the text that it launches."""
+    """Runs an operation on a GPU: ``launch(gpu, ...)``, and the text that it launches."""
 
     launch: Callable[..., Any]
     source: Source | None

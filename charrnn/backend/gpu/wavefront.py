@@ -90,14 +90,14 @@ class Wavefront(LayerOrder):
 
 
 class Lanes:
-    """Streams beside each other in a recording, and the events that order their work."""
+    """Concurrent streams in a recording, and the events that order their work."""
 
     def __init__(self, cuda: Any, streams: Sequence[Any]) -> None:
         self._cuda, self._streams = cuda, streams
         self._done: dict[tuple[int, int], Any] = {}
 
     def fork(self, origin: Any) -> None:
-        """Let all streams begin after what ``origin`` has done so far."""
+        """Let all streams wait for the work of ``origin`` so far."""
         begun = self._mark(origin)
         for stream in self._streams:
             stream.wait_event(begun)

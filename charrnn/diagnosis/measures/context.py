@@ -41,7 +41,7 @@ STREAMS, WARM, APART = 32, 256, 16
 every ``APART`` steps."""
 SHARE, FINE_SHARE = 0.1, 0.01
 """Share of the gain that may be missing at the length that counts as used: for 90 % and 99 %."""
-LEAST_GAIN = 0.01
+MIN_GAIN = 0.01
 """Nats below which the model does not use its context."""
 
 
@@ -157,7 +157,7 @@ def cut_context(
     gains = other.at(0) - full
     gain, error = float(gains.mean()), _error(gains)
     used = used_99 = 0
-    if gain > max(LEAST_GAIN, 3.0 * error):
+    if gain > max(MIN_GAIN, 3.0 * error):
         floor = float(full.mean())
         used = _first_from_which(other.mean, lengths, floor + SHARE * gain)
         used_99 = _first_from_which(other.mean, sorted(other.known), floor + FINE_SHARE * gain)

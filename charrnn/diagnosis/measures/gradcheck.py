@@ -30,7 +30,7 @@ EPSILONS = (1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-6
 """Relative difference above which a gradient counts as wrong."""
 JACOBIAN_TOLERANCE = 1e-7
-LARGEST_JACOBIAN = 1024
+MAX_JACOBIAN = 1024
 """Elements of a state above which Jacobians are not checked."""
 
 
@@ -138,7 +138,7 @@ def _compared(name: str, exact: float, difference: float) -> Check:
 
 def _jacobians(model: LanguageModel, inputs: NDArray[Any]) -> list[Check]:
     size = model.config.hidden * len(model.stack.cell.states)
-    if size > LARGEST_JACOBIAN:
+    if size > MAX_JACOBIAN:
         return []
     window = model.window(len(inputs), 1)
     model.forward(window, np.ascontiguousarray(inputs[:, :1]), backward=True)

@@ -1,4 +1,4 @@
-"""Gradient norms before clipping, what clipping does to them, and how far an update moves weights.
+"""Gradient norms before clipping, the effect of clipping, and how far an update moves weights.
 
 Windows are those of training: the same batch, length and handling of states. For each, the norms of
 the gradient of the mean loss are recorded; then the run's own clipping and optimizer update a copy
@@ -52,7 +52,7 @@ class Norms:
 
 @dataclass(frozen=True)
 class Clipping:
-    """What clipping by norm (``limit``) and by value (``value_limit``) does; a limit of 0 is off.
+    """The effect of clipping by norm (``limit``) and by value (``value_limit``); 0 is off.
 
     ``share`` is the share of windows whose gradient is shortened, ``factor`` the median of what it
     is multiplied by there (1 if there are none), ``largest`` the largest norm of any window.

@@ -1,4 +1,4 @@
-"""The recurrent matrices: spectral radius, largest singular value, and what follows from them.
+"""The recurrent matrices: spectral radius, largest singular value, and their consequences.
 
 For h_t = φ(W x_t + U h_{t-1} + b) the Jacobian is diag(φ') U, and |φ'| ≤ γ with γ = 1 for tanh and
 the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k: σ₁(U) < 1/γ is sufficient for vanishing

@@ -47,7 +47,7 @@ norm over many updates and report that half to ten times that average works. [4]
 CS231n: updates should be about 1/1000 of the weights.
 
 The bounds for vanishing and exploding lie between what trained LSTMs and GRUs of 32 to 128 units
-show on English text (λ₁ from -0.15 to -0.01 a step, and G below 1 from some lag on) and what a
+show on English text (λ₁ from -0.15 to -0.01 per step, and G below 1 from some lag on) and what a
 forget bias of -5 (λ₁ of -0.3 and below) or an orthogonal matrix times 3 (G in the thousands at lag
 64) leads to. A fresh LSTM is at -0.14 to -0.27, from 256 units to 24.
 """
@@ -98,7 +98,7 @@ def chosen(listed: str) -> frozenset[str]:
 
 
 def judge(report: Report, word: Callable[[str], str] = str) -> list[Verdict]:
-    """Return all verdicts on what was measured, worst first.
+    """Return all verdicts on a report, worst first.
 
     ``word`` turns a setting into its name in their messages: by default Python's, or
     :func:`charrnn.errors.option` on the command line.

@@ -74,7 +74,7 @@ def vanishing(report: Report) -> Iterator[Verdict]:
     for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
         if layer.layer in guaranteed:
             slope = report.subject.model.stack.cell.slope_bound
-            assert slope is not None  # what the theorem rests on
+            assert slope is not None  # the theorem needs it
             yield _guaranteed(layer.layer, guaranteed[layer.layer], slope)
             continue
         at = min(WINDOW, profile.max_lag)
@@ -106,7 +106,7 @@ def _guaranteed(layer: int, sigma: float, slope: float) -> Verdict:
 
 
 def _more_memory(report: Report) -> str:
-    """Return what lets the cell remember for longer."""
+    """Return the remedy that lets the cell remember for longer."""
     cell, init = report.subject.model.stack.cell, setting("init")
     own = cell.remedy("forgetting")
     if own:

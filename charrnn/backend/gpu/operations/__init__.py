@@ -1,4 +1,4 @@
-"""CUDA for operations: one file of launchers per subject, with its ``.cu`` file beside it.
+"""CUDA for operations: one file of launchers per subject, with its ``.cu`` file next to it.
 
 Loaded only when a GPU computes. A launcher names the operation that it implements and takes the
 same arguments as its plain definition, but for a :class:`~charrnn.backend.gpu.kernels.Gpu` in
@@ -17,7 +17,7 @@ from charrnn.backend.gpu.kernels import Gpu, Launcher, launchers
 
 
 def implementation(name: str, xp: Any) -> Callable[..., Any] | None:
-    """Return what runs the operation ``name`` on arrays of ``xp``; None without a launcher."""
+    """Return the implementation of operation ``name`` for arrays of ``xp``, if there is one."""
     _load()
     launcher: Launcher | None = launchers().get(name)
     return None if launcher is None else partial(launcher.launch, Gpu(xp, launcher.source))

@@ -7,7 +7,7 @@ from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, Strided, blocks, l
 
 CUDA = Source("onehot.cu")
 
-_MOST_ROWS = 65535  # of a grid
+_MAX_ROWS = 65535  # of a grid
 _ORDERED = 64  # threads of a block that puts ids in order
 
 
@@ -17,7 +17,7 @@ def columns(gpu: Gpu, table: Array, ids: Array, out: Array) -> None:
     T, F, N = out.shape
     if not out[0].flags.c_contiguous:
         raise ValueError("each step of the output must be contiguous")
-    grid = (blocks(F * N), min(T, _MOST_ROWS))
+    grid = (blocks(F * N), min(T, _MAX_ROWS))
     step = out.strides[0] // out.dtype.itemsize
     symbols = (ids, ids.dtype.itemsize)
     arguments = (table, table.shape[1], *symbols, Strided(out), step, T, F, N)
