@@ -198,7 +198,7 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``. Nothing is
-        saved, so ``keep`` has no effect.
+        saved, so ``keep`` has no effect, nor has ``sample_every``.
 
     Raises
     ------

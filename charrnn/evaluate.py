@@ -75,7 +75,7 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """exp(nats a character): the size of an equally hard choice among equal symbols."""
+        """exp(nats per character): the size of an equally hard choice among equal symbols."""
         try:
             return math.exp(self.nats_per_char)
         except OverflowError:
@@ -157,7 +157,7 @@ def score(
     chunks
         The text as 1-D arrays of symbols, in order.
     tally
-        What the text holds beside them, complete when all chunks have been read.
+        Counts of the text's other properties, complete when all chunks have been read.
     steps
         Symbols that are read at a time; the state is carried, so the score does not depend on it.
     progress
@@ -232,7 +232,7 @@ def score_lines(
     start
         The symbol that is read before every line, so that the first one of the line is scored too.
     tally
-        Returns what a line holds beside its symbols.
+        Returns the counts of a line.
     batch
         Lines scored together, which is also how far ahead is read.
     steps

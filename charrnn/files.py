@@ -1,7 +1,7 @@
 """Files on disk: written atomically, opened only if that is safe.
 
 :func:`write` is where a checkpoint becomes durable. The order of its system calls leaves a complete
-file at any moment, also after a crash: a temporary file beside the target is written, flushed to
+file at any moment, also after a crash: a temporary file next to the target is written, flushed to
 disk and renamed over the target (:func:`replace`), and the folder is flushed, which makes the
 rename itself last. A process that is killed on the way leaves the old file and a temporary one,
 ``.NAME.TOKEN.PID.tmp``, which :func:`sweep` removes later.
@@ -46,7 +46,7 @@ class UnflushedError(CharRNNError):
 
 
 class NotRegularError(OSError):
-    """A path names a folder, a FIFO, a device or a link where a regular file is needed."""
+    """A path names a folder, a FIFO, a device or a link instead of a regular file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(errno.EINVAL, f"{path.name!a} is not a regular file")
@@ -148,7 +148,7 @@ def flush(handle: int) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make renames and new files in a folder last, where the system can flush a folder.
+    """Make renames and new files in a folder last, if the system can flush a folder.
 
     Raises
     ------

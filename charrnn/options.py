@@ -52,7 +52,7 @@ class Option:
     metavar
         What help shows for the value.
     flags
-        Further names on the command line, where it is ``--name`` and these.
+        Further names on the command line, besides ``--name``.
     """
 
     default: Any

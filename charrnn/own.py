@@ -1,4 +1,4 @@
-"""The files that charrnn writes into runs and caches, and how they are told from other files."""
+"""The files that charrnn writes into runs and caches, and how they are recognised."""
 
 from __future__ import annotations
 

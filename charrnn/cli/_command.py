@@ -6,7 +6,7 @@ optimizers and schedules that a configuration can choose. :func:`given` returns 
 were given, for the configuration that they belong to.
 
 Every command also has ``--plugin``: plug-ins are loaded before the other options are parsed,
-because they bring options of their own.
+because they add their own options.
 """
 
 from __future__ import annotations

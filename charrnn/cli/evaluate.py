@@ -84,7 +84,7 @@ def evaluate(
     "perplexity" (null if not finite), the totals "nats" and "bits", "bytes" (of the text in
     UTF-8, its first symbol included), "bits_per_byte" ("bits" by "bytes", to compare models of
     different levels), "skipped" (symbols left out by --unknown skip), "run" (the checkpoint),
-    "source" (the texts, or null) and "split" (or null). "bytes" is null where a held-out text holds
+    "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
 
     With --per-line, each line, including its newline, is scored from a zero state. It is printed

@@ -16,7 +16,7 @@ from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
 from charrnn.registry import CELLS
 
-MOST, NAMES = 100, 10
+MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {"cell", "layers", "hidden", "embed", "dropout", "dtype"}
 """Settings of the model that have their own line, as have the options of its cell."""
@@ -62,7 +62,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     from charrnn.report.tables import listed
 
     rows = [(name, _plain(value)) for name, value in facts.items()]
-    _write(listed([*rows, *_told(loaded)]))
+    _write(listed([*rows, *_as_options(loaded)]))
 
 
 def _devices(run: str | None, as_json: bool) -> None:
@@ -126,7 +126,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "val_loss": progress.val_loss,
         "best_val_loss": progress.kept_val_loss,
         "dtype": config.dtype,
-        "corpus": list(loaded.data.sources[:MOST]) if loaded.data else [],
+        "corpus": list(loaded.data.sources[:MAX_FILES]) if loaded.data else [],
         "corpus_sha256": loaded.corpus_sha256,
         "version": loaded.version,
     }
@@ -136,7 +136,7 @@ def _settings(loaded: Any) -> dict[str, Any]:
     """Return all settings of model, text and training by name, the last two if they are known."""
     found: dict[str, Any] = loaded.config.facts()
     if loaded.data is not None:
-        found |= loaded.data.facts(MOST)
+        found |= loaded.data.facts(MAX_FILES)
         del found["sources"]  # they are the corpus
     if loaded.train is not None:
         found |= loaded.train.facts()
@@ -145,7 +145,7 @@ def _settings(loaded: Any) -> dict[str, Any]:
     return found
 
 
-def _told(loaded: Any) -> list[tuple[str, str]]:
+def _as_options(loaded: Any) -> list[tuple[str, str]]:
     """Return the settings in a few lines, as they are given to ``charrnn train``."""
     settings = _settings(loaded)
     in_lines = SHOWN | set(loaded.config.cell_options)

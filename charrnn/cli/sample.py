@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = b"---\n"
 LONG = 100_000
-"""Symbols of a sample without a limit, after which it is told that it has not ended."""
+"""Symbols of an endless sample after which a note says that it has not ended."""
 
 
 @takes(

@@ -7,44 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charrnn.sampling.draw import (
-        Draw,
-        Prediction,
-        Sample,
-        draws,
-        encode_prime,
-        next_symbols,
-        samples,
-        stream,
-    )
+    from charrnn.sampling.draw import Sample, next_symbols, samples, stream
     from charrnn.sampling.options import SampleOptions
-    from charrnn.sampling.stepper import Stepper
 
 _HOME = {
-    "Draw": "draw",
-    "Prediction": "draw",
     "Sample": "draw",
     "SampleOptions": "options",
-    "Stepper": "stepper",
-    "draws": "draw",
-    "encode_prime": "draw",
     "next_symbols": "draw",
     "samples": "draw",
     "stream": "draw",
 }
 
-__all__ = [
-    "Draw",
-    "Prediction",
-    "Sample",
-    "SampleOptions",
-    "Stepper",
-    "draws",
-    "encode_prime",
-    "next_symbols",
-    "samples",
-    "stream",
-]
+__all__ = ["Sample", "SampleOptions", "next_symbols", "samples", "stream"]
 
 
 def __getattr__(name: str) -> Any:

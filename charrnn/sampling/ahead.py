@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.sampling.filters import COLDEST, not_finite
+from charrnn.sampling.filters import MIN_TEMPERATURE, not_finite
 from charrnn.sampling.on_device import choose, log_probabilities, temper
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
@@ -47,7 +47,7 @@ def draw_ahead(
     """
     backend, xp = stepper.model.backend, stepper.model.backend.xp
     ids, steps = backend.put(first), 1
-    temperature = options.temperature and max(options.temperature, COLDEST)
+    temperature = options.temperature and max(options.temperature, MIN_TEMPERATURE)
     while True:
         numbers = backend.put(np.stack(list(islice(uniforms, steps))))
         chosen = xp.empty(numbers.shape, np.int64)

@@ -2,7 +2,7 @@
 
 The filters take and return weights (N, V): non-negative numbers in proportion to probabilities.
 They set to 0 what they drop and leave the rest as it is; what is kept is never empty. Each sees
-what the one before it has left, as a distribution of its own.
+what the previous one has left, as a new distribution.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from charrnn.sampling.options import SampleOptions
 
 Weights = NDArray[np.float64]
 
-COLDEST = 1e-100
+MIN_TEMPERATURE = 1e-100
 """A lower temperature gives the same choice; dividing by it could overflow."""
 
 
@@ -68,7 +68,7 @@ def temper(logits: NDArray[Any], temperature: float, unknown: int | None = None)
         return scores
     scores -= top
     if temperature != 1:
-        scores /= max(temperature, COLDEST)
+        scores /= max(temperature, MIN_TEMPERATURE)
     return np.exp(scores, out=scores)
 
 

@@ -29,7 +29,7 @@ class End:
         self._tail: Any = until[:0]
 
     def take(self, symbol: Any) -> tuple[Any, bool]:
-        """Return the symbol, cut where the text ends, and whether it ends in it."""
+        """Return the symbol, cut at the end of the text, and whether the text ends in it."""
         if self._keep < 0:
             return symbol, False
         seen = self._tail + symbol

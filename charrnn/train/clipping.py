@@ -23,6 +23,6 @@ def by_value(xp: Any, flat: Array, limit: float) -> None:
 def scale_for_norm(xp: Any, size: Array, limit: float) -> Array:
     """Return limit / max(size, limit), 0-d: the factor that brings the norm down to ``limit``.
 
-    Computed where the norm is, so that a GPU is not waited for. A norm of zero gives 1.
+    Computed on the backend, so that a GPU is not synchronised. A norm of zero gives 1.
     """
     return limit / xp.maximum(size, limit)

@@ -43,7 +43,7 @@ class DivergedError(CharRNNError):
     step
         The update during or after which it was detected.
     tensor
-        What was not finite, or too large: a weight by its name, ``gradient.NAME`` of one,
+        The non-finite or too large tensor: a weight by its name, ``gradient.NAME`` of one,
         ``optimizer.MOMENT.NAME`` of one, ``state.NAME``, ``loss``, ``gradient norm``,
         ``smoothed loss`` or ``validation loss``.
     value
@@ -90,7 +90,7 @@ class Guard:
         self._check(step, all(isfinite(flat.sum()) for flat in flats))
 
     def loss(self, step: int, name: str, value: float) -> None:
-        """Raise :class:`DivergedError` for a loss that is not finite or has exploded."""
+        """Raise :class:`DivergedError` for a non-finite or exploded loss."""
         self._check(step, isfinite(value), (name, value))
         if value > self._most:
             raise DivergedError(step, name, value)
@@ -102,7 +102,7 @@ class Guard:
 
     @np.errstate(all="ignore")
     def total(self) -> Array:
-        """Return a number (0-d) that is not finite if a state, weight or moment is not."""
+        """Return a number (0-d) that is finite only if all states, weights and moments are."""
         total = self._task.weights.flat.sum()
         for flat in self._update.optimizer.moments.values():
             total = total + flat.sum()

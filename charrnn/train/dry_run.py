@@ -14,7 +14,7 @@ from charrnn.train.loop import Loop
 
 SECONDS = 1.2
 """How long steps are measured; at least one is, however long it takes."""
-_MOST = 200
+_MAX_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
     """
     begun = perf_counter()
     measured: list[float] = []
-    while not measured or (perf_counter() - begun < seconds and len(measured) < _MOST):
+    while not measured or (perf_counter() - begun < seconds and len(measured) < _MAX_STEPS):
         start = perf_counter()
         try:
             loop.step()

@@ -54,7 +54,7 @@ class Start(Record):
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as one JSON object, with each of the settings as a key of its own."""
+        """Return the record as one JSON object, with a key for each setting."""
         record = super().to_json()
         return record | {k: v for k, v in record.pop("settings").items() if k not in record}
 

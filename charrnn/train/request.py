@@ -1,7 +1,7 @@
 """The options of one ``charrnn train`` call, made into configurations.
 
 Options that were not given are absent, so that a default, a checkpoint's own value and a value that
-conflicts with it can be told apart.
+conflicts with it can be distinguished.
 """
 
 from __future__ import annotations

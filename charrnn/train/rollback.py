@@ -58,7 +58,7 @@ def with_rollbacks(
 
 
 def in_memory(loop: Loop) -> Iterator[Record]:
-    """Yield a loop's records; after a divergence roll back to where the last save was due.
+    """Yield a loop's records; after a divergence roll back to the last step with a save due.
 
     For training that writes no files: the good state is a copy on the host.
 

@@ -321,6 +321,6 @@ class Session:
 
 
 def _named(data: DataConfig) -> dict[str, Any]:
-    """Return how the text was read; its names are told in characters that any file can hold."""
+    """Return how the text was read; its names are escaped so that any file can hold them."""
     facts = data.facts(NAMES)
     return {k: [one_line(n) for n in v] if isinstance(v, list) else v for k, v in facts.items()}

@@ -9,7 +9,7 @@ from charrnn.config import DEFAULT_STEPS, TrainConfig
 from charrnn.errors import setting
 from charrnn.storage.progress import Progress
 
-MOST_STEPS = 1 << 62
+MAX_STEPS = 1 << 62
 """The last step of the longest run: a number that a checkpoint can hold."""
 
 
@@ -26,7 +26,7 @@ class StopConditions:
         self._config = config
         limits = [config.steps] if config.steps is not None else []
         if config.epochs is not None:
-            limits.append(ceil(min(MOST_STEPS, config.epochs * windows_per_epoch)))
+            limits.append(ceil(min(MAX_STEPS, config.epochs * windows_per_epoch)))
         if not limits and config.minutes is None:
             limits.append(DEFAULT_STEPS)
         self.total_steps = min(limits) if limits else None

@@ -11,7 +11,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, UsageError, VocabularyError
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
-from charrnn.sampling import SampleOptions, draws, encode_prime, next_symbols, samples, stream
+from charrnn.sampling import SampleOptions, next_symbols, samples, stream
+from charrnn.sampling.draw import draws, encode_prime
 from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Vocabulary
 

@@ -1,4 +1,4 @@
-"""The optimizers, one a file; found by file name.
+"""The optimizers, one per file; found by file name.
 
 Adding an optimizer means adding one file with a class that derives from
 :class:`charrnn.train.optimizers.base.Optimizer`.

@@ -1,7 +1,7 @@
-"""What every optimizer is: a rule over flat blocks of the parameters, and its moments.
+"""Base class of the optimizers: a rule over flat blocks of the parameters, and its moments.
 
 An optimizer is one file of this package, or of a plug-in, with a class that derives from
-:class:`Optimizer`. Hyperparameters of its own are its ``options``.
+:class:`Optimizer`. Its own hyperparameters are its ``options``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Optimizer(Choice, ABC):
     parameters
         Their names and shapes, and the flat vector (P,) whose type the moments get.
     weight_decay
-        What the rule does with it is its own affair.
+        Applied as the rule sees fit.
     **options
         Values of the options that the class declares; they become attributes.
 
@@ -61,7 +61,7 @@ class Optimizer(Choice, ABC):
     ) -> None:
         """Update all weights, in flat blocks short enough for the processor's caches.
 
-        A rule that has to know the parameters by name and shape overrides this.
+        Override this if the rule needs the names and shapes of parameters.
 
         Parameters
         ----------
