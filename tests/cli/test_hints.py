@@ -36,7 +36,7 @@ def pasted(line):
 def test_the_command_that_comes_next(place, home, cache_folder):
     done = charrnn("train", "hello", *SMALL, *place)
     assert done.returncode == 0, done.stderr
-    line = done.stderr.splitlines()[-1].partition("sample it with: ")[2]
+    line = done.stderr.splitlines()[-1].partition("to sample: ")[2]
     sampled = pasted(f"{line} --length 4")
     assert (sampled.returncode, len(sampled.stdout)) == (0, 4), (line, sampled.stderr)
 

@@ -12,7 +12,7 @@ _REPEATS = 1 << 13
 class Hello(Builtin):
     """The word "hello" repeated without a separator: "hellohellohello".
 
-    Four letters: h, e, l, o. After "l" comes "l" or "o", and only the character before it tells
+    Four letters: h, e, l, o. After "l" comes "l" or "o", and only the character before it shows
     which. With two characters of context every next one is certain, so the entropy rate is 0.
     """
 
