@@ -193,7 +193,9 @@ def dynamics(report: Report) -> str:
     lags = measured.layers[0].products.lags
     head = ["", "λ₁ a step", "drift", "1/|λ₁|", *(f"‖{count(k, 'step')}‖" for k in lags)]
     shown = table(head, rows, caption=f"State Jacobian along {count(measured.steps, 'step')}")
-    drawn = chart(lines, title="Leading Lyapunov exponents", x_label="rank", y_label="nats per step")
+    drawn = chart(
+        lines, title="Leading Lyapunov exponents", x_label="rank", y_label="nats per step"
+    )
     return shown + drawn
 
 
