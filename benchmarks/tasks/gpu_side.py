@@ -118,8 +118,8 @@ class TorchTrain:
         text = Streams(random_ids(size, windows), size.batch, size.window)
         count = text.windows_per_epoch
         self.windows = [
-            tuple(self._there(part) for part in (window.inputs, window.targets))
-            for window in map(text.window, range(count))
+            tuple(self._there(part) for part in (batch.inputs, batch.targets))
+            for batch in map(text.batch_at, range(count))
         ]
         self.state: Any = None
         self.steps = 0

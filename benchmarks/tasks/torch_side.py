@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy, one_hot
 
 from charrnn.text.windows import Streams, evaluation_streams
-from charrnn.train.schedules import factor
+from charrnn.train.schedules import warmup
+from charrnn.train.schedules.cosine import Cosine
 from tasks.data import SYMBOLS, Size, random_ids
 from tasks.footprint import footprint
 from tasks.text import encoded
@@ -181,7 +182,11 @@ class Learn(Trainer):
 
     def step(self) -> None:
         """Make one update at the schedule's learning rate."""
-        rate = self.lr * factor("cosine", self.steps / self.horizon, self.steps, self.warmup)
+        rate = (
+            self.lr
+            * warmup(self.steps, self.warmup)
+            * Cosine().factor(self.steps / self.horizon, self.steps)
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         super().step()

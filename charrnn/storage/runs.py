@@ -190,12 +190,17 @@ def _is_free(folder: Path) -> bool:
         return False
     try:
         handle = files.open_regular(folder / METRICS, follow=True)
+        with os.fdopen(handle, "rb") as file:
+            beginning = file.read(len(METRICS_BEGINNING))
     except FileNotFoundError:
         return True
     except files.NotRegularError:
         return False
-    with os.fdopen(handle, "rb") as file:
-        beginning = file.read(len(METRICS_BEGINNING))
+    except OSError as problem:
+        raise CharRNNError(
+            f"cannot read {str(folder / METRICS)!r}: {problem.strerror}",
+            f"choose another folder with {setting('out')}",
+        ) from None
     if not METRICS_BEGINNING.startswith(beginning):
         return False  # not the metrics of a run
     for name in (*HELD_OUT, METRICS):
