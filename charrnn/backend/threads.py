@@ -9,12 +9,14 @@ times as fast on a busy machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn.backend.array import Backend
 from charrnn.errors import UsageError, setting
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 R = TypeVar("R")
 
@@ -92,6 +94,8 @@ class Threads:
         if len(tasks) == 1:
             return [tasks[0]()]
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
+
             self._pool = ThreadPoolExecutor(len(tasks) - 1, "charrnn")
         others = [self._pool.submit(task) for task in tasks[1:]]
         try:
