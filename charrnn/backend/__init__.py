@@ -5,7 +5,7 @@ All other packages compute with ``backend.xp`` and move data with :meth:`Backend
 Nothing outside this package names CuPy.
 """
 
-from charrnn.backend.array import Array, Backend, array_module, numpy_backend
+from charrnn.backend.array import Array, Backend, numpy_backend
 from charrnn.backend.selection import MATMULS, NAMES, select
 
-__all__ = ["MATMULS", "NAMES", "Array", "Backend", "array_module", "numpy_backend", "select"]
+__all__ = ["MATMULS", "NAMES", "Array", "Backend", "numpy_backend", "select"]

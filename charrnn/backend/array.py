@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,12 +97,3 @@ def numpy_backend(note: str = "", expected: bool = False) -> Backend:
     import numpy as np
 
     return Backend("numpy", np, note, expected=expected)
-
-
-def array_module(array: Array) -> Any:
-    """Return the module that ``array`` belongs to (CuPy arrays know theirs; all else is NumPy)."""
-    import numpy as np
-
-    if isinstance(array, np.ndarray):
-        return np
-    return sys.modules[type(array).__module__.partition(".")[0]]
