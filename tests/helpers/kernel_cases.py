@@ -4,12 +4,12 @@ A case holds the arguments of one call, on the host. What is compared is the res
 arguments afterwards, but those in ``used_up``.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from charrnn.backend import array_module
 from charrnn.backend.philox import Key
 from charrnn.cells import gru, lstm, rnn
 from charrnn.cells.base import Workspace
@@ -132,6 +132,11 @@ def log_p(rng, dtype):
         yield Case((logits, rng.integers(0, V, N)), rounding=64)
 
 
+def module_of(array):
+    """Return the module that an array of NumPy, CuPy or the double of CuPy belongs to."""
+    return np if isinstance(array, np.ndarray) else sys.modules[type(array).__module__.split(".")[0]]
+
+
 def cell_step(cell, names):
     """Return what makes of a layer's arrays for one step what a cell's operation takes.
 
@@ -145,7 +150,7 @@ def cell_step(cell, names):
         states = {name: arrays.pop(0) for name in cell.states}
         saved = {name: arrays.pop(0)[None] for name in cell.saved}
         ws = Workspace(work[None], states, saved, {})
-        empty = cell.make_scratch(array_module(work), work.dtype, N, H)
+        empty = cell.make_scratch(module_of(work), work.dtype, N, H)
         step = cell.view(ws, 0, H)
         dh, gradients = arrays.pop(0), {name: arrays.pop(0) for name in cell.states}
         held = dict(zip(names, arrays, strict=True))
