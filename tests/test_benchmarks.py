@@ -308,10 +308,7 @@ def check(name, done, file):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        n if n in ("train_step", "encoding") else pytest.param(n, marks=pytest.mark.slow)
-        for n in SCRIPTS
-    ],
+    [n if n == "encoding" else pytest.param(n, marks=pytest.mark.slow) for n in SCRIPTS],
 )
 def test_every_script_runs_without_its_peer(name, tmp_path):
     file = tmp_path / "out.json"

@@ -1,7 +1,10 @@
 """What there is to compute with, what is missing, and what is said when memory is full."""
 
+import importlib
 import json
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,21 +58,26 @@ SAYS = {
     "cannot compute": "finds a GPU but cannot compute on it: CUDA_ERROR_NOT_PERMITTED",
 }
 stubs = pytest.mark.parametrize("stub", STUBS)
+LITTLE = ["--windows", "4", "--targets", "8", "--lyapunov-steps", "60"]
 SHORT = ["train", "hello", "--hidden", "4", "--steps", "2", "--eval-every", "0"]
 
 
 @pytest.fixture
-def charrnn(home):
+def charrnn(home, monkeypatch):
     """Run a command with a stub for CuPy in its path."""
+    folder = home / "stub"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setitem(sys.modules, "cupy", None)  # what was there before comes back
 
     def run(stub, *arguments):
-        folder = home / "stub"
-        folder.mkdir(exist_ok=True)
         (folder / "cupy.py").write_text(STUBS[stub], encoding="utf-8")
-        path = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        return commands.charrnn(*arguments, env=path)
+        sys.modules.pop("cupy", None)
+        importlib.invalidate_caches()
+        return commands.inside(*arguments)
 
-    return run
+    yield run
+    shutil.rmtree(folder)
 
 
 @stubs
@@ -272,7 +280,7 @@ def test_every_command_runs_on_a_gpu_and_says_what_it_says_on_a_processor(
             ["sample", name, "--length", "30", "--seed", "3", "--temp", "0.8", "--top-p", "0.9"],
             ["sample", name, "--length", "9", "--count", "3", "--json", "--seed", "4"],
             ["eval", "text.txt", "--run", name, "--json"],
-            ["diagnose", name, "--json", "--context", "8", "--anchors", "4"],
+            ["diagnose", name, "--json", "--context", "8", "--anchors", "4", *LITTLE],
         ):
             code = app.run([*arguments, *there])
             out, err = capfdbinary.readouterr()

@@ -122,7 +122,9 @@ def test_the_losses_of_fifty_steps_agree(form, dtype, apart, device):
     assert backend.graphs.note == ""  # all but the first step were launches of a graph
 
 
-@precisions
+@pytest.mark.parametrize(
+    ("dtype", "apart"), [pytest.param(*PRECISIONS[0], marks=pytest.mark.slow), PRECISIONS[1]]
+)
 @forms
 @pytest.mark.parametrize("embed", [0, 5])
 def test_every_gradient_agrees(embed, form, dtype, apart, device):

@@ -75,7 +75,16 @@ def test_losses_are_those_without_graphs_bit_for_bit(form, double):
     assert double.replays == 19
 
 
-@pytest.mark.parametrize(("form", "chunk"), [*((form, 2) for form in reference.FORMS), ("lstm", 1)])
+@pytest.mark.parametrize(
+    ("form", "chunk"),
+    [
+        ("lstm", 1),
+        *(
+            pytest.param(form, 2, marks=() if form == "gru-before" else pytest.mark.slow)
+            for form in reference.FORMS
+        ),
+    ],
+)
 def test_layers_at_work_beside_each_other_give_the_same_bits(form, chunk, double, monkeypatch):
     """And the double finds no access that is not in order."""
     monkeypatch.setattr(wavefront, "CHUNK", chunk)

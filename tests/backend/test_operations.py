@@ -117,7 +117,13 @@ def named(suffix):
     return sorted(path.name for path in FOLDER.iterdir() if path.name.endswith(suffix))
 
 
-@pytest.mark.parametrize("arch", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize(
+    "arch",
+    [
+        pytest.param(arch, marks=pytest.mark.slow if index else ())
+        for index, arch in enumerate(nvrtc.ARCHITECTURES)
+    ],
+)
 @precisions
 @pytest.mark.parametrize("file", named(".cu"))
 def test_the_text_compiles_for_every_gpu(file, dtype, arch):

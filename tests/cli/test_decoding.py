@@ -81,7 +81,8 @@ def test_an_untrained_model_takes_the_encoding_too(run):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_built_in_corpus_is_utf_8_for_every_run(run):
+def test_a_built_in_corpus_is_utf_8_for_every_run(run, monkeypatch):
+    monkeypatch.setattr("charrnn.text.builtin.python_docs._text", lambda: TEXT)
     done = inside("eval", "python-docs", "--run", "w", "--unknown", "skip", "--json")
     plain = inside(
         *("eval", "python-docs", "--run", "w", "--unknown", "skip", "--json"),

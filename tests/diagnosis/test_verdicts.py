@@ -92,7 +92,7 @@ def test_a_closed_forget_gate_vanishes_by_measurement():
     assert "forget_bias" in verdict[0].remedy
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "options",
     [{}, {"layers": 2}, {"hidden": 96}, {"init": "orthogonal"}, {"cell": "gru", "hidden": 48}],

@@ -134,7 +134,9 @@ def log_p(rng, dtype):
 
 def module_of(array):
     """Return the module that an array of NumPy, CuPy or the double of CuPy belongs to."""
-    return np if isinstance(array, np.ndarray) else sys.modules[type(array).__module__.split(".")[0]]
+    return (
+        np if isinstance(array, np.ndarray) else sys.modules[type(array).__module__.split(".")[0]]
+    )
 
 
 def cell_step(cell, names):

@@ -227,7 +227,7 @@ def test_a_pipe_is_read_to_its_end(home, train, trained):
 @pytest.mark.parametrize(
     "device", ["/dev/zero", pytest.param("/dev/urandom", marks=pytest.mark.slow)]
 )
-def test_a_device_without_end_is_refused(home, device):
+def test_a_device_without_end_is_refused(home, device, call):
     (home / "link").symlink_to(device)
     (home / "text").write_text("abc" * 50)
     (home / "run.safetensors").write_text("")
@@ -237,7 +237,7 @@ def test_a_device_without_end_is_refused(home, device):
         ["train", "text", "--val", device],
         ["corpus", "info", device],
     ):
-        done = charrnn(*command, cwd=home)
+        done = call(*command)
         assert done.returncode == 1
         assert "is a device, not a text" in done.stderr
     with Path(device).open("rb") as endless:

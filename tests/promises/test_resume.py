@@ -15,8 +15,16 @@ from charrnn.train.schedules.base import FLOOR
 pytestmark = pytest.mark.usefixtures("fast_disk")
 
 
-@pytest.mark.parametrize("form", reference.FORMS)
-@pytest.mark.parametrize("embed", [0, 3])
+@pytest.mark.parametrize(
+    ("form", "embed"),
+    [
+        *((form, 0) for form in reference.FORMS),
+        *(
+            pytest.param(form, 3, marks=() if form == "lstm" else pytest.mark.slow)
+            for form in reference.FORMS
+        ),
+    ],
+)
 def test_interrupted_and_resumed_equals_never_interrupted(form, embed, text):
     """At the start, amid an epoch, at its end, where a record is due, before the last step."""
     options = SMALL | OFTEN | {"embed": embed} | reference.FORMS[form]

@@ -16,7 +16,7 @@ import numpy as np
 from charrnn.backend.gpu.kernels import functions
 
 SHIM = Path(__file__).parent / "shim.h"
-FLAGS = ("-std=c++20", "-O1", "-shared", "-fPIC", "-w", "-ffp-contract=fast", "-fno-gnu-unique")
+FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-w", "-ffp-contract=fast", "-fno-gnu-unique")
 BUILDS = "CHARRNN_TEST_BUILDS"
 """The environment variable that names the folder in which test processes share what they build."""
 

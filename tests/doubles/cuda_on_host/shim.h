@@ -7,13 +7,10 @@
 #define _XOPEN_SOURCE 700
 #include <ucontext.h>
 
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <tuple>
-#include <utility>
-#include <vector>
+#include <utility>  // <cmath> and <vector> would take most of the compiler's time
 
 #define __global__
 #define __device__
@@ -43,8 +40,25 @@ struct Thread {
     int line;
 };
 
-static std::vector<Thread> threads;
-static std::vector<char> stacks;
+// An array that grows, and is never freed.
+template <class T>
+struct Array {
+    T* items = nullptr;
+    size_t size = 0, room = 0;
+    void resize(size_t count) {
+        if (count > room) {
+            room = count;
+            items = (T*)std::calloc(room, sizeof(T));
+        }
+        size = count;
+    }
+    T& operator[](size_t i) { return items[i]; }
+    T* begin() { return items; }
+    T* end() { return items + size; }
+};
+
+static Array<Thread> threads;
+static Array<char> stacks;
 static ucontext_t home;
 static Thread* current;
 static void (*body)();
@@ -123,7 +137,7 @@ static void run_block(bool reversed) {
         t.warp = i / 32;
         t.waits = NOTHING;
         getcontext(&t.context);
-        t.context.uc_stack.ss_sp = stacks.data() + i * STACK;
+        t.context.uc_stack.ss_sp = stacks.items + i * STACK;
         t.context.uc_stack.ss_size = STACK;
         t.context.uc_link = &home;
         makecontext(&t.context, begin, 0);
@@ -190,11 +204,15 @@ static T exchange(T value, unsigned lane) {
 
 }  // namespace host
 
-using std::exp;
-using std::fabs;
-using std::log;
-using std::sqrt;
-using std::tanh;
+#define FUNCTION(name) \
+    static inline float name(float x) { return __builtin_##name##f(x); } \
+    static inline double name(double x) { return __builtin_##name(x); }
+FUNCTION(exp)
+FUNCTION(fabs)
+FUNCTION(log)
+FUNCTION(sqrt)
+FUNCTION(tanh)
+#undef FUNCTION
 
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned __int128)a * b >> 64;
