@@ -69,6 +69,8 @@ def symbol(item: str | int) -> str:
 def brief(value: object) -> str:
     """Return any value for a message: as Python writes it, in ASCII, and short."""
     line = ascii(value)
+    if "\n" in line:  # an array, for example
+        line = " ".join(line.split())
     return line if len(line) <= _BRIEF else line[:_BRIEF] + "…"
 
 

@@ -97,6 +97,8 @@ class Option:
         if self.repeatable:
             if isinstance(value, str):
                 raise UsageError(f"{setting(name)} must be a list of strings, not a string")
+            if not isinstance(value, list | tuple):
+                raise UsageError(f"{setting(name)} must be a list of strings, not {brief(value)}")
             return tuple(self._string(name, item) for item in value)
         if self.kind is str:
             return self._string(name, value)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import charrnn.config  # noqa: F401 - reserves the names of its fields
-from charrnn.display import one_line
+from charrnn.display import brief, one_line
 from charrnn.errors import PluginError
 from charrnn.registry import REGISTRIES, Choice, Registry
 
@@ -41,6 +41,8 @@ def plugin(source: str | PathLike[str]) -> tuple[str, ...]:
         If it cannot be loaded, defines no cell, optimizer or schedule, or uses a name that is
         taken.
     """
+    if not isinstance(source, str | PathLike) or "\0" in str(source):
+        raise PluginError(f"{brief(source)} is not the name of a file or module", "give one")
     text = str(source)
     path = Path(text)
     is_file = path.suffix == ".py" or path.is_file()

@@ -8,6 +8,7 @@ any order, in any number of processes. The key is (seed, purpose) and the counte
 
 from __future__ import annotations
 
+import secrets
 from enum import IntEnum
 
 import numpy as np
@@ -49,3 +50,8 @@ def words(seed: int, purpose: Purpose, count: int, *, step: int = 0, layer: int 
     """
     raw = stream(seed, purpose, step=step, layer=layer).random_raw((count + 1) // 2)
     return np.asarray(raw).astype("<u8", copy=False).view("<u4")[:count]
+
+
+def new_seed() -> int:
+    """Return a seed that the operating system draws, below 2^32."""
+    return secrets.randbits(32)

@@ -21,6 +21,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from charrnn.display import brief
 from charrnn.errors import PluginError, UsageError, setting
 from charrnn.options import Option, one
 
@@ -101,6 +102,8 @@ class Registry:
         PluginError
             If an installed plug-in has this name and cannot be loaded.
         """
+        if not isinstance(name, str):
+            raise UsageError(f"{setting(self.kind)} must be a string, not {brief(name)}")
         if name in self.builtin() or name in self._added:
             return name
         for found in self.classes():

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
+from charrnn.display import brief
 from charrnn.errors import CheckpointError, UsageError, setting
 from charrnn.options import Option, check_values, declared
 from charrnn.registry import Registry, UnknownNameError
@@ -67,7 +68,11 @@ class Configuration:
             value = settings.pop(name, option.default)
             object.__setattr__(self, name, option.check(name, value))
         for field in self.chosen:
-            given = dict(settings.pop(f"{field}_options", {}))
+            given = settings.pop(f"{field}_options", {})
+            if not isinstance(given, Mapping):
+                name = f"{field}_options"
+                raise UsageError(f"{name} must be a mapping of options, not {brief(given)}")
+            given = dict(given)
             own = self.own_options(field)
             given |= {name: settings.pop(name) for name in own if name in settings}
             for name in given:

@@ -1,12 +1,16 @@
 """The Python interface."""
 
+import copy
 import math
+import pickle
+import sys
 
 import numpy as np
 import pytest
 from helpers.running import SMALL, TEXT, begin
 
 import charrnn
+from charrnn.backend import Backend
 from charrnn.config import ModelConfig
 from charrnn.evaluate import Score
 from charrnn.model import memory
@@ -46,6 +50,76 @@ def test_stream_is_the_sample_symbol_by_symbol(hello):
     stream = hello.stream(prime="he", seed=1)
     first = [next(stream) for _ in range(30)]
     assert "".join(first) == hello.sample(length=30, prime="he", seed=1)
+
+
+def test_a_list_of_texts_and_an_iterable_of_lines_are_joined(tmp_path):
+    def weights(text, **options):
+        return charrnn.fit(text, hidden=4, steps=2, **options).weights.flat
+
+    expected = weights("one\ntwo\n" * 9)
+    path = tmp_path / "lines.txt"
+    path.write_text("one\ntwo\n" * 9)
+    with path.open() as lines:
+        for text in (["one\ntwo\n"] * 9, (t for t in ["one\n", "two\n"] * 9), lines):
+            np.testing.assert_array_equal(weights(text), expected)
+    data = weights([b"one", bytearray(b"two")] * 9, level="byte")
+    np.testing.assert_array_equal(data, weights(b"onetwo" * 9, level="byte"))
+
+
+def test_a_seed_of_none_is_drawn_and_recorded(hello, tmp_path):
+    one, two = (charrnn.fit("hello" * 40, hidden=4, steps=2, seed=None) for _ in range(2))
+    assert one.training.seed != two.training.seed
+    again = charrnn.fit("hello" * 40, hidden=4, steps=2, seed=one.training.seed)
+    np.testing.assert_array_equal(again.weights.flat, one.weights.flat)
+    one.save(tmp_path / "one.safetensors")
+    assert charrnn.load(tmp_path / "one.safetensors").training == one.training
+    assert hello.training.seed == 0
+    texts = {hello.sample(40, seed=None, temperature=5) for _ in range(3)}
+    assert len(texts) == 3
+    seeds = {charrnn.diagnose(hello, "hello" * 60, **QUICK, seed=None).settings.seed for _ in "ab"}
+    assert len(seeds) == 2
+
+
+def test_a_model_says_what_it_is(hello):
+    size = hello.weights.flat.size
+    said = f"cell='lstm', layers=1, hidden=24, level='char', vocabulary=4, parameters={size})"
+    assert repr(hello) == f"Model({said}"
+    assert (
+        repr(hello.network)
+        == f"LanguageModel({said.replace(chr(32) + 'level=' + repr('char') + ',', '')}"
+    )
+    assert repr(charrnn.fit("ab" * 20, hidden=2, steps=1, embed=3)).count("embed=3") == 1
+    stack = charrnn.Stack(ModelConfig(cell="gru", layers=2, hidden=8), 3)
+    assert repr(stack) == "Stack(cell='gru', layers=2, inputs=3, hidden=8)"
+
+
+def test_a_copy_is_a_model_of_its_own(hello):
+    for made in (copy.deepcopy(hello), pickle.loads(pickle.dumps(hello))):
+        assert made.sample(30, seed=4) == hello.sample(30, seed=4)
+        assert (made.vocabulary, made.config, made.training) == (
+            hello.vocabulary,
+            hello.config,
+            hello.training,
+        )
+        before = hello.weights.flat.copy()
+        made.weights["decoder.bias"][...] = 9.0
+        assert made.weights.flat[-1] == 9.0  # the names are views of the copy
+        np.testing.assert_array_equal(hello.weights.flat, before)
+    shallow = copy.copy(hello)
+    assert shallow.network is hello.network
+    own = copy.copy(hello.network)
+    assert not np.shares_memory(own.weights.flat, hello.weights.flat)
+
+
+def test_a_model_from_a_device_is_opened_where_there_is_none(device):
+    """The double cannot be opened by name here, so that NumPy takes its place."""
+    there = Backend("cupy", device)
+    model = charrnn.fit("hello" * 40, hidden=4, steps=2, backend=there)
+    assert copy.deepcopy(model).network.backend is there
+    sys.modules["cupy"] = None
+    opened = pickle.loads(pickle.dumps(model))
+    assert opened.network.backend.name == "numpy"
+    np.testing.assert_array_equal(opened.weights.flat, device.asnumpy(model.weights.flat))
 
 
 def test_records_are_reported():

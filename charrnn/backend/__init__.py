@@ -6,6 +6,6 @@ Nothing outside this package names CuPy.
 """
 
 from charrnn.backend.array import Array, Backend, numpy_backend
-from charrnn.backend.selection import MATMULS, NAMES, select
+from charrnn.backend.selection import MATMULS, NAMES, reopen, select
 
-__all__ = ["MATMULS", "NAMES", "Array", "Backend", "numpy_backend", "select"]
+__all__ = ["MATMULS", "NAMES", "Array", "Backend", "numpy_backend", "reopen", "select"]

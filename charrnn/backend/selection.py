@@ -35,6 +35,14 @@ def select(name: str = "auto", matmul: str = "fp32") -> Backend:
     return chosen
 
 
+def reopen(name: str, matmul: str) -> Backend:
+    """Return a backend as it was elsewhere, or NumPy if it cannot run here."""
+    try:
+        return select(name, matmul)
+    except BackendError as problem:
+        return numpy_backend(problem.message)
+
+
 def _gpu_or_numpy(name: str, matmul: str) -> Backend:
     from charrnn.backend.gpu.open import NotInstalledError, open_cupy
 

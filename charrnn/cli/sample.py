@@ -113,6 +113,7 @@ def sample(
     _check(length, until, count, next_, as_json)
     reading = _reading(context, prime, prime_file)
     from charrnn import sampling
+    from charrnn.randomness import new_seed
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
@@ -130,9 +131,7 @@ def sample(
         _show_next(out, beginning, found, as_json)
         return
     if seed is None:
-        import secrets
-
-        seed = secrets.randbits(32)
+        seed = new_seed()
     arguments: dict[str, Any] = {
         "length": length,
         "prime": beginning,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from charrnn.display import brief
 from charrnn.errors import UsageError, setting
 from charrnn.options import check_fields, declare
 
@@ -59,6 +60,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not isinstance(self.gradcheck, bool):
+            raise UsageError(f"gradcheck must be True or False, not {brief(self.gradcheck)}")
         if self.context is None:
             return
         if self.max_lag is None:

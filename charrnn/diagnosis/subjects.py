@@ -116,9 +116,15 @@ def of_checkpoint(
 
 
 def of_model(
-    model: LanguageModel, ids: NDArray[Any], assumed: Mapping[str, Any] | None = None
+    model: LanguageModel,
+    ids: NDArray[Any],
+    assumed: Mapping[str, Any] | None = None,
+    train: TrainConfig | None = None,
 ) -> Subject:
-    """Return a model in memory; its training settings are unknown except for ``assumed``.
+    """Return a model in memory.
+
+    ``train`` are the settings that it was trained with, if they are known; ``assumed`` replaces
+    some of them.
 
     Raises
     ------
@@ -126,9 +132,10 @@ def of_model(
         If an assumed setting is invalid.
     """
     assumed = assumed or {}
-    train = TrainConfig(**assumed)
+    judged = train is not None or _is_judged(assumed)
+    own = (train or TrainConfig()).changed(**assumed)
     name, text = "a model in memory", "the text given"
-    return Subject(model, ids, train, name=name, text=text, judged=_is_judged(assumed))
+    return Subject(model, ids, own, name=name, text=text, judged=judged)
 
 
 def untrained(

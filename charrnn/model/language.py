@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.backend import Array, Backend, numpy_backend
+from charrnn.backend import Array, Backend, numpy_backend, reopen
 from charrnn.backend.array import Computation
 from charrnn.config import ModelConfig
 from charrnn.model import initialise
@@ -79,6 +79,24 @@ class LanguageModel:
             initialise.one_hot_input(first, config.init, rng)
         head.draw(host, generator(seed, Purpose.INIT, layer=config.layers))
         return cls(config, vocabulary, backend, host.flat)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LanguageModel:
+        weights = self.backend.get(self.weights.flat).copy()
+        return LanguageModel(self.config, self.V, self.backend, weights)
+
+    def __copy__(self) -> LanguageModel:
+        return self.__deepcopy__({})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        weights = self.backend.get(self.weights.flat)
+        return _restored, (self.config, self.V, self.backend.name, self.backend.matmul, weights)
+
+    def __repr__(self) -> str:
+        config, size = self.config, self.weights.flat.size
+        return (
+            f"{type(self).__name__}(cell={config.cell!r}, layers={config.layers}, "
+            f"hidden={config.hidden}, vocabulary={self.V}, parameters={size})"
+        )
 
     @staticmethod
     def describe(config: ModelConfig, vocabulary: int) -> dict[str, tuple[int, ...]]:
@@ -221,3 +239,10 @@ def _shapes(
     embedding = {EMBEDDING: (vocabulary, config.embed)} if config.embed else {}
     recurrent = {RNN + name: shape for name, shape in stack.shapes().items()}
     return embedding | recurrent | head.shapes()
+
+
+def _restored(
+    config: ModelConfig, vocabulary: int, backend: str, matmul: str, weights: np.ndarray
+) -> LanguageModel:
+    """Return a pickled model."""
+    return LanguageModel(config, vocabulary, reopen(backend, matmul), weights)

@@ -44,6 +44,9 @@ class Parameters(Mapping[str, Array]):
         """Return the same names over another flat vector of the same length."""
         return Parameters(self.shapes, flat)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Parameters, (self.shapes, self.flat)  # the views are made anew
+
     def __getitem__(self, name: str) -> Array:
         return self._views[name]
 

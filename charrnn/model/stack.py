@@ -20,12 +20,18 @@ from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend
 from charrnn.backend.order import LayerByLayer, LayerOrder
 from charrnn.config import ModelConfig
+from charrnn.display import brief
+from charrnn.errors import UsageError
 from charrnn.model import initialise
 from charrnn.model.dropout import Masks
 from charrnn.model.layer import Layer
 from charrnn.model.parameters import Parameters
 from charrnn.model.window import Window
+from charrnn.options import Option
 from charrnn.randomness import Purpose, generator
+
+_SIZE = Option(1, "", least=1)
+_SEED = Option(0, "")
 
 
 class Stack:
@@ -56,17 +62,30 @@ class Stack:
         backend: Backend | None = None,
         layers: Sequence[Layer] | None = None,
     ) -> None:
+        _require("config", config, ModelConfig)
+        if backend is not None:
+            _require("backend", backend, Backend)
         self.config = config
         self.backend = backend or numpy_backend()
+        self.inputs = _SIZE.check("inputs", inputs)
         if layers is None:
             cell = cells.create(config)
             widths = [inputs] + [config.hidden] * (config.layers - 1)
             layers = [Layer(cell, width, config.hidden, self.backend) for width in widths]
+        _require("layers", layers, Sequence)
         self.layers = list(layers)
+        if not self.layers:
+            raise UsageError("layers must hold at least one Layer")
+        for layer in self.layers:
+            _require("a layer", layer, Layer)
         self.cell = self.layers[0].cell
         # a layer that reads backwards has no part of its output before it has read the whole window
         reverse = any(layer.reverse for layer in self.layers)
         self._order: LayerOrder = LayerByLayer() if reverse else self.backend.order
+
+    def __repr__(self) -> str:
+        cell, layers, hidden = self.config.cell, len(self.layers), self.config.hidden
+        return f"Stack(cell={cell!r}, layers={layers}, inputs={self.inputs}, hidden={hidden})"
 
     def name(self, parameter: str, layer: int) -> str:
         """Return the full name of a layer's parameter."""
@@ -87,6 +106,7 @@ class Stack:
 
     def initialise(self, seed: int) -> Parameters:
         """Return fresh weights, the same for a seed on every backend."""
+        seed = _SEED.check("seed", seed)
         host = Parameters.zeros(self.shapes(), np, np.float64)
         self.draw(host, seed)
         return Parameters(self.shapes(), self.backend.put(host.flat, self.config.dtype))
@@ -102,6 +122,7 @@ class Stack:
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
         dtype, xp = np.dtype(self.config.dtype), self.backend.xp
+        steps, streams = _SIZE.check("steps", steps), _SIZE.check("streams", streams)
         self._order.prepare(len(self.layers))
         spaces = [layer.workspace(dtype, steps, streams) for layer in self.layers]
         named = [
@@ -155,7 +176,13 @@ class Stack:
         Returns
         -------
         The top layer's output (T, H, N) after its dropout; a view that the next call overwrites.
+
+        Raises
+        ------
+        UsageError
+            If x does not fit the window.
         """
+        self._check_input(weights, window, x, prefix)
         xp, steps, count = self.backend.xp, len(x), len(self.layers)
         window.used, window.masks = steps, masks or ()
         outputs = [l.output(ws, steps) for l, ws in zip(self.layers, window.layers, strict=True)]
@@ -194,7 +221,17 @@ class Stack:
         Returns
         -------
         ∂L/∂x (T, D, N), or None if ``dx`` is false.
+
+        Raises
+        ------
+        UsageError
+            If ``d_top`` does not fit the last forward pass.
         """
+        _require("window", window, Window)
+        self._check_names("grads", grads, prefix)
+        fits = (window.used, self.layers[-1].width, window.streams)
+        if getattr(d_top, "shape", None) != fits:
+            raise UsageError(f"d_top must be {fits}, not {_form(d_top)}", "call forward first")
         xp, steps, count = self.backend.xp, window.used, len(self.layers)
         window.d_top[...] = d_top
         d_outs = [d_out[:steps] for d_out in window.d_out]
@@ -216,3 +253,41 @@ class Stack:
                 xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])
             layer.backward(staged, ws, d_out, below[index], part)
         return bottom
+
+    def _check_input(
+        self, weights: Mapping[str, Array], window: Window, x: Array, prefix: str
+    ) -> None:
+        """Raise :class:`UsageError` if x is neither dense nor symbols for the window."""
+        _require("window", window, Window)
+        self._check_names("weights", weights, prefix)
+        shape: tuple[int, ...] = getattr(x, "shape", ())
+        dense = len(shape) == 3
+        fits = shape[1:] == ((self.inputs, window.streams) if dense else (window.streams,))
+        kinds = "f" if dense else "iu"
+        if not (fits and 0 < shape[0] <= window.steps and x.dtype.kind in kinds):
+            T, D, N = window.steps, self.inputs, window.streams
+            raise UsageError(
+                f"x must be numbers ({T}, {D}, {N}) or symbols ({T}, {N}), or fewer steps, "
+                f"not {_form(x)}"
+            )
+
+    def _check_names(self, what: str, named: Mapping[str, Array], prefix: str) -> None:
+        """Raise :class:`UsageError` if arrays lack a parameter."""
+        _require(what, named, Mapping)
+        missing = [name for name in self.shapes() if prefix + name not in named]
+        if missing:
+            raise UsageError(f"{what} have no {prefix}{missing[0]}", "initialise makes them")
+
+
+def _require(what: str, value: object, kind: type) -> None:
+    """Raise :class:`UsageError` if a value is of another type."""
+    if not isinstance(value, kind):
+        name = kind.__name__
+        raise UsageError(f"{what} must be a {name}, not {brief(value)}")
+
+
+def _form(array: object) -> str:
+    """Return shape and type of an array for a message."""
+    if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+        return brief(array)
+    return f"{array.dtype} {array.shape}"

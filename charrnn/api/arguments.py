@@ -1,0 +1,147 @@
+"""The arguments of the Python interface: checked, or refused in one line that names them.
+
+Numbers and names are checked by :class:`~charrnn.options.Option`, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from os import PathLike, fsencode, fspath
+from typing import Any, Literal
+
+from charrnn.backend import Backend, select
+from charrnn.display import brief
+from charrnn.errors import CorpusError, UsageError
+from charrnn.options import Option
+from charrnn.randomness import new_seed
+from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
+
+Text = str | bytes
+BYTES = bytes | bytearray | memoryview
+_LENGTH = Option(0, "", least=0, remedy="0 means endless")
+_SEED = Option(0, "")
+_LEVEL = Option("char", "", choices=LEVELS)
+_UNKNOWN = Option("error", "", choices=("error", "skip"))
+
+
+def length(value: Any) -> int:
+    """Return the number of symbols of a sample, 0 for an endless one."""
+    checked: int = _LENGTH.check("length", value)
+    return checked
+
+
+def seed(value: Any) -> int:
+    """Return a seed; a new one in place of None."""
+    checked: int = _SEED.check("seed", new_seed() if value is None else value)
+    return checked
+
+
+def level(value: Any) -> Level:
+    """Return a level of text."""
+    checked: Level = _LEVEL.check("level", value)
+    return checked
+
+
+def unknown(value: Any) -> Literal["error", "skip"]:
+    """Return what to do with symbols that a model does not know."""
+    checked: Literal["error", "skip"] = _UNKNOWN.check("unknown", value)
+    return checked
+
+
+def backend(value: Any) -> Backend:
+    """Return a backend, or the one of this name."""
+    if isinstance(value, Backend):
+        return value
+    if not isinstance(value, str):
+        raise UsageError(f"backend must be auto, numpy or cupy, not {brief(value)}")
+    return select(value)
+
+
+def function(value: Any, name: str) -> Callable[..., object]:
+    """Return a function that is called with what happens."""
+    if not callable(value):
+        raise UsageError(f"{name} must be a function, not {brief(value)}")
+    return value  # type: ignore[no-any-return]
+
+
+def path(value: Any, name: str) -> str:
+    """Return the path of a file or folder."""
+    found = fspath(value) if isinstance(value, str | PathLike) else None
+    if not isinstance(found, str):
+        raise UsageError(f"{name} must be a path, not {brief(value)}")
+    if not found or "\0" in found or not _can_be_a_name(found):
+        raise UsageError(f"{name} {brief(found)} cannot be a path", "name a file")
+    return found
+
+
+def _can_be_a_name(path: str) -> bool:
+    """Return whether the file system can have a file of this name."""
+    try:
+        fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def text_of(value: Any, vocabulary: Vocabulary, name: str = "text") -> Text:
+    """Return a text for a model: bytes at byte level, where a string stands for its UTF-8."""
+    if not isinstance(value, str | BYTES):
+        raise UsageError(f"{name} must be {_wanted(vocabulary.level)}, not {brief(value)}")
+    if vocabulary.level == "byte":
+        return _bytes(value, name) if isinstance(value, str) else bytes(value)
+    if isinstance(value, BYTES):
+        raise UsageError(
+            f"{name} must be a string, not bytes: the model reads {vocabulary.level}s", "decode it"
+        )
+    return value
+
+
+def texts_of(value: Any) -> Text:
+    """Return the text that a string, bytes, or an iterable of them stands for.
+
+    Texts are joined with nothing between them, as files are.
+    """
+    if isinstance(value, str | BYTES):
+        return value if isinstance(value, str) else bytes(value)
+    if isinstance(value, PathLike):
+        raise UsageError(
+            f"text must be the text itself, not its path {brief(fspath(value))}",
+            "read it first: pathlib.Path(...).read_text(encoding='utf-8')",
+        )
+    try:
+        parts = None if isinstance(value, Set | dict) else iter(value)
+    except TypeError:
+        parts = None
+    if parts is None:
+        raise UsageError(f"text must be a string, bytes, or a list of them, not {brief(value)}")
+    parts = list(parts)
+    kinds = {str if isinstance(part, str) else bytes for part in parts}
+    for index, part in enumerate(parts):
+        if not isinstance(part, str | BYTES):
+            raise UsageError(f"text {index} of the list must be a string, not {brief(part)}")
+    if len(kinds) > 1:
+        raise UsageError("the texts of the list are strings and bytes", "give one kind")
+    if kinds == {bytes}:
+        return b"".join(parts)
+    return "".join(parts)
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> None:
+    """Raise :class:`UsageError` if there is a name that is not known."""
+    left = set(names) - set(known)
+    if left:
+        raise UsageError(f"unknown option {min(left)!a}", f"see help(charrnn.{owner})")
+
+
+def _wanted(level: Level) -> str:
+    return "bytes or a string" if level == "byte" else "a string"
+
+
+def _bytes(text: str, name: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as problem:
+        raise CorpusError(
+            f"{name} holds a lone surrogate at character offset {problem.start}",
+            "remove it",
+        ) from None

@@ -1,0 +1,124 @@
+"""``charrnn.diagnose``: what gradients do in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from charrnn.api import arguments
+from charrnn.api.model import Model
+from charrnn.backend import Backend
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.errors import CorpusError, UsageError
+from charrnn.registry import OPTIMIZERS
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.text import corpus_from_text
+
+if TYPE_CHECKING:
+    from charrnn.diagnosis.report import Report
+    from charrnn.diagnosis.subjects import Subject
+    from charrnn.text import Level
+
+
+def diagnose(
+    model: Model | ModelConfig | str | PathLike[str] | None = None,
+    text: str | bytes | Iterable[str] | Iterable[bytes] | None = None,
+    *,
+    level: Level | None = None,
+    unknown: Literal["error", "skip"] = "error",
+    backend: str | Backend = "auto",
+    progress: Callable[[str], object] = lambda stage: None,
+    **options: Any,
+) -> Report:
+    """Examine the gradients of a model: how far back they reach, and what is wrong with them.
+
+    Parameters
+    ----------
+    model
+        A run or checkpoint file as in :func:`load`, a :class:`Model`, or a
+        :class:`~charrnn.config.ModelConfig`, from which a fresh model is made.
+    text
+        The text to examine it on: a string; at byte level, bytes or a string; or a list of them. By
+        default the validation text of the run.
+    level
+        ``char`` (default), ``byte`` or ``word``, for a configuration.
+    unknown
+        What to do with symbols that the model does not know.
+    backend
+        Where to compute a run or configuration: ``auto``, ``numpy`` or ``cupy``.
+    progress
+        Called with the name of each part of the examination as it begins.
+    **options
+        How much to measure: the fields of :class:`~charrnn.diagnosis.settings.Settings` (with
+        ``seed=None`` a new seed is drawn; ``to_json()`` tells it); and
+        ``seq_len``, ``batch``, ``state``, ``optimizer`` and its options, ``lr``, ``clip_norm`` to
+        assume in place of the run's own.
+
+    Returns
+    -------
+    The report, with ``verdicts`` and ``to_json()``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown option, an invalid value or an argument of the wrong type.
+    CorpusError
+        If the text is missing or too short.
+    VocabularyError
+        If it holds a symbol that the model does not know.
+    CharRNNError
+        If there is no such run or its checkpoint cannot be read.
+    """
+    from charrnn.diagnosis.examine import examine  # not needed to load, train and sample
+
+    names = {f.name for f in fields(Settings)}
+    training = {k for k in options if k in ASSUMABLE or OPTIMIZERS.owners(k)}
+    arguments.refuse_unknown(options, names | training, "diagnose")
+    if "seed" in options:
+        options["seed"] = arguments.seed(options["seed"])
+    settings = Settings(**{k: v for k, v in options.items() if k in names})
+    assumed = {k: v for k, v in options.items() if k in training}
+    arguments.function(progress, "progress")
+    engine, unknown = arguments.backend(backend), arguments.unknown(unknown)
+    subject = _subject(model, text, level, unknown, engine, assumed, settings.seed)
+    return examine(subject, settings, progress)
+
+
+def _subject(
+    model: Model | ModelConfig | str | PathLike[str] | None,
+    text: str | bytes | Iterable[str] | Iterable[bytes] | None,
+    level: Level | None,
+    unknown: Literal["error", "skip"],
+    engine: Backend,
+    assumed: dict[str, Any],
+    seed: int,
+) -> Subject:
+    """Return what :func:`diagnose` examines."""
+    from charrnn.diagnosis import subjects
+
+    if level is not None and not isinstance(model, ModelConfig):
+        raise UsageError("level is for a configuration: a model has its own", "leave it out")
+    if text is None and isinstance(model, Model | ModelConfig):
+        raise CorpusError("there is no text to examine the model on", "give text")
+    text = None if text is None else arguments.texts_of(text)
+    if isinstance(model, ModelConfig):
+        of_level = "char" if level is None else arguments.level(level)
+        corpus = corpus_from_text(text or "", level=of_level, val_frac=0.0)
+        plan = TrainConfig(**assumed, seed=seed)
+        symbols = len(corpus.vocabulary)
+        return subjects.untrained(model, symbols, corpus.train, "the text given", plan, engine)
+    if isinstance(model, Model):
+        known = arguments.text_of(text, model.vocabulary)
+        encoded = model.vocabulary.encode(known, unknown)
+        return subjects.of_model(model.network, encoded, assumed, model.training)
+    path = runs.resolve(None if model is None else arguments.path(model, "model"))
+    loaded = checkpoints.load(path, finite=False)  # broken weights are reported, not refused
+    ids = None
+    if text is not None:
+        known = arguments.text_of(text, loaded.vocabulary)
+        ids = loaded.vocabulary.encode(known, unknown)
+    return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)

@@ -1,0 +1,189 @@
+"""``charrnn.Model``: a language model with its vocabulary; and ``charrnn.load``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from inspect import signature
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from charrnn.api import arguments
+from charrnn.backend import Backend
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.display import brief
+from charrnn.errors import UsageError
+from charrnn.evaluate import Score, score
+from charrnn.model.language import LanguageModel
+from charrnn.model.parameters import Parameters
+from charrnn.sampling import SampleOptions, stream
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.text import Vocabulary
+from charrnn.text.tally import Tally
+
+
+class Model:
+    """A language model and its vocabulary.
+
+    Made by :func:`load` and :func:`fit`. It can be copied and pickled. Where a pickle is opened, it
+    computes on the same kind of backend if that works there, else with NumPy.
+
+    Attributes
+    ----------
+    network
+        The :class:`~charrnn.model.language.LanguageModel` with its weights.
+    vocabulary
+        Its symbols.
+    training
+        The settings that it was trained with, its seed among them; None if they are not known.
+    """
+
+    def __init__(
+        self,
+        network: LanguageModel,
+        vocabulary: Vocabulary,
+        training: TrainConfig | None = None,
+    ) -> None:
+        if not isinstance(network, LanguageModel) or not isinstance(vocabulary, Vocabulary):
+            raise UsageError(
+                "a Model consists of a LanguageModel and its Vocabulary",
+                "charrnn.load and charrnn.fit make one",
+            )
+        if training is not None and not isinstance(training, TrainConfig):
+            raise UsageError(f"training must be a TrainConfig, not {brief(training)}")
+        if len(vocabulary) != network.V:
+            raise UsageError(
+                f"the network has {network.V} symbols and the vocabulary {len(vocabulary)}",
+                "give the vocabulary that it was made for",
+            )
+        self.network = network
+        self.vocabulary = vocabulary
+        self.training = training
+
+    def __repr__(self) -> str:
+        config, vocabulary = self.config, self.vocabulary
+        facts: dict[str, Any] = {"cell": config.cell, "layers": config.layers}
+        facts |= {"hidden": config.hidden} | ({"embed": config.embed} if config.embed else {})
+        facts |= {"level": vocabulary.level, "vocabulary": len(vocabulary)}
+        facts["parameters"] = int(self.weights.flat.size)
+        return f"Model({', '.join(f'{name}={value!r}' for name, value in facts.items())})"
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+        return self.network.config
+
+    @property
+    def weights(self) -> Parameters:
+        """The parameters by their PyTorch names; arrays of the backend, not copies."""
+        return self.network.weights
+
+    def stream(
+        self,
+        length: int = 0,
+        *,
+        prime: str | bytes = "",
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        until: str | bytes = "",
+        seed: int | None = 0,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> Iterator[str | bytes]:
+        """Yield a sample symbol by symbol; ``length`` 0 means endless.
+
+        See :func:`charrnn.sampling.stream` for the parameters. With ``seed`` None every sample is
+        another one.
+
+        Raises
+        ------
+        UsageError
+            If a value is invalid.
+        VocabularyError
+            If the prime holds a symbol that the model does not know, or ``until`` can never occur.
+        """
+        options = SampleOptions(temperature, top_k, top_p, min_p)
+        return stream(
+            self.network,
+            self.vocabulary,
+            options,
+            length=arguments.length(length),
+            prime=arguments.text_of(prime, self.vocabulary, "prime"),
+            until=arguments.text_of(until, self.vocabulary, "until"),
+            seed=arguments.seed(seed),
+            unknown=arguments.unknown(unknown),
+        )
+
+    def sample(self, length: int = 500, **options: Any) -> str | bytes:
+        """Return a sample of ``length`` symbols without the prime; bytes at byte level.
+
+        Takes the options of :meth:`stream`, and raises what it does.
+        """
+        arguments.refuse_unknown(options, _DRAWING, "Model.stream")
+        if arguments.length(length) < 1 and not options.get("until"):
+            raise UsageError(f"a sample of length {length} never ends", "give a length or until")
+        parts: Any = list(self.stream(length, **options))
+        empty: Any = b"" if self.vocabulary.level == "byte" else ""
+        joined: str | bytes = empty.join(parts)
+        return joined
+
+    def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
+        """Return the exact score of a text, read once from a zero state.
+
+        With ``unknown="skip"``, symbols that the model does not know are left out; the score's
+        ``skipped`` is their number.
+
+        Raises
+        ------
+        UsageError
+            If an argument is of the wrong type.
+        CorpusError
+            If the text has fewer than 2 symbols.
+        VocabularyError
+            If it holds a symbol that the model does not know.
+        """
+        text = arguments.text_of(text, self.vocabulary)
+        ids, tally = self.vocabulary.encode(text, arguments.unknown(unknown)), Tally()
+        tally.add(self.vocabulary, text, ids)
+        return score(self.network, [ids], tally=tally)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a checkpoint file.
+
+        Raises
+        ------
+        CharRNNError
+            If it cannot be written.
+        """
+        weights = self.network.backend.get(self.weights.flat)
+        saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training)
+        checkpoints.save(Path(arguments.path(path, "path")), saved)
+
+
+_DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}
+
+
+def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto") -> Model:
+    """Return the model of a run.
+
+    Parameters
+    ----------
+    run
+        A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
+        default. A run stands for its best checkpoint.
+    backend
+        ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
+
+    Raises
+    ------
+    CharRNNError
+        If there is no such run or its checkpoint cannot be read, or an argument is of the wrong
+        type.
+    """
+    path = None if run is None else arguments.path(run, "run")
+    engine = arguments.backend(backend)
+    found = checkpoints.load(runs.resolve(path))
+    return Model(found.model(engine), found.vocabulary, found.train)
