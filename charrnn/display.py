@@ -103,6 +103,11 @@ def count(number: float, unit: str) -> str:
     return f"{amount} {unit}" if number == 1 else f"{amount} {unit}s"
 
 
+def unit(level: str) -> str:
+    """Return what a symbol of a level of text is called: ``character``, ``byte`` or ``word``."""
+    return "character" if level == "char" else level
+
+
 def duration(seconds: float) -> str:
     """Return a time as ``45 s``, ``3 m 05 s`` or ``2 h 07 m``."""
     rounded = max(0, round(seconds))

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
+from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
 from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.text.windows import evaluation_streams
+from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, evaluation_streams
 
 Ids = NDArray[Any]
 STEPS = 256
@@ -96,9 +97,9 @@ class Validation:
     ids
         1-D array of ids; may be memory-mapped.
     streams
-        The most streams there may be.
+        Maximum number of streams.
     limit
-        The most symbols that are scored; ``None`` for all.
+        Maximum number of symbols that are scored; ``None`` for all.
     seq_len
         Steps of a window.
 
@@ -112,9 +113,9 @@ class Validation:
         self,
         model: LanguageModel,
         ids: Ids,
-        streams: int = 64,
-        limit: int | None = 500_000,
-        seq_len: int = 32,
+        streams: int = EVALUATION_STREAMS,
+        limit: int | None = TrainConfig.eval_chars,
+        seq_len: int = EVALUATION_STEPS,
     ) -> None:
         self._model = model
         self._streams = evaluation_streams(ids, streams, limit, seq_len=seq_len)

@@ -117,6 +117,23 @@ def replace(
         raise
 
 
+def save(path: Path, parts: Iterable[Bytes]) -> None:
+    """Write a file that a user named: as :func:`replace` does, but a pipe or device directly.
+
+    If the path is a link, the link stays and its target is replaced.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            file.writelines(parts)
+        return
+    replace(path.resolve(), parts)
+
+
 def write_all(handle: int, data: Bytes) -> None:
     """Write all of the bytes, however few of them a call takes.
 

@@ -16,6 +16,7 @@ from charrnn.display import (
     shell,
     size,
     symbol,
+    unit,
 )
 
 
@@ -137,6 +138,10 @@ def test_sizes_have_the_unit_that_fits(amount, text):
 def test_numbers_of_things():
     assert [count(n, "symbol") for n in (0, 1, 2345)] == ["0 symbols", "1 symbol", "2,345 symbols"]
     assert [count(n, "minute") for n in (0.5, 1.0, 2.0)] == ["0.5 minutes", "1 minute", "2 minutes"]
+
+
+def test_symbols_are_called_by_their_level():
+    assert [unit(level) for level in ("char", "byte", "word")] == ["character", "byte", "word"]
 
 
 def test_durations():

@@ -31,8 +31,8 @@ def text(seed: int, n: int) -> np.ndarray:
 def direct(model: LanguageModel, ids: np.ndarray) -> np.ndarray:
     """Return the surprisals (n - 1,) from one window as long as the text."""
     window = model.window(len(ids), 1, backward=False)
-    log_p = model.head.log_probabilities(model.weights, model.forward(window, ids[:, None]))
-    return -log_p[np.arange(len(ids) - 1), ids[1:], 0]
+    logits = model.head.logits(model.weights, model.forward(window, ids[:-1, None]))[:, :, 0]
+    return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(ids) - 1), ids[1:]]
 
 
 def test_a_model_that_knows_nothing_scores_the_logarithm_of_the_alphabet() -> None:

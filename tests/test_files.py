@@ -173,3 +173,28 @@ def test_missing_folders_are_made_and_what_names_them_is_flushed(tmp_path, monke
     assert set(flushed) == {tmp_path, tmp_path / "a"}
     with pytest.raises(FileExistsError):
         files.make_folder(tmp_path / "a" / "b")
+
+
+@posix
+def test_a_file_that_a_user_named_is_replaced_whole_and_a_link_or_pipe_stays(tmp_path):
+    path, link, pipe = (tmp_path / name for name in ("file", "link", "pipe"))
+    path.write_bytes(b"old")
+    link.symlink_to(path)
+    files.save(link, [b"new ", b"text"])
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new text"
+
+    def parts():
+        yield b"half"
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        files.save(path, parts())
+    assert path.read_bytes() == b"new text"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    files.save(pipe, [b"through it"])
+    assert reader.communicate(timeout=30)[0] == b"through it"
+    assert names(tmp_path) == ["file", "link", "pipe"]
+    with pytest.raises(IsADirectoryError):
+        files.save(tmp_path, [b""])

@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from charrnn.text.windows import Streams, evaluation_streams
+from charrnn.config import TrainConfig
+from charrnn.text.windows import (
+    EVALUATION_STEPS,
+    EVALUATION_STREAMS,
+    Streams,
+    evaluation_streams,
+)
 from charrnn.train.schedules import warmup
 from charrnn.train.schedules.cosine import Cosine
 from tasks.data import SYMBOLS, Size, random_ids
@@ -178,7 +184,9 @@ class Learn(Trainer):
         super().__init__(Size(**size), train, lr, adam, threads)
         self.network.take(weights)
         self.lr, self.horizon, self.warmup = lr, steps, warmup
-        self.evaluation = evaluation_streams(val, 64, 500_000, seq_len=32)
+        self.evaluation = evaluation_streams(
+            val, EVALUATION_STREAMS, TrainConfig.eval_chars, seq_len=EVALUATION_STEPS
+        )
 
     def step(self) -> None:
         """Make one update at the schedule's learning rate."""

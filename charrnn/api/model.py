@@ -17,6 +17,7 @@ from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import SampleOptions, stream
+from charrnn.sampling.options import DEFAULT_LENGTH
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
@@ -85,10 +86,10 @@ class Model:
         length: int = 0,
         *,
         prime: str | bytes = "",
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
+        temperature: float = SampleOptions.temperature,
+        top_k: int = SampleOptions.top_k,
+        top_p: float = SampleOptions.top_p,
+        min_p: float = SampleOptions.min_p,
         until: str | bytes = "",
         seed: int | None = 0,
         unknown: Literal["error", "skip"] = "error",
@@ -117,7 +118,7 @@ class Model:
             unknown=arguments.unknown(unknown),
         )
 
-    def sample(self, length: int = 500, **options: Any) -> str | bytes:
+    def sample(self, length: int = DEFAULT_LENGTH, **options: Any) -> str | bytes:
         """Return a sample of ``length`` symbols without the prime; bytes at byte level.
 
         Takes the options of :meth:`stream`, and raises what it does.
@@ -125,10 +126,7 @@ class Model:
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
         if arguments.length(length) < 1 and not options.get("until"):
             raise UsageError(f"a sample of length {length} never ends", "give a length or until")
-        parts: Any = list(self.stream(length, **options))
-        empty: Any = b"" if self.vocabulary.level == "byte" else ""
-        joined: str | bytes = empty.join(parts)
-        return joined
+        return self.vocabulary.join(self.stream(length, **options))
 
     def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
         """Return the exact score of a text, read once from a zero state.
@@ -185,5 +183,5 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
     """
     path = None if run is None else arguments.path(run, "run")
     engine = arguments.backend(backend)
-    found = checkpoints.load(runs.resolve(path))
-    return Model(found.model(engine), found.vocabulary, found.train)
+    checkpoint = checkpoints.load(runs.resolve(path))
+    return Model(checkpoint.model(engine), checkpoint.vocabulary, checkpoint.train)

@@ -1,4 +1,4 @@
-"""Standard output of the commands that write text: bytes whatever the locale, as they are made."""
+"""Standard output: bytes in UTF-8, whatever the locale, written as they are made."""
 
 from __future__ import annotations
 
@@ -89,3 +89,13 @@ def write(data: bytes) -> None:
     out = Output()
     out.write(data)
     out.finish()
+
+
+def write_text(text: str) -> None:
+    """Write text to standard output, as UTF-8."""
+    write(text.encode("utf-8", "replace"))
+
+
+def write_json(*records: dict[str, Any]) -> None:
+    """Write records to standard output, one line of JSON each."""
+    write(b"".join(map(json_line, records)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import Backend, Json, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.options import Option
@@ -55,13 +54,15 @@ def bench(
     engines = _engines(backend, matmul)
     note(f"measuring for about {seconds:g} s; close busy programs: they distort the result")
     note_fallback(engines[-1])
-    found = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
-    text = json.dumps(bench_json(found)) + "\n" if as_json else bench_text(found)
-    sys.stdout.buffer.write(text.encode())
+    result = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
+    if as_json:
+        write_json(bench_json(result))
+    else:
+        write_text(bench_text(result))
 
 
 def _engines(name: str, matmul: str) -> list[backends.Backend]:
-    """Return the backends to try: with ``auto`` NumPy, and a GPU where one works."""
+    """Return the backends to try: with ``auto`` NumPy, and a GPU if one works."""
     from charrnn.backend import numpy_backend
 
     chosen = open_backend(name, None, matmul, tell=False)

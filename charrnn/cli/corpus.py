@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +11,10 @@ import typer
 from typer.core import TyperOption
 
 from charrnn.cli._command import Command, Fields, given, takes
-from charrnn.cli._output import json_line
+from charrnn.cli._output import Output, write_json, write_text
 from charrnn.cli._shared import Json, note
 from charrnn.config import DataConfig
-from charrnn.display import count, one_line
+from charrnn.display import count, one_line, unit
 from charrnn.errors import CorpusError, UsageError, option
 from charrnn.options import declared
 
@@ -107,7 +106,7 @@ def list_(as_json: Json = False) -> None:
             }
         )
     if as_json:
-        _print_json({"corpora": records})
+        write_json({"corpora": records})
         return
     rows = [("name", "chars", "nats/char", "description")]
     for record in records:
@@ -143,7 +142,10 @@ def make(
 
     chunks = builtin.generate(name, chars, seed, **_generator_options(ctx))
     if out is None or str(out) == "-":
-        _write(chunks)
+        stdout = Output()
+        for chunk in chunks:
+            stdout.write(chunk)
+        stdout.flush()
         return
     _save(chunks, out, force)
 
@@ -221,7 +223,7 @@ def cache(
             for entry in entries
         ]
         path = str(cache_dir())
-        _print_json({"path": path, "bytes": total, "entries": listed, "freed": freed})
+        write_json({"path": path, "bytes": total, "entries": listed, "freed": freed})
         return
     rows = [("path", one_line(str(cache_dir())))]
     rows.append(("entries", f"{len(entries):,}"))
@@ -237,7 +239,7 @@ def _show_builtin(name: str, seed: int, options: dict[str, Any], as_json: bool) 
     found = builtin.info(name, seed, **options)
     bits = None if found.entropy is None else found.entropy * _NATS_TO_BITS
     if as_json:
-        _print_json(
+        write_json(
             {
                 "name": found.name,
                 "description": found.description,
@@ -267,7 +269,7 @@ def _show_builtin(name: str, seed: int, options: dict[str, Any], as_json: bool) 
 
 def _show_text(found: TextStatistics, as_json: bool) -> None:
     if as_json:
-        _print_json(
+        write_json(
             {
                 "name": found.name,
                 "level": found.level,
@@ -282,19 +284,19 @@ def _show_text(found: TextStatistics, as_json: bool) -> None:
             }
         )
         return
-    unit = {"char": "character", "byte": "byte", "word": "word"}[found.level]
+    called = unit(found.level)
     rows = [("name", one_line(found.name))]
     if found.level != "byte":
         rows.append(("bytes", f"{found.bytes:,}"))
     rows += [
-        (f"{unit}s", f"{found.chars:,}"),
+        (f"{called}s", f"{found.chars:,}"),
         ("distinct symbols", f"{found.distinct:,}"),
         ("lines", f"{found.lines:,}"),
         ("sha256", found.sha256),
-        ("entropy", f"{found.unigram:.4f} nats per {unit} without context"),
+        ("entropy", f"{found.unigram:.4f} nats per {called} without context"),
     ]
     if found.bigram is not None:
-        rows.append(("", f"{found.bigram:.4f} nats per {unit} given the previous one"))
+        rows.append(("", f"{found.bigram:.4f} nats per {called} given the previous one"))
     for rank, (symbol, times) in enumerate(found.frequent):
         sign = bytes([symbol]) if isinstance(symbol, int) else symbol
         rows.append(("" if rank else "most frequent", f"{sign!a}  {times:,}"))
@@ -308,21 +310,16 @@ def _refuse(options: dict[str, Any], why: str) -> None:
 
 
 def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:
-    """Write a file atomically; a pipe or device is written directly."""
+    """Write the file that ``--out`` names."""
     from charrnn import files
 
     shown = one_line(path)
     try:
-        if path.exists() and not path.is_file():
-            if path.is_dir():
-                raise CorpusError(f"--out {shown} is a directory", "name a file")
-            with path.open("wb") as file:
-                file.writelines(chunks)
-            return
-        if path.exists() and not force:
+        if path.is_dir():
+            raise CorpusError(f"--out {shown} is a directory", "name a file")
+        if path.is_file() and not force:
             raise CorpusError(f"{shown} exists", "give --force to replace it, or another --out")
-        # Through a link, so that the link stays and its target is replaced.
-        files.replace(path.resolve(), chunks)
+        files.save(path, chunks)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -332,19 +329,7 @@ def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:
         ) from error
 
 
-def _print_json(record: dict[str, Any]) -> None:
-    _write([json_line(record)])
-
-
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     from charrnn.report.tables import aligned
 
-    _write([aligned(rows[0], rows[1:], left=len(rows[0])).encode("utf-8", "replace")])
-
-
-def _write(chunks: Iterable[bytes]) -> None:
-    """Write bytes to standard output, whatever the locale."""
-    stream = sys.stdout.buffer
-    for chunk in chunks:
-        stream.write(chunk)
-    stream.flush()
+    write_text(aligned(rows[0], rows[1:], left=len(rows[0])))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._output import json_line, progress, write
+from charrnn.cli._output import progress, write, write_json
 from charrnn.cli._shared import (
     DECODING,
     DEVICE,
@@ -288,7 +288,7 @@ class _Request:
         for line in report.notes if self.as_json else ():
             note(line)
         if self.as_json:
-            write(json_line(report.to_json()))
+            write_json(report.to_json())
         else:
             from charrnn.report.diagnose.report import report_parts
             from charrnn.report.diagnose.terminal import make_console, render
@@ -304,7 +304,7 @@ class _Request:
 
         configs = comparing.architectures(names.split(","), self.model)
         plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
-        corpus, text = self._corpus(val_frac=0.1)
+        corpus, text = self._corpus(val_frac=DataConfig.val_frac)
         with progress() as show:
             contestants = [
                 comparing.train_and_examine(
@@ -313,7 +313,7 @@ class _Request:
                 for cell, config in configs.items()
             ]
         if self.as_json:
-            write(json_line(comparing.to_json(contestants, text)))
+            write_json(comparing.to_json(contestants, text))
         else:
             write(render(compare_parts(contestants, text)))
         return self._finish([one.report for one in contestants], codes)
@@ -327,7 +327,7 @@ class _Request:
         path = runs.resolve(run, "last")
         recorded = read(str(path.parent), read_metrics(path.parent))
         if self.as_json:
-            write(json_line(recorded.to_json()))
+            write_json(recorded.to_json())
         else:
             from charrnn.report.diagnose.history import history_parts
             from charrnn.report.diagnose.terminal import make_console, render

@@ -233,7 +233,7 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
         }
         out.write(json_line(record))
     else:
-        unit = {"char": "character"}.get(vocabulary.level, vocabulary.level)
+        unit = display.unit(vocabulary.level)
         rows = {
             "run": display.one_line(str(source.checkpoint)),
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli._output import json_line
+from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import Json, Run
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
@@ -50,9 +50,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     loaded = checkpoint.load(runs.resolve(run))
     facts, settings = _facts(loaded), _settings(loaded)
     if as_json:
-        sys.stdout.buffer.write(
-            json_line(facts | {k: v for k, v in settings.items() if k not in facts})
-        )
+        write_json(facts | {k: v for k, v in settings.items() if k not in facts})
         return
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
@@ -62,7 +60,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     from charrnn.report.tables import listed
 
     rows = [(name, _plain(value)) for name, value in facts.items()]
-    _write(listed([*rows, *_as_options(loaded)]))
+    write_text(listed([*rows, *_as_options(loaded)]))
 
 
 def _devices(run: str | None, as_json: bool) -> None:
@@ -74,9 +72,9 @@ def _devices(run: str | None, as_json: bool) -> None:
 
     facts = describe()
     if as_json:
-        sys.stdout.buffer.write(json_line(facts))
+        write_json(facts)
     else:
-        _write(devices_text(facts))
+        write_text(devices_text(facts))
 
 
 def runs(as_json: Json = False) -> None:
@@ -96,11 +94,11 @@ def runs(as_json: Json = False) -> None:
         kept = ("cell", "layers", "hidden", "parameters", "step", "val_loss", "best_val_loss")
         rows.append(row | {key: facts[key] for key in kept} | {"seconds": facts["seconds"]})
     if as_json:
-        sys.stdout.buffer.write(b"".join(map(json_line, rows)))
+        write_json(*rows)
     elif rows:
         from charrnn.report.tables import runs_table
 
-        _write(runs_table(rows))
+        write_text(runs_table(rows))
     else:
         print(f"no runs under {folders.HOME}/", file=sys.stderr)
 
@@ -193,7 +191,3 @@ def _plain(value: Any) -> str:
     if value is None or value == []:
         return "–"
     return ", ".join(map(ascii, value)) if isinstance(value, list) else one_line(value)
-
-
-def _write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))

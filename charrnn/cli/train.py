@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
     Backend,
@@ -140,11 +139,11 @@ def _dry_run(session: Session, as_json: bool) -> int:
     from charrnn.train.dry_run import measure
 
     assert session.needed is not None
-    found = measure(session.loop, session.needed)
+    result = measure(session.loop, session.needed)
     if as_json:
-        sys.stdout.write(json.dumps(found.to_json()) + "\n")
+        write_json(result.to_json())
     else:
-        sys.stdout.buffer.write(dry_run(session.model.config, found).encode())
+        write_text(dry_run(session.model.config, result))
     return 0
 
 

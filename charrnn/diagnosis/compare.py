@@ -147,7 +147,7 @@ def train_and_examine(
         np.asarray(corpus.val),
         loop.config,
         name=f"{cell} after {count(loop.progress.step, 'step')}",
-        text="the last tenth of the text",
+        text="the validation text",
         moments=moments,
         step=loop.progress.step,
     )

@@ -108,7 +108,7 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
         settings.lyapunov_steps,
         exponents=settings.exponents,
         max_lag=max_lag,
-        places=1 if size > 512 else 2 if size > 256 else 8,
+        places=_places(size),
         seed=settings.seed,
     )
     progress("use of context")
@@ -117,6 +117,11 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
     if settings.gradcheck:
         progress("gradient check")
         report.gradcheck = gradcheck.check(model, ids, settings.seed)
+
+
+def _places(size: int) -> int:
+    """Return at how many places to multiply Jacobians of size × size, which takes size³ a step."""
+    return 1 if size > 512 else 2 if size > 256 else jacobian.PLACES
 
 
 def _lags(report: Report) -> tuple[int, int]:

@@ -118,12 +118,6 @@ class LanguageModelHead(Head):
         xp.add(logits, weights[self._bias][:, None], out=logits)
         return logits
 
-    def log_probabilities(self, weights: Parameters, top: Array) -> Array:
-        """Return ln p, (T, V, N), in nats."""
-        xp = self.backend.xp
-        logits = self.logits(weights, top)
-        return logits - _logsumexp(xp, logits)
-
     def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
         """Return -ln p[target], (T, N), in nats."""
         xp = self.backend.xp

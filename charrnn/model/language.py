@@ -7,6 +7,7 @@ names them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -102,6 +103,12 @@ class LanguageModel:
     def describe(config: ModelConfig, vocabulary: int) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that such a model has; allocates nothing."""
         return _shapes(config, vocabulary, *_parts(config, vocabulary, numpy_backend()))
+
+    def at(self, weights: Parameters) -> LanguageModel:
+        """Return the same model at other weights of the same shapes, on the same backend."""
+        model = copy(self)
+        model.weights = weights
+        return model
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""

@@ -22,12 +22,15 @@ from charrnn.display import count, size
 from charrnn.errors import CharRNNError
 from charrnn.model.language import RNN, LanguageModel
 from charrnn.model.onehot import elements_of_sums
-from charrnn.text.windows import MIN_EVALUATION_LENGTH
+from charrnn.text.windows import (
+    EVALUATION_STEPS,
+    EVALUATION_STREAMS,
+    MIN_EVALUATION_LENGTH,
+)
 
 BASE = 45 << 20
 """Bytes of Python and NumPy themselves."""
 _VIEWS = 1800  # bytes of the Python objects of one step of one layer
-_EVALUATION = (32, 64)  # steps and streams of a window of the validation text, at most
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,11 @@ class Sizes:
         """Return the bytes held by the result of ``make``."""
         before = self._meter.bytes
         try:
-            made = make()
+            result = make()
         except UnknownError:
             return 0
         taken = self._meter.bytes - before
-        del made
+        del result
         return taken
 
 
@@ -187,8 +190,8 @@ def estimate(
     windows = sum(n * sizes.window(T, each, backward=True) for n, each in shares if n)
     windows += 2 * sizes.masks(T, N)  # and the outputs that they are multiplied with
     windows += sizes.each * sizes.side_by_side(T * N) + _VIEWS * L * T * shards
-    steps, streams = _EVALUATION
-    streams = min(streams, max(1, scored // MIN_EVALUATION_LENGTH))
+    steps = EVALUATION_STEPS
+    streams = min(EVALUATION_STREAMS, max(1, scored // MIN_EVALUATION_LENGTH))
     evaluation = 0
     if scored:
         evaluation = sizes.window(steps, streams, backward=False) + _VIEWS * L * steps
@@ -200,13 +203,13 @@ def estimate(
 
 def require(needed: Estimate, backend: Backend) -> None:
     """Raise :class:`CharRNNError` if the memory of the backend is smaller than what is needed."""
-    there = memory.limit(backend)
-    if there is None or needed.total <= there:
+    available = memory.limit(backend)
+    if available is None or needed.total <= available:
         return
     if needed.weights >= needed.windows:
-        what, lower = count(needed.parameters, "parameter"), ("hidden", "layers", "embed")
+        largest, lower = count(needed.parameters, "parameter"), ("hidden", "layers", "embed")
     else:
-        what, lower = "windows", ("batch", "seq_len", "hidden")
-    message = f"this needs about {size(needed.total)} of memory, most of it for {what}; "
-    where = "this machine" if backend.name == "numpy" else "the GPU"
-    raise CharRNNError(f"{message}{where} has {size(there)}", memory.lower(lower))
+        largest, lower = "windows", ("batch", "seq_len", "hidden")
+    message = f"this needs about {size(needed.total)} of memory, most of it for {largest}; "
+    device = "this machine" if backend.name == "numpy" else "the GPU"
+    raise CharRNNError(f"{message}{device} has {size(available)}", memory.lower(lower))

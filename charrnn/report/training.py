@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display import count, duration, loss, printable, safe_json, shell
+from charrnn.display import count, duration, loss, printable, safe_json, shell, unit
 from charrnn.plugins import loaded
 from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
@@ -181,7 +181,6 @@ def choose(quiet: bool, as_json: bool) -> TrainingReport:
 
 def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
-    unit = {"char": "character", "byte": "byte", "word": "word"}[start.level]
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []
@@ -192,7 +191,7 @@ def describe(start: Start) -> str:
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
         f"{start.cell} {start.layers}×{start.hidden}, {inputs(start.embed)}, "
         f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}\n"
-        f"{count(start.train_chars, unit)} to train on{heldout}; "
+        f"{count(start.train_chars, unit(start.level))} to train on{heldout}; "
         f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} an epoch, "
         f"until {' or '.join(limits)}"
     )

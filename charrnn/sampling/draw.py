@@ -81,9 +81,7 @@ def encode_prime(vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error"
     ids = vocabulary.encode(prime, unknown) if prime else None
     if ids is not None and len(ids):
         return ids
-    newline: Any = 10 if vocabulary.level == "byte" else "\n"
-    start = vocabulary.symbols.index(newline) if newline in vocabulary.symbols else 0
-    return np.array([start], vocabulary.dtype)
+    return np.array([vocabulary.newline or 0], vocabulary.dtype)
 
 
 def draws(
@@ -223,8 +221,7 @@ def samples(
         if not unfinished or made == length:
             break
         progress(made)
-    empty: Any = b"" if vocabulary.level == "byte" else ""
-    return [Sample(empty.join(t), tuple(n)) for t, n in zip(texts, nats, strict=True)]
+    return [Sample(vocabulary.join(t), tuple(n)) for t, n in zip(texts, nats, strict=True)]
 
 
 def next_symbols(

@@ -60,6 +60,12 @@ class Vocabulary:
         newline: Any = 10 if self.level == "byte" else "\n"
         return self.symbols.index(newline) if newline in self.symbols else None
 
+    def join(self, parts: Iterable[str | bytes]) -> str | bytes:
+        """Return pieces of text as one: bytes at byte level, else a string."""
+        empty: Any = b"" if self.level == "byte" else ""
+        joined: str | bytes = empty.join(parts)
+        return joined
+
     def encode(
         self, text: str | bytes, unknown: Unknown = "error", *, offset: int = 0
     ) -> NDArray[Any]:

@@ -18,7 +18,11 @@ from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.randomness import Purpose, words
 
 Ids = NDArray[Any]
+
+EVALUATION_STEPS, EVALUATION_STREAMS = 32, 64
+"""T of a window of the validation text, and the most streams that it is divided into."""
 MIN_EVALUATION_LENGTH = 1024
+"""Symbols that each of these streams has, unless there is only one."""
 
 
 class Batch(NamedTuple):
@@ -226,8 +230,9 @@ def evaluation_streams(
 ) -> EvaluationStreams:
     """Cut a text to ``limit`` targets and divide it into at most ``streams`` parallel streams.
 
-    There are fewer streams (but at least one) if each would have fewer than 1024 symbols: the first
-    predictions of a stream lack context, and so short a stream would give them too much weight.
+    There are fewer streams (but at least one) if each would have fewer than
+    :data:`MIN_EVALUATION_LENGTH` symbols: the first predictions of a stream lack context, and in so
+    short a stream they would have too much weight.
 
     Raises
     ------

@@ -253,6 +253,13 @@ def test_the_size_of_ids_is_that_of_their_text_in_utf_8():
     assert folded.size(folded.encode("ab")) is None
 
 
+@pytest.mark.parametrize(("level", "expected"), [("char", "abc"), ("byte", b"abc")])
+def test_pieces_are_joined_in_the_type_of_the_level(level, expected):
+    vocabulary = vocabulary_of(expected, level)
+    assert vocabulary.join([expected[:1], expected[1:]]) == expected
+    assert vocabulary.join([]) == expected[:0]
+
+
 def test_the_newline_is_known_by_its_id():
     assert vocabulary_of("a\nb", "char").newline == 0
     assert vocabulary_of(b"\x01\n", "byte").newline == 1

@@ -32,6 +32,7 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
+from charrnn.text.entropy import entropy
 from charrnn.text.windows import Streams
 
 STEPS = 16
@@ -122,12 +123,11 @@ def measure(
         Windows over which the loss by position is averaged.
     """
     counts = np.bincount(ids, minlength=model.V)
-    p = counts[counts > 0] / counts.sum()
     return Context(
         cut_context(model, ids, targets, longest, train.seq_len),
         by_position(model, ids, train, windows),
         train.seq_len,
-        float(-(p * np.log(p)).sum()),
+        entropy(counts / counts.sum()),
     )
 
 

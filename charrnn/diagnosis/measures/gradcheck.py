@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.backend import Backend, select
+from charrnn.backend import numpy_backend, select
 from charrnn.diagnosis.measures import jacobian
-from charrnn.diagnosis.measures.values import in_float64
+from charrnn.diagnosis.measures.values import copied_to, in_float64
 from charrnn.errors import BackendError
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
@@ -68,7 +68,7 @@ def check(model: LanguageModel, ids: NDArray[Any], seed: int) -> GradCheck:
     ``ids`` is the text, 1-D, of at least 2 symbols. It is repeated if it has fewer than
     ``STEPS`` · ``STREAMS`` + 1.
     """
-    host = _on_host(in_float64(model))
+    host = copied_to(in_float64(model), numpy_backend())  # its weights are varied
     text = np.resize(ids, STEPS * STREAMS + 1)
     inputs = np.ascontiguousarray(text[:-1].reshape(STREAMS, STEPS).T)
     targets = np.ascontiguousarray(text[1:].reshape(STREAMS, STEPS).T)
@@ -79,11 +79,6 @@ def check(model: LanguageModel, ids: NDArray[Any], seed: int) -> GradCheck:
     if backends is not None:
         passed = passed and backends < TOLERANCE
     return GradCheck(parameters, jacobians, backends, note, passed)
-
-
-def _on_host(model: LanguageModel, backend: Backend | None = None) -> LanguageModel:
-    weights = np.array(model.backend.get(model.weights.flat))
-    return LanguageModel(model.config, model.V, backend, weights)
 
 
 def _gradient(model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]) -> Parameters:
@@ -162,7 +157,7 @@ def _backends(
     except BackendError as problem:
         return None, problem.message
     mine = _gradient(model, inputs, targets).flat
-    theirs = other.get(_gradient(_on_host(model, other), inputs, targets).flat)
+    theirs = other.get(_gradient(copied_to(model, other), inputs, targets).flat)
     return float(np.linalg.norm(mine - theirs) / np.linalg.norm(mine)), ""
 
 

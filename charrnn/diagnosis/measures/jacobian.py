@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Array, numpy_backend
 from charrnn.cells.base import Workspace
-from charrnn.diagnosis.measures.values import Floats
+from charrnn.diagnosis.measures.values import Floats, copied_to
+from charrnn.diagnosis.settings import DEFAULT_LAG, Settings
 from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.window import Window
@@ -37,6 +38,10 @@ from charrnn.randomness import Purpose, generator
 
 CHUNK = 256
 """Steps whose forward values are kept at a time."""
+PLACES = 8
+"""Places in the text at which products are measured."""
+SEED_STEP = 7919
+"""Between the seeds of two layers' starting vectors."""
 FLOOR = 1e-300
 """The smallest growth distinguished from zero: below it the vector has vanished."""
 
@@ -163,9 +168,9 @@ def dynamics(
     ids: NDArray[Any],
     steps: int,
     *,
-    exponents: int = 8,
-    max_lag: int = 64,
-    places: int = 4,
+    exponents: int = Settings.exponents,
+    max_lag: int = DEFAULT_LAG,
+    places: int = PLACES,
     seed: int = 0,
 ) -> Dynamics:
     """Measure exponents and products along a text, on the host in float64.
@@ -181,17 +186,18 @@ def dynamics(
     exponents
         How many leading exponents; at most the size of a layer's state.
     max_lag, places
-        Products are taken over 1, 2, 4, … ``max_lag`` steps, at so many places.
+        Products are taken over 1, 2, 4, … ``max_lag`` steps, at ``places`` places in the text.
     seed
         Seeds the starting vectors.
     """
-    model = _on_host(model)
+    model = copied_to(model, numpy_backend())
     text = np.resize(np.asarray(ids), steps)
     with np.errstate(all="ignore"):
         starts, overflow = _trajectory(model, text)
         steps = steps if overflow is None else overflow
         layers = [
-            _Layer(model, l, steps, exponents, seed + 7919 * l) for l in range(model.config.layers)
+            _Layer(model, l, steps, exponents, seed + SEED_STEP * l)
+            for l in range(model.config.layers)
         ]
         chunks = -(-steps // CHUNK)
         wanted = set(np.linspace(0, chunks - 1, min(places, max(chunks, 1))).astype(int).tolist())
@@ -201,13 +207,6 @@ def dynamics(
                     layer.products(window, min(max_lag, window.used))
                 layer.exponents(window, number * CHUNK)
         return Dynamics(steps, overflow, [layer.result() for layer in layers])
-
-
-def _on_host(model: LanguageModel) -> LanguageModel:
-    if model.backend.name == "numpy":
-        return model
-    weights = model.backend.get(model.weights.flat)
-    return LanguageModel(model.config, model.V, numpy_backend(), weights)
 
 
 def _trajectory(

@@ -220,13 +220,10 @@ class _Trial:
 
     def _loss_at(self, weights: Parameters, ids: Any, targets: Any, window: Window) -> float:
         """Return the loss of the same window, from the same states, at other weights."""
-        model = self.model
-        there = LanguageModel(model.config, model.V, model.backend, None)
-        there.weights = weights
         for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
             mine[0] = start[0]
-        nats = there.surprisal(self.probe, ids, targets)
-        return float(model.backend.get(nats.mean(dtype=np.float64)))
+        nats = self.model.at(weights).surprisal(self.probe, ids, targets)
+        return float(self.model.backend.get(nats.mean(dtype=np.float64)))
 
     def report(self, windows: int) -> NormsReport:
         """Summarise all windows."""

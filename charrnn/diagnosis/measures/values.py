@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from charrnn.backend import Backend
 from charrnn.model.language import LanguageModel
 
 Floats = NDArray[np.float64]
@@ -42,6 +43,12 @@ def in_float64(model: LanguageModel) -> LanguageModel:
     """Return the model with the same weights in float64, on the same backend."""
     config = replace(model.config, dtype="float64")
     return LanguageModel(config, model.V, model.backend, model.backend.get(model.weights.flat))
+
+
+def copied_to(model: LanguageModel, backend: Backend) -> LanguageModel:
+    """Return the model on a backend, with its own copy of the weights."""
+    weights = np.array(model.backend.get(model.weights.flat))
+    return LanguageModel(model.config, model.V, backend, weights)
 
 
 def plain(value: Any) -> Any:

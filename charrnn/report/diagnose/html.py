@@ -12,6 +12,7 @@ from charrnn.diagnosis.compare import horizons
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
+from charrnn.files import save
 from charrnn.report.diagnose import panels
 from charrnn.report.diagnose.elements import table
 from charrnn.report.diagnose.figures import number
@@ -38,7 +39,7 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
         If the file cannot be written.
     """
     try:
-        path.write_bytes(page(reports).encode("utf-8", "replace"))
+        save(path, [page(reports).encode("utf-8", "replace")])
     except OSError as problem:
         raise CharRNNError(
             f"cannot write {one_line(path)}: {problem.strerror}", "name another file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from importlib.util import find_spec
 from math import floor, isfinite, log10
@@ -11,6 +12,7 @@ from typing import Any
 from charrnn.diagnosis.report import Report
 from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
+from charrnn.files import save
 from charrnn.report.diagnose.words import HEALTHY, cell_of
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
@@ -63,9 +65,11 @@ def draw(reports: Sequence[Report], path: Path) -> None:
         _context(axes[0][1], reports)
         _norms(axes[1][0], reports)
         _gates(axes[1][1], reports)
-        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+        suffix, drawn = path.suffix.lower(), io.BytesIO()
+        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+        figure.savefig(drawn, format=suffix.removeprefix("."), dpi=200, metadata=metadata)
         try:
-            figure.savefig(path, dpi=200, metadata=metadata[path.suffix.lower()])
+            save(path, [drawn.getvalue()])
         except OSError as problem:
             raise CharRNNError(
                 f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
