@@ -76,6 +76,32 @@ class DataConfig(Configuration):
     min_count: int = declare(
         1, "Fold symbols that occur less often into the unknown symbol.", group=TEXT, least=1
     )
+    column: str | None = declare(
+        None,
+        "Read a table (CSV or TSV with a header line) and take the text from this column.",
+        kind=str,
+        group=TEXT,
+        metavar="NAME",
+        free=True,
+    )
+    field: str | None = declare(
+        None,
+        "Read JSON lines and take the text from this field; a.b is the field b of the object a.",
+        kind=str,
+        group=TEXT,
+        metavar="NAME",
+        free=True,
+    )
+    join: str | None = declare(
+        None,
+        r"What stands between files, or between values of a column or field; \n is a newline.",
+        kind=str,
+        group=TEXT,
+        metavar="TEXT",
+        shown="nothing between files, a newline after each value",
+        free=True,
+        escapes=True,
+    )
     val_frac: float = declare(
         0.1,
         "Fraction of the text, after the training text, for validation.",
@@ -98,6 +124,15 @@ class DataConfig(Configuration):
                 f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
                 "their sum must be below 1",
             )
+        if self.column is not None and self.field is not None:
+            raise UsageError(
+                f"{setting('column')} and {setting('field')} exclude each other", "give one of them"
+            )
+        for name in ("column", "field"):
+            if self.get(name) == "":
+                raise UsageError(f"{setting(name)} is empty", "name one, or leave it out")
+        if self.join is not None and any("\ud800" <= c <= "\udfff" for c in self.join):
+            raise UsageError(f"{setting('join')} is not valid text", "give it in UTF-8")
 
 
 @dataclass(frozen=True, init=False)

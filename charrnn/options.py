@@ -7,13 +7,14 @@ options from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
 from operator import index
 from typing import Any
 
-from charrnn.display import brief
+from charrnn.display import brief, one_line
 from charrnn.errors import UsageError, setting
 
 Choices = tuple[str, ...] | Callable[[], tuple[str, ...]]
@@ -22,13 +23,17 @@ TEXT, MODEL, TRAINING, SAVING = "Text", "Model", "Training", "Saving and reports
 """The groups of options, which are the headings of a command's help."""
 
 _KEY = "option"
+_ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+LONGEST = 1000
+"""Characters of a free string, at most."""
 _LIMIT = 2**63
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting.
+    r"""One setting.
 
     Attributes
     ----------
@@ -53,6 +58,10 @@ class Option:
         What help shows for the value.
     flags
         Further names on the command line, besides ``--name``.
+    free
+        Whether a string may hold any characters, also those that a terminal must not get.
+    escapes
+        Whether the command line reads ``\n`` and the like in it as what they stand for.
     """
 
     default: Any
@@ -68,6 +77,8 @@ class Option:
     shown: str = ""
     metavar: str | None = None
     flags: tuple[str, ...] = ()
+    free: bool = False
+    escapes: bool = False
 
     def __post_init__(self) -> None:
         if self.kind is None:
@@ -107,12 +118,23 @@ class Option:
     def _string(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise UsageError(f"{setting(name)} must be a string, not {brief(value)}")
+        if self.free and len(value) > LONGEST:
+            raise UsageError(f"{setting(name)} has more than {LONGEST:,} characters")
         valid = self.valid
         if valid and value not in valid:
             raise UsageError(
                 f"{setting(name)} {brief(value)} is invalid", self.remedy or one(valid)
             )
         return value
+
+    def read(self, typed: str) -> str:
+        """Return the string that was meant by what was typed on a command line."""
+        return _ESCAPE.sub(lambda found: _meant(found[1]), typed) if self.escapes else typed
+
+    def typed(self, value: object) -> str:
+        """Return what to type on a command line for a value, before it is quoted."""
+        text = str(value)
+        return one_line(text.replace("\\", "\\\\")) if self.escapes else text
 
     def _number(self, name: str, value: Any) -> int | float:
         number: int | float
@@ -151,6 +173,10 @@ class Option:
         return " and ".join(
             f"{word} {limit}" for word, limit in limits.items() if limit is not None
         )
+
+
+def _meant(escape: str) -> str:
+    return _LETTERS[escape] if escape in _LETTERS else chr(int(escape[1:], 16))
 
 
 def declare(default: Any, help: str, **rest: Any) -> Any:

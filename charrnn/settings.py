@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from charrnn.display import brief
 from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.options import Option, check_values, declared
+from charrnn.options import LONGEST, Option, check_values, declared
 from charrnn.registry import Registry, UnknownNameError
 
 _LONGEST = 100  # characters of a string in a file
@@ -219,5 +219,7 @@ def _from_json(value: object, option: Option) -> bool:
             isinstance(item, str) and "\0" not in item for item in value
         )
     if option.kind is str:
+        if option.free:
+            return isinstance(value, str) and len(value) <= LONGEST
         return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()
     return type(value) is int or (type(value) is float and option.kind is float)

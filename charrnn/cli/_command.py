@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import typer
@@ -98,7 +99,7 @@ class Fields:
             multiple=option.repeatable,
             metavar=option.metavar,
             help=" ".join(texts),
-            callback=_keep,
+            callback=partial(_keep, option),
             expose_value=False,
             rich_help_panel=option.group or self.group or None,
         )
@@ -118,10 +119,12 @@ def _help(option: Option, choices: tuple[str, ...], default: str | None) -> str:
     return text if shown in (None, (), "") else f"{text} [default: {shown}]"
 
 
-def _keep(context: typer.Context, param: Any, value: Any) -> None:
+def _keep(option: Option, context: typer.Context, param: Any, value: Any) -> None:
     """Keep the value of an option, if it was given."""
     if value is not None and value != ():
         kept = tuple(value) if param.multiple else value
+        if isinstance(kept, str):
+            kept = option.read(kept)
         context.meta.setdefault(_GIVEN, {})[param.name] = kept
 
 

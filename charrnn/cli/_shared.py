@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.config import DataConfig
 from charrnn.display import one_line
 from charrnn.errors import in_words, option
 
@@ -63,14 +64,36 @@ def note(message: str) -> None:
 
 DECODING = ("encoding", "errors")
 """How a text is decoded: fields of the configuration of the data."""
+READING = (*DECODING, "column", "field", "join")
+"""How a text is read: decoded, and laid out."""
 
 
 def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a text for a run is decoded: as given, else as the run's own text was."""
-    from charrnn.config import DataConfig
-
     own = run.data or DataConfig()
     return {name: given.get(name, own.get(name)) for name in DECODING}
+
+
+def reading(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a text for a run is read: as given, else as the run's own text was.
+
+    An empty column or field that was given means none. The result holds the arguments of
+    :func:`charrnn.text.iter_ids`.
+    """
+    from charrnn.text import Layout
+
+    own = (run.data or DataConfig()).settings()
+    inherited = set(READING[2:]) - given.keys()
+    if {"column", "field"} & given.keys():
+        inherited -= {"column", "field"}
+    chosen = {k: given.get(k) or None for k in ("column", "field")} | {"join": given.get("join")}
+    chosen |= {name: own[name] for name in inherited}
+    return {**decoding(run, given), "layout": Layout(**chosen, inherited=frozenset(inherited))}
+
+
+def check_reading(given: Mapping[str, Any]) -> None:
+    """Raise :class:`UsageError` if a value of how a text is read is not valid."""
+    DataConfig(**{k: v for k, v in given.items() if v or k not in ("column", "field")})
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typer.core import TyperOption
 
 from charrnn.cli._command import Command, Fields, given, takes
 from charrnn.cli._output import Output, write_json, write_text
-from charrnn.cli._shared import Json, note
+from charrnn.cli._shared import READING, Json, note
 from charrnn.config import DataConfig
 from charrnn.display import count, one_line, unit
 from charrnn.errors import CorpusError, UsageError, option
@@ -151,7 +151,7 @@ def make(
 
 
 @app.command(cls=GeneratorCommand)
-@takes(Fields(DataConfig, ("level", "encoding", "errors")))
+@takes(Fields(DataConfig, ("level", *READING)))
 def info(
     ctx: typer.Context,
     name: Annotated[
@@ -188,18 +188,15 @@ def info(
         _show_builtin(name, seed or 0, options, as_json)
         return
     _refuse({"seed": seed, **options}, f"is for built-in corpora, and {name!a} is not one")
+    from charrnn.text.layout import Layout
     from charrnn.text.statistics import text_statistics
 
-    _show_text(
-        text_statistics(
-            name,
-            level=level,
-            encoding=data.encoding,
-            errors=data.errors,
-            tell=note,
-        ),
-        as_json,
-    )
+    how: dict[str, Any] = {
+        "encoding": data.encoding,
+        "errors": data.errors,
+        "layout": Layout.of(data),
+    }
+    _show_text(text_statistics(name, level=level, **how, tell=note), as_json)
 
 
 @app.command(cls=Command)

@@ -14,12 +14,14 @@ from charrnn.cli._shared import (
     DECODING,
     DEVICE,
     OUTPUT,
+    READING,
     Backend,
     Json,
     Run,
-    decoding,
+    check_reading,
     note,
     open_backend,
+    reading,
 )
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, HIDDEN, STEPS, Settings
@@ -118,13 +120,13 @@ _OWN = {
     name: f"the run's own; {getattr(config, name)} with --fresh and --compare"
     for config, names in ((TrainConfig, ASSUMABLE), (DataConfig, DECODING))
     for name in names
-}
+} | dict.fromkeys(READING[len(DECODING) :], "the run's own")
 
 
 @takes(
     Fields(Settings, group=HOW_MUCH),
     Fields(ModelConfig, _MODEL, {"hidden": f"{ModelConfig.hidden}; {HIDDEN} with --compare"}),
-    Fields(DataConfig, ("level", *DECODING), _OWN),
+    Fields(DataConfig, ("level", *READING), _OWN),
     Fields(TrainConfig, (*ASSUMABLE, "steps"), _OWN | {"steps": f"{STEPS}, with --compare"}),
 )
 def diagnose(
@@ -218,9 +220,11 @@ class _Request:
         if making and run is not None:
             raise UsageError(f"{chosen[0]} makes its own model", "leave out RUN, or the option")
         if not making:
-            for name in (*self.model, *(set(self.data) - set(DECODING))):
+            for name in (*self.model, *(set(self.data) - set(READING))):
                 raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
-        for name in DECODING:
+        if not making:
+            check_reading(self.data)
+        for name in READING:
             if name in self.data and (history or not self.texts):
                 raise UsageError(f"{option(name)} is for a text that is given", "leave it out")
         if compare is None and "steps" in self.train:
@@ -248,7 +252,7 @@ class _Request:
         ids, name = None, ""
         if self.texts:
             ids, notes = subjects.read_text(
-                self.texts, loaded.vocabulary, unknown, **decoding(loaded, self.data)
+                self.texts, loaded.vocabulary, unknown, **reading(loaded, self.data)
             )
             name = ", ".join(self.texts)
             for line in notes:
@@ -267,14 +271,10 @@ class _Request:
         return subjects.untrained(config, symbols, corpus.train, name, plan, engine)
 
     def _corpus(self, val_frac: float) -> tuple[Corpus, str]:
-        from charrnn.text import open_corpus
+        from charrnn.text import read_corpus
 
         texts = self.texts or [DEFAULT_TEXT]
-        data = DataConfig(**self.data)
-        level: Any = data.level
-        corpus = open_corpus(
-            texts, level=level, encoding=data.encoding, errors=data.errors, val_frac=val_frac
-        )
+        corpus = read_corpus(DataConfig(**self.data, sources=tuple(texts), val_frac=val_frac))
         for line in corpus.notes:
             note(line)
         return corpus, ", ".join(texts)

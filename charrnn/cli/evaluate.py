@@ -12,7 +12,16 @@ import typer
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._shared import DECODING, OUTPUT, Backend, Threads, decoding, note, open_backend
+from charrnn.cli._shared import (
+    OUTPUT,
+    READING,
+    Backend,
+    Threads,
+    check_reading,
+    note,
+    open_backend,
+)
+from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, option
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
-@takes(Fields(DataConfig, DECODING, dict.fromkeys(DECODING, "the run's own")))
+@takes(Fields(DataConfig, READING, dict.fromkeys(READING, "the run's own")))
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -103,9 +112,9 @@ def evaluate(
     if start is not None and not per_line:
         raise UsageError("--start is for --per-line", "leave it out, or give --per-line")
     reading = given(context, DataConfig)
-    DataConfig(**reading)  # checks the values
-    reading |= {} if unknown is None else {"unknown": unknown}
-    for name in reading if split else ():
+    check_reading(reading)
+    only_for_text = [*reading, *([] if unknown is None else ["unknown"])]
+    for name in only_for_text if split else ():
         raise UsageError(f"{option(name)} is for a text, not for --split", "leave it out")
     from charrnn.storage import checkpoint, runs
 
@@ -113,7 +122,8 @@ def evaluate(
     engine = open_backend(backend, threads)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
-    source = _Source(text or [], split, path, vocabulary, reading | decoding(loaded, reading))
+    options = {"unknown": unknown or "error", **reading_of(loaded, reading)}
+    source = _Source(text or [], split, path, vocabulary, options)
     if per_line:
         before = _newline(vocabulary) if start == "newline" else None
         _per_line(source, model, before, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import Json, Run
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
+from charrnn.options import Option, declared
 from charrnn.registry import CELLS
 
 MAX_FILES, NAMES = 100, 10
@@ -156,16 +157,23 @@ def _as_options(loaded: Any) -> list[tuple[str, str]]:
         in_rows = {name for names in ROWS.values() for name in names}
         groups["updates"] = [name for name in loaded.train.settings() if name not in in_rows]
         groups |= ROWS
+    options = declared(type(loaded.data)) if loaded.data is not None else {}
     rows = []
     for title, names in groups.items():
-        told = [_as_option(name, settings) for name in names if settings[name] not in (None, [])]
+        told = [
+            _as_option(name, settings, options)
+            for name in names
+            if settings[name] not in (None, [])
+        ]
         rows.append((title, " ".join(told)))
     return rows
 
 
-def _as_option(name: str, settings: dict[str, Any]) -> str:
+def _as_option(name: str, settings: dict[str, Any], options: Mapping[str, Option]) -> str:
     value = settings[name]
     if not isinstance(value, list):
+        if name in options:
+            value = options[name].typed(value)
         return f"{option(name)} {quote(one_line(value))}"
     shown = " ".join(f"{option(name)} {quote(one_line(item))}" for item in value[:NAMES])
     more = settings[f"{name}_count"] - NAMES

@@ -21,6 +21,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.tally import Tally
 
 if TYPE_CHECKING:
@@ -165,12 +166,13 @@ def read_text(
     unknown: Unknown = "error",
     encoding: str = "utf-8",
     errors: str = "strict",
+    layout: Layout = WHOLE,
 ) -> tuple[NDArray[Any], list[str]]:
     """Read the first :data:`LONGEST` symbols of a text for a model with the given vocabulary.
 
     Parameters
     ----------
-    sources, encoding, errors
+    sources, encoding, errors, layout
         Files, directories, ``-`` or built-in corpora, as in :func:`charrnn.text.open_corpus`.
     unknown
         What to do with symbols outside the vocabulary: ``error`` or ``skip``.
@@ -195,6 +197,7 @@ def read_text(
         vocabulary,
         encoding=encoding,
         errors=errors,
+        layout=layout,
         unknown=unknown,
         tally=tally,
         tell=notes.append,

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache
-    from charrnn.text.corpus import Corpus, corpus_from_text, open_corpus
+    from charrnn.text.corpus import Corpus, corpus_from_text, open_corpus, read_corpus
+    from charrnn.text.layout import Layout
     from charrnn.text.reading import iter_ids, iter_lines, read_text
     from charrnn.text.vocabulary import Level, Vocabulary
     from charrnn.text.windows import Streams, evaluation_streams, fit_window
 
 _HOME = {
     "Corpus": "corpus",
+    "Layout": "layout",
     "Level": "vocabulary",
     "Streams": "windows",
     "Vocabulary": "vocabulary",
@@ -27,11 +29,13 @@ _HOME = {
     "iter_ids": "reading",
     "iter_lines": "reading",
     "open_corpus": "corpus",
+    "read_corpus": "corpus",
     "read_text": "reading",
 }
 
 __all__ = [
     "Corpus",
+    "Layout",
     "Level",
     "Streams",
     "Vocabulary",
@@ -44,6 +48,7 @@ __all__ = [
     "iter_ids",
     "iter_lines",
     "open_corpus",
+    "read_corpus",
     "read_text",
 ]
 

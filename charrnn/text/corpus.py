@@ -27,6 +27,7 @@ from charrnn.text.encode import (
     vocabulary_of,
 )
 from charrnn.text.finding import SourceName, as_list, find_sources
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.vocabulary import Level, Vocabulary
 
 Ids = NDArray[Any]
@@ -80,6 +81,7 @@ def open_corpus(
     level: Level = "char",
     encoding: str = DataConfig.encoding,
     errors: str = DataConfig.errors,
+    layout: Layout = WHOLE,
     min_count: int = DataConfig.min_count,
     val_frac: float = DataConfig.val_frac,
     test_frac: float = DataConfig.test_frac,
@@ -95,11 +97,13 @@ def open_corpus(
     Parameters
     ----------
     names
-        Files, directories, ``-`` or built-in corpora, joined with nothing in between.
+        Files, directories, ``-`` or built-in corpora, joined.
     level
         What a symbol is: ``char``, ``byte`` or ``word``.
     encoding, errors
         How bytes are decoded; ``errors`` is strict or replace. Unused at byte level.
+    layout
+        What of the files is text, and what stands between them.
     min_count
         Symbols rarer than this in the whole text are folded into the unknown symbol.
     val_frac, test_frac
@@ -126,12 +130,30 @@ def open_corpus(
         for i, part in enumerate(parts):
             of_part = find_sources(part) if part or i == 0 else []
             sources.append(tuple(spool_pipes(of_part, stdin, stack)))
-        request = EncodingRequest(tuple(sources), level, encoding, errors, min_count)
+        layout.check(*sources)
+        request = EncodingRequest(tuple(sources), level, encoding, errors, min_count, layout)
         key = request.key()
         corpus = _open_entry(store.load(key), fractions, cached=True)
         if corpus is None:
             corpus = _encode(CountedText(request, stack), key, fractions)
     return corpus
+
+
+def read_corpus(data: DataConfig) -> Corpus:
+    """Return the corpus that a configuration describes; see :func:`open_corpus`."""
+    level: Any = data.level
+    return open_corpus(
+        data.sources,
+        level=level,
+        encoding=data.encoding,
+        errors=data.errors,
+        layout=Layout.of(data),
+        min_count=data.min_count,
+        val_frac=data.val_frac,
+        test_frac=data.test_frac,
+        val=data.val,
+        test=data.test,
+    )
 
 
 def corpus_from_text(

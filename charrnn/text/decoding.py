@@ -9,12 +9,14 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.text.formats import SNIFF, compression, text_of
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.source import CHUNK, Source
+from charrnn.text.values import values
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
 _NO_WORD = re.compile(r"\W")
@@ -26,6 +28,7 @@ _DECODE_OR_NOT = (
     f"set {setting('errors')} to replace, name another {setting('encoding')}, "
     f"or set {setting('level')} to byte"
 )
+_NOT_UTF8 = "JSON is in UTF-8"
 
 
 def check_codec(encoding: str, errors: str) -> str:
@@ -125,6 +128,7 @@ def pieces(
     encoding: str,
     errors: str,
     *,
+    layout: Layout = WHOLE,
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
     verify: bool = False,
@@ -135,6 +139,8 @@ def pieces(
 
     Parameters
     ----------
+    layout
+        What of the sources is text, and what stands between them.
     stdin
         What ``-`` reads; None: the standard input of the process.
     chunk
@@ -155,28 +161,63 @@ def pieces(
                 observe(data)
             yield data
 
-    def content(source: Source) -> Iterator[bytes]:
-        if source.kind == "builtin":
-            return raw(source)
-        return text_of(raw(source), source.name, "" if level == "byte" else encoding)
-
-    def decoded() -> Iterator[str]:
-        for source in sources:
-            chunks = content(source)
-            codec = "utf-8" if source.kind == "builtin" else encoding
-            try:
-                yield from decode_chunks(chunks, source.name, codec, errors, remedy)
-            except CorpusError:
-                if source.kind == "file" and compression(source.head(SNIFF)):
-                    for _ in chunks:  # a damaged archive, which its end tells, has such bytes, too
-                        pass
-                raise
-
     if level == "byte":
-        for source in sources:
-            yield from content(source)
-    else:
-        yield from whole_words(decoded()) if level == "word" else decoded()
+        yield from _joined((_bytes_of(source, raw(source), layout) for source in sources), layout)
+        return
+    decoded = _joined(
+        (_text_of(source, raw(source), encoding, errors, layout, remedy) for source in sources),
+        layout,
+    )
+    yield from whole_words(decoded) if level == "word" else decoded
+
+
+def _joined(texts: Iterable[Iterator[Any]], layout: Layout) -> Iterator[Any]:
+    """Chain the pieces of texts, with ``layout.between`` between texts that are not empty."""
+    first = True
+    for text in texts:
+        begun = False
+        for piece in text:
+            if not begun and not first and layout.between:
+                between = layout.between
+                yield between if isinstance(piece, str) else _bytes(between)
+            begun, first = True, False
+            yield piece
+
+
+def _text_of(
+    source: Source,
+    raw: Iterator[bytes],
+    encoding: str,
+    errors: str,
+    layout: Layout,
+    remedy: str,
+) -> Iterator[str]:
+    """Yield the text of one source."""
+    chunks, codec = raw, "utf-8"
+    if source.kind != "builtin":
+        chunks, codec = text_of(raw, source.name, encoding), encoding
+    text = decode_chunks(chunks, source.name, codec, errors, remedy)
+    try:
+        yield from values(text, source, layout, errors) if layout.values else text
+    except CorpusError:
+        if source.kind == "file" and compression(source.head(SNIFF)):
+            for _ in chunks:  # a damaged archive, which its end tells, has such bytes, too
+                pass
+        raise
+
+
+def _bytes_of(source: Source, raw: Iterator[bytes], layout: Layout) -> Iterator[bytes]:
+    """Yield the bytes of one source; of a table, a value's own bytes, whatever they encode."""
+    if not layout.values:
+        yield from raw if source.kind == "builtin" else text_of(raw, source.name, "")
+        return
+    errors = "surrogateescape" if layout.column is not None else "strict"
+    for text in _text_of(source, raw, "utf-8", errors, layout, _NOT_UTF8):
+        yield _bytes(text)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _mark_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

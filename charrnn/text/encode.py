@@ -24,8 +24,9 @@ from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.finding import text_sources
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, Tell
-from charrnn.text.source import Source, changed, shown
+from charrnn.text.source import Source, changed, empty, shown
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
 _FORMAT = 5  # of a cache entry; raise it with every change of what is written
@@ -41,6 +42,7 @@ class EncodingRequest:
     encoding: str
     errors: str
     min_count: int
+    layout: Layout = WHOLE
 
     def key(self) -> str:
         """Return the name of the cache entry: a SHA-256 that is computed without reading a file."""
@@ -48,7 +50,9 @@ class EncodingRequest:
         text = [self.level, self.encoding, self.errors, self.min_count]
         # Python's Unicode tables decide what a word is; ids have the machine's byte order.
         machine = [sys.byteorder, unicodedata.unidata_version if self.level == "word" else ""]
-        content = json.dumps([_FORMAT, parts, text, machine]).encode("ascii")
+        layout = self.layout.key()
+        described = [_FORMAT, parts, text, machine, *([layout] if layout else [])]
+        content = json.dumps(described).encode("ascii")
         return hashlib.sha256(content).hexdigest()
 
 
@@ -175,7 +179,7 @@ def _readable(request: EncodingRequest, stack: contextlib.ExitStack, tell: Tell)
         time.sleep(FILE_TIME_TICK)
     parts = []
     for part in request.parts:
-        kept = text_sources(part, request.encoding, tell)
+        kept = text_sources(part, request.encoding, tell, request.layout)
         parts.append(tuple(_spooled(s, None, stack) if s.kind == "builtin" else s for s in kept))
     return replace(request, parts=tuple(parts))
 
@@ -199,7 +203,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
             returns.add(piece)
             symbols += len(piece)
         if part and not symbols:
-            raise CorpusError(f"{_names(part)} is empty", "choose a non-empty text")
+            raise empty(_names(part), request.layout.values)
     note = "" if request.level == "byte" else returns.note()
     return vocabulary_of(counts, request.min_count), {
         "sha256": digests[0].hexdigest(),
@@ -216,7 +220,8 @@ def _pieces(
     observe: Callable[[bytes], None] | None = None,
 ) -> Iterator[str | bytes]:
     level, encoding, errors = request.level, request.encoding, request.errors
-    return pieces(part, level, encoding, errors, verify=True, observe=observe)
+    layout = request.layout
+    return pieces(part, level, encoding, errors, layout=layout, verify=True, observe=observe)
 
 
 def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:

@@ -18,8 +18,10 @@ from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.files import NO_WAIT
 from charrnn.own import own
 from charrnn.text.formats import why_not_text
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import Tell, about_files
 from charrnn.text.source import Source, device, identity, unreadable
+from charrnn.text.values import SUFFIXES, kind, suffix
 
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 EMPTY = "empty"
@@ -56,13 +58,15 @@ def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
 
 
 def text_sources(
-    sources: Sequence[Source], encoding: str, tell: Tell | None = None
+    sources: Sequence[Source], encoding: str, tell: Tell | None = None, layout: Layout = WHOLE
 ) -> list[Source]:
     """Leave out the files of directories that are not text in ``encoding``.
 
     They have a NUL byte in their first 8 KiB (decompressed, if need be), unless the encoding itself
     has NUL bytes in plain English, as UTF-16 has; or their first bytes are those of an archive or a
-    document of another program. None is left out at byte level, where ``encoding`` is empty.
+    document of another program. None is left out at byte level, where ``encoding`` is empty. If
+    values are read and some files of a directory are named as files with such values are, the
+    others are left out too.
     ``tell`` is called with one note on those left out and those that are empty, if there are any.
 
     Raises
@@ -72,8 +76,14 @@ def text_sources(
     """
     kept: list[Source] = []
     left_out: list[tuple[Source, str]] = []
+    if layout.values:
+        encoding = encoding or "utf-8"
+    suffixes = SUFFIXES[kind(layout)] if layout.values else ()
+    named = {source.directory for source in sources if suffix(source.name) in suffixes}
     for source in sources:
         reason = _why_left_out(source, encoding) if source.directory else ""
+        if not reason and source.directory in named and suffix(source.name) not in suffixes:
+            reason = f"not {' or '.join(suffixes[:2])}"
         if reason:
             left_out.append((source, reason))
         if reason in ("", EMPTY):

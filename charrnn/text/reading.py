@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.tally import Tally
@@ -22,6 +23,7 @@ def iter_ids(
     *,
     encoding: str = DataConfig.encoding,
     errors: str = DataConfig.errors,
+    layout: Layout = WHOLE,
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
@@ -32,7 +34,7 @@ def iter_ids(
 
     Parameters
     ----------
-    names, encoding, errors, stdin
+    names, encoding, errors, layout, stdin
         As for :func:`charrnn.text.open_corpus`.
     unknown
         As for :meth:`Vocabulary.encode`.
@@ -56,7 +58,8 @@ def iter_ids(
         If the text holds a symbol that the vocabulary does not.
     """
     offset = 0
-    for piece in _pieces(names, vocabulary.level, encoding, errors, stdin, chunk, tell):
+    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    for piece in _pieces(names, how):
         ids = vocabulary.encode(piece, unknown, offset=offset)
         offset += len(piece)
         if tally is not None:
@@ -71,6 +74,7 @@ def iter_lines(
     *,
     encoding: str = DataConfig.encoding,
     errors: str = DataConfig.errors,
+    layout: Layout = WHOLE,
     unknown: Unknown = "error",
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
@@ -87,7 +91,8 @@ def iter_lines(
         The line (bytes at byte level) and the ids of its symbols.
     """
     offset = 0
-    for line in _lines(_pieces(names, vocabulary.level, encoding, errors, stdin, chunk, tell)):
+    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    for line in _lines(_pieces(names, how)):
         yield line, vocabulary.encode(line, unknown, offset=offset)
         offset += len(line)
 
@@ -113,25 +118,38 @@ def read_text(
     return joined
 
 
-def _pieces(
-    names: SourceName | Sequence[SourceName],
-    level: Level,
-    encoding: str,
-    errors: str,
-    stdin: BinaryIO | None,
-    chunk: int,
-    tell: Tell | None,
-) -> Iterator[str | bytes]:
-    codec = _codec(level, encoding, errors)
-    sources = text_sources(find_sources(names), codec, tell)
+class _How(NamedTuple):
+    """How a text is read."""
+
+    level: Level
+    encoding: str
+    errors: str
+    layout: Layout
+    stdin: BinaryIO | None
+    chunk: int
+    tell: Tell | None
+
+
+def _pieces(names: SourceName | Sequence[SourceName], how: _How) -> Iterator[str | bytes]:
+    codec = _codec(how.level, how.encoding, how.errors)
+    found = find_sources(names)
+    how.layout.check(found)
+    sources = text_sources(found, codec, how.tell, how.layout)
     any_piece = False
     for piece in pieces(
-        sources, level, codec, errors, stdin=stdin, chunk=chunk, remedy=DECODE_OTHERWISE
+        sources,
+        how.level,
+        codec,
+        how.errors,
+        layout=how.layout,
+        stdin=how.stdin,
+        chunk=how.chunk,
+        remedy=DECODE_OTHERWISE,
     ):
         any_piece = True
         yield piece
     if not any_piece:
-        raise empty(sources[0].name)
+        raise empty(sources[0].name, how.layout.values)
 
 
 def _lines(pieces: Iterator[str | bytes]) -> Iterator[str | bytes]:

@@ -137,9 +137,10 @@ def unreadable(name: str, error: OSError) -> CorpusError:
     return CorpusError(message, "check the path and its permissions")
 
 
-def empty(name: str) -> CorpusError:
-    """Return the error for a text without any symbol."""
-    return CorpusError(f"{shown(name)} is empty", "choose a non-empty text")
+def empty(name: str, values: bool = False) -> CorpusError:
+    """Return the error for a text without any symbol, or a table whose ``values`` have none."""
+    what = "has no value that is not empty" if values else "is empty"
+    return CorpusError(f"{shown(name)} {what}", "choose a non-empty text")
 
 
 def device(name: str) -> CorpusError:

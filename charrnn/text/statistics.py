@@ -13,6 +13,7 @@ from charrnn.config import DataConfig
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.entropy import entropy
 from charrnn.text.finding import find_sources, text_sources
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
@@ -49,6 +50,7 @@ def text_statistics(
     level: Level = "char",
     encoding: str = DataConfig.encoding,
     errors: str = DataConfig.errors,
+    layout: Layout = WHOLE,
     stdin: BinaryIO | None = None,
     chunk: int = CHUNK,
     tell: Tell | None = None,
@@ -65,6 +67,8 @@ def text_statistics(
         What counts as a symbol.
     encoding, errors
         How bytes are decoded; unused at byte level.
+    layout
+        What of the files is text, and what stands between them.
     chunk
         Bytes read at a time.
     tell
@@ -78,7 +82,9 @@ def text_statistics(
         If the encoding does not exist.
     """
     check_codec(encoding, errors)
-    sources = text_sources(find_sources(name), "" if level == "byte" else encoding, tell)
+    found = find_sources(name)
+    layout.check(found)
+    sources = text_sources(found, "" if level == "byte" else encoding, tell, layout)
     digest, size = hashlib.sha256(), 0
 
     def observe(data: bytes) -> None:
@@ -88,15 +94,14 @@ def text_statistics(
 
     counts, lines, returns = _PairCounts(), _Lines(), CarriageReturns()
     words: dict[str, int] = {}
-    for piece in pieces(
-        sources, level, encoding, errors, stdin=stdin, chunk=chunk, observe=observe
-    ):
+    how: dict[str, Any] = {"layout": layout, "stdin": stdin, "chunk": chunk, "observe": observe}
+    for piece in pieces(sources, level, encoding, errors, **how):
         if piece:
             lines.add(piece)
             returns.add(piece)
             counts.add(_codes(piece, level, words))
     if not counts.total:
-        raise empty(name)
+        raise empty(name, layout.values)
     if tell is not None and level != "byte" and returns.note():
         tell(returns.note())
     codes, totals = counts.symbols()

@@ -10,7 +10,7 @@ import numpy as np
 
 from charrnn.backend import Backend
 from charrnn.backend.threads import Threads
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
@@ -22,7 +22,7 @@ from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import is_shorter
-from charrnn.text import Corpus, Vocabulary, fit_window, open_corpus
+from charrnn.text import Corpus, Vocabulary, fit_window, read_corpus
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
 from charrnn.train.session import Session
@@ -64,7 +64,7 @@ def open_session(
     train, data = request.fresh_train(), request.fresh_data()
     if start and "level" not in request.data:
         data = replace(data, level=start.vocabulary.level)
-    corpus = _read(data)
+    corpus = read_corpus(data)
     notes: list[str] = []
     needed = required_memory(config, corpus, train, backend)
     model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
@@ -169,7 +169,7 @@ def _continued(
     data, train = request.resumed(checkpoint)
     if not request.sources and "-" in data.sources:
         raise UsageError("the run was trained on standard input", "pass the text again")
-    corpus = _read(data)
+    corpus = read_corpus(data)
     mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
         raise CorpusError(
@@ -199,17 +199,3 @@ def _continued(
         lost = "the missing lines are lost"
         session.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
     return session
-
-
-def _read(data: DataConfig) -> Corpus:
-    return open_corpus(
-        data.sources,
-        level=data.level,  # type: ignore[arg-type]
-        encoding=data.encoding,
-        errors=data.errors,
-        min_count=data.min_count,
-        val_frac=data.val_frac,
-        test_frac=data.test_frac,
-        val=data.val,
-        test=data.test,
-    )

@@ -181,5 +181,6 @@ def new_run(folder: Path, data: DataConfig, train: TrainConfig, lr: float) -> st
         for name, value in config.settings().items():
             if name not in ("sources", "lr", "horizon") and value != options[name].default:
                 values = value if isinstance(value, tuple) else (value,)
-                words += [word for each in values for word in (option(name), str(each))]
+                how = options[name]
+                words += [word for each in values for word in (option(name), how.typed(each))]
     return shlex.join(words)

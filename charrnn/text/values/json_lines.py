@@ -1,0 +1,121 @@
+"""A field of JSON lines: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from charrnn.display import brief
+from charrnn.errors import CorpusError, setting
+from charrnn.text.vocabulary import UNKNOWN_CHAR
+
+LONGEST = 1 << 26
+"""Characters of a line, at most."""
+_NAMED = 20  # fields that a message lists
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number"}
+
+
+class JsonLines:
+    """Reads the values of one field of JSON objects that come in pieces of text.
+
+    Parameters
+    ----------
+    name
+        The file, for messages.
+    field
+        The name of the field; ``a.b`` is the field ``b`` of the object in ``a``, unless there is a
+        field ``a.b``.
+    errors
+        ``replace`` has half of a surrogate pair become U+FFFD; else it is an error.
+    advice
+        What to say beside the names of the fields if there is none of that name.
+    """
+
+    def __init__(self, name: str, field: str, errors: str, advice: str) -> None:
+        self._name, self._field, self._errors, self._advice = name, field, errors, advice
+        self._pending: list[str] = []
+        self._held = 0  # characters in it
+        self._line = 0  # complete lines
+
+    def feed(self, text: str) -> list[str]:
+        """Return the values of the lines that are complete with this piece; null gives none.
+
+        Raises
+        ------
+        CorpusError
+            If a line is not an object with the field, or the field is not a string.
+        """
+        *lines, rest = text.split("\n")
+        if lines:
+            lines[0] = "".join([*self._pending, lines[0]])
+            self._pending, self._held = [], 0
+        self._pending.append(rest)
+        self._held += len(rest)
+        if self._held > LONGEST:
+            problem = f"has more than {LONGEST:,} characters"
+            raise self._damaged(self._line + 1 + len(lines), problem)
+        return [value for line in lines if (value := self._value(line))]
+
+    def end(self) -> list[str]:
+        """Return the value of a last line without a newline; errors as in :meth:`feed`."""
+        value = self._value("".join(self._pending))
+        return [value] if value else []
+
+    def _value(self, line: str) -> str | None:
+        self._line += 1
+        if self._line == 1:
+            line = line.removeprefix("\ufeff")
+        if not line or line.isspace():
+            return None
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            reason = getattr(problem, "msg", "") or "it cannot be read"
+            at = f" at column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
+            remedy = "mend that line"
+            if line.lstrip()[0] == "[" or (self._line == 1 and line.strip() == "{"):
+                remedy = "write one object a line, for example with jq -c '.[]' or jq -c ."
+            raise CorpusError(f"{self._where()} is not JSON: {reason}{at}", remedy) from None
+        value = self._look_up(found)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            kind = _KINDS.get(type(value), "a number")
+            message = f"{self._where()}: field {brief(self._field)} is {kind}, not a string"
+            raise CorpusError(message, f"name another {setting('field')}")
+        if _SURROGATE.search(value):
+            if self._errors != "replace":
+                message = f"{self._where()}: field {brief(self._field)} holds half a surrogate pair"
+                raise CorpusError(message, f"set {setting('errors')} to replace, or mend that line")
+            value = _SURROGATE.sub(UNKNOWN_CHAR, value)
+        return value
+
+    def _look_up(self, found: Any) -> Any:
+        """Return what the field holds."""
+        name, place = self._field, found
+        while True:
+            if not isinstance(place, dict):
+                kind = "a list" if isinstance(place, list) else "a single value"
+                message = f"{self._where()}: {kind} is not an object with fields"
+                remedy = "write one object a line, for example with jq -c '.[]'"
+                raise CorpusError(message, remedy)
+            if name in place:
+                return place[name]
+            first, dot, rest = name.partition(".")
+            if not dot or not isinstance(place.get(first), dict):
+                break
+            name, place = rest, place[first]
+        names = list(place)
+        there = ", ".join(map(brief, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
+        told = f"its fields are {there}" if names else "it has none"
+        raise CorpusError(
+            f"{self._where()} has no field {brief(self._field)}", f"{told}{self._advice}"
+        )
+
+    def _where(self) -> str:
+        return f"{self._name} line {self._line}"
+
+    def _damaged(self, line: int, problem: str) -> CorpusError:
+        return CorpusError(f"{self._name} line {line} {problem}", "mend that line")
