@@ -79,6 +79,7 @@ def of_the_rest():
     good = MODELS["char"]
     calls["network"] = lambda v: charrnn.Model(v, good.vocabulary)
     calls["vocabulary"] = lambda v: charrnn.Model(good.network, v)
+    calls["data"] = lambda v: charrnn.Model(good.network, good.vocabulary, None, v)
     calls["training"] = lambda v: charrnn.Model(good.network, good.vocabulary, v)
     for at in range(4):
         arguments = [CONFIG, 3, None, None]

@@ -64,6 +64,13 @@ def function(value: Any, name: str) -> Callable[..., object]:
     return value  # type: ignore[no-any-return]
 
 
+def flag(value: Any, name: str) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} must be True or False, not {brief(value)}")
+    return value
+
+
 def path(value: Any, name: str) -> str:
     """Return the path of a file or folder."""
     found = fspath(value) if isinstance(value, str | PathLike) else None

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from charrnn.api import arguments
 from charrnn.backend import Backend
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
-from charrnn.sampling import SampleOptions, stream
+from charrnn.sampling import Frame, SampleOptions, stream
 from charrnn.sampling.options import DEFAULT_LENGTH
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
@@ -39,6 +39,8 @@ class Model:
         Its symbols.
     training
         The settings that it was trained with, its seed among them; None if they are not known.
+    data
+        How its text was read, which decides how samples begin and end; None if it is not known.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Model:
         network: LanguageModel,
         vocabulary: Vocabulary,
         training: TrainConfig | None = None,
+        data: DataConfig | None = None,
     ) -> None:
         if not isinstance(network, LanguageModel) or not isinstance(vocabulary, Vocabulary):
             raise UsageError(
@@ -54,6 +57,8 @@ class Model:
             )
         if training is not None and not isinstance(training, TrainConfig):
             raise UsageError(f"training must be a TrainConfig, not {brief(training)}")
+        if data is not None and not isinstance(data, DataConfig):
+            raise UsageError(f"data must be a DataConfig, not {brief(data)}")
         if len(vocabulary) != network.V:
             raise UsageError(
                 f"the network has {network.V} symbols and the vocabulary {len(vocabulary)}",
@@ -62,6 +67,7 @@ class Model:
         self.network = network
         self.vocabulary = vocabulary
         self.training = training
+        self.data = data
 
     def __repr__(self) -> str:
         config, vocabulary = self.config, self.vocabulary
@@ -91,13 +97,15 @@ class Model:
         top_p: float = SampleOptions.top_p,
         min_p: float = SampleOptions.min_p,
         until: str | bytes = "",
+        until_join: bool = False,
         seed: int | None = 0,
         unknown: Literal["error", "skip"] = "error",
     ) -> Iterator[str | bytes]:
         """Yield a sample symbol by symbol; ``length`` 0 means endless.
 
         See :func:`charrnn.sampling.stream` for the parameters. With ``seed`` None every sample is
-        another one.
+        another one. With ``until_join`` the sample ends where the next text would begin, before the
+        ``join`` that the model was trained with.
 
         Raises
         ------
@@ -107,15 +115,19 @@ class Model:
             If the prime holds a symbol that the model does not know, or ``until`` can never occur.
         """
         options = SampleOptions(temperature, top_k, top_p, min_p)
-        return stream(
-            self.network,
-            self.vocabulary,
-            options,
-            length=arguments.length(length),
-            prime=arguments.text_of(prime, self.vocabulary, "prime"),
-            until=arguments.text_of(until, self.vocabulary, "until"),
-            seed=arguments.seed(seed),
-            unknown=arguments.unknown(unknown),
+        frame = Frame.of(self.data, arguments.flag(until_join, "until_join"))
+        return frame.shown(
+            stream(
+                self.network,
+                self.vocabulary,
+                options,
+                length=arguments.length(length),
+                prime=arguments.text_of(prime, self.vocabulary, "prime"),
+                until=arguments.text_of(until, self.vocabulary, "until"),
+                seed=arguments.seed(seed),
+                unknown=arguments.unknown(unknown),
+                frame=frame,
+            )
         )
 
     def sample(self, length: int = DEFAULT_LENGTH, **options: Any) -> str | bytes:
@@ -124,7 +136,8 @@ class Model:
         Takes the options of :meth:`stream`, and raises what it does.
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
-        if arguments.length(length) < 1 and not options.get("until"):
+        ends = options.get("until") or options.get("until_join")
+        if arguments.length(length) < 1 and not ends:
             raise UsageError(f"a sample of length {length} never ends", "give a length or until")
         return self.vocabulary.join(self.stream(length, **options))
 
@@ -157,7 +170,11 @@ class Model:
             If it cannot be written.
         """
         weights = self.network.backend.get(self.weights.flat)
-        saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training)
+        data = None
+        if self.data is not None and Frame.of(self.data) != Frame():  # how its samples begin
+            kept = {name: self.data.get(name) for name in ("level", "column", "field", "join")}
+            data = DataConfig(**kept)
+        saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         checkpoints.save(Path(arguments.path(path, "path")), saved)
 
 
@@ -184,4 +201,4 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
     path = None if run is None else arguments.path(run, "run")
     engine = arguments.backend(backend)
     checkpoint = checkpoints.load(runs.resolve(path))
-    return Model(checkpoint.model(engine), checkpoint.vocabulary, checkpoint.train)
+    return Model(checkpoint.model(engine), checkpoint.vocabulary, checkpoint.train, checkpoint.data)

@@ -24,6 +24,7 @@ from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
 if TYPE_CHECKING:
+    from charrnn.sampling import Frame, Sample
     from charrnn.text.vocabulary import Vocabulary
 
 SEPARATOR = b"---\n"
@@ -46,8 +47,9 @@ def sample(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Text to continue (a newline: $'\\n'). Without it the model starts as after a "
-            "newline (or, if it has none, after its first symbol), which is not printed.",
+            help="Text to continue (a newline: $'\\n'). Without it the model starts as after the "
+            "--join of its training, or a newline (or, if it has none, its first symbol), which is "
+            "not printed.",
         ),
     ] = None,
     prime_file: Annotated[
@@ -63,6 +65,14 @@ def sample(
             help="Stop after this text once it has been written (a newline: $'\\n').",
         ),
     ] = "",
+    until_join: Annotated[
+        bool,
+        typer.Option(
+            "--until-join",
+            help="Stop where the next text would begin: at the --join that the run was trained "
+            "with, which is not printed.",
+        ),
+    ] = False,
     count: Annotated[
         int,
         typer.Option(metavar="K", help="Number of samples, computed together; --- between them."),
@@ -102,15 +112,15 @@ def sample(
     not end with a newline gets one before it. Each sample has its own random numbers, which do not
     depend on the count.
 
-    With --json, for each sample: "sample" (from 1), "seed", "prime", "text" (without the prime) and
-    "log_probs": for each symbol ln p under the model itself, before temperature and filters. Texts
-    are lists of integers at byte level.
+    With --json, for each sample: "sample" (from 1), "seed", "prime", "text" (without the prime, but
+    with the text that ended it) and "log_probs": for each symbol ln p under the model itself,
+    before temperature and filters. Texts are lists of integers at byte level.
 
     With --next, each line is a symbol in quotes, a tab and its probability; with --json one object
     with "prime" and "next", a list of "symbol", "p" and "log_p" (ln p).
     """
     options = SampleOptions(**given(context, SampleOptions))
-    _check(length, until, count, next_, as_json)
+    _check(length, until, count, next_, as_json, until_join)
     reading = _reading(context, prime, prime_file)
     from charrnn import sampling
     from charrnn.randomness import new_seed
@@ -122,11 +132,12 @@ def sample(
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     strict = unknown == "error" and vocabulary.unknown is None
     _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
+    frame = sampling.Frame.of(loaded.data, until_join)
     beginning = _prime(prime, prime_file, vocabulary, decoding(loaded, reading))
     out = Output()
     if next_ is not None:
         found = sampling.next_symbols(
-            model, vocabulary, options, count=next_, prime=beginning, unknown=unknown
+            model, vocabulary, options, count=next_, prime=beginning, unknown=unknown, frame=frame
         )
         _show_next(out, beginning, found, as_json)
         return
@@ -138,10 +149,11 @@ def sample(
         "until": until,
         "seed": seed,
         "unknown": unknown,
+        "frame": frame,
     }
     echo = b"" if no_echo else utf8(beginning)
     if count == 1 and not as_json:
-        symbols = sampling.stream(model, vocabulary, options, **arguments)
+        symbols = frame.shown(sampling.stream(model, vocabulary, options, **arguments))
         first = next(symbols)  # errors in the prime are raised before anything is printed
         out.write(echo)
         out.write(utf8(first))
@@ -149,27 +161,36 @@ def sample(
             out.write(utf8(symbol))
         out.finish()
         return
-    arguments |= {"count": count, "log_probs": as_json, "progress": _tell_of_no_end(length)}
-    made = sampling.samples(model, vocabulary, options, **arguments)
+    progress = _tell_of_no_end(length, "--until" if until else "the --join of the run")
+    arguments |= {"count": count, "log_probs": as_json, "progress": progress}
+    _show(
+        out,
+        sampling.samples(model, vocabulary, options, **arguments),
+        frame,
+        echo,
+        {"seed": seed, "prime": json_text(beginning)} if as_json else None,
+    )
+
+
+def _show(
+    out: Output, made: list[Sample], frame: Frame, echo: bytes, facts: dict[str, Any] | None
+) -> None:
+    """Write samples; as JSON if there are ``facts`` about them."""
     for number, one in enumerate(made, 1):
-        if as_json:
-            record = {
-                "sample": number,
-                "seed": seed,
-                "prime": json_text(beginning),
-                "text": json_text(one.text),
-                "log_probs": one.log_probs,
-            }
-            out.write(json_line(record))
+        if facts is not None:
+            record = {"sample": number, **facts, "text": json_text(one.text)}
+            out.write(json_line(record | {"log_probs": one.log_probs}))
             continue
-        text = echo + utf8(one.text)
+        text = echo + b"".join(map(utf8, frame.shown([one.text])))
         out.write(text)
-        if number < count:
+        if number < len(made):
             out.write(SEPARATOR if text.endswith(b"\n") else b"\n" + SEPARATOR)
     out.finish()
 
 
-def _check(length: int, until: str, count: int, next_: int | None, as_json: bool) -> None:
+def _check(
+    length: int, until: str, count: int, next_: int | None, as_json: bool, until_join: bool
+) -> None:
     if length < 0:
         raise UsageError(f"--length must be at least 0, not {length}", "0 means endless")
     if count < 1:
@@ -179,7 +200,9 @@ def _check(length: int, until: str, count: int, next_: int | None, as_json: bool
             raise UsageError(f"--next must be at least 1, not {next_}")
         if count > 1:
             raise UsageError("--next and --count exclude each other", "give one of them")
-    elif length == 0 and not until and (count > 1 or as_json):
+        if until_join:
+            raise UsageError("--next draws no sample that could end", "leave out --until-join")
+    elif length == 0 and not until and not until_join and (count > 1 or as_json):
         option = "--count" if count > 1 else "--json"
         raise UsageError(
             f"with {option} a sample is printed when it is complete, and --length 0 never ends",
@@ -201,12 +224,12 @@ def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
                 )
 
 
-def _tell_of_no_end(length: int) -> Callable[[int], object]:
-    """Return what says once that samples are long in ending, if only --until can end them."""
+def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:
+    """Return what says once that samples are long in ending, if only a text can end them."""
 
     def tell(drawn: int) -> None:
         if length == 0 and drawn == LONG:
-            note(f"{LONG:,} symbols are drawn and --until has not come; --length sets a limit")
+            note(f"{LONG:,} symbols are drawn and {end} has not come; --length sets a limit")
 
     return tell
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from charrnn.sampling.draw import Sample, next_symbols, samples, stream
+    from charrnn.sampling.frame import Frame
     from charrnn.sampling.options import SampleOptions
 
 _HOME = {
+    "Frame": "frame",
     "Sample": "draw",
     "SampleOptions": "options",
     "next_symbols": "draw",
@@ -18,7 +20,7 @@ _HOME = {
     "stream": "draw",
 }
 
-__all__ = ["Sample", "SampleOptions", "next_symbols", "samples", "stream"]
+__all__ = ["Frame", "Sample", "SampleOptions", "next_symbols", "samples", "stream"]
 
 
 def __getattr__(name: str) -> Any:

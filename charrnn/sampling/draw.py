@@ -19,6 +19,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.randomness import Purpose, generator
 from charrnn.sampling import ahead
 from charrnn.sampling.filters import choose, log_probabilities, weights
+from charrnn.sampling.frame import PLAIN, Frame
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.until import End
@@ -65,11 +66,13 @@ class Prediction(NamedTuple):
     p: float
 
 
-def encode_prime(vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error") -> NDArray[Any]:
+def encode_prime(
+    vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error", frame: Frame = PLAIN
+) -> NDArray[Any]:
     """Return the symbols that the model reads before it draws, 1-D, at least one.
 
-    An empty prime is replaced by a newline if the vocabulary has one, else by its first symbol. At
-    byte level a ``str`` stands for its UTF-8 bytes.
+    An empty prime is replaced by the start of the frame. At byte level a ``str`` stands for its
+    UTF-8 bytes.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def encode_prime(vocabulary: Vocabulary, prime: Text, unknown: Unknown = "error"
     ids = vocabulary.encode(prime, unknown) if prime else None
     if ids is not None and len(ids):
         return ids
-    return np.array([vocabulary.newline or 0], vocabulary.dtype)
+    return frame.start(vocabulary)
 
 
 def draws(
@@ -137,6 +140,7 @@ def stream(
     until: Text = "",
     seed: int = 0,
     unknown: Unknown = "error",
+    frame: Frame = PLAIN,
 ) -> Iterator[Text]:
     """Yield a sample symbol by symbol, as it is drawn: strings, or bytes at byte level.
 
@@ -150,6 +154,8 @@ def stream(
         The sample ends with the first occurrence of this text in it.
     unknown
         What to do with symbols of the prime that the vocabulary lacks: ``"error"`` or ``"skip"``.
+    frame
+        What is read if there is no prime, and what else ends the sample.
 
     Raises
     ------
@@ -160,8 +166,8 @@ def stream(
     """
     _check_length(length)
     shown = _shown(vocabulary)
-    end = End(vocabulary, until)
-    ids = encode_prime(vocabulary, prime, unknown)
+    end = End(vocabulary, until, frame.end)
+    ids = encode_prime(vocabulary, prime, unknown, frame)
     for count, draw in enumerate(draws(model, vocabulary, ids, options, seed=seed), 1):
         symbol, over = end.take(shown[draw.ids[0]])
         yield symbol
@@ -180,6 +186,7 @@ def samples(
     until: Text = "",
     seed: int = 0,
     unknown: Unknown = "error",
+    frame: Frame = PLAIN,
     log_probs: bool = False,
     progress: Callable[[int], object] = lambda drawn: None,
 ) -> list[Sample]:
@@ -191,22 +198,21 @@ def samples(
     Raises
     ------
     UsageError
-        If ``count`` is below 1, ``length`` is negative, or neither ``length`` nor ``until`` ends
-        the samples.
+        If ``count`` is below 1, ``length`` is negative, or nothing ends the samples.
     """
     _check_count(count)
     _check_length(length)
-    if length == 0 and not until:
+    if length == 0 and not until and not frame.end:
         raise UsageError(
             f"samples of {setting('length')} 0 never end",
             f"give {setting('until')} or a {setting('length')}",
         )
     shown = _shown(vocabulary)
-    ends = [End(vocabulary, until) for _ in range(count)]
+    ends = [End(vocabulary, until, frame.end) for _ in range(count)]
     texts: list[list[Any]] = [[] for _ in range(count)]
     nats: list[list[float]] = [[] for _ in range(count)]
     unfinished = list(range(count))
-    ids = encode_prime(vocabulary, prime, unknown)
+    ids = encode_prime(vocabulary, prime, unknown, frame)
     for made, draw in enumerate(
         draws(model, vocabulary, ids, options, seed=seed, streams=count, log_probs=log_probs), 1
     ):
@@ -232,6 +238,7 @@ def next_symbols(
     count: int,
     prime: Text = "",
     unknown: Unknown = "error",
+    frame: Frame = PLAIN,
 ) -> list[Prediction]:
     """Return the ``count`` symbols that are most likely to be drawn after ``prime``, in order.
 
@@ -244,7 +251,7 @@ def next_symbols(
         If ``count`` is below 1.
     """
     _check_count(count)
-    ids = encode_prime(vocabulary, prime, unknown)
+    ids = encode_prime(vocabulary, prime, unknown, frame)
     logits = _primed(model, vocabulary, ids, 1).step(ids[-1:])
     p = weights(logits, options, vocabulary.unknown)[0]
     p /= p.sum()

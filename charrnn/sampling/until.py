@@ -1,4 +1,4 @@
-"""The text at which a sample ends."""
+"""The texts at which a sample ends."""
 
 from __future__ import annotations
 
@@ -14,28 +14,36 @@ Text = str | bytes
 class End:
     """The end of a sample: the first occurrence of a text in symbols that come one by one.
 
+    There may be several such texts; an empty one ends nothing.
+
     Raises
     ------
     VocabularyError
-        If no symbols that can be drawn form the text, so that the sample would never end with it.
+        If no symbols that can be drawn form a text, so that the sample would never end with it.
     """
 
-    def __init__(self, vocabulary: Vocabulary, until: Text) -> None:
-        if vocabulary.level == "byte" and isinstance(until, str):
-            until = until.encode("utf-8", "surrogateescape")
-        _check(vocabulary, until)
-        self._until: Any = until
-        self._keep = len(until) - 1
-        self._tail: Any = until[:0]
+    def __init__(self, vocabulary: Vocabulary, *until: Text) -> None:
+        texts: list[Any] = []
+        for text in until:
+            if not text:
+                continue
+            if vocabulary.level == "byte" and isinstance(text, str):
+                text = text.encode("utf-8", "surrogateescape")
+            _check(vocabulary, text)
+            texts.append(text)
+        self._until = texts
+        self._keep = max(map(len, texts), default=0) - 1
+        self._tail: Any = vocabulary.join([])
 
     def take(self, symbol: Any) -> tuple[Any, bool]:
-        """Return the symbol, cut at the end of the text, and whether the text ends in it."""
+        """Return the symbol, cut at the end of the text, and whether a text ends in it."""
         if self._keep < 0:
             return symbol, False
-        seen = self._tail + symbol
-        at = seen.find(self._until)
-        if at >= 0:
-            return symbol[: at + len(self._until) - len(self._tail)], True
+        seen, old = self._tail + symbol, len(self._tail)
+        ends = [seen.find(text, max(0, old - len(text) + 1)) + len(text) for text in self._until]
+        ends = [end for end, text in zip(ends, self._until, strict=True) if end >= len(text)]
+        if ends:
+            return symbol[: min(ends) - old], True
         self._tail = seen[max(0, len(seen) - self._keep) :]
         return symbol, False
 

@@ -121,7 +121,7 @@ class Request:
             If an option conflicts with the checkpoint.
         """
         data, train = checkpoint.data, checkpoint.train
-        if data is None or train is None:
+        if data is None or train is None or not data.sources:
             raise UsageError(
                 f"{checkpoint.path} was not written by training",
                 f"start from it with {setting('init_from')}",

@@ -280,13 +280,14 @@ class Session:
         return record
 
     def _sample(self, step: int) -> str:
-        from charrnn.sampling import samples
+        from charrnn.sampling import Frame, samples
 
         sample = samples(
             self.model,
             self.corpus.vocabulary,
             length=SAMPLE_LENGTH,
             seed=self._train.seed + step,
+            frame=Frame.of(self._data),
         )[0].text
         return sample if isinstance(sample, str) else sample.decode("utf-8", "replace")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from helpers.commands import inside
 
+import charrnn
+
 SMALL = ("--hidden", "4", "--batch", "4", "--seq-len", "8", "--backend", "numpy", "--quiet")
 QUICK = ("--windows", "2", "--anchors", "4", "--targets", "4", "--lyapunov-steps", "20")
 VALUES = [f"Line {n} of the text, and more." for n in range(60)]
@@ -81,3 +83,36 @@ def test_a_join_is_kept_and_can_be_typed(texts, typed):
     given = run("eval", *both, "--run", "j", "--join", typed, "--json").stdout
     assert known == json.loads(given)
     assert known["chars"] == sum(Path(name).stat().st_size for name in both) + 6 - 1
+
+
+@pytest.mark.parametrize("level", ["char", "byte"])
+def test_a_sample_begins_after_the_join_and_ends_before_it(texts, level):
+    Path("docs").mkdir()
+    for n in range(30):
+        Path(f"docs/{n:02}").write_text(f"ab{'c' * (n % 3)}d")
+    more = ("--join", r"<\n>", "--level", level, "--name", "j", "--sample-every", "20")
+    run("train", "docs", *more, "--steps", "150", "--lr", "0.03", *SMALL[:1], "24", *SMALL[2:])
+    sample = ("sample", "j", "--temp", "0", "--backend", "numpy", "--seed", "1")
+    one = run(*sample, "--length", "0", "--until-join").stdout
+    assert one in ("abd", "abcd", "abccd")
+    assert run(*sample, "--length", "9").stdout == f"{one}<\n>ab"[:9]
+    record = json.loads(run(*sample, "--length", "0", "--until-join", "--json").stdout)
+    text = record["text"] if level == "char" else bytes(record["text"]).decode()
+    assert text == f"{one}<\n>"
+    assert len(record["log_probs"]) == len(text)
+    two = run(*sample, "--length", "0", "--until-join", "--count", "2").stdout
+    assert two == f"{one}\n---\n{one}"
+    model = charrnn.load("j", backend="numpy")
+    model.save("saved.safetensors")
+    for each in (model, charrnn.load("saved.safetensors", backend="numpy")):
+        made = each.sample(0, temperature=0, until_join=True)
+        assert made == (one if level == "char" else one.encode())
+    refused = run("train", "docs", "--resume", "saved.safetensors", code=2).stderr
+    assert "was not written by training" in refused
+
+
+def test_until_join_needs_a_join(texts):
+    run("train", "plain.txt", "--steps", "1", "--name", "p", *SMALL)
+    refused = run("sample", "p", "--until-join", code=2).stderr
+    assert "--until-join needs a run that was trained with --join; give --until TEXT" in refused
+    assert "--next draws no" in run("sample", "p", "--until-join", "--next", "3", code=2).stderr

@@ -13,6 +13,7 @@ from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, next_symbols, samples, stream
 from charrnn.sampling.draw import draws, encode_prime
+from charrnn.sampling.frame import Frame
 from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Vocabulary
 
@@ -319,3 +320,34 @@ def test_draws_of_many_blocks_use_new_numbers() -> None:
     model = memoryless(vocabulary, [1 / 60] * 60)
     ids = [int(d.ids[0]) for d in islice(draws(model, vocabulary, np.array([0])), 2100)]
     assert ids[:1024] != ids[1024:2048]
+
+
+def test_a_model_of_joined_texts_starts_from_the_join_and_can_stop_at_it():
+    vocabulary = Vocabulary("char", ("\n", "a", "b", "|"))
+    model = new_model(vocabulary)
+    joined = Frame("|b")
+    assert encode_prime(vocabulary, "", frame=joined).tolist() == [3, 2]
+    assert encode_prime(vocabulary, "a", frame=joined).tolist() == [1]
+    assert encode_prime(vocabulary, "", frame=Frame("xy")).tolist() == [0]
+    plain = list(stream(model, vocabulary, length=50, prime="|b"))
+    assert list(stream(model, vocabulary, length=50, frame=joined)) == plain
+    text = "".join(plain)
+    assert "|b" in text
+    ending = Frame("|b", until_join=True)
+    found = "".join(stream(model, vocabulary, length=0, frame=ending))
+    assert found == text[: text.index("|b") + 2]
+    for parts in (found, [found[:2], found[2:]], [found]):
+        assert "".join(ending.shown(parts)) == found[:-2]
+    assert [s.text for s in samples(model, vocabulary, length=0, frame=ending)] == [found]
+    assert "".join(ending.shown("aab|")) == "aab|"
+    assert b"".join(ending.shown([b"a", b"|", b"|", b"b"])) == b"a|"
+
+
+def test_the_first_of_several_ends_counts():
+    vocabulary = Vocabulary("word", ("a", "abcd", "b", "x"))
+    end = End(vocabulary, "x", "bc", "", "cd")
+    assert [end.take("a"), end.take("b"), end.take("abcd")] == [
+        ("a", False),
+        ("b", False),
+        ("abc", True),
+    ]

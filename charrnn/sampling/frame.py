@@ -1,0 +1,91 @@
+"""How the samples of a model begin and end, as its text did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import DataConfig
+from charrnn.errors import UsageError, setting
+from charrnn.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a sample begins after and what it may end before.
+
+    Attributes
+    ----------
+    join
+        The text that stood between the texts of the training text; empty if nothing did.
+    until_join
+        Whether a sample ends with ``join``.
+    """
+
+    join: str = ""
+    until_join: bool = False
+
+    @classmethod
+    def of(cls, data: DataConfig | None, until_join: bool = False) -> Frame:
+        """Return the frame of a model.
+
+        Raises
+        ------
+        UsageError
+            If samples are to end where the next text would begin, and nothing marks that.
+        """
+        join = (data.join if data is not None else None) or ""
+        if until_join and not join:
+            raise UsageError(
+                f"{setting('until_join')} needs a run that was trained with {setting('join')}",
+                f"give {setting('until')} TEXT",
+            )
+        return cls(join, until_join)
+
+    @property
+    def end(self) -> str:
+        """The text that ends a sample; empty if none does."""
+        return self.join if self.until_join else ""
+
+    def start(self, vocabulary: Vocabulary) -> NDArray[Any]:
+        """Return what a model reads if it is given nothing to continue, 1-D, at least one symbol.
+
+        It is ``join``, else a newline or, in a vocabulary without, its first symbol.
+        """
+        if self.join:
+            text: Any = self.join
+            ids = vocabulary.encode(text.encode() if vocabulary.level == "byte" else text, "skip")
+            if len(ids):
+                return ids
+        return np.array([vocabulary.newline or 0], vocabulary.dtype)
+
+    def shown(self, symbols: Iterable[Any]) -> Iterator[Any]:
+        """Yield a sample's symbols, strings or bytes, without the ``join`` that ends it.
+
+        A symbol is held back while it may be part of it.
+        """
+        pending: Any = None
+        end: Any = None
+        for symbol in symbols:
+            if pending is None:
+                pending = symbol[:0]
+                end = self.end.encode() if isinstance(symbol, bytes) else self.end
+            pending = pending + symbol
+            kept = _overlap(pending, end)
+            yield pending[: len(pending) - kept]
+            pending = pending[len(pending) - kept :]
+        if pending and pending != end:
+            yield pending
+
+
+PLAIN = Frame()
+
+
+def _overlap(text: Any, end: Any) -> int:
+    """Return how many of the last characters of a text are the first ones of ``end``."""
+    most = min(len(text), len(end))
+    return next((k for k in range(most, 0, -1) if text.endswith(end[:k])), 0)
