@@ -4,10 +4,10 @@ The names below are the Python interface. They are loaded when first used, so th
 package costs nothing: NumPy, Typer, rich and CuPy are imported only when needed.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from charrnn.errors import CharRNNError
+from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.api import Model as Model
@@ -19,23 +19,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_LAZY = {
-    "Model": "charrnn.api",
-    "diagnose": "charrnn.api",
-    "fit": "charrnn.api",
-    "load": "charrnn.api",
-    "Stack": "charrnn.model.stack",
-    "plugin": "charrnn.plugins",
+_HOME = {
+    "Model": "api",
+    "diagnose": "api",
+    "fit": "api",
+    "load": "api",
+    "Stack": "model.stack",
+    "plugin": "plugins",
 }
 
 __all__ = ["CharRNNError", "Model", "Stack", "__version__", "diagnose", "fit", "load", "plugin"]
 
-
-def __getattr__(name: str) -> object:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = exports(__name__, _HOME)

@@ -159,8 +159,6 @@ class Cell(Choice, ABC):
     that PyTorch refuses to load these weights."""
     inits: ClassVar[tuple[str, ...]] = GATED_INITS
     """The schemes of initial weights that suit the cell."""
-    forms: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {}}
-    """The variants that differ in their equations: name, and the options that choose it."""
     form: str = ""
     """Name of this instance's variant in reports."""
     bounded: bool = True
@@ -186,12 +184,13 @@ class Cell(Choice, ABC):
         """Return names (without layer) and shapes of a layer's parameters.
 
         All cells have ``weight_ih`` and ``bias_ih``; ``weight_ih · x + bias_ih`` goes to
-        :meth:`input_rows`. The others belong to the recurrence; :meth:`gradients` names them all.
+        :meth:`input_rows`. The others belong to the recurrence; :meth:`gradient_terms` names them
+        all.
         """
         rows = len(self.gates) * H
         return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,)}
 
-    def gradients(self, H: int) -> tuple[Gradient, ...]:
+    def gradient_terms(self, H: int) -> tuple[Gradient, ...]:
         """Return how to compute the gradients of the recurrence's parameters from a window."""
         rows = slice(0, len(self.gates) * H)
         return (MatrixGradient("weight_hh", rows, rows, "h'"),)

@@ -14,7 +14,6 @@ compute. Cho et al. swap the roles of z and 1 - z; this is PyTorch's way round.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
@@ -170,7 +169,6 @@ class GRU(Cell):
             choices=RESETS,
         ),
     }
-    forms = MappingProxyType({reset: {"gru_reset": reset} for reset in RESETS})
     gates = ("r", "z", "n")
     candidates = ("n",)
     memory = "z"
@@ -214,7 +212,7 @@ class GRUAfter(GRU):
         rz = 2 * bias.shape[0] // 3
         return xp.concatenate((bias[:rz] + recurrent[:rz], bias[rz:]))
 
-    def gradients(self, H: int) -> tuple[Gradient, ...]:
+    def gradient_terms(self, H: int) -> tuple[Gradient, ...]:
         rz, n = (slice(0, 2 * H), slice(H, 3 * H)), (slice(2 * H, 3 * H), slice(0, H))
         return (
             MatrixGradient("weight_hh", *rz, "h'"),
@@ -276,7 +274,7 @@ class GRUBefore(GRU):
     blocks = 3
     suffix = "_before"
 
-    def gradients(self, H: int) -> tuple[Gradient, ...]:
+    def gradient_terms(self, H: int) -> tuple[Gradient, ...]:
         rz, n = slice(0, 2 * H), slice(2 * H, 3 * H)
         return (
             MatrixGradient("weight_hh", rz, rz, "h'"),

@@ -8,6 +8,9 @@ With σ the logistic function and ⊙ the element-wise product, gates in the ord
     o = σ(W_o x + U_o h' + b_o)        output gate
     c = f ⊙ c' + i ⊙ g                 cell state: the path on which gradients survive
     h = o ⊙ tanh(c)
+
+As σ(x) = tanh(x / 2) / 2 + 1/2, the rows of i, f and o arrive halved (:attr:`Cell.row_scale`), and
+one tanh serves all gates.
 """
 
 from __future__ import annotations
@@ -57,10 +60,7 @@ class Scratch(NamedTuple):
 
 @operation
 def pointwise_forward(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Compute gates and states from W x + b, in ``s.gates``, and U h', in ``scratch.all``.
-
-    The rows of i, f and o arrive halved (:attr:`Cell.row_scale`), as σ(x) = tanh(x / 2) / 2 + 1/2.
-    """
+    """Compute gates and states from W x + b, in ``s.gates``, and U h', in ``scratch.all``."""
     xp.add(s.gates, scratch.all, out=s.gates)  # the pre-activations, those of i, f and o halved
     xp.tanh(s.gates, out=s.gates)  # g = tanh(x), and tanh(x / 2) for the others
     logistic(xp, s.i_f, scratch.half)  # i, f = tanh(x / 2) / 2 + 1/2

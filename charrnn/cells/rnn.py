@@ -8,7 +8,6 @@ so ∂h/∂h' = diag(φ'(a)) U, whose products over time vanish or explode (Beng
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
@@ -76,7 +75,6 @@ class RNN(Cell):
     options: ClassVar = {
         "activation": Option("tanh", "Activation function φ.", group=MODEL, choices=ACTIVATIONS),
     }
-    forms = MappingProxyType({name: {"activation": name} for name in ACTIVATIONS})
     slope_bound = 1.0
 
     def __init__(self, activation: str = "tanh") -> None:

@@ -20,13 +20,14 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli._shared import note
-from charrnn.errors import PluginError
+from charrnn.errors import CharRNNError, PluginError, in_words, setting
 from charrnn.errors import option as flag
 from charrnn.options import Option, declared
 from charrnn.registry import Choice, Registry
 from charrnn.settings import Configuration
 
 _GIVEN = "charrnn.given"
+_ARGUMENTS = "charrnn.arguments"
 _FIELDS = "charrnn_fields"
 _PLUGIN = "--plugin"
 
@@ -167,6 +168,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Load the plug-ins that the arguments name, then parse the arguments."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
         if any(arg.startswith(_PLUGIN) for arg in args):
             self._load_plugins(ctx, list(args))
         if self.fields and {"-h", "--help"} & set(args):
@@ -179,6 +181,27 @@ class Command(TyperCommand):
                 raise
             ctx.meta.pop(_GIVEN, None)
             return super().parse_args(ctx, list(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error calls an option that has several names as the user did."""
+        try:
+            return super().invoke(ctx)
+        except CharRNNError as problem:
+            names = self._typed(ctx)
+            problem.message, problem.remedy = (
+                in_words(text, lambda name: setting(names.get(name, name)))
+                for text in (problem.message, problem.remedy)
+            )
+            raise
+
+    def _typed(self, ctx: Any) -> dict[str, str]:
+        """Return the setting's name that stands for the option that was typed, if it has others."""
+        words = {word.partition("=")[0] for word in ctx.meta[_ARGUMENTS]}
+        return {
+            param.name: name.removeprefix("--").replace("-", "_")
+            for param in self.get_params(ctx)
+            for name in words.intersection(param.opts if len(param.opts) > 1 else ())
+        }
 
     def _load_plugins(self, ctx: Any, args: list[str]) -> None:
         """Load plug-ins wherever they are named; their own options are not known yet."""

@@ -138,7 +138,6 @@ def _dry_run(session: Session, as_json: bool) -> int:
     from charrnn.report.dry_run import dry_run
     from charrnn.train.dry_run import measure
 
-    assert session.needed is not None
     result = measure(session.loop, session.needed)
     if as_json:
         write_json(result.to_json())
@@ -157,8 +156,7 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
         return 0
     stop.farewell = report.abandon
     try:
-        need = session.needed.total if session.needed else None
-        with explaining_memory(need), report, closing(session.records()) as records:
+        with explaining_memory(session.needed.total), report, closing(session.records()) as records:
             for record in records:
                 report.show(record)
     except OSError:

@@ -7,7 +7,6 @@ names them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from functools import partial
 from typing import Any
 
@@ -106,8 +105,8 @@ class LanguageModel:
 
     def at(self, weights: Parameters) -> LanguageModel:
         """Return the same model at other weights of the same shapes, on the same backend."""
-        model = copy(self)
-        model.weights = weights
+        model = object.__new__(LanguageModel)
+        model.__dict__ |= {**vars(self), "weights": weights}
         return model
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -85,9 +85,9 @@ class Layer:
         self._batched = backend.batched
         self._parallel = backend.order.parallel
         self._shapes = cell.shapes(inputs, hidden)
-        self._gradients = cell.gradients(hidden)
+        self._terms = cell.gradient_terms(hidden)
         self._scales: dict[Any, Array] = {}
-        _require_all(cell.name, self._shapes, self._gradients)
+        _require_all(cell.name, self._shapes, self._terms)
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -231,7 +231,7 @@ class Layer:
             below = xp.matmul(staged.weight_ih.T, rows).reshape(self.D, steps, -1)
             self._in_time(dx)[...] = below.transpose(1, 0, 2)
         name, operand = "", None
-        for term in self._gradients:
+        for term in self._terms:
             if term.operand and term.operand != name:
                 name = term.operand
                 operand = flatten(xp, ws.operand(name, steps), ws.buffers, "operand")

@@ -3,8 +3,9 @@
 The names below load their modules when first used, so that importing the package is light.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.sampling.draw import Sample, next_symbols, samples, stream
@@ -22,12 +23,4 @@ _HOME = {
 
 __all__ = ["Frame", "Sample", "SampleOptions", "next_symbols", "samples", "stream"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(__name__, _HOME)

@@ -1,10 +1,12 @@
-"""The progress of a run: what the loop changes and a checkpoint stores, apart from arrays."""
+"""The progress of a run, which the loop changes and a checkpoint stores, and its whole state."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from charrnn.errors import CheckpointError
 from charrnn.settings import refuse_unknown
@@ -108,3 +110,15 @@ class Progress:
             if not valid or not 0 <= value < (2**63 if type(value) is int else inf):
                 raise CheckpointError(f"its progress has an invalid {name}")
         return cls(**{of_key[key].name: value for key, value in data.items()})
+
+
+class State(NamedTuple):
+    """A resumable state of training: host arrays as a checkpoint keeps them.
+
+    ``moments`` and ``states`` are empty if training has not begun.
+    """
+
+    progress: Progress
+    weights: np.ndarray
+    moments: dict[str, np.ndarray]
+    states: dict[str, np.ndarray]

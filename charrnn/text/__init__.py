@@ -3,8 +3,9 @@
 A name below loads its module when it is first used, so that importing the package is light.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache
@@ -52,12 +53,4 @@ __all__ = [
     "read_text",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(__name__, _HOME)

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.storage.progress import Progress
+from charrnn.storage.progress import Progress, State
 from charrnn.tasks.base import Task
 from charrnn.train.divergence import Guard, all_finite
 from charrnn.train.learning_rate import LearningRate
@@ -33,18 +33,6 @@ from charrnn.train.update import Update
 from charrnn.train.watch import Watcher
 
 SMOOTHING = 0.98
-
-
-class State(NamedTuple):
-    """A resumable state of training: host arrays as a checkpoint keeps them.
-
-    ``moments`` and ``states`` are empty if training has not begun.
-    """
-
-    progress: Progress
-    weights: np.ndarray
-    moments: dict[str, np.ndarray]
-    states: dict[str, np.ndarray]
 
 
 class Loop:

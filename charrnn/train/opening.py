@@ -70,9 +70,15 @@ def open_session(
     model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
     beginning = _beginning(model, train.seed, start)
     session = Session(
-        model, corpus, data, train, notes, beginning=beginning, interrupted=interrupted
+        model,
+        corpus,
+        data,
+        train,
+        notes,
+        needed=needed,
+        beginning=beginning,
+        interrupted=interrupted,
     )
-    session.needed = needed
     if not dry:
         commit()
         session.use_folder(runs.create(request.name, request.out, data.sources[0]))
@@ -183,11 +189,11 @@ def _continued(
         data,
         train,
         [],
+        needed=needed,
         lock=lock,
         resumed=checkpoint,
         interrupted=interrupted,
     )
-    session.needed = needed
     horizon, end = train.horizon, session.loop.total_steps
     ends = SCHEDULES.get(train.schedule).ends_at_floor
     if ends and horizon and (end is None or end > horizon):

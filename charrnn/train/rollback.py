@@ -12,8 +12,9 @@ from dataclasses import replace
 from math import isfinite
 
 from charrnn.errors import setting
+from charrnn.storage.progress import State
 from charrnn.train.divergence import DivergedError
-from charrnn.train.loop import Loop, State
+from charrnn.train.loop import Loop
 from charrnn.train.records import Record, Rollback, SaveDue
 
 FACTOR = 0.5

@@ -23,11 +23,11 @@ from charrnn.storage import heldout, runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
-from charrnn.storage.progress import Progress
+from charrnn.storage.progress import Progress, State
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, fit_window
 from charrnn.train.divergence import DivergedError
-from charrnn.train.loop import Loop, State
+from charrnn.train.loop import Loop
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
@@ -80,7 +80,7 @@ class Session:
     notes
         What the user should know before training starts, one line each.
     needed
-        The memory that training needs, if it was estimated.
+        The memory that training needs.
     finished
         Why a resumed run has nothing left to do; None otherwise.
     """
@@ -93,13 +93,13 @@ class Session:
         train: TrainConfig,
         notes: list[str],
         *,
+        needed: memory.Estimate,
         lock: Lock | None = None,
         resumed: Checkpoint | None = None,
         beginning: Callable[[], np.ndarray] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.model, self.corpus, self.notes = model, corpus, notes
-        self.needed: memory.Estimate | None = None
+        self.model, self.corpus, self.notes, self.needed = model, corpus, notes, needed
         self._metrics: Metrics | None = None
         self._lock: Lock | None = None
         self.folder = Path()

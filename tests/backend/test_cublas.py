@@ -10,7 +10,7 @@ import pytest
 
 from charrnn.backend import memory
 from charrnn.backend.gpu import cublas
-from charrnn.backend.gpu.cublas import Module, Products, with_own_products
+from charrnn.backend.gpu.cublas import MatrixProducts, Module, with_own_products
 from charrnn.backend.products import add_product
 from charrnn.errors import BackendError
 
@@ -131,7 +131,7 @@ def test_an_output_that_lies_otherwise_is_written_too(xp, rng):
 @pytest.mark.parametrize(("matmul", "single"), [("fp32", 68), ("tf32", 77)])
 def test_how_to_compute_is_what_was_chosen(matmul, single, compiling):
     library = cublas.load(compiling)
-    module = Module(compiling, Products(compiling, library, matmul))
+    module = Module(compiling, MatrixProducts(compiling, library, matmul))
     for dtype, expected in ((compiling.float32, single), (compiling.float64, 70)):
         module.matmul(module.ones((2, 2), dtype), module.ones((2, 2), dtype))
         module.matmul(module.ones((3, 2, 2), dtype), module.ones((2, 2), dtype))
@@ -174,7 +174,7 @@ def test_without_the_library_cupy_multiplies_itself(compiling, monkeypatch):
 
 
 def test_a_library_that_computes_wrongly_is_not_used(compiling, monkeypatch):
-    monkeypatch.setattr(Products, "multiply", lambda self, a, b, out, add=False: True)
+    monkeypatch.setattr(MatrixProducts, "multiply", lambda self, a, b, out, add=False: True)
     module, why = with_own_products(compiling)
     assert module is compiling
     assert "wrong product" in why

@@ -7,7 +7,7 @@ import pytest
 from helpers import nvrtc
 
 from charrnn.backend.gpu import kernels
-from charrnn.backend.gpu.kernels import Gpu, Parameter, Source, blocks, functions
+from charrnn.backend.gpu.kernels import CudaSource, Gpu, Parameter, blocks, functions
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def written(tmp_path):
         for name, header in headers.items():
             (tmp_path / f"{name}.cuh").write_text(header)
         (tmp_path / "test.cu").write_text(text)
-        return Source("test.cu", tmp_path)
+        return CudaSource("test.cu", tmp_path)
 
     return write
 

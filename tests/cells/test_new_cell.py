@@ -104,7 +104,7 @@ def test_a_recurrent_parameter_needs_a_gradient_for_each_of_its_rows():
         class Wrong(LSTM):
             given = terms
 
-            def gradients(self, H):
+            def gradient_terms(self, H):
                 return self.given
 
         with pytest.raises(TypeError, match=wrong):
@@ -112,8 +112,8 @@ def test_a_recurrent_parameter_needs_a_gradient_for_each_of_its_rows():
     with pytest.raises(TypeError, match="peephole_o"):
 
         class Forgetful(PeepholeLSTM):
-            def gradients(self, H):
-                return super().gradients(H)[:-1]
+            def gradient_terms(self, H):
+                return super().gradient_terms(H)[:-1]
 
         Layer(Forgetful(), D, H, numpy_backend())
 

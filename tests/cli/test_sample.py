@@ -222,7 +222,8 @@ def test_bytes_are_written_as_they_are(home, call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("--temp", "-0.1"), "--temperature"),
+        (("--temp", "-0.1"), "--temp must"),
+        (("--temperature=-0.1",), "--temperature must"),
         (("--temp", "nan"), "--temp"),
         (("--top-k", "-1"), "--top-k"),
         (("--top-p", "0"), "--top-p"),

@@ -13,6 +13,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.diagnosis",
     "charrnn.display",
     "charrnn.errors",
+    "charrnn.lazy",
     "charrnn.options",
     "charrnn.registry",
     "charrnn.sampling",

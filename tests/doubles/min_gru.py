@@ -27,7 +27,7 @@ class MinGRU(Cell):
     def shapes(self, D, H):
         return {"weight_ih": (2 * H, D), "bias_ih": (2 * H,)}
 
-    def gradients(self, H):
+    def gradient_terms(self, H):
         return ()
 
     def make_scratch(self, xp, dtype, N, H):

@@ -46,7 +46,7 @@ class PeepholeLSTM(Cell):
     def shapes(self, D, H):
         return super().shapes(D, H) | {f"peephole_{gate}": (H,) for gate in "ifo"}
 
-    def gradients(self, H):
+    def gradient_terms(self, H):
         rows = slice(0, 4 * H)
         i, f, o = (slice(k * H, (k + 1) * H) for k in (0, 1, 3))
         own = slice(0, H)

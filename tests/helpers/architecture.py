@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 ROWS = (
-    ("display",),
+    ("display", "lazy"),
     ("errors",),
     ("files", "options"),
     ("own", "registry"),

@@ -8,8 +8,9 @@ from helpers import teams
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.language import LanguageModel
+from charrnn.storage.progress import State
 from charrnn.tasks.base import Metric
-from charrnn.train.loop import Loop, State
+from charrnn.train.loop import Loop
 from charrnn.train.records import Eval
 
 STEPS, STREAMS = 4, 6

@@ -125,7 +125,7 @@ def _layout(array: Array) -> _Layout | None:
     return None
 
 
-class Products:
+class MatrixProducts:
     """Matrix products in CuPy's current stream.
 
     Parameters
@@ -204,7 +204,7 @@ class Products:
 
 
 class Module:
-    """CuPy with :class:`Products` in place of its own; all else is CuPy's.
+    """CuPy with :class:`MatrixProducts` in place of its own; all else is CuPy's.
 
     Attributes
     ----------
@@ -214,7 +214,7 @@ class Module:
         The products to use.
     """
 
-    def __init__(self, cupy: Any, products: Products) -> None:
+    def __init__(self, cupy: Any, products: MatrixProducts) -> None:
         self.cupy, self.products = cupy, products
 
     def __getattr__(self, name: str) -> Any:
@@ -240,7 +240,7 @@ class Module:
 def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
     """Return CuPy with products that can be recorded; if there are none, CuPy itself and why."""
     try:
-        module = Module(cupy, Products(cupy, load(cupy), matmul))
+        module = Module(cupy, MatrixProducts(cupy, load(cupy), matmul))
         ones = cupy.ones((3, 2), cupy.float32)
         found = module.matmul(ones.T, ones, out=cupy.zeros((2, 2), cupy.float32))
         module.add_product(ones.T, ones, found)

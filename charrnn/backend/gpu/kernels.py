@@ -5,7 +5,7 @@ needs no header but the ``.cuh`` files next to it. Arguments are converted to th
 function's parameters, as its text declares them, so that a launch cannot disagree with it. A
 launcher is paired with its operation by name::
 
-    CUDA = Source("example.cu")
+    CUDA = CudaSource("example.cu")
 
     @launches("model.example.scaled", CUDA)
     def scaled(gpu, x, factor):
@@ -76,7 +76,7 @@ def _parameter(declared: str) -> Parameter:
     return Parameter(words[-1], kind, "*" in words)
 
 
-class Source:
+class CudaSource:
     """CUDA text of one subject, compiled once for each precision that is asked for.
 
     Parameters
@@ -130,7 +130,7 @@ class Gpu:
         The array module.
     """
 
-    def __init__(self, xp: Any, source: Source | None) -> None:
+    def __init__(self, xp: Any, source: CudaSource | None) -> None:
         self.xp = xp
         self._source = source
 
@@ -191,13 +191,13 @@ class Launcher(NamedTuple):
     """Runs an operation on a GPU: ``launch(gpu, ...)``, and the text that it launches."""
 
     launch: Callable[..., Any]
-    source: Source | None
+    source: CudaSource | None
 
 
 _LAUNCHERS: dict[str, Launcher] = {}
 
 
-def launches(operation: str, source: Source | None = None) -> Callable[[F], F]:
+def launches(operation: str, source: CudaSource | None = None) -> Callable[[F], F]:
     """Make a function the launcher of the operation of that name; it may launch ``source`` only."""
 
     def make(launch: F) -> F:

@@ -113,7 +113,7 @@ def differences(
 
 
 @dataclass(frozen=True)
-class Products:
+class JacobianProducts:
     """The largest singular value of J_t J_{t-1} … J_{t-k+1}, at ``places`` places in the text.
 
     ``lags`` are the k. For each, ``norm`` is the geometric mean over places, ``low`` and ``high``
@@ -147,7 +147,7 @@ class LayerDynamics:
     exponents: list[float]
     memory_time: float
     drift: float
-    products: Products
+    products: JacobianProducts
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ class _Layer:
         half = steps // 2
         drift = abs(_smooth_mean(logs[:half])[0] - _smooth_mean(logs[half:])[0]) if half else nan
         leading = float(exponents[0])
-        products = Products(places=self._places)
+        products = JacobianProducts(places=self._places)
         for k, norms in sorted(self._norms.items()):
             products.lags.append(k)
             products.norm.append(float(np.exp(np.mean(np.log(np.maximum(norms, FLOOR))))))
@@ -306,6 +306,3 @@ def _smooth_mean(values: Floats) -> Floats:
     weight = np.exp(-1.0 / (u * (1.0 - u)))
     mean: Floats = weight @ values / weight.sum()
     return mean
-
-
-__all__ = ["Dynamics", "LayerDynamics", "Products", "Pullback", "differences", "dynamics", "exact"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from charrnn.train.schedules.base import FLOOR, Schedule
 
 
-class Step(Schedule):
+class StepDecay(Schedule):
     """1; 0.1 from half of the horizon on; the floor from three quarters on."""
 
     name = "step"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
+from charrnn.backend.gpu.kernels import THREADS, CudaSource, Gpu, blocks, launches
 
-CUDA = Source("clipping.cu")
+CUDA = CudaSource("clipping.cu")
 
 
 @launches("train.clipping.norm", CUDA)

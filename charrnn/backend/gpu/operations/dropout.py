@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
+from charrnn.backend.gpu.kernels import THREADS, CudaSource, Gpu, blocks, launches
 from charrnn.backend.philox import Key
 
-CUDA = Source("dropout.cu")
+CUDA = CudaSource("dropout.cu")
 
 
 @launches("model.dropout.draw", CUDA)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import Gpu, Source, launches
+from charrnn.backend.gpu.kernels import CudaSource, Gpu, launches
 
-CUDA = Source("head.cu")
+CUDA = CudaSource("head.cu")
 
 _COLUMNS, _ROWS = 32, 8  # threads of a block
 

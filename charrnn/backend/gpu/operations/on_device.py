@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import Gpu, Source, launches
+from charrnn.backend.gpu.kernels import CudaSource, Gpu, launches
 
-CUDA = Source("on_device.cu")
+CUDA = CudaSource("on_device.cu")
 
 _THREADS = 128
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, Strided, blocks, launches
+from charrnn.backend.gpu.kernels import THREADS, CudaSource, Gpu, Strided, blocks, launches
 
-CUDA = Source("onehot.cu")
+CUDA = CudaSource("onehot.cu")
 
 _MAX_ROWS = 65535  # of a grid
 _ORDERED = 64  # threads of a block that puts ids in order

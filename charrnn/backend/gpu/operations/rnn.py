@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.backend.array import Array
-from charrnn.backend.gpu.kernels import THREADS, Gpu, Source, blocks, launches
+from charrnn.backend.gpu.kernels import THREADS, CudaSource, Gpu, blocks, launches
 
-CUDA = Source("rnn.cu")
+CUDA = CudaSource("rnn.cu")
 
 
 @launches("cells.rnn.pointwise_forward", CUDA)
