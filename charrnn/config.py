@@ -19,6 +19,10 @@ DEFAULT_STEPS = 5000
 """Where a run ends if neither steps, nor epochs, nor minutes are given."""
 
 
+DECODING = ("encoding", "errors")
+"""How a text is decoded: fields of :class:`DataConfig`."""
+
+
 @dataclass(frozen=True, init=False)
 class ModelConfig(Configuration):
     """The architecture: all that determines names, shapes and initial values of the weights."""
@@ -134,6 +138,23 @@ class DataConfig(Configuration):
         if self.join is not None and any("\ud800" <= c <= "\udfff" for c in self.join):
             raise UsageError(f"{setting('join')} is not valid text", "give it in UTF-8")
 
+    def unused(self) -> dict[str, str]:
+        """Return what has no effect at byte level, or beside a separate text."""
+        found: dict[str, str] = {}
+        if self.level == "byte":
+            why = f"is for text that is decoded, and {setting('level')} byte decodes none"
+            found |= dict.fromkeys(DECODING, why)
+        for name in ("val", "test"):
+            if getattr(self, name):
+                why = f"holds out a part of the text, and {setting(name)} names another text"
+                found[f"{name}_frac"] = why
+        return found
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a part of the text, or another text, is for validation."""
+        return bool(self.val or self.val_frac)
+
 
 @dataclass(frozen=True, init=False)
 class TrainConfig(Configuration):
@@ -236,6 +257,22 @@ class TrainConfig(Configuration):
     """The options that the schedule declares."""
 
     chosen: ClassVar = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+
+    def unused(self) -> dict[str, str]:
+        """Return what has no effect beside the other settings."""
+        found: dict[str, str] = {}
+        schedule = SCHEDULES.get(self.schedule)
+        if self.state == "reset":
+            found["restart"] = f"is for {setting('state')} carry"
+        if not schedule.uses_horizon:
+            found["horizon"] = f"has no effect on {setting('schedule')} {self.schedule}"
+        if not self.eval_every:
+            why = f"needs evaluations, and {setting('eval_every')} 0 makes none before the end"
+            found |= {"patience": why} if self.patience else {}
+            found |= {"schedule": f"{self.schedule} {why}"} if schedule.needs_validation else {}
+        if self.keep and not self.save_every:
+            found["keep"] = f"keeps what {setting('save_every')} saves, and that is 0"
+        return found
 
 
 reserve(name for config in (ModelConfig, DataConfig, TrainConfig) for name in declared(config))

@@ -86,6 +86,20 @@ class Configuration:
     def _check_together(self) -> None:
         """Raise :class:`UsageError` if settings that are valid alone exclude each other."""
 
+    def unused(self) -> dict[str, str]:
+        """Return the settings that have no effect beside the others, and why, by name.
+
+        Each reason completes a sentence that begins with the setting's name.
+        """
+        return {}
+
+    def refuse_unused(self, given: Iterable[str]) -> None:
+        """Raise :class:`UsageError` if a setting that was given has no effect."""
+        unused = self.unused()
+        for name in given:
+            if name in unused:
+                raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
+
     def own_options(self, field: str) -> Mapping[str, Option]:
         """Return the options of the class that ``field`` chooses."""
         options: Mapping[str, Option] = self.chosen[field].get(getattr(self, field)).options

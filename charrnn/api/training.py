@@ -64,6 +64,7 @@ def fit(
         options["seed"] = arguments.seed(options["seed"])
     request, data = _request(options)
     config, plan = request.fresh_model(), request.fresh_train()
+    plan.refuse_unused(options)
     if report is not None:
         arguments.function(report, "report")
     engine = arguments.backend(backend)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.config import DataConfig
+from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
-from charrnn.errors import in_words, option
+from charrnn.errors import UsageError, in_words, option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
@@ -62,14 +62,19 @@ def note(message: str) -> None:
     print(f"charrnn: note: {one_line(in_words(message, option))}", file=sys.stderr)
 
 
-DECODING = ("encoding", "errors")
-"""How a text is decoded: fields of the configuration of the data."""
 READING = (*DECODING, "column", "field", "join")
 """How a text is read: decoded, and laid out."""
 
 
 def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a text for a run is decoded: as given, else as the run's own text was."""
+    """Return how a text for a run is decoded: as given, else as the run's own text was.
+
+    Raises
+    ------
+    UsageError
+        If the run's level decodes no text.
+    """
+    DataConfig(level=run.vocabulary.level).refuse_unused(given)
     own = run.data or DataConfig()
     return {name: given.get(name, own.get(name)) for name in DECODING}
 
@@ -120,8 +125,14 @@ def open_backend(
     from charrnn.backend import select
     from charrnn.backend.threads import limit_threads
 
+    if threads is not None and name == "cupy":
+        raise UsageError(
+            "--threads is for products on the CPU, and --backend is cupy", "leave it out"
+        )
     backend = select(name, matmul)
     limit_threads(threads)
+    if threads is not None and backend.name != "numpy":
+        note(f"--threads has no effect: --backend {name} computes on a GPU")
     if tell:
         note_fallback(backend)
     return backend

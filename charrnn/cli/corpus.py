@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperOption
 
 from charrnn.cli._command import Command, Fields, given, takes
+from charrnn.cli._generators import GeneratorCommand, generator_options
+from charrnn.cli._given import refuse
 from charrnn.cli._output import Output, write_json, write_text
 from charrnn.cli._shared import READING, Json, note
 from charrnn.config import DataConfig
 from charrnn.display import count, one_line, unit
 from charrnn.errors import CorpusError, UsageError, option
-from charrnn.options import declared
 
 if TYPE_CHECKING:
     from charrnn.text.statistics import TextStatistics
@@ -28,55 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_OPTIONS = "charrnn.generator_options"
-_PANEL = "Generator options"
 _NATS_TO_BITS = 1.4426950408889634
-
-
-class GeneratorCommand(Command):
-    """A command that also takes the options of every generator, each declared by its corpus.
-
-    The values given are left in ``ctx.meta``; the command checks whether the named corpus has
-    the option.
-    """
-
-    @cached_property
-    def _generator_params(self) -> list[Any]:
-        from charrnn.text import builtin
-
-        kinds: dict[str, type] = {}
-        helps: dict[str, list[str]] = {}
-        for name in builtin.NAMES:
-            for key, item in declared(builtin.get(name)).items():
-                kinds[key] = item.kind
-                limits = f"from {item.least} to {item.most}, by default {item.default}"
-                helps.setdefault(key, []).append(f"{name}: {item.help}; {limits}")
-        return [
-            TyperOption(
-                param_decls=[option(key), key],
-                type=kinds[key],
-                help=". ".join(texts) + ".",
-                callback=_keep_option,
-                expose_value=False,
-                rich_help_panel=_PANEL,
-            )
-            for key, texts in sorted(helps.items())
-        ]
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the declared parameters and the generators' options."""
-        *declared, help_option = super().get_params(ctx)
-        return [*declared, *self._generator_params, help_option]
-
-
-def _keep_option(ctx: Any, param: Any, value: Any) -> None:
-    if value is not None:
-        ctx.meta.setdefault(_OPTIONS, {})[param.name] = value
-
-
-def _generator_options(ctx: typer.Context) -> dict[str, Any]:
-    options: dict[str, Any] = ctx.meta.get(_OPTIONS, {})
-    return options
 
 
 @app.command("list", cls=Command)
@@ -140,7 +91,11 @@ def make(
     """Write a built-in corpus to standard output, as UTF-8, or to a file."""
     from charrnn.text import builtin
 
-    chunks = builtin.generate(name, chars, seed, **_generator_options(ctx))
+    if out is None or str(out) == "-":
+        refuse(ctx, ("force",), "replaces a file, and --out names none")
+    if name in builtin.NAMES and not builtin.get(name).is_random:
+        refuse(ctx, ("seed",), f"has no effect: {name} makes no random choices")
+    chunks = builtin.generate(name, chars, seed, **generator_options(ctx))
     if out is None or str(out) == "-":
         stdout = Output()
         for chunk in chunks:
@@ -182,12 +137,15 @@ def info(
     of_text = given(ctx, DataConfig)
     data = DataConfig(**of_text)  # checks the values
     level: Any = data.level
-    options = _generator_options(ctx)
+    options = generator_options(ctx)
     if name in builtin.NAMES and not Path(name).exists():
         _refuse(of_text, f"is for texts, and {name} is a built-in corpus")
+        if not builtin.get(name).has_random_entropy:
+            refuse(ctx, ("seed",), f"has no effect: {name} is described alike for every seed")
         _show_builtin(name, seed or 0, options, as_json)
         return
     _refuse({"seed": seed, **options}, f"is for built-in corpora, and {name!a} is not one")
+    data.refuse_unused(of_text)
     from charrnn.text.layout import Layout
     from charrnn.text.statistics import text_statistics
 

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._diagnosing import check
 from charrnn.cli._output import progress, write, write_json
 from charrnn.cli._shared import (
-    DECODING,
     DEVICE,
     OUTPUT,
     READING,
     Backend,
     Json,
     Run,
-    check_reading,
     note,
     open_backend,
     reading,
 )
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, HIDDEN, STEPS, Settings
 from charrnn.display import one_line
 from charrnn.errors import UsageError, option
@@ -168,6 +167,7 @@ def diagnose(
     Verdicts, for --fail-on: broken, exploding, vanishing, saturated, clip-tight, clip-idle,
     lr-high, lr-low, truncation, context-unused. The README lists when each applies, and all keys.
     """
+    check(context)
     wanted = _Request(
         texts=corpus or [],
         model=given(context, ModelConfig),
@@ -178,7 +178,7 @@ def diagnose(
         plot=plot,
         html=html,
     )
-    wanted.check(run, fresh, compare, history)
+    wanted.check()
     codes: frozenset[str] = frozenset()
     if fail_on is not None:
         from charrnn.diagnosis.verdicts import chosen
@@ -186,7 +186,10 @@ def diagnose(
         codes = chosen(fail_on)
     if history:
         return wanted.history(run)
-    engine = open_backend(backend, threads or 1)
+    from charrnn.backend.threads import limit_threads
+
+    engine = open_backend(backend, None)
+    limit_threads(1 if threads is None else threads)
     if compare is not None:
         return wanted.compare(compare, engine, codes)
     subject = wanted.fresh(engine) if fresh else wanted.of_run(run, engine, unknown)
@@ -210,29 +213,8 @@ class _Request:
     plot: Path | None
     html: Path | None
 
-    def check(self, run: str | None, fresh: bool, compare: str | None, history: bool) -> None:
-        """Raise :class:`UsageError` for options that exclude each other."""
-        made = {"--fresh": fresh, "--compare": compare is not None}
-        chosen = [name for name, on in {**made, "--history": history}.items() if on]
-        if len(chosen) > 1:
-            raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", "give one of them")
-        making = any(made.values())
-        if making and run is not None:
-            raise UsageError(f"{chosen[0]} makes its own model", "leave out RUN, or the option")
-        if not making:
-            for name in (*self.model, *(set(self.data) - set(READING))):
-                raise UsageError(f"{option(name)} is for --fresh and --compare", "leave it out")
-        if not making:
-            check_reading(self.data)
-        for name in READING:
-            if name in self.data and (history or not self.texts):
-                raise UsageError(f"{option(name)} is for a text that is given", "leave it out")
-        if compare is None and "steps" in self.train:
-            raise UsageError("--steps is for --compare", "leave it out")
-        if compare is not None and "cell" in self.model:
-            raise UsageError("--compare names the cells itself", "leave out --cell")
-        if history and (self.plot or self.html):
-            raise UsageError("--history has no page to draw", "leave out --plot and --html")
+    def check(self) -> None:
+        """Raise :class:`UsageError` for a page that cannot be drawn."""
         for path, suffixes in ((self.plot, (".png", ".svg", ".pdf")), (self.html, (".html",))):
             if path is not None and path.suffix.lower() not in suffixes:
                 raise UsageError(
@@ -274,7 +256,9 @@ class _Request:
         from charrnn.text import read_corpus
 
         texts = self.texts or [DEFAULT_TEXT]
-        corpus = read_corpus(DataConfig(**self.data, sources=tuple(texts), val_frac=val_frac))
+        data = DataConfig(**self.data, sources=tuple(texts), val_frac=val_frac)
+        data.refuse_unused(self.data)
+        corpus = read_corpus(data)
         for line in corpus.notes:
             note(line)
         return corpus, ", ".join(texts)

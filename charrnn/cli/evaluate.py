@@ -11,6 +11,7 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import refuse_decoding
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._shared import (
     OUTPUT,
@@ -116,6 +117,7 @@ def evaluate(
     only_for_text = [*reading, *([] if unknown is None else ["unknown"])]
     for name in only_for_text if split else ():
         raise UsageError(f"{option(name)} is for a text, not for --split", "leave it out")
+    refuse_decoding(context, text or ())
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import is_given, refuse
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._shared import (
-    DECODING,
     OUTPUT,
     Backend,
     Run,
@@ -19,7 +19,7 @@ from charrnn.cli._shared import (
     note,
     open_backend,
 )
-from charrnn.config import DataConfig
+from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
@@ -121,6 +121,7 @@ def sample(
     """
     options = SampleOptions(**given(context, SampleOptions))
     _check(length, until, count, next_, as_json, until_join)
+    _refuse_unused(context, options)
     reading = _reading(context, prime, prime_file)
     from charrnn import sampling
     from charrnn.randomness import new_seed
@@ -198,16 +199,35 @@ def _check(
     if next_ is not None:
         if next_ < 1:
             raise UsageError(f"--next must be at least 1, not {next_}")
-        if count > 1:
-            raise UsageError("--next and --count exclude each other", "give one of them")
-        if until_join:
-            raise UsageError("--next draws no sample that could end", "leave out --until-join")
     elif length == 0 and not until and not until_join and (count > 1 or as_json):
         option = "--count" if count > 1 else "--json"
         raise UsageError(
             f"with {option} a sample is printed when it is complete, and --length 0 never ends",
             "give a --length, or --until TEXT",
         )
+
+
+def _refuse_unused(context: typer.Context, options: SampleOptions) -> None:
+    """Refuse what was given and has no effect beside the other options."""
+    if is_given(context, "next_"):
+        names = ("length", "until", "until_join", "count", "seed", "no_echo")
+        refuse(context, names, "is for samples, and --next draws none")
+    if not options.temperature or options.top_k == 1:
+        greedy = "--top-k 1" if options.temperature else "--temp 0"
+        filters = {"temperature", "top_k", "top_p", "min_p"}
+        filters -= {"top_k" if options.temperature else "temperature"}
+        always = f"has no effect with {greedy}, which always takes the most likely symbol"
+        refuse(context, sorted(filters), always)
+        if context.params["count"] > 1:
+            note(f"with {greedy} all samples are the same")
+        if is_given(context, "seed"):
+            note(f"--seed {always}")
+    if is_given(context, "until") and not context.params["until"]:
+        raise UsageError("--until is empty", "leave it out, or name the text that ends a sample")
+    if not (is_given(context, "prime") or is_given(context, "prime_file")):
+        refuse(context, ("no_echo", "unknown"), "is for a prime", "leave it out, or give --prime")
+    if context.params["as_json"]:
+        refuse(context, ("no_echo",), "is for text: with --json the prime is never in the sample")
 
 
 def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import refuse
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
@@ -86,7 +87,9 @@ def train(
     ] = False,
     quiet: Annotated[
         bool,
-        typer.Option("--quiet", "-q", help="Print nothing but errors.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--quiet", "-q", help="Print nothing but errors and notes.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     as_json: Annotated[
         bool,
@@ -116,6 +119,8 @@ def train(
         init_from=init_from,
     )
     request.check()
+    if dry_run:
+        refuse(context, ("quiet",), "prints nothing, and --dry-run trains nothing")
     from charrnn.train.opening import open_session
 
     engine = open_backend(backend, threads, matmul, tell=False)

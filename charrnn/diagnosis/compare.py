@@ -105,6 +105,13 @@ def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
             raise UsageError(f"cell {cell} is named twice", "name each cell once")
         own = {k: v for k, v in options.items() if cell in CELLS.owners(k) or k in common}
         configs[cell] = Request(model={**own, "cell": cell}).fresh_model()
+    for name in options.keys() - common.keys():
+        owners = CELLS.owners(name)
+        if not configs.keys() & set(owners):
+            raise UsageError(
+                f"{setting(name)} is for cell {' or '.join(owners)}, which is not compared",
+                "leave it out",
+            )
     return configs
 
 

@@ -125,23 +125,13 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
     CharRNNError
         If the folder cannot be made, or another process is training there.
     """
-    if name is not None and out is not None:
-        raise UsageError(f"{setting('name')} and {setting('out')} exclude each other", "give one")
-    if name is not None and (name.strip() in ("", ".", "..", "last") or Path(name).name != name):
-        message = f"{setting('name')} {name!r} is invalid"
-        raise UsageError(message, "choose a word that can name a folder")
-    if out is not None and not out.strip():
-        raise UsageError(f"{setting('out')} {out!r} is invalid", "name a folder")
-    if out is not None or name is not None:
-        folder = Path(out) if out is not None else HOME / str(name)
+    folder = _asked_for(name, out)
+    if folder is not None:
         lock = Lock(folder, made=_make(folder))
         if _is_free(folder):
             return lock
         lock.release()
-        raise UsageError(
-            f"{str(folder)!r} already contains a run",
-            f"continue it with {setting('resume')} {shell(folder)}, or choose another name",
-        )
+        raise _taken(folder)
     stem = "stdin" if source == "-" else Path(source).stem
     stem = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"
     for number in range(2 if stem == "last" else 1, 1_000_000):  # last means the newest run
@@ -157,6 +147,34 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
             return lock
         lock.release()
     raise CharRNNError(f"there are too many runs named {stem!r}", f"choose {setting('name')}")
+
+
+def check_free(name: str | None, out: str | None) -> None:
+    """Raise :class:`UsageError` if :func:`create` would refuse its settings; change nothing."""
+    folder = _asked_for(name, out)
+    if folder is not None and any(_checkpoints(folder)):
+        raise _taken(folder)
+
+
+def _asked_for(name: str | None, out: str | None) -> Path | None:
+    """Return the folder that the settings name, if they do."""
+    if name is not None and out is not None:
+        raise UsageError(f"{setting('name')} and {setting('out')} exclude each other", "give one")
+    if name is not None and (name.strip() in ("", ".", "..", "last") or Path(name).name != name):
+        message = f"{setting('name')} {name!r} is invalid"
+        raise UsageError(message, "choose a word that can name a folder")
+    if out is not None and not out.strip():
+        raise UsageError(f"{setting('out')} {out!r} is invalid", "name a folder")
+    if out is not None:
+        return Path(out)
+    return None if name is None else HOME / name
+
+
+def _taken(folder: Path) -> UsageError:
+    return UsageError(
+        f"{str(folder)!r} already contains a run",
+        f"continue it with {setting('resume')} {shell(folder)}, or choose another name",
+    )
 
 
 def _make(folder: Path) -> bool:

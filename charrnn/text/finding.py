@@ -57,6 +57,20 @@ def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
     return [source for name in names for source in _find(name)]
 
 
+def undecoded(names: Sequence[str], encoding: str, errors: str) -> dict[str, str]:
+    """Return which of ``encoding`` and ``errors`` has no effect on the texts, and why, by name.
+
+    That is so if all of them are built-in corpora, which are UTF-8.
+    """
+    from charrnn.text import builtin
+
+    if not names or any(name not in builtin.NAMES or Path(name).exists() for name in names):
+        return {}
+    why = "has no effect on built-in corpora, which are UTF-8"
+    told = {} if encoding.lower().replace("-", "") == "utf8" else {"encoding": why}
+    return told if errors == "strict" else told | {"errors": why}
+
+
 def text_sources(
     sources: Sequence[Source], encoding: str, tell: Tell | None = None, layout: Layout = WHOLE
 ) -> list[Source]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +56,15 @@ def open_session(
         If a text or checkpoint is not usable, or the folder cannot be made.
     """
     request.check()
+    if dry:
+        runs.check_free(request.name, request.out)
     if request.resume is not None:
         return _resume(request, backend, interrupted, commit, dry)
     start = checkpoints.load(runs.resolve(request.init_from)) if request.init_from else None
     config = request.inherited_model(start) if start else request.fresh_model()
-    train, data = request.fresh_train(), request.fresh_data()
-    if start and "level" not in request.data:
-        data = replace(data, level=start.vocabulary.level)
+    data = request.inherited_data(start) if start else request.fresh_data()
+    train = request.fresh_train()
+    request.refuse_unused(data, train)
     corpus = read_corpus(data)
     notes: list[str] = []
     needed = required_memory(config, corpus, train, backend)

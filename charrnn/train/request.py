@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
 from charrnn.settings import Configuration
@@ -84,10 +84,10 @@ class Request:
                 "no text to train on", "name files, - for standard input, or a built-in corpus"
             )
         if self.resume is None:
-            self.fresh_train()
-            self.fresh_data()
-        if self.resume is None and self.init_from is None:
-            self.fresh_model()
+            data, train = self.fresh_data(), self.fresh_train()
+            if self.init_from is None:
+                self.fresh_model()
+                self.refuse_unused(data, train)
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
@@ -95,15 +95,21 @@ class Request:
 
     def fresh_train(self) -> TrainConfig:
         """Return the training settings of a new run."""
-        if "restart" in self.train and self.train.get("state") == "reset":
-            raise UsageError(
-                f"{setting('restart')} is for {setting('state')} carry", "leave it out"
-            )
         return TrainConfig(**self.train)
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""
         return DataConfig(sources=self.sources, **self.data)
+
+    def inherited_data(self, checkpoint: Checkpoint) -> DataConfig:
+        """Return how the text of a new run is read that starts from a checkpoint's weights.
+
+        Unless it is given otherwise, as the checkpoint's own text was.
+        """
+        own = checkpoint.data or DataConfig()
+        read: dict[str, Any] = {"level": checkpoint.vocabulary.level}
+        read |= {name: own.get(name) for name in DECODING}
+        return DataConfig(**{**read, **self.data, "sources": self.sources})
 
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
         """Return the checkpoint's architecture; only its dropout may be changed."""
@@ -135,7 +141,16 @@ class Request:
         self._refuse_conflicts(fixed, train)
         if any(stop in free for stop in STOPS):
             free = dict.fromkeys(STOPS) | {"horizon": _horizon(checkpoint, train)} | free
-        return replace(data, sources=self.sources or data.sources), replace(train, **free)
+        data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
+        self.refuse_unused(data, train)
+        return data, train
+
+    def refuse_unused(self, data: DataConfig, train: TrainConfig) -> None:
+        """Raise :class:`UsageError` if an option that was given has no effect."""
+        unused = _unused(data, train)
+        for name in (*self.data, *self.train):
+            if name in unused:
+                raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
 
     def _refuse_conflicts(self, given: Options, config: Configuration) -> None:
         changed = config.changed(**given)
@@ -146,6 +161,19 @@ class Request:
                     f"which has {config.get(name)}",
                     "leave it out",
                 )
+
+
+def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, and why, by name."""
+    from charrnn.text.finding import undecoded
+
+    texts = (*data.sources, *data.val, *data.test)
+    found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
+    if not data.has_validation:
+        why = f"needs a validation text, and {setting('val_frac')} is 0"
+        names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)
+        found |= dict.fromkeys(names, why)
+    return found
 
 
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
@@ -174,12 +202,13 @@ def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
 def new_run(folder: Path, data: DataConfig, train: TrainConfig, lr: float) -> str:
     """Return the command for a new run from a run's weights, with its settings but for ``lr``."""
     words = ["charrnn", "train", *data.sources, "--init-from", str(folder), "--lr", f"{lr:.3g}"]
+    left_out = {"sources", "lr", "horizon", *_unused(data, train)}
     for config in (data, train):
         options = declared(type(config))
         for chosen in config.chosen:
             options |= config.own_options(chosen)
         for name, value in config.settings().items():
-            if name not in ("sources", "lr", "horizon") and value != options[name].default:
+            if name not in left_out and value != options[name].default:
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
                 words += [word for each in values for word in (option(name), how.typed(each))]

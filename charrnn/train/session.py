@@ -31,6 +31,7 @@ from charrnn.train.loop import Loop
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
+from charrnn.train.stopping import unreached
 
 SAMPLE_LENGTH = 200
 NAMES = 20
@@ -126,6 +127,7 @@ class Session:
         if len(corpus.val) < 2:
             notes.append("no validation text: the last checkpoint counts as the best")
         self.loop.progress.total_steps = self.loop.total_steps
+        notes.extend(unreached(train, self.loop.progress.step, self.loop.total_steps))
         ended = self.loop.progress.ended == self.loop.progress.step
         self.finished = self.loop.stop_reason() if resumed and ended else None
 

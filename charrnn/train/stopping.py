@@ -56,3 +56,26 @@ class StopConditions:
             yield "epochs" if by_epochs else "steps"
         if config.minutes is not None and seconds >= config.minutes * 60:
             yield "minutes"
+
+
+def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[str]:
+    """Return a note for each setting that a run does not live to see; settings are named by marks.
+
+    ``step`` is where it begins, ``total_steps`` its last step, None if that is not known.
+    """
+    if total_steps is None:
+        return []
+    due = {"watch": config.watch, "sample_every": config.sample_every}
+    if config.keep:
+        due["save_every"] = config.save_every
+    end = f"the run ends at step {total_steps:,}"
+    notes = []
+    for name, every in due.items():
+        if every and total_steps // every == step // every:
+            of = f"{setting('keep')} keeps nothing with " if name == "save_every" else ""
+            notes.append(f"{of}{setting(name)} {every}{'' if of else ' has no effect'}: {end}")
+    needed = (config.patience + 1) * config.eval_every  # the first evaluation is the best so far
+    if config.patience and config.eval_every and not step and needed >= total_steps:
+        patience = f"{setting('patience')} {config.patience}"
+        notes.append(f"{patience} has no effect before step {needed:,}, and {end}")
+    return notes

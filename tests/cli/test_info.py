@@ -16,7 +16,7 @@ from charrnn.text import Vocabulary
 GIVEN = {
     "hidden": 9, "init": "xavier", "forget_bias": 0.75, "dropout": 0.125, "val_frac": 0.2,
     "min_count": 2, "seq_len": 7, "batch": 3, "state": "reset", "steps": 2, "optimizer": "sgd",
-    "lr": 0.003, "momentum": 0.5, "schedule": "constant", "horizon": 40, "warmup": 1,
+    "lr": 0.003, "momentum": 0.5, "schedule": "step", "horizon": 40, "warmup": 1,
     "weight_decay": 0.01, "clip_norm": 0.6, "clip_value": 3.5, "patience": 4, "seed": 6,
     "log_every": 11, "eval_every": 12, "save_every": 13, "sample_every": 14, "keep": 1,
     "watch": 15, "eval_chars": 1234, "max_rollbacks": 5,

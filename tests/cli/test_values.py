@@ -63,7 +63,7 @@ def test_a_run_of_values_is_read_everywhere_as_it_was_trained(texts, name, optio
         (("train", "t.csv", "--column", "x" * 1001), "--column has more than 1,000 characters"),
         (("corpus", "info", "hello", "--column", "a"), "--column is for texts, and hello is a"),
         (("diagnose", "--fresh", "--column", "a"), "--column is for a text that is given"),
-        (("diagnose", "--history", "--corpus", "t.csv", "--join", "a"), "--join is for a text"),
+        (("diagnose", "--history", "--corpus", "t.csv", "--join", "a"), "--join is for an exam"),
         (("eval", "--split", "val", "--field", "a"), "--field is for a text, not for --split"),
     ],
 )

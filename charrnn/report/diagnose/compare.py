@@ -41,6 +41,7 @@ def compare_parts(contestants: Sequence[Contestant], text: str) -> list[Renderab
         table(("cell", "layer", "G from lag 0 to the largest", "at it"), profiles, left=3),
         heading("Training"),
         table(("cell", "parameters", "training", "median norm", "update ratio"), training),
+        *_gradchecks(contestants),
         *verdict_parts([v for _, v in verdicts], [cell for cell, _ in verdicts]),
         *(Text(f"note: {printable(note)}", style="dim") for note in notes),
         "",
@@ -79,3 +80,18 @@ def _training(one: Contestant) -> Iterator[Sequence[str]]:
             number(norms.all.grad.median),
             number(norms.all.update_ratio.median, 2),
         )
+
+
+def _gradchecks(contestants: Sequence[Contestant]) -> list[RenderableType]:
+    """Return the outcome of each cell's gradient check, if there was one."""
+    rows = [
+        (
+            one.cell,
+            "passed" if check.passed else "FAILED",
+            number(max(part.relative for part in (*check.parameters, *check.jacobians)), 2),
+        )
+        for one in contestants
+        if (check := one.report.gradcheck) is not None
+    ]
+    columns = table(("cell", "", "largest difference"), rows, left=2)
+    return [heading("Gradient check", "float64, relative"), columns] if rows else []

@@ -30,6 +30,10 @@ class Builtin(ABC):
     """One line."""
     version: ClassVar[int] = 1
     """Increment when the same options and seed produce a different text."""
+    is_random: ClassVar[bool] = True
+    """Whether the text depends on the seed."""
+    has_random_entropy: ClassVar[bool] = False
+    """Whether the entropy rate depends on the seed."""
     default_chars: ClassVar[int | None] = 1_000_000
     """Number of characters by default; None: the whole text."""
 

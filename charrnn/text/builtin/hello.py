@@ -17,6 +17,7 @@ class Hello(Builtin):
     """
 
     description = 'the word "hello" repeated without a separator: four letters'
+    is_random = False
     default_chars = 100_000
 
     def stream(self, seed: int) -> Iterator[str]:

@@ -42,6 +42,7 @@ class Markov(Builtin):
         0.5, 0.001, 1e6, "parameter of the Dirichlet rows: small is predictable, large uniform"
     )
 
+    has_random_entropy = True
     description = "Markov source with a random transition table, which the seed decides"
 
     def __post_init__(self) -> None:

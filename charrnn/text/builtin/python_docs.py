@@ -24,6 +24,7 @@ class PythonDocs(Builtin):
     """The pydoc topics of the running Python: English prose with examples in code."""
 
     description = "English prose: the pydoc topics of the running Python"
+    is_random = False
     default_chars = None
 
     def stream(self, seed: int) -> Iterator[str]:

@@ -40,6 +40,7 @@ class PythonSource(Builtin):
     """The .py files of the standard library, without tests and files that are not UTF-8."""
 
     description = "Python code: the standard library of the running Python, without its tests"
+    is_random = False
     default_chars = None
 
     def stream(self, seed: int) -> Iterator[str]:

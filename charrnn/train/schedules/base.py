@@ -26,6 +26,8 @@ class Schedule(Choice, ABC):
 
     needs_validation: ClassVar[bool] = False
     """Whether it depends on the validation loss."""
+    uses_horizon: ClassVar[bool] = True
+    """Whether it depends on how much of the horizon has elapsed."""
     ends_at_floor: ClassVar[bool] = False
     """Whether it falls to the floor by the end of its horizon and stays there."""
 

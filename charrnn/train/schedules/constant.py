@@ -9,6 +9,7 @@ class Constant(Schedule):
     """1 throughout."""
 
     name = "constant"
+    uses_horizon = False
 
     def factor(self, progress: float, step: int) -> float:
         return 1.0

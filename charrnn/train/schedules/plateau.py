@@ -12,6 +12,7 @@ class Plateau(Schedule):
     """Halves the factor after every two evaluations in a row without a better loss."""
 
     name = "plateau"
+    uses_horizon = False
     needs_validation = True
 
     def factor(self, progress: float, step: int) -> float:

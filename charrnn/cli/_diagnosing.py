@@ -1,0 +1,53 @@
+"""Which options of ``charrnn diagnose`` go together: it examines a run, or something else."""
+
+from __future__ import annotations
+
+import typer
+
+from charrnn.cli._command import given
+from charrnn.cli._given import is_given, refuse, refuse_decoding
+from charrnn.cli._shared import READING, check_reading
+from charrnn.config import DataConfig, ModelConfig
+from charrnn.errors import UsageError
+
+MODES = {"fresh": "--fresh", "compare": "--compare", "history": "--history"}
+"""What can be examined in place of a run's model."""
+OF_HISTORY = ("run", "history", "as_json", "plugin")
+
+
+def check(context: typer.Context) -> None:
+    """Raise :class:`UsageError` for options that exclude each other, or have no effect together."""
+    modes = [flag for name, flag in MODES.items() if is_given(context, name)]
+    if len(modes) > 1:
+        raise UsageError(f"{modes[0]} and {modes[1]} exclude each other", "give one of them")
+    if "--history" in modes:
+        others = [
+            name
+            for p in context.command.get_params(context)
+            if (name := p.name) and name not in OF_HISTORY
+        ]
+        refuse(context, others, "is for an examination, and --history shows what was recorded")
+    elif modes:
+        _check_made(context, modes[0])
+    else:
+        refuse(context, (*given(context, ModelConfig), "level"), "is for --fresh and --compare")
+        check_reading(given(context, DataConfig))
+    if "--compare" not in modes:
+        refuse(context, ("steps",), "is for --compare")
+    refuse_decoding(context, context.params["corpus"] or ())
+    if not is_given(context, "corpus"):
+        refuse(
+            context,
+            (*READING, "unknown"),
+            "is for a text that is given",
+            "leave it out, or give --corpus",
+        )
+
+
+def _check_made(context: typer.Context, mode: str) -> None:
+    """Check the options of models that are made for the examination."""
+    if is_given(context, "run"):
+        raise UsageError(f"{mode} makes its own model", "leave out RUN, or the option")
+    refuse(context, ("unknown",), f"is for a run; with {mode} the model knows the whole text")
+    if mode == "--compare":
+        refuse(context, ("cell",), "chooses one cell, and --compare names the cells itself")

@@ -1,0 +1,188 @@
+"""An option that has no effect beside the others is refused in one line that names both."""
+
+import json
+
+import pytest
+from helpers.commands import inside
+
+TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 8
+SMALL = ("--hidden", "4", "--batch", "2", "--seq-len", "4", "--steps", "3", "--backend", "numpy")
+QUICK = ("--windows", "1", "--anchors", "2", "--targets", "2", "--lyapunov-steps", "10")
+QUICK += ("--max-lag", "2")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with texts, a run ``one`` on characters and a run ``bytes``."""
+    where = tmp_path_factory.mktemp("unused")
+    (where / "t.txt").write_text(TEXT)
+    (where / "v.txt").write_text("the cat sat at it\n")
+    for name, level in (("one", "char"), ("bytes", "byte")):
+        options = ("--name", name, "--level", level, "--watch", "1")
+        done = inside("train", "t.txt", *SMALL, *options, cwd=where)
+        assert done.returncode == 0, done.stderr
+    return where
+
+
+REFUSED = [
+    "sample one --next 2 ; --until t",
+    "sample one --next 2 ; --seed 1",
+    "sample one --next 2 ; --length 500",
+    "sample one --next 2 ; --count 1",
+    "sample one --next 2 --prime t ; --no-echo",
+    "sample one --temp 0 ; --top-k 0",
+    "sample one --temp 0 ; --top-p 0.5",
+    "sample one --temp 0 ; --min-p 0.5",
+    "sample one --top-k 1 ; --temp 0.8",
+    "sample one --top-k 1 ; --top-p 0.5",
+    "sample one --top-k 1 ; --min-p 0.5",
+    "sample one --json --prime t ; --no-echo",
+    "sample one --prime t ; --encoding utf-8",
+    "sample bytes --prime-file v.txt ; --encoding utf-8 : --level",
+    "sample one --backend cupy ; --threads 1",
+    "eval t.txt --run one ; --start none : --per-line",
+    "eval --split val --run one ; --unknown error",
+    "eval --split val --run one ; --errors strict",
+    "eval t.txt --run bytes ; --errors strict : --level",
+    "eval t.txt --run one --per-line ; --per-char",
+    "eval t.txt --run one --backend cupy ; --threads 1",
+    "train t.txt --level byte ; --encoding utf-8",
+    "train t.txt --level byte ; --errors replace",
+    "train t.txt --init-from bytes ; --errors replace : --level",
+    "train hello ; --encoding latin-1 : built-in",
+    "train hello --val hello ; --errors replace : built-in",
+    "eval hello reber --run one ; --encoding latin-1 : built-in",
+    "diagnose --fresh --corpus hello ; --errors replace : built-in",
+    "train t.txt --val v.txt ; --val-frac 0.1",
+    "train t.txt --test v.txt ; --test-frac 0.1",
+    "train t.txt --val-frac 0 ; --eval-every 500",
+    "train t.txt --val-frac 0 ; --eval-chars 500",
+    "train t.txt --state reset ; --restart 0.01",
+    "train t.txt --schedule constant ; --horizon 9",
+    "train t.txt --schedule plateau ; --horizon 9",
+    "train t.txt --eval-every 0 ; --patience 2",
+    "train t.txt --eval-every 0 ; --schedule plateau",
+    "train t.txt --save-every 0 ; --keep 2",
+    "train t.txt --dry-run ; --quiet",
+    "train t.txt --name two ; --out three",
+    "train t.txt --backend cupy ; --threads 1",
+    "train --resume one --eval-every 0 --steps 9 ; --patience 2",
+    "train --resume one --save-every 0 --steps 9 ; --keep 2",
+    "train --resume one ; --name two",
+    "train --resume one ; --init-from one",
+    "diagnose one ; --level char : --fresh",
+    "diagnose one ; --hidden 4 : --fresh",
+    "diagnose one ; --forget-bias 1 : --fresh",
+    "diagnose one ; --steps 4 : --compare",
+    "diagnose one ; --unknown error : --corpus",
+    "diagnose one ; --encoding utf-8 : --corpus",
+    "diagnose bytes --corpus t.txt ; --errors strict : --level",
+    "diagnose --fresh --corpus t.txt ; --unknown skip",
+    "diagnose --fresh --corpus t.txt --level byte ; --encoding utf-8",
+    "diagnose --fresh ; --steps 4 : --compare",
+    "diagnose --compare rnn,lstm --corpus t.txt ; --unknown skip",
+    "diagnose --compare rnn,lstm ; --cell rnn",
+    "diagnose --compare rnn,lstm ; --gru-reset before : compared",
+    "diagnose --fresh ; --compare rnn",
+    "diagnose --fresh ; --history",
+    *(
+        f"diagnose one --history ; {given}"
+        for given in (
+            "--corpus t.txt", "--unknown skip", "--gradcheck", "--html x.html", "--plot x.png",
+            "--fail-on broken", "--windows 20", "--seed 0", "--lr 0.1", "--threads 1",
+            "--backend numpy", "--hidden 4", "--encoding utf-8", "--level char", "--steps 3",
+        )
+    ),
+    "info ; --devices one : run",
+    "bench --backend cupy ; --threads 1",
+    "corpus make hello ; --force : --out",
+    "corpus make hello --out - ; --force",
+    "corpus make hello ; --seed 0 : hello",
+    "corpus make python-docs ; --seed 3 : python-docs",
+    "corpus make hello ; --order 2 : hello",
+    "corpus info reber ; --seed 0 : reber",
+    "corpus info hello ; --level byte : built-in",
+    "corpus info t.txt ; --seed 0 : built-in",
+    "corpus info t.txt --level byte ; --errors strict",
+]  # fmt: skip
+"""A command line that works, and what has no effect beside it; after a colon what is named, if it
+is not an option of the first part."""
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_has_no_effect_is_refused(line, place):
+    rest, _, named = line.partition(" : ")
+    base, _, extra = rest.partition(" ; ")
+    small = SMALL if base.startswith("train t.txt") and "--backend" not in base else ()
+    done = inside(*base.split(), *extra.split(), *small, cwd=place)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert extra.split()[0] in done.stderr
+    others = [word for word in base.split() if word.startswith("--")]
+    assert named in done.stderr if named else any(word in done.stderr for word in others)
+    assert not (place / "checkpoints/t").exists()
+
+
+def test_a_seed_has_no_effect_on_the_most_likely_text(place):
+    """It is not refused: one seed for many temperatures is what people give."""
+    with_seed = inside("sample", "one", "--temp", "0", "--seed", "3", "--length", "9", cwd=place)
+    assert with_seed.returncode == 0
+    assert with_seed.stderr.startswith("charrnn: note: --seed has no effect with --temp 0")
+    alone = inside("sample", "one", "--temp", "0", "--length", "9", cwd=place)
+    assert (alone.stdout, alone.stderr) == (with_seed.stdout, "")
+    two = inside("sample", "one", "--top-k", "1", "--count", "2", "--length", "9", cwd=place)
+    assert two.stderr == "charrnn: note: with --top-k 1 all samples are the same\n"
+    assert two.stdout.split("\n---\n") == [alone.stdout] * 2
+
+
+def test_threads_have_no_effect_on_a_gpu(place, device):
+    done = inside("sample", "one", "--threads", "1", "--length", "3", cwd=place)
+    assert done.returncode == 0
+    assert "note: --threads has no effect" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "where", [("--name", "one"), ("--out", "checkpoints/one"), ("--name", ".")]
+)
+def test_a_dry_run_refuses_the_place_that_the_run_would_be_refused(where, place):
+    done = inside("train", "t.txt", *SMALL, *where, "--dry-run", cwd=place)
+    meant = inside("train", "t.txt", *SMALL, *where, cwd=place)
+    assert (done.returncode, done.stderr) == (2, meant.stderr)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--watch", "4"], "--watch 4 has no effect: the run ends at step 3"),
+        (["--sample-every", "4"], "--sample-every 4 has no effect: the run ends at step 3"),
+        (["--keep", "1"], "--keep keeps nothing with --save-every 500: the run ends at step 3"),
+        (["--patience", "2", "--eval-every", "1"], "--patience 2 has no effect before step 3"),
+        (["--watch", "3", "--sample-every", "2", "--keep", "1", "--save-every", "3"], ""),
+        (["--patience", "1", "--eval-every", "1"], ""),
+    ],
+)
+def test_what_a_run_does_not_live_to_see_is_said(options, says, place, tmp_path):
+    run = ("--out", tmp_path / "run", "--quiet")
+    done = inside("train", "t.txt", *SMALL, *options, *run, cwd=place)
+    assert done.returncode == 0
+    assert says in done.stderr if says else done.stderr == ""
+
+
+def test_the_comparison_shows_its_gradient_check(place):
+    options = (*QUICK, "--compare", "rnn", "--steps", "1", "--hidden", "3", "--corpus", "t.txt")
+    plain, checked = (
+        inside("diagnose", *options, *more, cwd=place) for more in ((), ("--gradcheck",))
+    )
+    assert "Gradient check" not in plain.stdout
+    assert "Gradient check" in checked.stdout
+
+
+def test_a_new_run_from_weights_reads_its_text_as_the_run_did(place, tmp_path):
+    (tmp_path / "latin.txt").write_bytes("café au lait\n".encode("latin-1") * 40)
+    first = ("latin.txt", *SMALL, "--name", "first", "--encoding", "latin-1", "--quiet")
+    assert inside("train", *first, cwd=tmp_path).returncode == 0
+    again = ("latin.txt", *SMALL, "--name", "again", "--init-from", "first", "--quiet")
+    done = inside("train", *again, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(inside("info", "again", "--json", cwd=tmp_path).stdout)
+    assert told["encoding"] == "latin-1"
