@@ -108,13 +108,20 @@ class DataConfig(Configuration):
     )
     val_frac: float = declare(
         0.1,
-        "Fraction of the text, after the training text, for validation.",
+        "Fraction of the text for validation.",
         group=TEXT,
         least=0,
         below=1,
     )
     test_frac: float = declare(
-        0.0, "Fraction of the text, at its end, for testing.", group=TEXT, least=0, below=1
+        0.0, "Fraction of the text for testing.", group=TEXT, least=0, below=1
+    )
+    hold_out: str = declare(
+        "tail",
+        "What the fractions take: the tail of the text, or blocks or examples (values of --column "
+        "or --field, else files, or of a single file lines) drawn over all of it from the seed.",
+        group=TEXT,
+        choices=("tail", "blocks", "examples"),
     )
     sources: tuple[str, ...] = declare(
         (), "The text: files, directories, - or a built-in corpus.", group=TEXT
@@ -127,6 +134,12 @@ class DataConfig(Configuration):
             raise UsageError(
                 f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
                 "their sum must be below 1",
+            )
+        if self.hold_out != "tail" and not self.test_frac and (self.val or not self.val_frac):
+            raise UsageError(
+                f"{setting('hold_out')} {self.hold_out} is for a fraction of the text, and none is "
+                "held out",
+                f"leave it out, or give {setting('val_frac')} or {setting('test_frac')}",
             )
         if self.column is not None and self.field is not None:
             raise UsageError(

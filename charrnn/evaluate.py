@@ -22,6 +22,7 @@ from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
 from charrnn.text.tally import Tally
+from charrnn.text.units.pieces import TextIds
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, evaluation_streams
 
@@ -112,7 +113,7 @@ class Validation:
     def __init__(
         self,
         model: LanguageModel,
-        ids: Ids,
+        ids: TextIds,
         streams: int = EVALUATION_STREAMS,
         limit: int | None = TrainConfig.eval_chars,
         seq_len: int = EVALUATION_STEPS,

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     SAMPLE = 3
     DIAGNOSE = 4
     RESTART = 5
+    HOLD_OUT = 6
 
 
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:

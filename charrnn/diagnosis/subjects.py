@@ -23,6 +23,7 @@ from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.tally import Tally
+from charrnn.text.units.pieces import TextIds
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Unknown, Vocabulary
@@ -142,7 +143,7 @@ def of_model(
 def untrained(
     config: ModelConfig,
     symbols: int,
-    ids: NDArray[Any],
+    ids: TextIds,
     text: str,
     train: TrainConfig,
     backend: Backend,
@@ -152,7 +153,8 @@ def untrained(
     Its weights are drawn from ``train.seed``.
     """
     model = LanguageModel.fresh(config, symbols, train.seed, backend)
-    return Subject(model, ids, train, name="an untrained model", text=text, fresh=True)
+    read = np.asarray(ids)
+    return Subject(model, read, train, name="an untrained model", text=text, fresh=True)
 
 
 def _is_judged(assumed: Mapping[str, Any]) -> bool:

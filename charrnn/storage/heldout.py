@@ -18,6 +18,7 @@ import numpy as np
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
+from charrnn.text.units.pieces import Pieces, TextIds
 
 _HEADER = re.compile(
     rb"\x93NUMPY(?:\x01\0(?P<short>..)|\x02\0(?P<length>....))"
@@ -30,7 +31,7 @@ _WRITTEN = 1 << 22  # ids at a time
 _CHECKED = 1 << 20
 
 
-def write(folder: Path, split: str, ids: np.ndarray) -> None:
+def write(folder: Path, split: str, ids: TextIds) -> None:
     """Write the ids, 1-D, of a held-out text (``split`` is ``val`` or ``test``) durably.
 
     Raises
@@ -41,11 +42,11 @@ def write(folder: Path, split: str, ids: np.ndarray) -> None:
     files.write(folder / f"{split}.npy", _npy(ids))
 
 
-def _npy(ids: np.ndarray) -> Iterator[bytes]:
+def _npy(ids: TextIds) -> Iterator[bytes]:
     """Yield the parts of an ``.npy`` file."""
     header = io.BytesIO()
     np.lib.format.write_array_header_2_0(
-        header, {"descr": ids.dtype.str, "fortran_order": False, "shape": ids.shape}
+        header, {"descr": ids.dtype.str, "fortran_order": False, "shape": (len(ids),)}
     )
     yield header.getvalue()
     for start in range(0, len(ids), _WRITTEN):
@@ -53,9 +54,9 @@ def _npy(ids: np.ndarray) -> Iterator[bytes]:
         _release(ids)
 
 
-def _release(ids: np.ndarray) -> None:
+def _release(ids: TextIds) -> None:
     """Release the pages of a memory-mapped array; they are read again when they are used."""
-    owner: Any = ids
+    owner: Any = ids.ids if isinstance(ids, Pieces) else ids
     while isinstance(owner, np.ndarray):
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import log
 
-import numpy as np
-
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
@@ -17,6 +15,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.shards import Shards
 from charrnn.tasks.base import Metric, Task
+from charrnn.text.units.pieces import TextIds
 from charrnn.text.windows import Batch, Streams
 
 
@@ -47,8 +46,8 @@ class LanguageTask(Task):
     def __init__(
         self,
         model: LanguageModel,
-        train: np.ndarray,
-        val: np.ndarray,
+        train: TextIds,
+        val: TextIds,
         config: TrainConfig,
         team: Team | None = None,
     ) -> None:

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
-from math import floor
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,6 +26,9 @@ from charrnn.text.encode import (
 )
 from charrnn.text.finding import SourceName, as_list, find_sources
 from charrnn.text.layout import WHOLE, Layout
+from charrnn.text.units import index
+from charrnn.text.units.holdout import Split, split
+from charrnn.text.units.pieces import TextIds
 from charrnn.text.vocabulary import Level, Vocabulary
 
 Ids = NDArray[Any]
@@ -40,8 +41,8 @@ class Corpus:
     Attributes
     ----------
     train, val, test
-        1-D read-only arrays of ids in the smallest unsigned type; ``val`` and ``test`` may be
-        empty.
+        1-D read-only arrays of ids in the smallest unsigned type, or pieces of one; ``val`` and
+        ``test`` may be empty.
     vocabulary
         Of the whole text: training, validation and test together.
     sha256
@@ -62,9 +63,9 @@ class Corpus:
         returns, a cache that cannot be written. They may hold marks of settings.
     """
 
-    train: Ids
-    val: Ids
-    test: Ids
+    train: TextIds
+    val: TextIds
+    test: TextIds
     vocabulary: Vocabulary
     sha256: str
     heldout_sha256: str
@@ -87,6 +88,8 @@ def open_corpus(
     test_frac: float = DataConfig.test_frac,
     val: SourceName | Sequence[SourceName] = (),
     test: SourceName | Sequence[SourceName] = (),
+    hold_out: str = DataConfig.hold_out,
+    seed: int = 0,
     stdin: BinaryIO | None = None,
 ) -> Corpus:
     """Encode a text, or find it in the cache, and split it.
@@ -107,9 +110,12 @@ def open_corpus(
     min_count
         Symbols rarer than this in the whole text are folded into the unknown symbol.
     val_frac, test_frac
-        Fractions of the text: training comes first, then validation, then test.
+        Fractions of the text; of its tail, validation comes first, then test.
     val, test
         Texts for validation and test in place of a fraction.
+    hold_out
+        Which part of the text the fractions are: its ``tail``, or ``blocks`` or ``examples`` (the
+        values of a column or field, else files, or of a single file lines) drawn from ``seed``.
     stdin
         What ``-`` reads; None: the standard input of the process.
 
@@ -131,15 +137,18 @@ def open_corpus(
             of_part = find_sources(part) if part or i == 0 else []
             sources.append(tuple(spool_pipes(of_part, stdin, stack)))
         layout.check(*sources)
-        request = EncodingRequest(tuple(sources), level, encoding, errors, min_count, layout)
-        key = request.key()
-        corpus = _open_entry(store.load(key), fractions, cached=True)
+        units = ""
+        if hold_out == "examples":
+            units = "document" if layout.values or len(sources[0]) > 1 else "line"
+        request = EncodingRequest(tuple(sources), level, encoding, errors, min_count, layout, units)
+        key, how = request.key(), Split(fractions, hold_out, seed, units)
+        corpus = _open_entry(store.load(key), how, cached=True)
         if corpus is None:
-            corpus = _encode(CountedText(request, stack), key, fractions)
+            corpus = _encode(CountedText(request, stack), key, how)
     return corpus
 
 
-def read_corpus(data: DataConfig) -> Corpus:
+def read_corpus(data: DataConfig, seed: int = 0) -> Corpus:
     """Return the corpus that a configuration describes; see :func:`open_corpus`."""
     level: Any = data.level
     return open_corpus(
@@ -153,6 +162,8 @@ def read_corpus(data: DataConfig) -> Corpus:
         test_frac=data.test_frac,
         val=data.val,
         test=data.test,
+        hold_out=data.hold_out,
+        seed=seed,
     )
 
 
@@ -189,7 +200,7 @@ def corpus_from_text(
     ids = vocabulary.encode(piece)
     ids.flags.writeable = False
     digest = hashlib.sha256(raw).hexdigest()
-    train, val, test = _split([ids, ids[:0], ids[:0]], fractions)
+    train, val, test = split(ids, [len(ids), 0, 0], ids[:0], Split(fractions))
     return Corpus(train, val, test, vocabulary, digest, "", len(ids), len(raw), (), False)
 
 
@@ -207,58 +218,49 @@ def _fractions(val_frac: float, test_frac: float) -> tuple[Fraction, Fraction]:
     return exact[0], exact[1]
 
 
-def _split(parts: Sequence[Ids], fractions: tuple[Fraction, Fraction]) -> tuple[Ids, Ids, Ids]:
-    train, val, test = parts
-    n, (val_frac, test_frac) = len(train), fractions
-    first, second = floor(n * (1 - val_frac - test_frac)), floor(n * (1 - test_frac))
-    return (
-        train[:first],
-        train[first:second] if val_frac else val,
-        train[second:] if test_frac else test,
-    )
-
-
-def _encode(text: CountedText, key: str, fractions: tuple[Fraction, Fraction]) -> Corpus:
+def _encode(text: CountedText, key: str, how: Split) -> Corpus:
     """Encode a text into the cache, or into memory if the cache cannot be written."""
     try:
         entry, note = text.to_cache(key), store.place()[1]
-        corpus = _open_entry(entry, fractions, cached=False)
+        corpus = _open_entry(entry, how, cached=False)
         store.evict(entry[0].parent)
     except store.UnwritableError as problem:
         corpus, note = None, f"{problem.message}: the text is kept in memory for this run"
     if corpus is None:
-        ids, meta = text.to_memory()
-        corpus = _corpus(ids, meta, text.vocabulary, fractions, cached=False)
+        ids, ends, meta = text.to_memory()
+        corpus = _corpus(ids, ends, meta, text.vocabulary, how, cached=False)
     return replace(corpus, notes=(*corpus.notes, note)) if note else corpus
 
 
 def _open_entry(
-    entry: tuple[Path, dict[str, Any]] | None,
-    fractions: tuple[Fraction, Fraction],
-    *,
-    cached: bool,
+    entry: tuple[Path, dict[str, Any]] | None, how: Split, *, cached: bool
 ) -> Corpus | None:
     if entry is None:
         return None
     path, meta = entry
     try:
         vocabulary = Vocabulary.from_json(meta["vocabulary"])
-        ids = np.memmap(path, vocabulary.dtype, mode="r", shape=(sum(meta["parts"]),))
+        symbols, units = sum(meta["parts"]), sum(meta.get("units", []))
+        ids = np.memmap(path, vocabulary.dtype, mode="r", shape=(symbols,))
+        ends = np.empty(0, index.TYPE)
+        if units:
+            behind = ids.nbytes + index.padding(symbols, ids.itemsize)
+            ends = np.memmap(path, index.TYPE, mode="r", offset=behind, shape=(units,))
     except (CharRNNError, OSError, ValueError):
         return None
-    return _corpus(ids, meta, vocabulary, fractions, cached=cached)
+    return _corpus(ids, ends, meta, vocabulary, how, cached=cached)
 
 
 def _corpus(
     ids: Ids,
+    ends: Ids,
     meta: dict[str, Any],
     vocabulary: Vocabulary,
-    fractions: tuple[Fraction, Fraction],
+    how: Split,
     *,
     cached: bool,
 ) -> Corpus:
-    ends = np.cumsum([0, *meta["parts"]]).tolist()
-    train, val, test = _split([ids[a:b] for a, b in pairwise(ends)], fractions)
+    train, val, test = split(ids, meta["parts"], ends[: meta.get("units", [0])[0]], how)
     return Corpus(
         train=train,
         val=val,

@@ -9,14 +9,14 @@ import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.text.formats import SNIFF, compression, text_of
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.source import CHUNK, Source
-from charrnn.text.values import values
+from charrnn.text.values import bordered, joined, values_of
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
 _NO_WORD = re.compile(r"\W")
@@ -97,10 +97,23 @@ def decode_chunks(
             yield text
 
 
-def whole_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Split a text anew, so that no boundary falls inside a word."""
+class Border:
+    """Stands in a sequence of pieces where a document ends and the next one begins."""
+
+
+BORDER = Border()
+
+
+def whole_words(pieces: Iterable[Any]) -> Iterator[Any]:
+    """Split a text anew, so that no boundary falls inside a word; a border ends a word."""
     pending: list[str] = []
     for piece in pieces:
+        if piece is BORDER:
+            if pending:
+                yield "".join(pending)
+                pending.clear()
+            yield piece
+            continue
         cut = _last_edge(piece)
         if cut:
             yield "".join([*pending, piece[:cut]])
@@ -137,6 +150,40 @@ def pieces(
 ) -> Iterator[str | bytes]:
     """Read the sources, joined, in pieces that split no symbol of the level.
 
+    Parameters and errors are those of :func:`pieces_and_borders`.
+    """
+    found = pieces_and_borders(
+        sources,
+        level,
+        encoding,
+        errors,
+        layout=layout,
+        stdin=stdin,
+        chunk=chunk,
+        verify=verify,
+        observe=observe,
+        remedy=remedy,
+        borders=False,
+    )
+    return (piece for piece in found if not isinstance(piece, Border))
+
+
+def pieces_and_borders(
+    sources: Iterable[Source],
+    level: Level,
+    encoding: str,
+    errors: str,
+    *,
+    layout: Layout = WHOLE,
+    stdin: BinaryIO | None = None,
+    chunk: int = CHUNK,
+    verify: bool = False,
+    observe: Callable[[bytes], None] | None = None,
+    remedy: str = _DECODE_OR_NOT,
+    borders: bool = True,
+) -> Iterator[str | bytes | Border]:
+    """Read the sources, joined, in pieces that split no symbol of the level.
+
     Parameters
     ----------
     layout
@@ -153,6 +200,8 @@ def pieces(
     remedy
         What to do about bytes that cannot be decoded. The text of a built-in corpus is UTF-8
         whatever the encoding of the others.
+    borders
+        Whether a border stands between two documents: files, or the values in them.
     """
 
     def raw(source: Source) -> Iterator[bytes]:
@@ -161,44 +210,53 @@ def pieces(
                 observe(data)
             yield data
 
+    how = _How(encoding, errors, layout, borders, remedy)
     if level == "byte":
-        yield from _joined((_bytes_of(source, raw(source), layout) for source in sources), layout)
+        yield from _joined((_bytes_of(source, raw(source), how) for source in sources), how)
         return
-    decoded = _joined(
-        (_text_of(source, raw(source), encoding, errors, layout, remedy) for source in sources),
-        layout,
-    )
+    decoded = _joined((_text_of(source, raw(source), how) for source in sources), how)
     yield from whole_words(decoded) if level == "word" else decoded
 
 
-def _joined(texts: Iterable[Iterator[Any]], layout: Layout) -> Iterator[Any]:
+class _How(NamedTuple):
+    """How sources become text."""
+
+    encoding: str
+    errors: str
+    layout: Layout
+    borders: bool
+    remedy: str
+
+
+def _joined(texts: Iterable[Iterator[Any]], how: _How) -> Iterator[Any]:
     """Chain the pieces of texts, with ``layout.between`` between texts that are not empty."""
-    first = True
+    between, first = how.layout.between, True
     for text in texts:
         begun = False
         for piece in text:
-            if not begun and not first and layout.between:
-                between = layout.between
-                yield between if isinstance(piece, str) else _bytes(between)
+            if not begun and not first:
+                if between:
+                    yield between if isinstance(piece, str) else _bytes(between)
+                if how.borders:
+                    yield BORDER
             begun, first = True, False
             yield piece
 
 
-def _text_of(
-    source: Source,
-    raw: Iterator[bytes],
-    encoding: str,
-    errors: str,
-    layout: Layout,
-    remedy: str,
-) -> Iterator[str]:
-    """Yield the text of one source."""
+def _text_of(source: Source, raw: Iterator[bytes], how: _How) -> Iterator[Any]:
+    """Yield the text of one source, and borders between its values."""
     chunks, codec = raw, "utf-8"
     if source.kind != "builtin":
-        chunks, codec = text_of(raw, source.name, encoding), encoding
-    text = decode_chunks(chunks, source.name, codec, errors, remedy)
+        chunks, codec = text_of(raw, source.name, how.encoding), how.encoding
+    text = decode_chunks(chunks, source.name, codec, how.errors, how.remedy)
+    if not how.layout.values:
+        found: Iterator[Any] = text
+    elif how.borders:
+        found = bordered(values_of(text, source, how.layout, how.errors), how.layout, BORDER)
+    else:
+        found = joined(values_of(text, source, how.layout, how.errors), how.layout)
     try:
-        yield from values(text, source, layout, errors) if layout.values else text
+        yield from found
     except CorpusError:
         if source.kind == "file" and compression(source.head(SNIFF)):
             for _ in chunks:  # a damaged archive, which its end tells, has such bytes, too
@@ -206,14 +264,15 @@ def _text_of(
         raise
 
 
-def _bytes_of(source: Source, raw: Iterator[bytes], layout: Layout) -> Iterator[bytes]:
+def _bytes_of(source: Source, raw: Iterator[bytes], how: _How) -> Iterator[Any]:
     """Yield the bytes of one source; of a table, a value's own bytes, whatever they encode."""
-    if not layout.values:
+    if not how.layout.values:
         yield from raw if source.kind == "builtin" else text_of(raw, source.name, "")
         return
-    errors = "surrogateescape" if layout.column is not None else "strict"
-    for text in _text_of(source, raw, "utf-8", errors, layout, _NOT_UTF8):
-        yield _bytes(text)
+    errors = "surrogateescape" if how.layout.column is not None else "strict"
+    how = how._replace(encoding="utf-8", errors=errors, remedy=_NOT_UTF8)
+    for text in _text_of(source, raw, how):
+        yield text if text is BORDER else _bytes(text)
 
 
 def _bytes(text: str) -> bytes:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import sys
+import tempfile
 import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,13 +25,16 @@ from charrnn.errors import CorpusError, UsageError, VocabularyError, setting
 from charrnn.files import FILE_TIME_TICK, write_all
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
-from charrnn.text.decoding import check_codec, pieces
+from charrnn.text.decoding import Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, Tell
 from charrnn.text.source import Source, changed, empty, shown
+from charrnn.text.units import index
+from charrnn.text.units.index import Ends
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
+_SPOOLED = 1 << 20
 _FORMAT = 5  # of a cache entry; raise it with every change of what is written
 _LARGEST_VOCABULARY = 60_000_000  # bytes in a checkpoint, well below what its reader accepts
 
@@ -43,6 +49,8 @@ class EncodingRequest:
     errors: str
     min_count: int
     layout: Layout = WHOLE
+    units: str = ""
+    """Whose ends are found too: those of each ``line`` or ``document``; none if empty."""
 
     def key(self) -> str:
         """Return the name of the cache entry: a SHA-256 that is computed without reading a file."""
@@ -52,6 +60,7 @@ class EncodingRequest:
         machine = [sys.byteorder, unicodedata.unidata_version if self.level == "word" else ""]
         layout = self.layout.key()
         described = [_FORMAT, parts, text, machine, *([layout] if layout else [])]
+        described += [self.units] if self.units else []
         content = json.dumps(described).encode("ascii")
         return hashlib.sha256(content).hexdigest()
 
@@ -124,13 +133,24 @@ class CountedText:
             If the cache cannot be written.
         """
         sizes, digest = [0, 0, 0], hashlib.sha256()
-        with store.writing() as (folder, file):
-            for part, ids in self._ids():
-                view = np.ascontiguousarray(ids).view(np.uint8).data
-                digest.update(view)
-                _write(file, view)
+
+        def write(data: bytes | memoryview) -> None:
+            digest.update(data)
+            _write(file, data)
+
+        with store.writing() as (folder, file), _temporary(folder) as spool:
+            ends = Ends(spool)
+            for part, ids in self._ids(ends):
+                write(np.ascontiguousarray(ids).view(np.uint8).data)
                 sizes[part] += len(ids)
-            meta = {**self.meta, "parts": sizes, "ids_sha256": digest.hexdigest()}
+            meta = {**self.meta, "parts": sizes}
+            if self.request.units:
+                write(bytes(index.padding(sum(sizes), self.vocabulary.dtype.itemsize)))
+                spool.seek(0)
+                while data := spool.read(_SPOOLED):
+                    write(data)
+                meta["units"] = ends.counts
+            meta["ids_sha256"] = digest.hexdigest()
             try:
                 os.fsync(file.fileno())
                 file.close()
@@ -138,8 +158,8 @@ class CountedText:
             except OSError as error:
                 raise store.unwritable(error, folder.parent) from None
 
-    def to_memory(self) -> tuple[NDArray[Any], dict[str, Any]]:
-        """Make the second pass, into memory; return all ids and their description.
+    def to_memory(self) -> tuple[NDArray[Any], NDArray[np.int64], dict[str, Any]]:
+        """Make the second pass, into memory; return all ids, ends of units and the description.
 
         Raises
         ------
@@ -148,7 +168,9 @@ class CountedText:
         """
         try:
             parts: list[list[NDArray[Any]]] = [[], [], []]
-            for part, ids in self._ids():
+            spool = io.BytesIO()
+            ends = Ends(spool)
+            for part, ids in self._ids(ends):
                 parts[part].append(ids)
             sizes = [sum(map(len, part)) for part in parts]
             empty = np.empty(0, self.vocabulary.dtype)
@@ -158,16 +180,27 @@ class CountedText:
             remedy = "set CHARRNN_CACHE to a folder with more free space"
             raise CorpusError(message, remedy) from None
         joined.flags.writeable = False
-        return joined, {**self.meta, "parts": sizes}
+        meta = {**self.meta, "parts": sizes}
+        meta |= {"units": ends.counts} if self.request.units else {}
+        return joined, np.frombuffer(spool.getvalue(), index.TYPE), meta
 
-    def _ids(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the number of its part and the ids of every piece."""
+    def _ids(self, ends: Ends) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the number of its part and the ids of every piece; note where units end."""
+        level, units = self.request.level, self.request.units
         for number, part in enumerate(self.request.parts):
-            for piece in _pieces(self.request, part):
+            found: Any = _pieces(self.request, part)
+            for piece, borders in index.batches(found, level) if units else zip(found, repeat([])):
                 try:
-                    yield number, self.vocabulary.encode(piece)
+                    ids = self.vocabulary.encode(piece)
                 except VocabularyError:
                     raise changed(part[0].name) from None
+                if units == "line":
+                    ends.add(number, len(ids), index.lines(ids, self.vocabulary))
+                elif units:
+                    at = [len(ids)] if borders and level == "word" else borders
+                    ends.add(number, len(ids), np.array(at, index.TYPE))
+                yield number, ids
+        ends.close()
 
 
 def _readable(request: EncodingRequest, stack: contextlib.ExitStack, tell: Tell) -> EncodingRequest:
@@ -199,6 +232,8 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
             total += len(data)
 
         for piece in _pieces(request, part, observe):
+            if isinstance(piece, Border):
+                continue
             counts.add(piece)
             returns.add(piece)
             symbols += len(piece)
@@ -218,10 +253,10 @@ def _pieces(
     request: EncodingRequest,
     part: Sequence[Source],
     observe: Callable[[bytes], None] | None = None,
-) -> Iterator[str | bytes]:
+) -> Iterator[str | bytes | Border]:
     level, encoding, errors = request.level, request.encoding, request.errors
-    layout = request.layout
-    return pieces(part, level, encoding, errors, layout=layout, verify=True, observe=observe)
+    how: dict[str, Any] = {"layout": request.layout, "borders": request.units == "document"}
+    return pieces_and_borders(part, level, encoding, errors, **how, verify=True, observe=observe)
 
 
 def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:
@@ -258,7 +293,17 @@ def _listed_symbol(symbol: str | int) -> int:
     return 5 + (len(text) if text.isascii() else 14 * len(text))
 
 
-def _write(file: BinaryIO, view: memoryview) -> None:
+@contextlib.contextmanager
+def _temporary(folder: Path) -> Iterator[BinaryIO]:
+    """Yield a file without a name."""
+    try:
+        with tempfile.TemporaryFile(dir=folder.parent) as file:
+            yield file
+    except OSError as error:
+        raise store.unwritable(error, folder.parent) from None
+
+
+def _write(file: BinaryIO, view: bytes | memoryview) -> None:
     try:
         write_all(file.fileno(), view)
     except OSError as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.randomness import Purpose, words
+from charrnn.text.units.pieces import Pieces, TextIds
 
 Ids = NDArray[Any]
 
@@ -69,7 +70,8 @@ class Streams:
     Parameters
     ----------
     ids
-        1-D array of ids. It may be memory-mapped: only what a batch needs is read.
+        1-D array of ids, or pieces of one. It may be memory-mapped: only what a batch needs is
+        read.
     batch, seq_len
         Number of streams N and steps T. :func:`fit_window` lowers them for a short text.
     carry
@@ -89,7 +91,7 @@ class Streams:
 
     def __init__(
         self,
-        ids: Ids,
+        ids: TextIds,
         batch: int,
         seq_len: int,
         *,
@@ -99,7 +101,6 @@ class Streams:
     ) -> None:
         _check_sizes(batch, seq_len)
         self._carry, self._restart, self._seed = carry, restart, seed
-        ids = np.asarray(ids)
         least = batch * seq_len + 1
         if len(ids) < least:
             has = f"the training text has {count(len(ids), 'symbol')}"
@@ -109,20 +110,28 @@ class Streams:
         self.batch, self.seq_len = batch, seq_len
         self.length = (len(ids) - 1) // batch
         self.windows_per_epoch = self.length // seq_len
-        used = self.length * batch
-        self._inputs = ids[:used].reshape(batch, self.length)
-        self._targets = ids[1 : used + 1].reshape(batch, self.length)
+        self._ids = ids if isinstance(ids, Pieces) else np.asarray(ids)
 
     def batch_at(self, step: int) -> Batch:
         """Return the batch of a global step, counted from 0."""
         if step < 0:
             raise ValueError(f"step {step} is negative")
         epoch, place = divmod(step, self.windows_per_epoch)
-        steps = slice(place * self.seq_len, (place + 1) * self.seq_len)
         inputs, targets = (
-            np.array(part[:, steps].T, order="C") for part in (self._inputs, self._targets)
+            np.array(block.T, order="C") for block in self._blocks(place * self.seq_len)
         )
         return Batch(inputs, targets, epoch, self._reset(step, place == 0))
+
+    def _blocks(self, start: int) -> Iterator[Ids]:
+        """Yield the (batch, seq_len) inputs and targets from step ``start`` of the streams on."""
+        ids, used, steps = self._ids, self.length * self.batch, slice(start, start + self.seq_len)
+        if isinstance(ids, Pieces):
+            begins = range(start, used, self.length)
+            both = np.stack([ids[begin : begin + self.seq_len + 1] for begin in begins])
+            yield from (both[:, :-1], both[:, 1:])
+            return
+        for shift in (0, 1):
+            yield ids[shift : used + shift].reshape(self.batch, self.length)[:, steps]
 
     def _reset(self, step: int, first: bool) -> NDArray[np.bool_] | None:
         """Return which streams start from a zero state; ``first``: an epoch starts here."""
@@ -226,7 +235,7 @@ class EvaluationStreams:
 
 
 def evaluation_streams(
-    ids: Ids, streams: int, limit: int | None = None, *, seq_len: int = 128
+    ids: TextIds, streams: int, limit: int | None = None, *, seq_len: int = 128
 ) -> EvaluationStreams:
     """Cut a text to ``limit`` targets and divide it into at most ``streams`` parallel streams.
 
@@ -248,6 +257,7 @@ def evaluation_streams(
         if limit < 1:
             raise UsageError(f"a limit of {limit} characters is below 1", "choose at least 1")
         ids = ids[: limit + 1]
+    ids = np.asarray(ids)
     most = max(1, (len(ids) - 1) // MIN_EVALUATION_LENGTH)
     return EvaluationStreams(ids, max(1, min(streams, most)), seq_len)
 

@@ -65,7 +65,7 @@ def open_session(
     data = request.inherited_data(start) if start else request.fresh_data()
     train = request.fresh_train()
     request.refuse_unused(data, train)
-    corpus = read_corpus(data)
+    corpus = read_corpus(data, train.seed)
     notes: list[str] = []
     needed = required_memory(config, corpus, train, backend)
     model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
@@ -176,7 +176,7 @@ def _continued(
     data, train = request.resumed(checkpoint)
     if not request.sources and "-" in data.sources:
         raise UsageError("the run was trained on standard input", "pass the text again")
-    corpus = read_corpus(data)
+    corpus = read_corpus(data, train.seed)
     mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
         raise CorpusError(

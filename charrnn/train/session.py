@@ -26,6 +26,7 @@ from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, fit_window
+from charrnn.text.units.pieces import TextIds
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
@@ -39,7 +40,7 @@ NAMES = 20
 
 
 def language_loop(
-    model: LanguageModel, train: np.ndarray, val: np.ndarray, config: TrainConfig, **resumed: Any
+    model: LanguageModel, train: TextIds, val: TextIds, config: TrainConfig, **resumed: Any
 ) -> tuple[Loop, str | None]:
     """Return the loop that trains a language model on a text.
 

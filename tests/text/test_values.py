@@ -15,7 +15,7 @@ from charrnn.errors import CharRNNError, CorpusError, UsageError
 from charrnn.text import Layout, iter_lines, open_corpus
 from charrnn.text.source import Source
 from charrnn.text.statistics import text_statistics
-from charrnn.text.values import suffix, values
+from charrnn.text.values import joined, suffix, values_of
 
 TEXT = Layout(column="text")
 FIELD = Layout(field="text")
@@ -29,7 +29,7 @@ def read(text, layout=TEXT, chunk=1 << 20, name="t.csv", errors="strict"):
     """Return the values, of a text that comes ``chunk`` characters at a time, each after a |."""
     layout = Layout(layout.column, layout.field, "|", layout.inherited)
     parts = (text[at : at + chunk] for at in range(0, len(text), chunk))
-    return "".join(values(parts, source(name), layout, errors)).split("|")
+    return "".join(joined(values_of(parts, source(name), layout, errors), layout)).split("|")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -88,10 +88,10 @@ def test_a_quote_that_is_never_closed_does_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr("charrnn.text.values.json_lines.LONGEST", 1000)
     endless = (part for part in ['id,text\n1,a\n2,"', *["b\n" * 100] * 100, None])
     with pytest.raises(CorpusError, match="line 3 begins a row of more than 1,000 characters"):
-        list(values(endless, source(), TEXT, "strict"))
+        list(values_of(endless, source(), TEXT, "strict"))
     endless = (part for part in ['{"text": "a"}\n', *["b" * 100] * 100, None])
     with pytest.raises(CorpusError, match="line 2 has more than 1,000 characters"):
-        list(values(endless, source(), FIELD, "strict"))
+        list(values_of(endless, source(), FIELD, "strict"))
 
 
 def test_fields_of_json_lines():

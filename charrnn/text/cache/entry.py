@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn import files
+from charrnn.text.units import index
 from charrnn.text.vocabulary import Vocabulary
 
 _CHUNK = 1 << 20
@@ -45,7 +46,7 @@ def read(folder: Path, key: str) -> dict[str, Any]:
         if stamp[0] != meta["size"]:
             raise ValueError("the ids are cut off")
         if not _is_unchanged(content.get("stamp"), content.get("stamped"), stamp):
-            _verify(file, meta["ids_sha256"], vocabulary)
+            _verify(file, meta, vocabulary)
             _write(folder, meta, stamp)
     return meta
 
@@ -87,31 +88,47 @@ def _is_unchanged(known: object, stamped: object, stamp: list[int]) -> bool:
 def _check(meta: dict[str, Any]) -> Vocabulary:
     """Return the vocabulary of a description, after a check that the description is consistent."""
     vocabulary = Vocabulary.from_json(meta["vocabulary"])
-    numbers = [meta["size"], meta["bytes"], *meta["parts"]]
+    units = meta.get("units", [])
+    numbers = [meta["size"], meta["bytes"], *meta["parts"], *units]
     texts = [meta["ids_sha256"], meta["sha256"], meta["heldout_sha256"]]
     texts += [*meta["sources"], *meta["notes"]]
     consistent = (
-        meta.keys() == _FIELDS
+        meta.keys() - {"units"} == _FIELDS
+        and isinstance(units, list)
+        and len(units) in (0, 3)
         and isinstance(meta["parts"], list)
         and len(meta["parts"]) == 3
         and isinstance(meta["sources"], list)
         and isinstance(meta["notes"], list)
         and all(type(n) is int and 0 <= n < 2**62 for n in numbers)
         and all(isinstance(text, str) for text in texts)
-        and sum(meta["parts"]) * vocabulary.dtype.itemsize == meta["size"]
+        and size(meta, vocabulary) == meta["size"]
     )
     if not consistent:
         raise ValueError("the description is inconsistent")
     return vocabulary
 
 
-def _verify(file: BinaryIO, claimed: str, vocabulary: Vocabulary) -> None:
+def size(meta: dict[str, Any], vocabulary: Vocabulary) -> int:
+    """Return the size of the ids and of the ends of units behind them, in bytes."""
+    symbols: int = sum(meta["parts"])
+    itemsize: int = vocabulary.dtype.itemsize
+    if not meta.get("units"):
+        return symbols * itemsize
+    ends: int = sum(meta["units"]) * index.TYPE.itemsize
+    return symbols * itemsize + index.padding(symbols, itemsize) + ends
+
+
+def _verify(file: BinaryIO, meta: dict[str, Any], vocabulary: Vocabulary) -> None:
     """Raise ValueError unless the ids have the claimed digest and are in the vocabulary."""
     digest, largest = hashlib.sha256(), 0
-    while data := file.read(_CHUNK):
+    left = sum(meta["parts"]) * vocabulary.dtype.itemsize
+    while data := file.read(min(_CHUNK, left) or _CHUNK):
         digest.update(data)
-        largest = max(largest, int(np.frombuffer(data, vocabulary.dtype).max()))
-    if digest.hexdigest() != claimed or largest >= len(vocabulary):
+        if left:
+            largest = max(largest, int(np.frombuffer(data, vocabulary.dtype).max()))
+            left -= len(data)
+    if digest.hexdigest() != meta["ids_sha256"] or largest >= len(vocabulary):
         raise ValueError("the ids are damaged")
 
 

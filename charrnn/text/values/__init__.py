@@ -6,7 +6,7 @@ A reader gets the decoded text of one source in pieces and returns the values th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from charrnn.errors import CorpusError, setting
 from charrnn.text.layout import Layout
@@ -44,11 +44,10 @@ def suffix(name: str) -> str:
     return name[dot:] if dot > name.rfind("/") else ""
 
 
-def values(pieces: Iterable[str], source: Source, layout: Layout, errors: str) -> Iterator[str]:
-    """Yield the values of a source as pieces of text: those that each piece of it completes.
-
-    ``layout.after`` follows each value, and ``layout.between`` stands between two of them. Values
-    without any character are left out.
+def values_of(
+    pieces: Iterable[str], source: Source, layout: Layout, errors: str
+) -> Iterator[list[str]]:
+    """Yield the values that are complete with each piece of a source, without empty ones.
 
     Raises
     ------
@@ -56,21 +55,32 @@ def values(pieces: Iterable[str], source: Source, layout: Layout, errors: str) -
         If the source has no such column or field, or is damaged; the message names the line.
     """
     reader = _reader(source, layout, errors)
-    after, between, first = layout.after, layout.between, True
-
-    def joined(found: list[str]) -> str:
-        nonlocal first
-        text = between.join([value + after for value in found if value])
-        if not text:
-            return ""
-        text, first = (text if first else between + text), False
-        return text
-
     for piece in pieces:
-        if text := joined(reader.feed(piece)):
-            yield text
-    if text := joined(reader.end()):
-        yield text
+        yield [value for value in reader.feed(piece) if value]
+    yield [value for value in reader.end() if value]
+
+
+def joined(groups: Iterable[list[str]], layout: Layout) -> Iterator[str]:
+    """Yield values as text: what stands after each one and between them is added."""
+    after, between, first = layout.after, layout.between, True
+    for group in groups:
+        text = between.join([value + after for value in group])
+        if text:
+            yield text if first else between + text
+            first = False
+
+
+def bordered(groups: Iterable[list[str]], layout: Layout, border: object) -> Iterator[Any]:
+    """Yield the text of :func:`joined` with a border before each value but the first."""
+    first = True
+    for group in groups:
+        for value in group:
+            if not first:
+                if layout.between:
+                    yield layout.between
+                yield border
+            first = False
+            yield value + layout.after
 
 
 def _reader(source: Source, layout: Layout, errors: str) -> Reader:

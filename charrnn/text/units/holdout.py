@@ -1,0 +1,161 @@
+"""Which units of a text are held out, drawn over all of it by the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, floor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.display import count
+from charrnn.errors import CorpusError, setting
+from charrnn.randomness import Purpose
+from charrnn.text.units.permutation import Permutation
+from charrnn.text.units.pieces import Ids, Pieces, TextIds
+
+Numbers = NDArray[np.int64]
+Fractions = tuple[Fraction, Fraction]
+
+BLOCKS = 10
+"""Blocks of the smaller held-out part, at most."""
+SHORTEST = 256
+"""Symbols of a block, if the text is long enough."""
+
+
+class Split(NamedTuple):
+    """How a text is divided.
+
+    Attributes
+    ----------
+    fractions
+        Of the text for validation and for the test; 0 for one that has its own text.
+    hold_out
+        ``tail``, ``blocks`` or ``examples``.
+    seed
+        From which blocks and examples are drawn.
+    units
+        What examples are: ``line`` or ``document``.
+    """
+
+    fractions: Fractions
+    hold_out: str = "tail"
+    seed: int = 0
+    units: str = ""
+
+
+def split(
+    ids: Ids, parts: Sequence[int], ends: Numbers, how: Split
+) -> tuple[TextIds, TextIds, TextIds]:
+    """Return the training, validation and test text.
+
+    Parameters
+    ----------
+    ids, parts
+        All texts, 1-D, and the symbols of the three that were named.
+    ends
+        Where each unit of the first of them ends, if examples are held out.
+    """
+    borders = np.cumsum([0, *parts]).tolist()
+    train, val, test = (ids[a:b] for a, b in pairwise(borders))
+    n, (val_frac, test_frac) = len(train), how.fractions
+    if how.hold_out == "tail":
+        first, second = floor(n * (1 - val_frac - test_frac)), floor(n * (1 - test_frac))
+        held: Sequence[TextIds] = (train[:first], train[first:second], train[second:])
+    else:
+        ends = block_ends(n, how.fractions) if how.hold_out == "blocks" else ends
+        drawn = draw(len(ends), how.fractions, how.seed, how.units or "block")
+        held = pieces_of(ids, ends, 0, drawn)
+    return held[0], held[1] if val_frac else val, held[2] if test_frac else test
+
+
+class Drawn(NamedTuple):
+    """The units, by number, that are held out.
+
+    Attributes
+    ----------
+    units
+        Number of all units.
+    permutation
+        Its first values are the validation units, then come those for the test.
+    val, test
+        How many are held out.
+    """
+
+    units: int
+    permutation: Permutation
+    val: int
+    test: int
+
+    def held_out(self) -> tuple[Numbers, Numbers]:
+        """Return the numbers of the units for validation and test, each ascending."""
+        drawn = self.permutation(np.arange(self.val + self.test))
+        return np.sort(drawn[: self.val]), np.sort(drawn[self.val :])
+
+
+def draw(units: int, fractions: Fractions, seed: int, what: str = "example") -> Drawn:
+    """Draw the units for validation and test, at least one for each fraction above 0.
+
+    Raises
+    ------
+    CorpusError
+        If nothing would be left to train on.
+    """
+    val_frac, test_frac = fractions
+    n_train = floor(units * (1 - val_frac - test_frac))
+    n_val = max(floor(units * (1 - test_frac)) - n_train, val_frac > 0)
+    n_test = max(units - n_train - n_val, test_frac > 0) if test_frac else 0
+    if n_val + n_test >= units:
+        raise CorpusError(
+            f"the text has {count(units, what)}, too few to hold some out",
+            f"use a longer text, or {setting('val_frac')} 0",
+        )
+    return Drawn(units, Permutation(units, seed, Purpose.HOLD_OUT), n_val, n_test)
+
+
+def block_ends(symbols: int, fractions: Fractions) -> Numbers:
+    """Return where the blocks of a text end, all of about the same length.
+
+    Raises
+    ------
+    CorpusError
+        If the text is too short to be cut.
+    """
+    smallest = min((f for f in fractions if f), default=Fraction(1, 10))
+    one = ceil(1 / smallest)  # blocks, of which one is held out
+    blocks = one * max(1, min(BLOCKS, symbols // SHORTEST // one))
+    if symbols < blocks:
+        raise CorpusError(
+            f"the text has {count(symbols, 'symbol')}, too few for blocks to hold out",
+            f"use a longer text, or set {setting('hold_out')} to tail",
+        )
+    return np.arange(1, blocks + 1, dtype=np.int64) * symbols // blocks
+
+
+def pieces_of(ids: Ids, ends: Numbers, first: int, drawn: Drawn) -> tuple[Pieces, Pieces, Pieces]:
+    """Return the text without what is held out, and the two held-out texts, in its order.
+
+    Parameters
+    ----------
+    ids, ends
+        A text, 1-D, and where each of its units ends in it, 1-D.
+    first
+        Where its first unit begins.
+    """
+    val, test = drawn.held_out()
+    held = np.sort(np.concatenate([val, test]))
+    # Between two held-out units lies a piece of training text, which may be empty.
+    starts = np.concatenate(([first], ends[held]))
+    stops = np.concatenate((_begins(ends, held, first), ends[-1:]))
+    kept = starts < stops
+    train = Pieces(ids, starts[kept], stops[kept])
+    parts = [Pieces(ids, _begins(ends, part, first), ends[part]) for part in (val, test)]
+    return train, parts[0], parts[1]
+
+
+def _begins(ends: Numbers, units: Numbers, first: int) -> Numbers:
+    """Return where units begin."""
+    return np.where(units > 0, ends[np.maximum(units, 1) - 1], first)
