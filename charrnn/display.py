@@ -52,8 +52,8 @@ def _escape_bytes(unsafe: re.Match[str]) -> str:
 def symbol(item: str | int) -> str:
     r"""Return a symbol of a vocabulary on one line; a backslash in it is escaped too.
 
-    A symbol that would not be seen, such as a no-break space, is escaped so that it can be told
-    from others; inside a word, such characters are text.
+    An invisible symbol, such as a no-break space, is escaped so that it can be distinguished from
+    others; inside a word, such characters are text.
 
     A byte (an integer) is shown as its ASCII character or ``\xff``, the unknown byte as ``?``.
     """

@@ -45,12 +45,12 @@ class CharRNNError(Exception):
         self.remedy = remedy
         super().__init__(message, remedy)
 
-    def told(self, word: Callable[[str], str] = str) -> str:
+    def line(self, word: Callable[[str], str] = str) -> str:
         """Return message and remedy in one line, settings named by ``word`` (:func:`option`)."""
         return in_words(f"{self.message}; {self.remedy}" if self.remedy else self.message, word)
 
     def __str__(self) -> str:
-        return self.told()
+        return self.line()
 
 
 class UsageError(CharRNNError):

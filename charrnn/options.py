@@ -123,7 +123,7 @@ class Option:
         valid = self.valid
         if valid and value not in valid:
             raise UsageError(
-                f"{setting(name)} {brief(value)} is invalid", self.remedy or one(valid)
+                f"{setting(name)} {brief(value)} is invalid", self.remedy or choose_one_of(valid)
             )
         return value
 
@@ -204,6 +204,6 @@ def check_values(options: Mapping[str, Option], values: Mapping[str, Any]) -> di
     return {name: o.check(name, values.get(name, o.default)) for name, o in options.items()}
 
 
-def one(names: tuple[str, ...]) -> str:
+def choose_one_of(names: tuple[str, ...]) -> str:
     """Return the remedy that lists the choices."""
     return f"choose one of {', '.join(names)}"

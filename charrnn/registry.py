@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from charrnn.display import brief
 from charrnn.errors import PluginError, UsageError, setting
-from charrnn.options import Option, one
+from charrnn.options import Option, choose_one_of
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -49,7 +49,9 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, names: tuple[str, ...]) -> None:
         self.kind, self.name = kind, name
-        remedy = f"{one(names)}, or give the file that defines it with {setting('plugin')}"
+        remedy = (
+            f"{choose_one_of(names)}, or give the file that defines it with {setting('plugin')}"
+        )
         super().__init__(f"unknown {kind} {name!a}", remedy)
 
 

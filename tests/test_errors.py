@@ -11,7 +11,7 @@ from charrnn.errors import CharRNNError, UsageError, in_words, option, setting
 def test_a_setting_is_an_option_on_the_command_line_and_a_parameter_in_python():
     problem = UsageError(f"{setting('seq_len')} must be at least 1, not 0", f"see {setting('lr')}")
     assert str(problem) == "seq_len must be at least 1, not 0; see lr"
-    assert problem.told(option) == "--seq-len must be at least 1, not 0; see --lr"
+    assert problem.line(option) == "--seq-len must be at least 1, not 0; see --lr"
 
 
 @pytest.mark.parametrize("again", [copy.copy, lambda x: pickle.loads(pickle.dumps(x))])

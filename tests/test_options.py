@@ -59,7 +59,7 @@ def test_the_command_line_names_the_option_and_python_the_parameter():
     with pytest.raises(UsageError) as caught:
         TrainConfig(seq_len=0)
     assert str(caught.value) == "seq_len must be at least 1, not 0"
-    assert caught.value.told(option) == "--seq-len must be at least 1, not 0"
+    assert caught.value.line(option) == "--seq-len must be at least 1, not 0"
 
 
 def test_only_a_setting_without_a_default_may_stay_unset():

@@ -52,8 +52,8 @@ class Backend:
     expected
         Whether the fallback is normal (CuPy is not installed), so that no note is needed.
     block
-        Elements that one pass over the flat parameter vector should handle at a time: what fits
-        the caches of a CPU, everything on a GPU.
+        Elements of the flat parameter vector to process at a time: on a CPU as many as fit the
+        caches, on a GPU all of them.
     matmul
         How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
     batched
@@ -81,7 +81,7 @@ class Backend:
         return self.name == "numpy"
 
     def put(self, host: np.ndarray, dtype: Any = None) -> Array:
-        """Copy a host array to where this backend computes (no copy on NumPy if not needed)."""
+        """Copy a host array to the backend's device (NumPy copies only to change the dtype)."""
         return self.xp.asarray(host, dtype=dtype)
 
     def get(self, array: Array) -> np.ndarray:

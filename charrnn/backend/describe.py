@@ -30,13 +30,13 @@ def describe() -> dict[str, Any]:
 def _numpy() -> dict[str, Any]:
     import numpy as np
 
-    there = memory.host()
+    available = memory.host()
     return {
         "version": np.__version__,
         "blas": _blas(),
         "cores": cores(),
-        "memory_total": there.total,
-        "memory_free": there.free,
+        "memory_total": available.total,
+        "memory_free": available.free,
     }
 
 
@@ -69,7 +69,7 @@ def _cupy() -> dict[str, Any]:
         facts["runtime"] = _version(runtime.runtimeGetVersion())
         facts["driver"] = _version(runtime.driverGetVersion())
         facts["devices"] = [_device(cupy, at) for at in range(runtime.getDeviceCount())]
-    except Exception as problem:  # each part of CUDA has a class of its own
+    except Exception as problem:  # each part of CUDA raises its own classes
         facts["problem"] = reason(problem)
     return facts
 
@@ -77,14 +77,14 @@ def _cupy() -> dict[str, Any]:
 def _device(cupy: Any, at: int) -> dict[str, Any]:
     properties = cupy.cuda.runtime.getDeviceProperties(at)
     with cupy.cuda.Device(at):
-        there = memory.gpu(cupy)
+        available = memory.gpu(cupy)
     name = properties["name"]
     return {
         "name": name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name),
         "compute_capability": f"{properties['major']}.{properties['minor']}",
         "multiprocessors": properties["multiProcessorCount"],
-        "memory_total": there.total,
-        "memory_free": there.free,
+        "memory_total": available.total,
+        "memory_free": available.free,
     }
 
 

@@ -1,4 +1,4 @@
-"""Memory: how much there is, how much may be used, and the message when it runs out."""
+"""Memory: the total, the free part, the limit, and the message when it runs out."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def host() -> Memory:
         return Memory(None, None)
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found = dict(line.split(":", 1) for line in lines if ":" in line)
-        return Memory(total, 1024 * int(found["MemAvailable"].split()[0]))
+        sizes = dict(line.split(":", 1) for line in lines if ":" in line)
+        return Memory(total, 1024 * int(sizes["MemAvailable"].split()[0]))
     except (OSError, ValueError, KeyError, IndexError):
         return Memory(total, None)
 
@@ -41,10 +41,10 @@ def gpu(cupy: Any) -> Memory:
     """Return the memory of the current GPU; what CuPy's pool keeps for reuse counts as free."""
     try:
         free, total = cupy.cuda.Device().mem_info
-        kept = cupy.get_default_memory_pool().free_bytes()
+        pooled = cupy.get_default_memory_pool().free_bytes()
     except Exception:  # after a failure the driver may no longer answer
         return Memory(None, None)
-    return Memory(int(total), int(free) + int(kept))
+    return Memory(int(total), int(free) + int(pooled))
 
 
 def limit(backend: Backend) -> int | None:
@@ -90,11 +90,11 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
     on_gpu = on_gpu or (full and isinstance(problem, BackendError))  # our own calls of cuBLAS
     if not isinstance(problem, MemoryError) and not (on_gpu and full):
         return None
-    there = gpu(sys.modules.get("cupy")) if on_gpu else host()
+    memory = gpu(sys.modules.get("cupy")) if on_gpu else host()
     message = "out of GPU memory" if on_gpu else "out of memory"
     details = [f"this needs about {size(need)}"] if need else []
-    if there.total is not None and there.free is not None:
-        details.append(f"{size(there.free)} of {size(there.total)} are free")
+    if memory.total is not None and memory.free is not None:
+        details.append(f"{size(memory.free)} of {size(memory.total)} are free")
     return CharRNNError(f"{message}: {', '.join(details)}" if details else message, lower(_LESS))
 
 

@@ -1,14 +1,14 @@
 """An array module without memory: it counts the bytes that its arrays would take.
 
-Objects that allocate arrays can be built on it in any size, at once, and report their size::
+Objects that allocate arrays can be built on it instantly, however large they are::
 
     meter = Meter()
     held = meter.empty((10**9, 10**9), "float32")
     assert meter.bytes == 4 * 10**18
 
-Arrays have a shape and a dtype but no elements. Views take nothing; everything else takes its size
-until it is deleted. All sizes are exact integers. It implements only those NumPy functions
-that allocate or compute element by element.
+Arrays have a shape and a dtype but no elements. Views count as nothing; any other array counts
+until it is deleted. All sizes are exact integers. It implements only those NumPy functions that
+allocate or compute element by element.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ class Meter:
         """Return the product of matrices (…, M, K) and (…, K, N)."""
         if a.shape[-1] != b.shape[-2]:
             raise ValueError(f"a product of shapes {a.shape} and {b.shape}")
-        many = _broadcast(a.shape[:-2], b.shape[:-2])
-        return self._result((*many, a.shape[-2], b.shape[-1]), a.dtype, out)
+        batch = _broadcast(a.shape[:-2], b.shape[:-2])
+        return self._result((*batch, a.shape[-2], b.shape[-1]), a.dtype, out)
 
     def elementwise(self, *operands: Any, out: Hollow | None = None) -> Hollow:
         """Return the result of any function that computes element by element."""

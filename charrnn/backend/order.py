@@ -16,14 +16,14 @@ from collections.abc import Iterator
 class LayerOrder(ABC):
     """The order of work in a stack.
 
-    The body of a loop over :meth:`forward` or :meth:`backward` may run at the same time as that of
+    The body of a loop over :meth:`forward` or :meth:`backward` may run concurrently with that of
     other layers, so it only touches arrays of its own layer and those that the neighbouring layer
     passes to it.
 
     Attributes
     ----------
     parallel
-        Whether layers may work at the same time, so that they cannot share arrays.
+        Whether layers may work concurrently, so that they cannot share arrays.
     """
 
     parallel: bool

@@ -1,6 +1,6 @@
-"""Philox4x64-10 where the arrays are: the bits of :mod:`charrnn.randomness`, drawn on a device.
+"""Philox4x64-10 on a device: the same bits as :mod:`charrnn.randomness`.
 
-As arithmetic on arrays of the array module; on a GPU, a CUDA function computes the same.
+Written as arithmetic on arrays of the array module; on a GPU, a CUDA function computes the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Key(NamedTuple):
 
     @property
     def words(self) -> tuple[int, int, int, int]:
-        """Layer, step, seed and purpose as unsigned 64-bit numbers, as a GPU takes them."""
+        """Layer, step, seed and purpose as unsigned 64-bit numbers, the form that a GPU needs."""
         return self.layer, self.step, self.seed & _MASK, int(self.purpose)
 
 

@@ -25,7 +25,7 @@ def add_product(xp: Any, a: Array, b: Array, out: Array, scratch: Array) -> None
 def transpose(xp: Any, matrix: Array, out: Array) -> None:
     """Write the transpose of ``matrix`` (M, N) to ``out`` (N, M), which is contiguous.
 
-    Copied in strips of rows that the caches hold: NumPy's plain copy misses the cache at each
+    It is copied in strips of rows that fit the caches. NumPy's plain copy misses the cache at each
     element once a column spans many pages, and takes two to six times as long.
     """
     rows = matrix.shape[0]

@@ -22,9 +22,9 @@ def select(name: str = "auto", matmul: str = "fp32") -> Backend:
     BackendError
         If CuPy was requested and cannot run; the message says why.
     """
-    for value, known, what in ((name, NAMES, "backend"), (matmul, MATMULS, setting("matmul"))):
+    for value, known, called in ((name, NAMES, "backend"), (matmul, MATMULS, setting("matmul"))):
         if value not in known:
-            raise UsageError(f"unknown {what} {value!r}", f"choose one of {', '.join(known)}")
+            raise UsageError(f"unknown {called} {value!r}", f"choose one of {', '.join(known)}")
     chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, matmul)
     if chosen.matmul != matmul:
         why = f" ({chosen.note})" if chosen.note else ""

@@ -2,8 +2,8 @@
 
 A member may be a process, a thread or a GPU. Each holds the same weights, computes the gradient of
 its own streams, and adds it to those of the others; then all apply the same update. Every method
-below is collective: each member calls it, in the same order as the others, and waits for them. All
-members get the same result, bit for bit, so they never diverge in their decisions.
+below is collective: all members call it, in the same order, and wait for each other. All get the
+same result, bit for bit, so they always make the same decisions.
 
 :class:`Alone`, the team of one member, is the default everywhere.
 """

@@ -1,9 +1,8 @@
 """CPU threads: how many BLAS uses, and other work for them.
 
-Small products gain little from several BLAS threads, which meet at every product and spin in
-between; on a busy machine they spend most of the time waiting for each other. If each thread gets
-enough streams, it is faster to divide the streams among the threads, and two to four
-times as fast on a busy machine.
+Small products gain little from several BLAS threads, which synchronise at every product and spin in
+between. If each thread gets enough streams, it is faster to divide the streams among the threads:
+two to four times as fast on a busy machine, where BLAS threads mostly wait for each other.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ R = TypeVar("R")
 MIN_STREAMS = 16
 """Streams that a thread needs; with fewer, its products are too narrow to be fast."""
 MAX_MATRIX = 6 << 20
-"""Bytes of the matrix that each thread reads for itself at each step; a larger one does not fit the
-caches."""
+"""Bytes of the matrix that every thread reads at each step; the caches hold no larger one."""
 
 
 def limit_threads(count: int | None) -> None:

@@ -104,7 +104,7 @@ class Gradient(ABC):
 
 
 class MatrixGradient(Gradient):
-    """Of a matrix U, where U v was added to the pre-activations: Σ δ vᵀ."""
+    """For a matrix U whose product U v was added to the pre-activations: Σ δ vᵀ."""
 
     def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
         """Write the products of ``delta`` and ``operand`` over all steps and streams."""
@@ -112,7 +112,7 @@ class MatrixGradient(Gradient):
 
 
 class DiagonalGradient(Gradient):
-    """Of a vector p, where p ⊙ v was added to the pre-activations: Σ δ ⊙ v."""
+    """For a vector p whose product p ⊙ v was added to the pre-activations: Σ δ ⊙ v."""
 
     def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
         """Write the sums of ``delta`` times ``operand``."""
@@ -120,7 +120,7 @@ class DiagonalGradient(Gradient):
 
 
 class BiasGradient(Gradient):
-    """Of a vector b that was added to the pre-activations: Σ δ."""
+    """For a vector b that was added to the pre-activations: Σ δ."""
 
     def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
         """Write the sums of ``delta``."""
@@ -147,7 +147,7 @@ class Cell(Choice, ABC):
     candidates: ClassVar[tuple[str, ...]] = ()
     """Those of the gates that are not logistic."""
     memory: ClassVar[str] = ""
-    """The gate that says how much of the state is kept from one step to the next, if any."""
+    """The gate that decides how much of the state is kept from step to step, if there is one."""
     states: ClassVar[tuple[str, ...]] = ("h",)
     """The arrays carried from step to step; the first is the output."""
     saved: ClassVar[tuple[str, ...]] = ()
@@ -164,9 +164,9 @@ class Cell(Choice, ABC):
     bounded: bool = True
     """Whether the output stays within [-1, 1], whatever the weights are."""
     rectified: bool = False
-    """Whether units output 0, and pass on no gradient, where their pre-activation is negative."""
+    """Whether a unit with a negative pre-activation outputs 0 and passes on no gradient."""
     slope_bound: float | None = None
-    """γ ≥ |φ'| where h = φ(W x + U h' + b); None if the state has a second path."""
+    """γ ≥ |φ'| for h = φ(W x + U h' + b); None if the state has a second path."""
 
     @classmethod
     def create(cls, config: ModelConfig) -> Cell:
@@ -286,10 +286,10 @@ class Cell(Choice, ABC):
     def add_output_path(
         self, xp: Any, weights: Any, step: Any, dh: Array, gradients: Arrays, scratch: Any
     ) -> None:
-        """Add to ``gradients`` what ``dh`` = ∂L/∂h_t in total passes to the step's other states.
+        """Add to ``gradients`` the contribution of the total ``dh`` = ∂L/∂h_t to the other states.
 
-        Then they hold ∂L/∂(state at t) in total: along every path, also the one through h_t. It is
-        the same term that :meth:`backward` adds internally, computed from the forward values.
+        They then hold the total ∂L/∂(state at t), including the path through h_t. It is the same
+        term that :meth:`backward` adds internally, computed from the forward values.
         """
 
     def forward_steps(self, xp: Any, weights: Any, ws: Workspace, start: int, stop: int) -> None:
@@ -306,8 +306,9 @@ class Cell(Choice, ABC):
     ) -> None:
         """Backpropagate through the steps of :meth:`forward_steps`, last step first.
 
-        ``d_out`` (T, H, N) is ∂L/∂h_t from above; each step finds in ``ws.gradients`` what the step
-        after it left there. All arrays are overwritten as in :meth:`backward`.
+        ``d_out`` (T, H, N) is ∂L/∂h_t from above; each step reads from ``ws.gradients`` the
+        gradients that the following step left there. All arrays are overwritten as in
+        :meth:`backward`.
         """
         backward, gradients, scratch = self.backward, ws.gradients, ws.scratch
         for t in range(stop - 1, start - 1, -1):

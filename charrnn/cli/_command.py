@@ -223,7 +223,7 @@ class Command(TyperCommand):
         before = [registry.names() for registry in registries]
         for registry in registries:
             for problem in registry.install_all():
-                note(problem.told(flag))
+                note(problem.line(flag))
         self._declared = None
         return before != [registry.names() for registry in registries]
 

@@ -109,10 +109,10 @@ def explaining_memory(need: int | None) -> Iterator[None]:
     except Exception as problem:
         from charrnn.backend.memory import explain
 
-        told = explain(problem, need)
-        if told is None:
+        explained = explain(problem, need)
+        if explained is None:
             raise
-        raise told from None
+        raise explained from None
 
 
 def open_backend(

@@ -109,18 +109,18 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        _streams.complain(one_line(problem.told(option)))
+        _streams.complain(one_line(problem.line(option)))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
     except Exception as problem:
         if hasattr(problem, "format_message"):
             return _usage_error(problem)
-        told = _memory_error(problem)
-        if told is None:
+        explained = _memory_error(problem)
+        if explained is None:
             raise
-        _streams.complain(one_line(told.told(option)))
-        return told.exit_code
+        _streams.complain(one_line(explained.line(option)))
+        return explained.exit_code
     return result if isinstance(result, int) else 0
 
 

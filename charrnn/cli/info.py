@@ -160,12 +160,12 @@ def _as_options(loaded: Any) -> list[tuple[str, str]]:
     options = declared(type(loaded.data)) if loaded.data is not None else {}
     rows = []
     for title, names in groups.items():
-        told = [
+        words = [
             _as_option(name, settings, options)
             for name in names
             if settings[name] not in (None, [])
         ]
-        rows.append((title, " ".join(told)))
+        rows.append((title, " ".join(words)))
     return rows
 
 

@@ -1,8 +1,8 @@
 """Inverted dropout (Srivastava et al. 2014) between layers and before the output.
 
 Only upward connections are dropped, never the recurrent ones (Zaremba et al. 2014, arXiv
-1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same. It
-is drawn where the model computes, with the same bits on every device, so no mask is ever copied.
+1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same ones.
+It is drawn on the model's device, with the same bits on every device, so no mask is ever copied.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run_in_turn(tasks: Sequence[Callable[[], Any]]) -> None:
 
 @operation
 def draw(xp: Any, out: Array, key: Key, threshold: int, scale: float) -> None:
-    """Write ``scale`` where an element's 32 random bits reach ``threshold``, else 0.
+    """Write ``scale`` for each element whose 32 random bits reach ``threshold``, else 0.
 
     ``out`` is contiguous.
     """
@@ -43,13 +43,13 @@ def draw(xp: Any, out: Array, key: Key, threshold: int, scale: float) -> None:
 class Masks:
     """The dropout masks of a window, one for the output of each layer.
 
-    A mask holds 0 with probability ``rate`` and 1 / (1 - rate) otherwise: an element is dropped
-    where its 32 random bits, read as an integer, are below rate · 2^32.
+    A mask holds 0 with probability ``rate`` and 1 / (1 - rate) otherwise: an element is dropped if
+    its 32 random bits, read as an integer, are below rate · 2^32.
 
     Parameters
     ----------
     backend
-        Where to draw.
+        The backend to draw on.
     rate
         The probability of dropping an element; 0 for no dropout.
     shapes

@@ -87,11 +87,11 @@ class Head(ABC):
         buffers
             The window's buffers, for sequences laid out anew.
         mask
-            1 where a target counts and 0 where it does not, of the shape of ``targets``; by
-            default all count.
+            1 for each target that counts and 0 for each that does not, of the shape of ``targets``;
+            by default all count.
         symbols
-            How many targets the mean is taken over: those that count in all windows of an update,
-            if this is one of several. By default those that count here.
+            Number of targets that the mean is taken over: if this window is one of several of an
+            update, those that count in all of them. By default those that count here.
         """
 
 
@@ -202,10 +202,10 @@ def _cross_entropy_of(
     """
     if counted is None:
         return cross_entropy(xp, products, bias, targets, count), products
-    some = xp.ascontiguousarray(products[:, counted])
-    total = cross_entropy(xp, some, bias, targets[counted], count)
+    selected = xp.ascontiguousarray(products[:, counted])
+    total = cross_entropy(xp, selected, bias, targets[counted], count)
     products[...] = 0.0
-    products[:, counted] = some
+    products[:, counted] = selected
     return total, products
 
 

@@ -1,7 +1,7 @@
 """Initial weights, drawn on the host in float64: the same on every backend, whatever the dtype.
 
 uniform
-    U(-1/√H, 1/√H) for every weight and bias: what PyTorch's recurrent layers do.
+    U(-1/√H, 1/√H) for every weight and bias, as in PyTorch's recurrent layers.
 xavier
     U(-a, a), a = √(6 / (fan_in + fan_out)), for each gate's block (Glorot and Bengio 2010);
     biases 0.
@@ -64,7 +64,7 @@ def _orthogonal(H: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def one_hot_input(weight: np.ndarray, scheme: str, rng: np.random.Generator) -> None:
-    """Fill the first layer's ``weight_ih`` (G·H, V) where its input is one-hot."""
+    """Fill the first layer's ``weight_ih`` (G·H, V) for a one-hot input."""
     if scheme != "identity":
         weight[...] = rng.normal(0, ONE_HOT_DEVIATION, weight.shape)
 

@@ -41,7 +41,7 @@ class LanguageModel:
     vocabulary
         V, the number of symbols.
     backend
-        Where to compute; NumPy by default.
+        The backend to compute on; NumPy by default.
     weights
         Flat host vector of parameters; zeros if not given.
     """

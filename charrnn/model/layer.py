@@ -17,8 +17,8 @@ from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
 
 ROWS = 64
-"""Rows assumed for an input when deciding how many steps share one product: as many as make
-(ROWS, steps · N) a block of elements (see :class:`Backend`)."""
+"""How many steps share one input product: as many as make (ROWS, steps · N) elements a block of the
+backend (see :class:`Backend`)."""
 
 
 class Staged(NamedTuple):
@@ -128,7 +128,7 @@ class Layer:
         return self._scales[dtype]
 
     def output(self, ws: Workspace, steps: int) -> Array:
-        """Return where forward writes h_1 … h_steps, a view (steps, H, N) in the order of time."""
+        """Return the view (steps, H, N), in time order, to which forward writes h_1 … h_steps."""
         return self._in_time(ws.states[self.cell.states[0]][1 : steps + 1])
 
     def forward(self, staged: Staged, ws: Workspace, x: Array, part: slice) -> None:
@@ -161,10 +161,10 @@ class Layer:
         if weight.shape[1] <= T * N:  # a small alphabet: make its columns, then choose
             columns(xp, self.table(staged), ids, inputs)
             return
-        some = max(1, self._block // (F * N))
-        for start in range(0, T, some):
-            part = inputs[start : start + some]
-            columns(xp, weight, ids[start : start + some], part)
+        size = max(1, self._block // (F * N))
+        for start in range(0, T, size):
+            part = inputs[start : start + size]
+            columns(xp, weight, ids[start : start + size], part)
             if scale is not None:
                 xp.multiply(part, scale, out=part)
             xp.add(part, staged.bias, out=part)
@@ -177,11 +177,11 @@ class Layer:
             xp.matmul(staged.ih, x, out=inputs)
             xp.add(inputs, staged.bias, out=inputs)
             return
-        some = max(1, self._block // (ROWS * N))
-        for start in range(0, T, some):  # several steps side by side: narrow products are slow
-            part = x[start : start + some].transpose(1, 0, 2)
+        size = max(1, self._block // (ROWS * N))
+        for start in range(0, T, size):  # several steps side by side: narrow products are slow
+            part = x[start : start + size].transpose(1, 0, 2)
             product = xp.matmul(staged.ih, part.reshape(self.D, -1)).reshape(F, -1, N)
-            xp.add(product.transpose(1, 0, 2), staged.bias, out=inputs[start : start + some])
+            xp.add(product.transpose(1, 0, 2), staged.bias, out=inputs[start : start + size])
 
     def backward(
         self, staged: Staged, ws: Workspace, d_out: Array, dx: Array | None, part: slice

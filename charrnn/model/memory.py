@@ -1,10 +1,10 @@
 """How much memory a training run needs, computed before anything is allocated.
 
 The model and its windows are built on :class:`~charrnn.backend.meter.Meter`, an array module
-without memory, so that every allocation is counted where it is made, whatever the cell. They
+without memory, so that the code that allocates is itself what is counted, whatever the cell. They
 are built with one and two layers and for one and two steps: every further layer needs as much as
 the second, and every further step as much as the second step. So the counts are exact integers, and
-absurd sizes cost no more than small ones.
+huge sizes are counted as fast as small ones.
 
 Temporary arrays are added by formulas kept next to the code that allocates them.
 """
@@ -122,7 +122,7 @@ class Sizes:
         return M * (self.cell.blocks * H + max(H, D) + 3 * D)
 
     def passing(self, T: int, N: int) -> int:
-        """Return the elements of the largest arrays that one step of training needs for a time."""
+        """Return the elements of the largest temporary arrays of one step of training."""
         rows = len(self.cell.gates) * self.config.hidden
         symbols = 0
         if not self.config.embed:
@@ -176,11 +176,11 @@ def estimate(
     batch, seq_len
         N and T.
     moments
-        How many arrays of the size of the weights the optimizer keeps.
+        Number of arrays of the size of the weights that the optimizer keeps.
     shards
-        How many threads share the streams.
+        Number of threads that share the streams.
     scored
-        How many symbols of the validation text an evaluation scores; 0 without one.
+        Number of symbols of the validation text that an evaluation scores; 0 without one.
     """
     sizes = Sizes(config, V)
     P, L, T, N = sizes.parameters(), config.layers, seq_len, batch

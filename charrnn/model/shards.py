@@ -2,8 +2,8 @@
 
 Streams interact only through the sum of their gradients, so each thread goes forward and backward
 over its own without waiting; then the gradients are added. The result equals that of one window up
-to the order of additions, and is the same at every run with as many threads. On a GPU, or with one
-thread, there is one shard, which is the window itself.
+to the order of additions, and is reproducible with the same number of threads. On a GPU, or with
+one thread, there is one shard, which is the window itself.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ class Shards(Carried):
         grads
             Overwritten.
         dropout_key
-            (seed, step), which decide what is dropped; None for no dropout.
+            (seed, step), which determine the masks; None for no dropout.
         mask, symbols
-            Which targets count, and how many do in the whole batch: all of them by default. See
+            Which targets count, and how many in the whole batch; by default all of them. See
             :meth:`LanguageModel.loss_and_gradient`.
         """
         symbols = symbols or len(ids) * self._streams
@@ -142,7 +142,7 @@ class Shards(Carried):
         return sum(losses[1:], losses[0])
 
     def _divide(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks in as many threads as there are shards."""
+        """Run tasks, divided among as many threads as there are shards."""
         self._threads.run([partial(run_in_turn, tasks[k :: self.count]) for k in range(self.count)])
 
     @np.errstate(all="ignore")  # a setting of each thread; non-finite values are checked later

@@ -39,8 +39,8 @@ class Stack:
 
     Parameters are named as PyTorch's modules name theirs: ``weight_ih_l0`` (G·H, D),
     ``weight_hh_l0`` (G·H, H), ``bias_ih_l0`` (G·H,), and so on; a GRU that resets after the product
-    also has ``bias_hh_l0``. Where PyTorch's module of the same name computes something else, as for
-    a GRU that resets before the product, the names get the cell's suffix.
+    also has ``bias_hh_l0``. If PyTorch's module of the same name computes something else, as for a
+    GRU that resets before the product, the names get the cell's suffix.
 
     Parameters
     ----------
@@ -246,8 +246,8 @@ class Stack:
             layer, d_out = self.layers[index], d_outs[index]
             staged, ws = window.staged[index], window.layers[index]
             if part is None:
-                mine, x = self.of_layer(grads, index, prefix), window.inputs[index]
-                layer.accumulate(staged, ws, x, steps, mine, below[index])
+                own, x = self.of_layer(grads, index, prefix), window.inputs[index]
+                layer.accumulate(staged, ws, x, steps, own, below[index])
                 continue
             if window.masks:
                 xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])

@@ -45,7 +45,7 @@ class Carried(ABC):
             array[0] = 0.0
 
     def restart(self, kept: Array) -> None:
-        """Start from zero states where ``kept`` (N,), of the states' type, is 0, not where it is 1.
+        """Zero the states of the streams whose ``kept`` (N,), of the states' type, is 0, not 1.
 
         A non-finite state stays non-finite: it must be noticed, not hidden.
         """
@@ -101,7 +101,7 @@ class Window(Carried):
 
     @property
     def d_top(self) -> Array:
-        """Where ∂L/∂(top output), (used, H, N), is written before the stack's backward pass."""
+        """The array for ∂L/∂(top output), (used, H, N), to be filled before the backward pass."""
         return self.d_out[-1][: self.used]
 
     def states(self) -> Iterator[tuple[str, Array]]:

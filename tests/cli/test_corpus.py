@@ -44,7 +44,7 @@ def refused(*args):
     error = run(*args).exception
     assert isinstance(error, CharRNNError)
     assert str(error).isprintable()
-    return error.told(option), error.exit_code
+    return error.line(option), error.exit_code
 
 
 def test_list_names_every_corpus():

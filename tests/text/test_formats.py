@@ -26,7 +26,7 @@ every = pytest.mark.parametrize("compress", COMPRESS.values(), ids=COMPRESS.keys
 def said(name, **options):
     with pytest.raises(CorpusError) as caught:
         open_corpus(name, **options)
-    line = caught.value.told(option)
+    line = caught.value.line(option)
     assert line.isprintable()
     return line
 

@@ -72,7 +72,7 @@ def load(cupy: Any) -> Any:
     for path in (*_in_use(), *_by_pathfinder(), *_NAMES.get(sys.platform, ())):
         try:
             return declared(ctypes.CDLL(path))
-        except (OSError, AttributeError):  # not there, or too old
+        except (OSError, AttributeError):  # missing, or too old
             continue
     raise BackendError("the cuBLAS library was not found")
 
@@ -105,7 +105,7 @@ def _by_pathfinder() -> list[str]:
 
 
 class _Layout(NamedTuple):
-    """How a matrix lies: transposed or not, elements from row to row, and to the next matrix."""
+    """A matrix in memory: transposed or not, its row stride, the distance to the next matrix."""
 
     transposed: int
     leading: int
@@ -113,7 +113,7 @@ class _Layout(NamedTuple):
 
 
 def _layout(array: Array) -> _Layout | None:
-    """Return how the matrices of a 2-D or 3-D array lie, None if cuBLAS cannot address it."""
+    """Return the layout of the matrices of a 2-D or 3-D array; None if cuBLAS cannot address it."""
     rows, columns = array.shape[-2:]
     size = array.dtype.itemsize
     down, along = (stride // size for stride in array.strides[-2:])
@@ -152,7 +152,7 @@ class MatrixProducts:
         }
 
     def prepare(self, stream: int) -> c_void_p:
-        """Return the handle of a stream; make it if need be, which must not happen in a capture."""
+        """Return the handle of a stream, created at the first call (never during a capture)."""
         if stream not in self._handles:
             handle = c_void_p()
             workspace = self._cupy.empty(WORKSPACE, self._cupy.uint8)
@@ -163,9 +163,9 @@ class MatrixProducts:
         return self._handles[stream][0]
 
     def multiply(self, a: Array, b: Array, out: Array, *, add: bool = False) -> bool:
-        """Write ``a @ b`` to ``out``, or add it; return whether it could be done.
+        """Write ``a @ b`` to ``out``, or add it; return False if cuBLAS cannot do it.
 
-        Operands are 2-D, or 3-D: many products, each 2-D operand the same in all of them.
+        Operands are 2-D or, for several products at once, 3-D; a 2-D operand is then used in all.
         """
         dims, kind = max(a.ndim, b.ndim), out.dtype.name
         shape = (*(a if a.ndim == 3 else b).shape[: dims - 2], a.shape[-2], b.shape[-1])
@@ -204,7 +204,7 @@ class MatrixProducts:
 
 
 class Module:
-    """CuPy with :class:`MatrixProducts` in place of its own; all else is CuPy's.
+    """CuPy, but with :class:`MatrixProducts` for its matrix products.
 
     Attributes
     ----------
@@ -223,12 +223,12 @@ class Module:
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         """Return ``a @ b``, written to ``out`` if it is given."""
         if a.ndim in (2, 3) and b.ndim in (2, 3):
-            made = out
-            if made is None:
-                many = (a if a.ndim == 3 else b).shape[:-2]
-                made = self.cupy.empty((*many, a.shape[-2], b.shape[-1]), a.dtype)
-            if self.products.multiply(a, b, made):
-                return made
+            result = out
+            if result is None:
+                batch = (a if a.ndim == 3 else b).shape[:-2]
+                result = self.cupy.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+            if self.products.multiply(a, b, result):
+                return result
         return self.cupy.matmul(a, b) if out is None else self.cupy.matmul(a, b, out=out)
 
     def add_product(self, a: Array, b: Array, out: Array) -> None:
@@ -238,13 +238,13 @@ class Module:
 
 
 def with_own_products(cupy: Any, matmul: str = "fp32") -> tuple[Any, str]:
-    """Return CuPy with products that can be recorded; if there are none, CuPy itself and why."""
+    """Return CuPy with products that can be recorded, else CuPy itself and the reason."""
     try:
         module = Module(cupy, MatrixProducts(cupy, load(cupy), matmul))
         ones = cupy.ones((3, 2), cupy.float32)
-        found = module.matmul(ones.T, ones, out=cupy.zeros((2, 2), cupy.float32))
-        module.add_product(ones.T, ones, found)
-        right = cupy.asnumpy(found).tolist() == [[6.0, 6.0], [6.0, 6.0]]
+        product = module.matmul(ones.T, ones, out=cupy.zeros((2, 2), cupy.float32))
+        module.add_product(ones.T, ones, product)
+        right = cupy.asnumpy(product).tolist() == [[6.0, 6.0], [6.0, 6.0]]
     except Exception as problem:  # any failure: fall back to CuPy's own products
         return cupy, reason(problem)
     return (module, "") if right else (cupy, "cuBLAS computes a wrong product")

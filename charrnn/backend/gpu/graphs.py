@@ -1,9 +1,8 @@
 """A computation recorded as a CUDA graph: one launch instead of thousands.
 
-A graph runs again what was launched while it was recorded, on the same memory. So what it reads
-anew each time is first copied into separate arrays, and every array that it touches lives as
-long as it does. Numbers are recorded as they were: a value that changes between runs must be in an
-array.
+A replayed graph repeats the recorded launches on the same memory. So its inputs are first copied
+into fixed arrays, and every array that it touches must live as long as the graph. Plain numbers
+keep their recorded values: a value that changes between runs must be in an array.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ class Graphs(Recorder):
     Parameters
     ----------
     xp
-        The array module; its products must be such that they can be recorded.
+        The array module; its matrix products must be recordable.
     note
         Why nothing can be recorded; empty if it can.
 
     Attributes
     ----------
     note
-        Why nothing is recorded (any more); empty while all is well.
+        Why nothing is recorded (any more); empty while recording works.
     recording
         Whether something is being recorded now.
     """
@@ -56,13 +55,13 @@ class Graphs(Recorder):
 class Recorded:
     """A computation on arrays that always have the same shapes and dtypes.
 
-    The first call computes as usual, which also compiles what needs compiling; the second records.
+    The first call computes as usual and compiles the kernels; the second records.
     If recording fails, every call computes as usual, and :attr:`Graphs.note` says why.
 
     Parameters
     ----------
     graphs
-        Where to record.
+        The recorder.
     compute
         Takes arrays and returns one; reads and writes others in place.
     held
@@ -84,8 +83,8 @@ class Recorded:
         if self._graph is None:
             self._warm = True
             return self._compute(*arrays)
-        for mine, given in zip(self._inputs, arrays, strict=True):
-            mine[...] = given
+        for fixed, array in zip(self._inputs, arrays, strict=True):
+            fixed[...] = array
         self._graph.launch()
         return self._result.copy()
 

@@ -1,9 +1,9 @@
 """CUDA source files, compiled on first use, and how their functions are launched.
 
-A ``.cu`` file is written once for both precisions, with ``real`` as the type of the elements; it
-needs no header but the ``.cuh`` files next to it. Arguments are converted to the types of the
-function's parameters, as its text declares them, so that a launch cannot disagree with it. A
-launcher is paired with its operation by name::
+A ``.cu`` file is written once for both precisions, with ``real`` as the type of the elements, and
+includes only the ``.cuh`` files next to it. Arguments are converted to the types that the function
+declares for its parameters, so that a launch always fits it. A launcher is paired with its
+operation by name::
 
     CUDA = CudaSource("example.cu")
 
@@ -29,9 +29,9 @@ from charrnn.backend.array import Array
 F = TypeVar("F", bound=Callable[..., Any])
 
 THREADS = 256
-"""Threads of a block, by default."""
+"""Default number of threads per block."""
 MAX_BLOCKS = 4096
-"""Blocks of a grid whose threads take several elements each."""
+"""Maximum number of blocks of a grid; with more elements, each thread processes several."""
 
 _OWN = "charrnn.backend.gpu.operations"
 
@@ -77,14 +77,14 @@ def _parameter(declared: str) -> Parameter:
 
 
 class CudaSource:
-    """CUDA text of one subject, compiled once for each precision that is asked for.
+    """One ``.cu`` file, compiled once for each precision that is needed.
 
     Parameters
     ----------
     name
-        Of a ``.cu`` file.
+        The name of the file.
     folder
-        Where it is; by default this package's own.
+        The folder that holds it; by default this package's own.
     """
 
     def __init__(self, name: str, folder: Traversable | None = None) -> None:
@@ -103,7 +103,7 @@ class CudaSource:
         return functions(self.text)
 
     def code(self, dtype: str) -> str:
-        """Return all that the compiler reads; ``dtype`` is ``"float32"`` or ``"float64"``."""
+        """Return the complete text for the compiler; ``dtype`` is ``float32`` or ``float64``."""
         real = {"float32": "float", "float64": "double"}[dtype]
         return f"typedef {real} real;\n{_read(files(_OWN), 'prelude.cuh')}\n{self.text}"
 
@@ -159,13 +159,13 @@ class Gpu:
 
 
 class Strided(NamedTuple):
-    """An array that a function addresses by strides that it is given."""
+    """An array that need not be contiguous, because the function receives its strides."""
 
     array: Array
 
 
 def _argument(parameter: Parameter, value: Any, real: str) -> Any:
-    """Return the value as the function's parameter takes it."""
+    """Return the value in the type of the function's parameter."""
     import numpy as np
 
     wanted = real if parameter.kind == "real" else _SCALARS.get(parameter.kind)
@@ -183,12 +183,12 @@ def _argument(parameter: Parameter, value: Any, real: str) -> Any:
 
 
 def blocks(elements: int, each: int = THREADS) -> int:
-    """Return how many blocks take ``elements`` elements, ``each`` at a time; at least one."""
+    """Return the number of blocks, at least one, for ``elements`` elements, ``each`` per block."""
     return max(1, min(MAX_BLOCKS, -(-elements // each)))
 
 
 class Launcher(NamedTuple):
-    """Runs an operation on a GPU: ``launch(gpu, ...)``, and the text that it launches."""
+    """Runs an operation on a GPU: ``launch(gpu, ...)``, and the source that it launches."""
 
     launch: Callable[..., Any]
     source: CudaSource | None

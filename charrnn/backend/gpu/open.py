@@ -80,7 +80,7 @@ def _set_products(cupy: Any, matmul: str) -> None:
 
 
 def reason(problem: BaseException) -> str:
-    """Return the first line of an exception's message, or the name of its class."""
+    """Return the first line of an exception's message; if it is empty, the class's name."""
     line = str(problem).strip().partition("\n")[0]
     return "".join(c for c in line if c.isprintable()) or type(problem).__name__
 

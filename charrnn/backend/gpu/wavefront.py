@@ -21,10 +21,10 @@ Part = TypeVar("Part", slice, slice | None)
 
 
 class Wavefront(LayerOrder):
-    """One stream per layer while something is recorded; else the same order in one stream.
+    """One stream per layer while recording; otherwise the same order in one stream.
 
-    The same order, because the first call of a computation, which is not recorded, compiles all
-    that its recording will launch.
+    The order is the same so that the first call of a computation, which is not recorded, compiles
+    everything that its recording will launch.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """CUDA for operations: one file of launchers per subject, with its ``.cu`` file next to it.
 
-Loaded only when a GPU computes. A launcher names the operation that it implements and takes the
-same arguments as its plain definition, but for a :class:`~charrnn.backend.gpu.kernels.Gpu` in
-place of the array module.
+Loaded only when a GPU is used. A launcher names the operation that it implements and takes the same
+arguments as its plain definition, except that a :class:`~charrnn.backend.gpu.kernels.Gpu` replaces
+the array module.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ _THREADS = 128
 
 @launches("sampling.on_device.temper", CUDA)
 def temper(gpu: Gpu, logits: Array, temperature: float, unknown: int | None, least: float) -> Array:
-    """Give each block of threads a column of the logits."""
+    """One block of threads per column of the logits."""
     V, N = logits.shape
     weights = gpu.xp.empty((N, V), gpu.xp.float64)
     never = -1 if unknown is None else unknown
@@ -23,7 +23,7 @@ def temper(gpu: Gpu, logits: Array, temperature: float, unknown: int | None, lea
 
 @launches("sampling.on_device.choose", CUDA)
 def choose(gpu: Gpu, weights: Array, uniforms: Array) -> Array:
-    """Give each block of threads a row of the weights."""
+    """One block of threads per row of the weights."""
     N, V = weights.shape
     ids = gpu.xp.empty(N, gpu.xp.int64)
     gpu.launch("float64", "choose", N, _THREADS, weights, uniforms, V, ids)
@@ -32,7 +32,7 @@ def choose(gpu: Gpu, weights: Array, uniforms: Array) -> Array:
 
 @launches("sampling.on_device.log_probabilities", CUDA)
 def log_probabilities(gpu: Gpu, logits: Array, ids: Array) -> Array:
-    """Give each block of threads a column of the logits."""
+    """One block of threads per column of the logits."""
     V, N = logits.shape
     out = gpu.xp.empty(N, gpu.xp.float64)
     gpu.launch(logits.dtype, "log_p", N, _THREADS, logits, ids, V, N, out)

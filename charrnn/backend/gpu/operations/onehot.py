@@ -13,7 +13,7 @@ _ORDERED = 64  # threads of a block that puts ids in order
 
 @launches("model.onehot.columns", CUDA)
 def columns(gpu: Gpu, table: Array, ids: Array, out: Array) -> None:
-    """One thread copies elements of one step; the steps of ``out`` may lie apart."""
+    """One thread copies elements of one step; ``out`` may have gaps between its steps."""
     T, F, N = out.shape
     if not out[0].flags.c_contiguous:
         raise ValueError("each step of the output must be contiguous")
