@@ -16,7 +16,7 @@ from charrnn.settings import Configuration, Values
 
 INITS = ("uniform", "xavier", "orthogonal", "identity")
 DEFAULT_STEPS = 5000
-"""Where a run ends if neither steps, nor epochs, nor minutes are given."""
+"""Steps of a run if neither steps, nor epochs, nor minutes are given."""
 
 
 DECODING = ("encoding", "errors")
@@ -171,7 +171,7 @@ class DataConfig(Configuration):
 
 @dataclass(frozen=True, init=False)
 class TrainConfig(Configuration):
-    """How a model is trained. A step is one update, from one window of all streams."""
+    """How a model is trained. A step is one update, computed from one window of all streams."""
 
     seq_len: int = declare(32, "Window length in steps.", group=TRAINING, least=1)
     batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
@@ -183,13 +183,13 @@ class TrainConfig(Configuration):
     )
     restart: float = declare(
         0.01,
-        "Probability that a stream begins a window from a zero state.",
+        "Probability that a stream starts a window from a zero state.",
         group=TRAINING,
         least=0,
         below=1,
     )
-    """With a carried state. A model that never sees a zero state after its first window learns to
-    rely on a warmed-up state, and can fail when it has to start from zero: in sampling and in
+    """For carried states. A model that never sees a zero state after its first window learns to
+    rely on a warmed-up state, and can fail when it has to start from zero, as in sampling and in
     evaluation."""
     steps: int | None = declare(
         None,
@@ -259,7 +259,7 @@ class TrainConfig(Configuration):
     max_rollbacks: int = declare(
         3,
         "Divergences after which training returns to its last checkpoint and continues at half the "
-        "rate; at the next one it stops.",
+        "learning rate; at the next one it stops.",
         group=TRAINING,
         least=0,
     )

@@ -2,8 +2,8 @@
 
 Texts, vocabularies, file names and samples may hold characters that must not reach a terminal:
 control characters, line and paragraph separators, and those that override or embed a direction.
-Whatever shows them uses one of the functions here. Every other character is text, also spaces of
-any kind, joiners and direction marks.
+Code that shows them uses one of the functions here. Every other character is text, spaces of any
+kind, joiners and direction marks among them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def one_line(text: object) -> str:
 def shell(word: object) -> str:
     r"""Return a path or a name for a command line that is pasted into a shell.
 
-    It is quoted where needed; unsafe characters are written as in ``$'\x1b'``. What would be taken
-    for an option gets ``./`` before it.
+    It is quoted if needed; unsafe characters are written as in ``$'\x1b'``. If it would be taken
+    for an option, it gets ``./`` before it.
     """
     from shlex import quote
 

@@ -31,7 +31,7 @@ class CharRNNError(Exception):
     Parameters
     ----------
     message
-        What failed: the file, setting, character or offset is named. One line.
+        The failure, naming the file, setting, character or offset. One line.
     remedy
         What to do about it. One line, or empty if there is nothing to advise.
 

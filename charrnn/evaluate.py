@@ -40,14 +40,14 @@ class Score:
     Attributes
     ----------
     chars
-        Scored symbols (characters, bytes or words, as the model's level has it).
+        Number of scored symbols (characters, bytes or words, depending on the model's level).
     nats
-        Their surprisals, added up.
+        The sum of their surprisals.
     skipped
         Symbols of the text that were left out because the model does not know them.
     bytes
-        Bytes of the text in UTF-8 (at byte level, as they are), without what was left out and with
-        its first symbol, which is not scored; None if not known.
+        Bytes of the text in UTF-8 (at byte level, the bytes themselves), without skipped symbols
+        but with the first symbol, which is not scored; None if not known.
     """
 
     chars: int
@@ -67,12 +67,12 @@ class Score:
 
     @property
     def bits(self) -> float:
-        """The surprisals of the text, added up, in bits."""
+        """The sum of the surprisals, in bits."""
         return self.nats / math.log(2.0)
 
     @property
     def bits_per_byte(self) -> float:
-        """Bits in all by byte of the text, for models of any level; NaN if not known."""
+        """Total bits per byte of the text, comparable between levels; NaN if not known."""
         return self.bits / self.bytes if self.chars and self.bytes else math.nan
 
     @property
@@ -159,7 +159,7 @@ def score(
     chunks
         The text as 1-D arrays of symbols, in order.
     tally
-        Counts of the text's other properties, complete when all chunks have been read.
+        Counts skipped symbols and bytes; complete when all chunks have been read.
     steps
         Symbols that are read at a time; the state is carried, so the score does not depend on it.
     progress
@@ -225,7 +225,7 @@ def score_lines(
 ) -> Iterator[LineScore]:
     """Score lines one by one, each from a zero state, in the order given.
 
-    Of a line of n symbols n - 1 are scored, a newline at its end among them; with ``start`` all n.
+    A line of n symbols, its newline included, has n - 1 scores; with ``start``, n.
 
     Parameters
     ----------
@@ -242,14 +242,15 @@ def score_lines(
     """
     lines = iter(lines)
     window: Window | None = None
-    while some := list(islice(lines, batch)):
-        if window is None or window.streams != len(some):
-            window = model.window(steps, len(some), backward=False)
-        read = [ids if start is None else _prepend_symbol(start, ids) for _, ids in some]
+    while group := list(islice(lines, batch)):
+        if window is None or window.streams != len(group):
+            window = model.window(steps, len(group), backward=False)
+        read = [ids if start is None else _prepend_symbol(start, ids) for _, ids in group]
         nats = _score_batch(model, window, read)
-        for (line, ids), inputs, amount in zip(some, read, nats, strict=True):
-            also = tally(line, ids)
-            yield LineScore(line, Score(max(0, len(inputs) - 1), amount, also.skipped, also.size))
+        for (line, ids), inputs, amount in zip(group, read, nats, strict=True):
+            counts = tally(line, ids)
+            scored = max(0, len(inputs) - 1)
+            yield LineScore(line, Score(scored, amount, counts.skipped, counts.size))
 
 
 def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
@@ -278,9 +279,9 @@ def _score_batch(model: LanguageModel, window: Window, lines: list[Ids]) -> list
     alive = np.arange(len(lines))
     longest = max(len(ids) for ids in lines) - 1
     for start in range(0, longest, window.steps):
-        going = np.array([at for at, i in enumerate(alive) if len(lines[i]) - 1 > start])
-        if 2 * len(going) <= len(alive):  # few long lines are left: do not compute for the others
-            window, alive = _narrow(model, window, going), alive[going]
+        unfinished = np.array([at for at, i in enumerate(alive) if len(lines[i]) - 1 > start])
+        if 2 * len(unfinished) <= len(alive):  # few long lines are left: drop the others
+            window, alive = _narrow(model, window, unfinished), alive[unfinished]
         parts = [lines[i][start : start + window.steps + 1] for i in alive]
         block = np.zeros((max(len(part) for part in parts), len(parts)), lines[0].dtype)
         for stream, part in enumerate(parts):

@@ -1,9 +1,9 @@
 """Files on disk: written atomically, opened only if that is safe.
 
-:func:`write` is where a checkpoint becomes durable. The order of its system calls leaves a complete
-file at any moment, also after a crash: a temporary file next to the target is written, flushed to
-disk and renamed over the target (:func:`replace`), and the folder is flushed, which makes the
-rename itself last. A process that is killed on the way leaves the old file and a temporary one,
+A checkpoint becomes durable in :func:`write`. The order of its system calls leaves a complete file
+at any moment, even after a crash: a temporary file next to the target is written, flushed to disk
+and renamed over the target (:func:`replace`); then the folder is flushed, which makes the rename
+itself durable. A process that is killed on the way leaves the old file and a temporary one,
 ``.NAME.TOKEN.PID.tmp``, which :func:`sweep` removes later.
 """
 
@@ -28,7 +28,7 @@ Bytes = bytes | bytearray | memoryview
 """A memoryview must have one dimension and one byte per element."""
 
 FILE_TIME_TICK = 0.03
-"""Seconds; the clock of file times may be this coarse: two changes in one tick look like one."""
+"""Seconds; file times may be this coarse: two changes within one tick look like one."""
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>[0-9]{1,10})\.tmp", re.DOTALL)
 _NAME_CHARS = 40  # of the target in a temporary name: at most 160 of the 255 bytes of a name
@@ -165,7 +165,7 @@ def flush(handle: int) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Make renames and new files in a folder last, if the system can flush a folder.
+    """Make renames and new files in a folder durable, if the system can flush a folder.
 
     Raises
     ------

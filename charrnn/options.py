@@ -51,11 +51,11 @@ class Option:
     least, most, above, below
         A number must be ≥ ``least``, ≤ ``most``, > ``above`` and < ``below``, if they are given.
     remedy
-        What to do about an invalid value, if the range is not self-explanatory.
+        Advice for an invalid value, if the range is not self-explanatory.
     shown
-        What help shows as the default in place of ``default``.
+        Shown in help as the default, in place of ``default``.
     metavar
-        What help shows for the value.
+        Shown in help for the value.
     flags
         Further names on the command line, besides ``--name``.
     free
@@ -200,7 +200,7 @@ def check_fields(record: Any) -> None:
 
 
 def check_values(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a checked value for each option, the default where ``values`` has none."""
+    """Return a checked value for each option; its default if ``values`` has none."""
     return {name: o.check(name, values.get(name, o.default)) for name, o in options.items()}
 
 

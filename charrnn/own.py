@@ -1,4 +1,4 @@
-"""The files that charrnn writes into runs and caches, and how they are recognised."""
+"""The files that charrnn writes into runs and caches, and how to recognise them."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _line(problem: BaseException, path: str) -> str:
 
 
 def _choices(module: ModuleType) -> list[tuple[Registry, type[Choice]]]:
-    """Return the classes of a module that can be chosen by name: its own or its submodules'."""
+    """Return the classes that a module or its submodules define and that have a ``name``."""
     found = []
     for value in vars(module).values():
         if not isinstance(value, type) or "name" not in vars(value):

@@ -17,7 +17,7 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
-    """Uses of random bits; different purposes never share bits."""
+    """The uses of random bits; two purposes never share bits."""
 
     INIT = 1
     DROPOUT = 2

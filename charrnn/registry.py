@@ -64,8 +64,8 @@ class Registry:
         What they are called in messages: ``cell``.
     package
         The package whose files define the built-in ones. A file NAME.py defines a class with
-        ``name = "NAME"``, where ``-`` in the name is ``_`` in the file's. Its
-        ``base.py`` defines the class ``base`` from which all derive.
+        ``name = "NAME"``; a ``-`` in the name is a ``_`` in the file's. The
+        package's ``base.py`` defines the class ``base`` from which all derive.
     base
         The name of that class.
     helpers

@@ -1,8 +1,8 @@
 """Base class of the configurations: a frozen dataclass of settings, checked on construction.
 
 Some settings choose a class by name, such as a cell, and the class declares its own settings.
-Those are given together with the others, ``ModelConfig(cell="gru", gru_reset="before")``, and kept
-together, in ``config.cell_options``. In a file all settings are in one flat object, so that a
+Those are given like the others, ``ModelConfig(cell="gru", gru_reset="before")``, and kept in
+``config.cell_options``. In a file all settings are in one flat object, so that a
 setting may move from a configuration to a class, or back, and older files stay valid.
 """
 

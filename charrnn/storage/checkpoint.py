@@ -3,7 +3,8 @@
 Weights have the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``, …,
 ``decoder.bias``). For cells with a single bias, ``bias_hh`` is written as zeros, and added to the
 bias when a file is read. In addition there are ``optimizer.<moment>`` (flat, in the order of the
-model's parameters) and ``state.<name>_l<layer>`` (H, N), where the next window begins.
+model's parameters) and ``state.<name>_l<layer>`` (H, N), the states at the start of the next
+window.
 
 :mod:`charrnn.storage.container` is the file format, and :func:`charrnn.files.write` makes the file
 durable.
@@ -66,7 +67,7 @@ class Checkpoint:
     version
         The version of charrnn that wrote it.
     kind
-        What the model was trained for, such as ``language-model``: the kind of its head.
+        The kind of the model's head, such as ``language-model``.
     """
 
     config: ModelConfig
@@ -227,7 +228,7 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
 
 
 def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
-    """Return (name of the second bias, name of the first) where PyTorch has two and charrnn one."""
+    """Return (second bias, first bias), by name, for cells with two in PyTorch and one here."""
     if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
         return []
     layers = range(model.config.layers)

@@ -43,7 +43,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
     tensors
         Arrays of float32 or float64.
     facts
-        Metadata, ready for JSON.
+        Metadata that JSON can hold.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
 
 
 def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytearray:
-    """Return the part of the file before the tensors, with zeros for the digest.
+    """Return the part of the file before the tensors, with zeros in place of the digest.
 
     The order of the tensors and the padding are those of the safetensors library.
     """
@@ -145,7 +145,7 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
         tensors = {name: np.empty(shape, dtype) for name, dtype, shape in layout}
     except _DamagedError:
         _hash(file, digest, body)
-        _compare(claimed, digest)  # report accidental damage as such; otherwise the file is forged
+        _compare(claimed, digest)  # if it does not match, the file is damaged; else it is forged
         raise
     for array in tensors.values():
         part = array.reshape(-1).view(np.uint8).data

@@ -27,8 +27,8 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _HEADER_BYTES = 1 << 10
-_WRITTEN = 1 << 22  # ids at a time
-_CHECKED = 1 << 20
+_WRITTEN = 1 << 22  # ids written at a time
+_CHECKED = 1 << 20  # ids checked at a time
 
 
 def write(folder: Path, split: str, ids: TextIds) -> None:

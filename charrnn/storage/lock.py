@@ -30,7 +30,7 @@ except ImportError:  # Windows
 NAME = ".lock"
 _HELD = {errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN}
 _TRIES = 100
-_PATIENCE = 0.1  # seconds to wait for others that sign at the same time
+_PATIENCE = 0.1  # seconds to wait for other processes that sign at the same time
 
 
 class LockedError(CharRNNError):
@@ -103,7 +103,7 @@ def _take(path: Path) -> int:
 
 
 def _won(handle: int, path: Path) -> bool:
-    """Lock the open file; return False if it has been removed, raise an error if it is locked."""
+    """Lock the open file; return False if it was removed, raise LockedError if it is locked."""
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

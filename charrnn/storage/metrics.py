@@ -96,7 +96,7 @@ def _last_line(handle: int, end: int) -> int:
 
 
 def is_shorter(folder: Path, keep: int) -> bool:
-    """Whether a run's metrics are shorter than the ``keep`` bytes that a checkpoint counts on."""
+    """Whether a run's metrics are shorter than the ``keep`` bytes that a checkpoint names."""
     try:
         return (folder / METRICS).stat().st_size < keep
     except OSError:

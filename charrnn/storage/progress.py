@@ -54,11 +54,11 @@ class Progress:
     watched, clipped
         Updates since the last record of gradients by layer, and how many of them were clipped.
     lr_factor, rollbacks
-        A factor on every learning rate, lowered each time training diverged and was rolled back,
-        and how often that happened.
+        A factor on every learning rate, lowered each time training diverges and is rolled back, and
+        the number of rollbacks.
     metrics_bytes
-        Length of the run's ``metrics.jsonl`` at this step. What follows belongs to lost steps and
-        is dropped on resume.
+        Length of the run's ``metrics.jsonl`` at this step. The rest of the file belongs to lost
+        steps and is dropped on resume.
     """
 
     step: int = 0

@@ -40,21 +40,22 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     named, under_home = Path(run), HOME / run
     places = [named] if run == "last" else [named, under_home]
     try:
-        meant = [named] if named.is_file() else []
-        meant += [path for place in places for path in islice(_checkpoints(place, which), 1)]
+        candidates = [named] if named.is_file() else []
+        candidates += [path for place in places for path in islice(_checkpoints(place, which), 1)]
         is_folder = named.is_dir()
-        begun = [f for f in (under_home, named) if f.is_dir() and (f == under_home or _begun(f))]
+        started = [f for f in (under_home, named) if f.is_dir() and (f == under_home or _begun(f))]
     except OSError as problem:  # a name that is too long, a folder without permission
         raise CharRNNError(f"cannot read {run[:200]!r}: {problem.strerror or problem}") from None
-    for path in (*filter(own.is_checkpoint, meant), *meant):  # loading a damaged one reports it
+    # Loading reports a damaged one.
+    for path in (*filter(own.is_checkpoint, candidates), *candidates):
         return path
     if run == "last":
         return _of_folder(newest(), which)
-    for folder in begun:
+    for folder in started:
         return _of_folder(folder, which)
     remedy = "charrnn runs lists them; charrnn train creates one"
     if is_folder:
-        raise CharRNNError(f"folder {run!r} holds no run, and there is none of that name", remedy)
+        raise CharRNNError(f"folder {run!r} holds no run, and there is no run of that name", remedy)
     raise CharRNNError(f"there is no run {run!r}", remedy)
 
 
@@ -68,7 +69,7 @@ def _of_folder(folder: Path, which: str) -> Path:
 
 
 def _begun(folder: Path) -> bool:
-    """Whether training has begun in a folder."""
+    """Whether training has started in a folder."""
     return any((folder / name).is_file() for name in (LOCK, METRICS))
 
 

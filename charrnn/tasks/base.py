@@ -37,9 +37,9 @@ class Metric(NamedTuple):
 class Task(ABC):
     """Batches, the loss on them and its gradient, and a measure of success.
 
-    The loop asks for the batch of a step, resets streams in :attr:`window` where the
-    batch says so, computes the gradient and carries the states to the next batch. In a team each
-    member has its own task, with the same weights and some of the streams.
+    The loop asks for the batch of a step, resets the streams in :attr:`window` that the batch
+    names, computes the gradient and carries the states to the next batch. In a team each member has
+    its own task, with the same weights and some of the streams.
 
     Attributes
     ----------
@@ -52,16 +52,16 @@ class Task(ABC):
     windows_per_epoch
         Batches in one pass over the training data.
     guess
-        The loss of a guess that ignores the input. A run that ends with a loss far above it has
+        The loss of a guess that ignores the input. A run whose final loss is far above it has
         diverged.
     bounded
         Whether the states of the model are bounded, so that a huge loss is a sign of divergence.
     """
 
     kind: ClassVar[str]
-    """The name by which a checkpoint says what its weights were trained for."""
+    """The name under which a checkpoint records the task: the kind of its head."""
     metric: ClassVar[Metric]
-    """What :meth:`evaluate` returns."""
+    """The metric that :meth:`evaluate` returns."""
 
     backend: Backend
     weights: Parameters
@@ -87,7 +87,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def has_validation(self) -> bool:
-        """Whether there is anything to evaluate."""
+        """Whether there is validation data."""
 
     @abstractmethod
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:

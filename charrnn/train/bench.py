@@ -1,8 +1,8 @@
 """How fast this machine trains: batch, threads and backend, measured and proposed.
 
-Trials are interleaved, so that other load affects all of them, and compared by their median.
-First the number of threads is tried at the default batch, then the batch with the threads proposed;
-on a GPU only the batch. Training is the real loop, on random symbols.
+Trials are interleaved, so that other load affects all of them, and compared by their medians. First
+several numbers of threads are tried at the default batch, then several batches with the proposed
+number of threads; on a GPU only batches. It is the real training loop, on random symbols.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ENOUGH_THREADS = 0.97
 """The fewest threads that reach this share of the best speed are proposed."""
 ENOUGH_BATCH = 0.8
 """The smallest batch that reaches this share of the best speed is proposed: a larger one makes
-fewer updates for the same text, and so learns less from it than the extra speed is worth."""
+fewer updates on the same text, which costs more than the extra speed is worth."""
 SYMBOLS = "".join(map(chr, range(32, 97)))
 TURN = 0.05
 """Minimum duration of one turn of a trial, in seconds."""
@@ -146,9 +146,10 @@ def run(
     with _threads_restored():
         for backend in backends:
             setup = _Setup(model, backend, seq_len, clock)
-            found = _of_backend(setup, threads, share)
-            trials += found
-            winners.append(propose_batch([t for t in found if t.threads == found[-1].threads]))
+            measured = _of_backend(setup, threads, share)
+            trials += measured
+            last = measured[-1].threads
+            winners.append(propose_batch([t for t in measured if t.threads == last]))
         best = max(winners, key=lambda trial: trial.chars_per_second)
         limit_threads(best.threads)
         chosen = next(backend for backend in backends if backend.name == best.backend)
@@ -218,14 +219,14 @@ def _of_backend(setup: _Setup, threads: int | None, seconds: float) -> list[Tria
     batches = BATCHES[setup.backend.name]
     if setup.backend.name != "numpy":
         return setup.measure([(None, batch) for batch in batches], seconds)
-    found: list[Trial] = []
+    trials: list[Trial] = []
     if threads is None:
         choices = thread_choices(cores())
         default = TrainConfig.batch
-        found = setup.measure([(count, default) for count in choices], 0.4 * seconds)
-        threads, seconds = propose_threads(found).threads, 0.6 * seconds
-        found = [trial for trial in found if trial.threads != threads]
-    return found + setup.measure([(threads, batch) for batch in batches], seconds)
+        trials = setup.measure([(count, default) for count in choices], 0.4 * seconds)
+        threads, seconds = propose_threads(trials).threads, 0.6 * seconds
+        trials = [trial for trial in trials if trial.threads != threads]
+    return trials + setup.measure([(threads, batch) for batch in batches], seconds)
 
 
 def _sampling(
@@ -236,10 +237,10 @@ def _sampling(
     symbols = stream(network, Vocabulary("char", tuple(SYMBOLS)), length=0)
     for _ in islice(symbols, 20):
         pass
-    made, begun = 0, clock()
-    while made == 0 or clock() - begun < seconds:
-        made += sum(1 for _ in islice(symbols, 20))
-    return made / (clock() - begun)
+    drawn, begun = 0, clock()
+    while drawn == 0 or clock() - begun < seconds:
+        drawn += sum(1 for _ in islice(symbols, 20))
+    return drawn / (clock() - begun)
 
 
 @contextmanager

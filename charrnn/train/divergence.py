@@ -6,13 +6,13 @@ above that of a guess, which is ln V for a language model of V symbols; and if a
 a loss more than :data:`USELESS` nat above that of a guess. How far a loss rises
 depends on units and learning rate alone, not on V: cells with bounded states reached 160 nats with
 up to 512 units at rates up to 0.05 (every optimizer, first steps included), and 1,000 to 2,000,000
-at a rate of 1000. If states are unbounded, as with relu, a loss may pass a million and
-recover, so only non-finite values and the final loss count.
+at a rate of 1000. If states are unbounded, as with relu, a loss may exceed a million and recover,
+so only non-finite values and the final loss count.
 
 A sum over an array is not finite if one of its elements is not, so one pass over each array is
-enough. On NumPy that happens in every step. A GPU would have to be synchronised, so there it
-happens when a record or a checkpoint brings numbers to the host anyway; weights that are not finite
-stay so until then.
+enough. On NumPy this check is part of every step. A GPU would have to be synchronised for it, so
+there the check is made when a record or a checkpoint copies numbers to the host anyway; non-finite
+weights stay non-finite until then.
 """
 
 from __future__ import annotations
@@ -121,12 +121,12 @@ class Guard:
 
         Without ``what`` a non-finite sum is not proof: a sum of finite numbers may overflow.
         """
-        found = None if finite else self._first() or what
-        if self._team.any(found is not None):
-            raise DivergedError(step, *(found or ("a state of another team member", nan)))
+        culprit = None if finite else self._first() or what
+        if self._team.any(culprit is not None):
+            raise DivergedError(step, *(culprit or ("a state of another team member", nan)))
 
     def _first(self) -> tuple[str, float] | None:
-        """Return the name of the first array at fault, and its first non-finite value."""
+        """Return the first array with a non-finite value, by name, and that value."""
         for tensor, array in self._suspects():
             host = self._task.backend.get(array)
             bad = host[~np.isfinite(host)]
@@ -137,8 +137,8 @@ class Guard:
     def _suspects(self) -> Iterator[tuple[str, Array]]:
         """Yield arrays by name, likely culprits first.
 
-        A bad weight makes bad gradients, and they bad moments; but if all gradients are finite and
-        a moment is not, the moment has made the weight bad.
+        A bad weight makes gradients bad, and these make moments bad. But if all gradients are
+        finite and a moment is not, the moment made the weight bad.
         """
         weights, grads = self._task.weights, self._update.grads
         for name, sequence in self._task.window.states():

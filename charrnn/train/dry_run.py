@@ -13,7 +13,7 @@ from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 
 SECONDS = 1.2
-"""How long steps are measured; at least one is, however long it takes."""
+"""How long to measure; at least one step is measured, however long it takes."""
 _MAX_STEPS = 200
 
 
@@ -58,11 +58,11 @@ def measure(loop: Loop, needed: Estimate, seconds: float = SECONDS) -> DryRun:
             break
         loop.backend.get(loop.task.weights.flat[:1])  # waits for a GPU
         measured.append(perf_counter() - start)
-    made = len(measured)
+    updates = len(measured)
     step = median(measured[1:] or measured)
     left = None
     if loop.total_steps is not None:
-        left = max(0, loop.total_steps - max(0, loop.progress.step - made))
+        left = max(0, loop.total_steps - max(0, loop.progress.step - updates))
     return DryRun(
         parameters=needed.parameters,
         memory=needed,

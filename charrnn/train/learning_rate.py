@@ -3,7 +3,7 @@
     lr = config.lr · warmup(step) · schedule(elapsed, step) · progress.plateau · progress.lr_factor
 
 The schedule is chosen by ``config.schedule`` (see :mod:`charrnn.train.schedules`) and runs from the
-first step to a horizon, of which ``elapsed`` is the fraction that is over. ``plateau`` is a factor
+first step to a horizon; ``elapsed`` is the elapsed fraction of it. ``plateau`` is a factor
 that a schedule derives from evaluations; ``lr_factor`` is lowered when training diverges and is
 rolled back (see :mod:`charrnn.train.rollback`). Clipping by norm scales the gradient itself (see
 :mod:`charrnn.train.update`).

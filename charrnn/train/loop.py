@@ -45,7 +45,7 @@ class Loop:
     config
         Stop conditions, learning rate, optimizer, clipping, and how often to report.
     progress, moments, states
-        From a checkpoint, to continue exactly where it was written.
+        From a checkpoint, to continue exactly from it.
     sampler
         Returns a short sample at a step, for ``config.sample_every``.
     interrupted
@@ -110,18 +110,18 @@ class Loop:
         """Restore the arrays of a checkpoint; a run that has begun needs all of them."""
         arrays = dict(self.update.optimizer.moments)
         arrays |= {name: sequence[0] for name, sequence in self.task.window.states()}
-        kept = {**moments, **states}
-        if not (self.progress.step or kept):
+        saved = {**moments, **states}
+        if not (self.progress.step or saved):
             for array in arrays.values():
                 array[...] = 0.0
             return
         shapes = {name: array.shape for name, array in arrays.items()}
-        if {name: array.shape for name, array in kept.items()} != shapes:
+        if {name: array.shape for name, array in saved.items()} != shapes:
             raise CheckpointError(
                 "the checkpoint lacks the moments or states that its training needs to continue",
                 f"start a new run from its weights with {setting('init_from')}",
             )
-        for name, array in kept.items():
+        for name, array in saved.items():
             arrays[name][...] = self.backend.put(array)
 
     def go_back(self, good: State) -> None:

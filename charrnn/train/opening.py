@@ -43,8 +43,8 @@ def open_session(
     interrupted
         Polled after every step; once it is true, training ends there and is saved.
     commit
-        Called after everything that can fail, before a new folder is made and training begins: from
-        then on ``interrupted`` ends the session, not an exception.
+        Called after everything that can fail and before a new folder is made and training begins;
+        from then on ``interrupted`` ends the session, not an exception.
     dry
         Make no folder and take no lock: the session will not be run.
 
@@ -138,8 +138,8 @@ def _beginning(
     if start is None:
         config, symbols = model.config, model.V
         return lambda: np.asarray(LanguageModel.fresh(config, symbols, seed).weights.flat)
-    kept = model.backend.get(model.weights.flat).copy()
-    return lambda: kept
+    weights = model.backend.get(model.weights.flat).copy()
+    return lambda: weights
 
 
 def _resume(
@@ -177,8 +177,8 @@ def _continued(
     if not request.sources and "-" in data.sources:
         raise UsageError("the run was trained on standard input", "pass the text again")
     corpus = read_corpus(data, train.seed)
-    mine = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
-    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != mine:
+    expected = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
+    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != expected:
         raise CorpusError(
             "the text is not the one that the run was trained on",
             f"give the same text, or start a new run from its weights with {setting('init_from')}",

@@ -1,4 +1,4 @@
-"""What training reports, one record per event; ``to_json`` is the line of ``metrics.jsonl``."""
+"""The records of training, one per event; ``to_json`` is the line of ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Rollback(Record):
 
 @dataclass(frozen=True)
 class Sample(Record):
-    """A short sample of the model as it is."""
+    """A short sample of the current model."""
 
     event = "sample"
     text: str

@@ -36,7 +36,7 @@ FREE = (
     "max_rollbacks",
 )
 """Training options that a resumed run may change: when to stop, what to report and keep, and how
-often to go back after a divergence."""
+often to roll back after a divergence."""
 
 
 @dataclass
@@ -179,8 +179,8 @@ def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
     """Return the schedule's horizon of a run that is given another limit; None for the new limit.
 
-    It stays where the run would have stopped: at the current step, if its time is over; else at the
-    first of its other limits, if it has one.
+    It stays at the step at which the run would have stopped: the current step if its time is over,
+    else the first of its other limits, if it has one.
     """
     progress = checkpoint.progress
     if train.horizon is not None:

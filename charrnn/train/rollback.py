@@ -1,8 +1,9 @@
 """Rolling back after a divergence: to the last good state, at a lower learning rate.
 
-A :class:`~charrnn.train.loop.Loop` raises :class:`~charrnn.train.divergence.DivergedError`; here it
-is put back into an earlier state and continues from there, at most ``max_rollbacks`` times. The
-caller decides how states are kept (files or memory).
+When a :class:`~charrnn.train.loop.Loop` raises
+:class:`~charrnn.train.divergence.DivergedError`, it is put back into an earlier state and continues
+from there, at most ``max_rollbacks`` times. The caller decides how states are kept (files or
+memory).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import isfinite
 
+from charrnn.display import count
 from charrnn.errors import setting
 from charrnn.storage.progress import State
 from charrnn.train.divergence import DivergedError
@@ -52,10 +54,10 @@ def with_rollbacks(
                 yield from keep(record)
             return
         except DivergedError as problem:
-            found = problem
+            divergence = problem
         if loop.progress.rollbacks >= loop.config.max_rollbacks:
-            raise _final(found, loop.progress.rollbacks, remedy())
-        yield from keep(_roll_back(loop, found, good()))
+            raise _final(divergence, loop.progress.rollbacks, remedy())
+        yield from keep(_roll_back(loop, divergence, good()))
 
 
 def in_memory(loop: Loop) -> Iterator[Record]:
@@ -88,15 +90,15 @@ def _copy(state: State) -> State:
     return State(replace(state.progress), state.weights.copy(), moments, states)
 
 
-def _final(found: DivergedError, rollbacks: int, remedy: str) -> DivergedError:
+def _final(divergence: DivergedError, rollbacks: int, remedy: str) -> DivergedError:
     """Return the error with the number of rollbacks in its message, and with the remedy."""
     if rollbacks:
-        found.message += f", after {rollbacks} rollback{'s' if rollbacks > 1 else ''}"
-    found.remedy = remedy
-    return found
+        divergence.message += f", after {count(rollbacks, 'rollback')}"
+    divergence.remedy = remedy
+    return divergence
 
 
-def _roll_back(loop: Loop, found: DivergedError, good: State) -> Rollback:
+def _roll_back(loop: Loop, divergence: DivergedError, good: State) -> Rollback:
     """Put the loop into a good state with a lower learning rate."""
     reached = loop.progress
     progress = replace(
@@ -107,10 +109,10 @@ def _roll_back(loop: Loop, found: DivergedError, good: State) -> Rollback:
     )
     loop.go_back(good._replace(progress=progress))
     return Rollback(
-        step=found.step,
+        step=divergence.step,
         to_step=progress.step,
-        tensor=found.tensor,
-        value=found.value if isfinite(found.value) else None,
+        tensor=divergence.tensor,
+        value=divergence.value if isfinite(divergence.value) else None,
         lr_factor=progress.lr_factor,
         count=progress.rollbacks,
     )

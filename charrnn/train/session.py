@@ -36,7 +36,7 @@ from charrnn.train.stopping import unreached
 
 SAMPLE_LENGTH = 200
 NAMES = 20
-"""File names that the first record holds at most."""
+"""Maximum number of file names in the first record."""
 
 
 def language_loop(
@@ -73,14 +73,14 @@ def language_loop(
 
 
 class Session:
-    """A training run in its folder, where metrics and checkpoints are written during training.
+    """A training run that writes metrics and checkpoints into its folder.
 
     Attributes
     ----------
     folder
         The run's folder. A new run has none before :meth:`use_folder`, when nothing else can fail.
     notes
-        What the user should know before training starts, one line each.
+        Notes for the user before training starts, one line each.
     needed
         The memory that training needs.
     finished
@@ -264,8 +264,8 @@ class Session:
     def _good_state(self) -> State:
         """Return the last saved state, or the initial one before the first save."""
         if self._good is not None:
-            found = checkpoints.load(self._good)
-            return State(found.progress, found.weights, found.moments, found.states)
+            saved = checkpoints.load(self._good)
+            return State(saved.progress, saved.weights, saved.moments, saved.states)
         assert self._beginning is not None
         return State(Progress(), self._beginning(), {}, {})
 

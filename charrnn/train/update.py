@@ -111,7 +111,7 @@ class Update:
         lr
             Learning rate.
         scale
-            What :meth:`clip` returned.
+            The scale that :meth:`clip` returned.
         count
             Updates made so far, this one included.
         weights

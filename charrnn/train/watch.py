@@ -23,8 +23,8 @@ def layer_of(name: str) -> str:
 class Watcher:
     """Gathers a :class:`~charrnn.train.records.Watch` every ``every`` steps.
 
-    In other steps it costs one addition; in these a copy of the weights and a few passes over them,
-    all on the backend, and one transfer to the host.
+    In those steps it costs a copy of the weights and a few passes over them, all on the backend,
+    and one transfer to the host; in all other steps, one addition.
     """
 
     def __init__(self, backend: Backend, weights: Parameters, every: int) -> None:
@@ -67,7 +67,7 @@ class Watcher:
             self._norms += [*self._by_layer(self._before), *old]
 
     def record(self, step: int) -> Watch:
-        """Return what was gathered since the last record."""
+        """Return the record of what was gathered since the last one."""
         xp, count = self.backend.xp, len(self._parts)
         squares = self.backend.get(xp.stack(self._norms)).astype(np.float64)
         steps, clipped = self.counts()

@@ -70,7 +70,7 @@ class Optimizer(Choice, ABC):
         lr
             Learning rate.
         scale
-            Factor for the gradient, a number or a 0-d array: what clipping by norm asks for.
+            Factor on the gradient from clipping by norm, a number or a 0-d array.
         count
             Updates made so far, this one included.
         """

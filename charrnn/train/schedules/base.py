@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from charrnn.registry import Choice
 
 FLOOR = 0.01
-"""Where every decaying schedule ends, as a fraction of the learning rate."""
+"""The final factor of every decaying schedule."""
 
 
 class Schedule(Choice, ABC):
