@@ -1,4 +1,4 @@
-"""Several cells side by side: same text, seed, size and steps; trained, then examined alike."""
+"""Several cells side by side: trained on the same text with the same settings, then examined."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from charrnn.train.session import language_loop
 class Horizon:
     """How far back one layer of one cell reaches, by every measure.
 
-    ``half_life`` and ``efold`` are of the state that reaches farthest, in steps (None where G does
-    not fall); ``at_window`` is G at the training window; ``lyapunov`` is λ₁ of the state Jacobian
-    in nats per step and ``memory_time`` 1 / |λ₁| in steps; ``used`` and ``used_99`` are of the
-    whole model, in symbols.
+    ``half_life`` and ``efold`` are those of the state that reaches farthest, in steps (None if G
+    does not fall); ``at_window`` is G at the training window; ``lyapunov`` is λ₁ of the state
+    Jacobian in nats per step and ``memory_time`` 1 / |λ₁| in steps; ``used`` and ``used_99`` are
+    those of the whole model, in symbols.
     """
 
     cell: str
@@ -141,7 +141,7 @@ def train_and_examine(
     loop, _ = language_loop(model, corpus.train, np.empty(0, corpus.train.dtype), train)
     begun = perf_counter()
     progress(f"{cell}: training")
-    try:  # without rollbacks: a cell that goes back is not trained like the others
+    try:  # without rollbacks: after one, a cell would not be trained like the others
         for _ in loop.records():
             progress(f"{cell}: training, step {loop.progress.step:,} of {train.steps:,}")
     except DivergedError as problem:

@@ -20,7 +20,7 @@ from charrnn.errors import CorpusError
 from charrnn.text import fit_window
 
 MAX_DEFAULT_LAG = 256
-"""The largest lag that is chosen by default, however long the training window is."""
+"""The largest default lag, however long the training window is."""
 MIN_TEXT = 4
 """Symbols of the shortest text that can be examined."""
 
@@ -40,7 +40,7 @@ def examine(
     settings
         How much to measure.
     progress
-        Called with the name of each part as it begins.
+        Called with the name of each measurement as it begins.
     word
         Turns a setting into its name in messages, as in :func:`charrnn.diagnosis.verdicts.judge`.
 
@@ -73,11 +73,11 @@ def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
         )
     batch, seq_len, note = fit_window(length, train.batch, train.seq_len)
     # At least two windows, so that there is a state to carry into the second.
-    most = max(1, (length - 1) // (2 * seq_len))
-    if most < batch:
-        averaged = f"averaged over {count(most, 'stream')}, not {train.batch}"
+    streams = max(1, (length - 1) // (2 * seq_len))
+    if streams < batch:
+        averaged = f"averaged over {count(streams, 'stream')}, not {train.batch}"
         note = f"the text is short: gradients are {averaged}"
-        batch = most
+        batch = streams
     if note:
         notes.append(note)
     return replace(train, batch=batch, seq_len=seq_len)
@@ -120,7 +120,7 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
 
 
 def _places(size: int) -> int:
-    """Return at how many places to multiply Jacobians of size × size, which takes size³ a step."""
+    """Return the number of places at which to multiply Jacobians; a step takes O(size³)."""
     return 1 if size > 512 else 2 if size > 256 else jacobian.PLACES
 
 

@@ -2,8 +2,8 @@
 
 The norm of the whole gradient is recorded with every reported step; norms by layer, update ratios
 and the clip rate are recorded with ``charrnn train --watch N``. A norm has jumped if it is more
-than :data:`JUMP` times the median of the :data:`BEFORE` records before it, (at
-least :data:`MIN_BEFORE` of them).
+than :data:`JUMP` times the median of the :data:`BEFORE` records before it, of which there must be
+at least :data:`MIN_BEFORE`.
 """
 
 from __future__ import annotations
@@ -106,14 +106,14 @@ def _take(history: History, line: dict[str, Any]) -> None:
         history.loss.add(step, _number(line["loss"]))
     elif line.get("event") == "watch":
         step = _step(line)
-        for name, into in (
+        for name, series in (
             ("grad_norms", history.layers),
             ("update_ratios", history.update_ratios),
         ):
             for layer, value in line[name].items():
                 if not layer.isprintable() or len(layer) > 80:
                     raise ValueError(layer)
-                into.setdefault(layer, Series()).add(step, _number(value))
+                series.setdefault(layer, Series()).add(step, _number(value))
         history.clip_rate.add(step, _number(line["clip_rate"]))
 
 

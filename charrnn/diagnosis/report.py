@@ -33,7 +33,7 @@ class Verdict:
     basis
         ``theorem``, ``measurement`` or ``rule of thumb``.
     message, remedy
-        The problem, with its figures; and its solution.
+        The problem, with its figures, and what to do about it.
     source
         Where the theorem or rule comes from; empty for a measurement.
     """

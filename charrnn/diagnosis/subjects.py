@@ -28,8 +28,8 @@ from charrnn.text.units.pieces import TextIds
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Unknown, Vocabulary
 
-LONGEST = 4_000_000
-"""Symbols read from a text that is given for a checkpoint, at most."""
+MAX_SYMBOLS = 4_000_000
+"""Maximum number of symbols read from a text that is given for a checkpoint."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ def of_checkpoint(
     Parameters
     ----------
     loaded
-        As read from its file with ``finite=False``: a diagnosis says what is broken in it.
+        Read from its file with ``finite=False``: a diagnosis reports broken weights.
     backend
         Where to compute.
     ids, text
@@ -158,7 +158,7 @@ def untrained(
 
 
 def _is_judged(assumed: Mapping[str, Any]) -> bool:
-    """Whether what is assumed are the settings that verdicts on training are about."""
+    """Whether the assumed settings include one that verdicts on training are about."""
     return bool({"lr", "clip_norm"} & set(assumed))
 
 
@@ -170,7 +170,7 @@ def read_text(
     errors: str = "strict",
     layout: Layout = WHOLE,
 ) -> tuple[NDArray[Any], list[str]]:
-    """Read the first :data:`LONGEST` symbols of a text for a model with the given vocabulary.
+    """Read the first :data:`MAX_SYMBOLS` symbols of a text for a model with the given vocabulary.
 
     Parameters
     ----------
@@ -206,11 +206,11 @@ def read_text(
     ):
         parts.append(ids)
         count += len(ids)
-        if count >= LONGEST:
-            notes.append(f"the text is long: its first {LONGEST:,} symbols are read")
+        if count >= MAX_SYMBOLS:
+            notes.append(f"the text is long: its first {MAX_SYMBOLS:,} symbols are read")
             break
     if tally.skipped:
         notes.append(tally.note())
     if not parts:
         raise CorpusError("the text has no symbol that the run knows", "name another text")
-    return np.concatenate(parts)[:LONGEST], notes
+    return np.concatenate(parts)[:MAX_SYMBOLS], notes

@@ -24,7 +24,7 @@ def dry_run(config: ModelConfig, result: DryRun) -> str:
         f"memory  about {size(memory.total)}: {size(memory.weights)} for weights, gradients "
         f"and moments, {size(memory.windows)} for windows, {size(memory.evaluation)} for "
         f"evaluation{available}\n"
-        f"time    {step} a step, {result.chars_per_second:,.0f} char/s; "
-        f"{duration(result.epoch_seconds)} an epoch of "
+        f"time    {step} per step, {result.chars_per_second:,.0f} char/s; "
+        f"{duration(result.epoch_seconds)} per epoch of "
         f"{count(result.steps_per_epoch, 'step')}{total}\n"
     )

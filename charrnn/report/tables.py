@@ -27,7 +27,7 @@ def aligned(
 
 
 def inputs(embed: int) -> str:
-    """Return how a model reads symbols: one-hot, or with an embedding of so many numbers."""
+    """Return the kind of a model's inputs: one-hot, or an embedding of the given width."""
     return f"embedding {embed}" if embed else "one-hot"
 
 

@@ -192,7 +192,7 @@ def describe(start: Start) -> str:
         f"{start.cell} {start.layers}×{start.hidden}, {inputs(start.embed)}, "
         f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}\n"
         f"{count(start.train_chars, unit(start.level))} to train on{heldout}; "
-        f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} an epoch, "
+        f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} per epoch, "
         f"until {' or '.join(limits)}"
     )
 

@@ -70,7 +70,7 @@ def test_a_long_text_is_read_up_to_a_limit(tmp_path, monkeypatch):
     path.write_text("abc" * 50)
     ids, notes = subjects.read_text([str(path)], CORPUS.vocabulary)
     assert (len(ids), notes) == (150, [])
-    monkeypatch.setattr(subjects, "LONGEST", 20)
+    monkeypatch.setattr(subjects, "MAX_SYMBOLS", 20)
     ids, (note,) = subjects.read_text([str(path)], CORPUS.vocabulary)
     assert len(ids) == 20
     assert "its first 20 symbols" in note

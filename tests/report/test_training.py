@@ -33,10 +33,10 @@ START = Start(
 def test_one_thing_is_not_a_plural():
     said = describe(START)
     assert "1 parameter, float32" in said
-    assert "\n1 character to train on; 1 symbol; 1 step an epoch, until 1 step or 1 minute" in said
+    assert "\n1 character to train on; 1 symbol; 1 step per epoch, until 1 step or 1 minute" in said
 
 
 def test_several_things_are():
     several = {"train_chars": 1200, "vocabulary": 2, "steps_per_epoch": 3, "minutes": 2.5}
     said = describe(Start(**{**vars(START), **several, "total_steps": None}))
-    assert "\n1,200 characters to train on; 2 symbols; 3 steps an epoch, until 2.5 minutes" in said
+    assert "\n1,200 characters to train on; 2 symbols; 3 steps per epoch, until 2.5 minutes" in said

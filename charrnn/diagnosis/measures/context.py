@@ -38,10 +38,10 @@ from charrnn.text.windows import Streams
 STEPS = 16
 """Steps that are read at a time, which bounds the memory for many targets."""
 STREAMS, WARM, APART = 32, 256, 16
-"""Replaced context starts from states that ``STREAMS`` streams reach: after ``WARM`` steps, one
-every ``APART`` steps."""
+"""Replaced context starts from states of ``STREAMS`` streams: after ``WARM`` steps, one state every
+``APART`` steps."""
 SHARE, FINE_SHARE = 0.1, 0.01
-"""Share of the gain that may be missing at the length that counts as used: for 90 % and 99 %."""
+"""Share of the gain that may still be missing at the length that counts as used (90 %, 99 %)."""
 MIN_GAIN = 0.01
 """Nats below which the model does not use its context."""
 
@@ -133,11 +133,11 @@ def measure(
 
 def lengths_up_to(longest: int, window: int) -> list[int]:
     """Return 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, …, the training window, and ``longest``."""
-    found, k = {0, 1, min(window, longest), longest}, 2
+    lengths, k = {0, 1, min(window, longest), longest}, 2
     while k < longest:
-        found |= {k, min(longest, k + k // 2)}
+        lengths |= {k, min(longest, k + k // 2)}
         k *= 2
-    return sorted(found)
+    return sorted(lengths)
 
 
 def cut_context(
@@ -159,8 +159,8 @@ def cut_context(
     used = used_99 = 0
     if gain > max(MIN_GAIN, 3.0 * error):
         floor = float(full.mean())
-        used = _first_from_which(other.mean, lengths, floor + SHARE * gain)
-        used_99 = _first_from_which(other.mean, sorted(other.known), floor + FINE_SHARE * gain)
+        used = _smallest_sufficient(other.mean, lengths, floor + SHARE * gain)
+        used_99 = _smallest_sufficient(other.mean, sorted(other.known), floor + FINE_SHARE * gain)
     lengths = sorted(other.known)
     beyond = other.at(seq_len) - full if seq_len < longest else None
     return Cut(
@@ -209,7 +209,7 @@ class _Losses:
 def _elsewhere(
     model: LanguageModel, ids: NDArray[Any], targets: NDArray[np.int64]
 ) -> dict[str, Array]:
-    """Return the states (H, targets) by name that reading another part of the text leads to."""
+    """Return the states (H, targets), by name, after reading another part of the text."""
     N, xp, put = len(targets), model.backend.xp, model.backend.put
     streams = min(STREAMS, N)
     rounds = -(-N // streams)
@@ -218,7 +218,7 @@ def _elsewhere(
     begins = np.linspace(0, len(ids) - total, streams).astype(np.int64)
     window = model.window(APART, streams, backward=False)
     window.reset()
-    found: dict[str, list[Array]] = {name: [] for name, _ in window.states()}
+    reached: dict[str, list[Array]] = {name: [] for name, _ in window.states()}
     edges = [*range(0, warm, APART), *range(warm, warm + APART * rounds + 1, APART)]
     for start, stop in pairwise(edges):
         at = (begins[None] + np.arange(start, stop)[:, None]) % len(ids)
@@ -226,18 +226,18 @@ def _elsewhere(
         window.carry()
         if stop > warm:
             for name, array in window.states():
-                found[name].append(array[0].copy())
-    # In the order of the text, then shifted by half of it: each far from the target it is for.
+                reached[name].append(array[0].copy())
+    # In the order of the text, then shifted by half of it, so that each is far from its target.
     order = np.arange(rounds * streams).reshape(rounds, streams).T.reshape(-1)
     index = put(np.roll(order, N // 2)[:N])
     return {
         name: xp.ascontiguousarray(xp.take(xp.concatenate(parts, axis=1), index, axis=1))
-        for name, parts in found.items()
+        for name, parts in reached.items()
     }
 
 
-def _first_from_which(loss: Callable[[int], float], lengths: list[int], enough: float) -> int:
-    """Return the smallest k such that the loss is at most ``enough`` from k on."""
+def _smallest_sufficient(loss: Callable[[int], float], lengths: list[int], enough: float) -> int:
+    """Return the smallest k such that the loss stays at most ``enough`` for k and above."""
     above = [k for k in lengths if loss(k) > enough]
     low = above[-1] if above else -1
     high = min((k for k in lengths if k > low), default=lengths[-1])
@@ -288,7 +288,7 @@ def by_position(
     for carried in (True, False):
         streams = Streams(ids, train.batch, train.seq_len, carry=carried)
         window = model.window(train.seq_len, train.batch, backward=False)
-        total, kept = np.zeros(train.seq_len), 0
+        total, symbols = np.zeros(train.seq_len), 0
         for number in range(windows + 1):
             part = streams.batch_at(number)
             window.start(part.reset, model.backend)
@@ -296,8 +296,8 @@ def by_position(
             nats = model.surprisal(window, put(part.inputs), put(part.targets))
             if number % streams.windows_per_epoch:  # the first window has nothing to carry
                 total += model.backend.get(nats.sum(axis=1, dtype=np.float64))
-                kept += train.batch
+                symbols += train.batch
             window.carry()
-        means.append(total / kept if kept else np.full(train.seq_len, np.nan))
+        means.append(total / symbols if symbols else np.full(train.seq_len, np.nan))
     difference = float((means[1] - means[0]).mean())
     return ByPosition(means[0].tolist(), means[1].tolist(), difference)

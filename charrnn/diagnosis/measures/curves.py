@@ -147,7 +147,7 @@ def half_life(mean: Floats) -> float | None:
 
 
 def fit(mean: Floats) -> tuple[float | None, float | None]:
-    """Return slope and R² of ln G over lags 1 … max by least squares; None where G is 0."""
+    """Return slope and R² of ln G over lags 1 … max by least squares; None if G is 0."""
     lags = np.arange(len(mean))
     usable = np.isfinite(mean) & (mean > FLOOR) & (lags >= 1)
     if usable.sum() < 2:

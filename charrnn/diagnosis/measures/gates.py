@@ -1,7 +1,8 @@
 """Gates and units over a text: saturation, time constants, units that are dead or constant.
 
-A logistic gate is left-saturated where it is below 0.1 and right-saturated above 0.9 (Karpathy,
-Johnson and Fei-Fei 2015, arXiv 1506.02078); a tanh is saturated where its magnitude is above 0.9.
+A logistic gate is left-saturated if it is below 0.1 and right-saturated if it is above 0.9
+(Karpathy, Johnson and Fei-Fei 2015, arXiv 1506.02078); a tanh is saturated if its magnitude is
+above 0.9.
 The shares are of time and units. If a unit keeps the share f_t of its state at step t, the state
 decays as the product of the f_t: its time constant is -1 / mean(ln f_t) in steps, where f is the
 forget gate of an LSTM and the update gate z of a GRU.
@@ -88,7 +89,7 @@ class LayerGates:
 def measure(
     model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
 ) -> list[LayerGates]:
-    """Read ``windows`` successive windows as training does, and measure every gate and unit.
+    """Read ``windows`` successive windows as in training, and measure every gate and unit.
 
     ``ids`` is the text, 1-D; ``train`` says how it is cut into windows.
     """

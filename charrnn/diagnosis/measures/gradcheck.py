@@ -2,10 +2,10 @@
 
 For each parameter, g is the gradient from backpropagation and d a direction half along g and half
 random. The derivative of the loss along d is g · d; it is compared with the central differences at
-steps 2ε and ε, extrapolated to zero (Richardson), which have an error of order ε⁴. Of several ε the
-one that agrees best counts: the rectifier is not differentiable at its threshold, so a step across
-it shows a difference even if the gradient is right. Smaller steps cross fewer thresholds, while a
-wrong gradient agrees at no step. Along g alone, a gradient of the right length in the wrong
+steps 2ε and ε, extrapolated to zero (Richardson), which have an error of order ε⁴. Several ε are
+tried and the best agreement counts: the rectifier is not differentiable at its threshold, so a step
+across it shows a difference even if the gradient is right. Smaller steps cross fewer thresholds,
+while a wrong gradient agrees at no step. Along g alone, a gradient of the right length in the wrong
 direction would pass; along a random direction alone, a small gradient would be lost in rounding.
 """
 
@@ -119,9 +119,11 @@ def _parameters(
             return (ahead - behind) / (2.0 * step)
 
         exact = float((gradient * direction).sum())
-        tried = [(4.0 * slope(step) - slope(2.0 * step)) / 3.0 for step in EPSILONS]
+        differences = [(4.0 * slope(step) - slope(2.0 * step)) / 3.0 for step in EPSILONS]
         weight[...] = original
-        checks.append(min((_compared(name, exact, d) for d in tried), key=lambda c: c.relative))
+        checks.append(
+            min((_compared(name, exact, d) for d in differences), key=lambda c: c.relative)
+        )
     return checks
 
 
@@ -156,6 +158,6 @@ def _backends(
         other = select("cupy")
     except BackendError as problem:
         return None, problem.message
-    mine = _gradient(model, inputs, targets).flat
-    theirs = other.get(_gradient(copied_to(model, other), inputs, targets).flat)
-    return float(np.linalg.norm(mine - theirs) / np.linalg.norm(mine)), ""
+    on_host = _gradient(model, inputs, targets).flat
+    on_gpu = other.get(_gradient(copied_to(model, other), inputs, targets).flat)
+    return float(np.linalg.norm(on_host - on_gpu) / np.linalg.norm(on_host)), ""

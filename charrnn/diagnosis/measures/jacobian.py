@@ -13,8 +13,8 @@ every step, going back along the trajectory (Benettin, Galgani, Giorgilli and St
 
 Averages over the trajectory have the weight exp(-1 / (u (1 - u))) at u = t / T (Das, Saiki, Sander
 and Yorke 2017, Nonlinearity 30). It is zero at both ends, so that transients do not count. For a
-recurrence that rotates, the average converges faster than any power of 1/T, where a plain mean has
-an error of order 1/T.
+recurrence that rotates, this average converges faster than any power of 1/T; a plain mean has an
+error of order 1/T.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ class Pullback:
 
     def __call__(self, ws: Workspace, t: int, vectors: Array) -> Array:
         """Return J_{t+1}ᵀ ``vectors``, (size, K), for step t of a one-stream forward pass."""
-        states, H, mine = self.layer.cell.states, self.layer.H, self._ws
-        mine.work[0] = ws.work[t]
+        states, H, own = self.layer.cell.states, self.layer.H, self._ws
+        own.work[0] = ws.work[t]
         for name, array in ws.saved.items():
-            mine.saved[name][0] = array[t]
+            own.saved[name][0] = array[t]
         for name, array in ws.states.items():
-            mine.states[name][:2] = array[t : t + 2]
+            own.states[name][:2] = array[t : t + 2]
         for index, name in enumerate(states):
-            mine.gradients[name][...] = vectors[index * H : (index + 1) * H]
+            own.gradients[name][...] = vectors[index * H : (index + 1) * H]
         self._d_out[...] = 0.0  # nothing comes from above
-        self.layer.backward(self.staged, mine, self._d_out, None, slice(0, 1))
-        return self.layer.xp.concatenate([mine.gradients[name] for name in states])
+        self.layer.backward(self.staged, own, self._d_out, None, slice(0, 1))
+        return self.layer.xp.concatenate([own.gradients[name] for name in states])
 
 
 def exact(model: LanguageModel, window: Window, layer: int, t: int) -> Array:
@@ -212,7 +212,7 @@ def dynamics(
 def _trajectory(
     model: LanguageModel, text: NDArray[Any]
 ) -> tuple[list[dict[str, Floats]], int | None]:
-    """Read the text once; return the states where chunks start, and the step that overflowed."""
+    """Read the text once; return the states at the start of each chunk, and the overflow's step."""
     window = model.window(CHUNK, 1, backward=False)
     window.reset()
     starts = []

@@ -1,7 +1,7 @@
 """The lag profile: how a single-step loss depends on the states before it.
 
 In a language model every step adds a separate loss, so the accumulated ∂L/∂h_t of
-backpropagation through time never looks vanished. Here there is one loss. For an anchor a, an
+backpropagation through time never looks vanished. Here there is one loss. For an anchor a, a
 position in the text, the model reads the ``context`` symbols before it from a zero state, and
 
     ℓ = -ln p(text[a] | text[a - context … a - 1])   in nats.
@@ -52,7 +52,7 @@ def choose_anchors(length: int, count: int, context: int, seed: int) -> NDArray[
     """
     if length <= context:
         raise CorpusError(
-            f"the text has {length:,} symbols, a context of {context} takes {context + 1:,}",
+            f"the text has {length:,} symbols, a context of {context} needs {context + 1:,}",
             f"use a longer text, or lower {setting('max_lag')} and {setting('context')}",
         )
     rng = generator(seed, Purpose.DIAGNOSE)
@@ -113,12 +113,12 @@ def gradient_norms(
     parts: dict[str, list[Floats]] = {}
     losses: list[float] = []
     for start in range(0, len(anchors), CHUNK):
-        some = anchors[start : start + CHUNK]
-        window = model.window(steps, len(some))
-        block = np.stack([ids[a - context : a + 1] for a in some.tolist()], axis=1)
+        chunk = anchors[start : start + CHUNK]
+        window = model.window(steps, len(chunk))
+        block = np.stack([ids[a - context : a + 1] for a in chunk.tolist()], axis=1)
         top = _read(model, window, block[:-1])
         loss, d_last = _last_loss(model, window, top[-1:], block[-1:])
-        losses.append(loss * len(some))
+        losses.append(loss * len(chunk))
         for name, rows in replay(model, window, d_last).items():
             parts.setdefault(name, []).append(rows)
     joined = {name: np.concatenate(rows, axis=1) for name, rows in parts.items()}
@@ -142,7 +142,7 @@ def _read(model: LanguageModel, window: Window, block: NDArray[Any]) -> Array:
 def _last_loss(
     model: LanguageModel, window: Window, top: Array, targets: NDArray[Any]
 ) -> tuple[float, Array]:
-    """Return the mean of ℓ over streams, and ∂ℓ/∂h (H, N), each stream's of its own ℓ."""
+    """Return the mean of ℓ over streams, and for each stream the gradient of its ℓ, (H, N)."""
     backend, xp = model.backend, model.backend.xp
     unused = Parameters.zeros(model.head.shapes(), xp, top.dtype)
     d_top = xp.empty_like(top)

@@ -2,7 +2,7 @@
 
 Windows are those of training: the same batch, length and handling of states. For each, the norms of
 the gradient of the mean loss are recorded; then the run's own clipping and optimizer update a copy
-of the weights, starting from the checkpoint's moments. The copy is dropped: moments move on from
+of the weights, starting from the checkpoint's moments. The copy is dropped: moments change from
 window to window, weights do not. If there are no moments (a fresh model, or one saved outside
 training), the first half of the windows warms them up.
 
@@ -54,8 +54,8 @@ class Norms:
 class Clipping:
     """The effect of clipping by norm (``limit``) and by value (``value_limit``); 0 is off.
 
-    ``share`` is the share of windows whose gradient is shortened, ``factor`` the median of what it
-    is multiplied by there (1 if there are none), ``largest`` the largest norm of any window.
+    ``share`` is the share of windows whose gradient is shortened, ``factor`` the median factor in
+    those windows (1 if there are none), ``largest`` the largest norm of any window.
     ``value_share`` is the mean share of elements beyond ``value_limit``.
     """
 
@@ -125,10 +125,10 @@ class Groups:
 
         ``squares`` (windows, parameters) are those of :meth:`squares`, on the host.
         """
-        found = {name: np.sqrt(squares[:, i]) for i, name in enumerate(self.names)}
+        norms = {name: np.sqrt(squares[:, i]) for i, name in enumerate(self.names)}
         for layer, members in self.of_layer.items():
-            found[layer] = np.sqrt(squares[:, members].sum(axis=1))
-        return found | {"global": np.sqrt(squares.sum(axis=1))}
+            norms[layer] = np.sqrt(squares[:, members].sum(axis=1))
+        return norms | {"global": np.sqrt(squares.sum(axis=1))}
 
 
 def measure(
@@ -155,7 +155,7 @@ def measure(
     trial = _Trial(model, train, moments or {}, step)
     streams = Streams(ids, train.batch, train.seq_len, carry=train.state == "carry")
     carried = train.state == "carry" and streams.windows_per_epoch > 1
-    for number in range(windows + carried):  # the first one starts from zero states: read, not kept
+    for number in range(windows + carried):  # the first one starts from zero states: not counted
         trial.read(streams, number, keep=number >= carried)
     return trial.report(windows)
 

@@ -16,7 +16,7 @@ CUT_GRADIENT = 0.5
 BEYOND_WINDOW = 0.02
 """The smallest gain from context beyond the training window that counts, in nats."""
 WORSE_THAN_FREQUENCIES = 1.1
-"""A loss above this many times the entropy of symbol frequencies says nothing about context."""
+"""A loss above this multiple of the entropy of symbol frequencies says nothing about context."""
 
 
 def truncation(report: Report) -> Iterator[Verdict]:

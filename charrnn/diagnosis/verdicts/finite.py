@@ -31,14 +31,14 @@ def not_finite(report: Report) -> Iterator[Verdict]:
     norms = report.norms
     if norms is None or (isfinite(norms.loss) and isfinite(norms.all.grad.mean)):
         return
-    what = "loss" if not isfinite(norms.loss) else "gradient"
+    broken_value = "loss" if not isfinite(norms.loss) else "gradient"
     bad = [name for name, part in norms.parameters.items() if not isfinite(part.grad.mean)]
     where = f"; first in {bad[0]}" if bad else ""
     yield Verdict(
         "broken",
         _layer_in(bad[0]) if bad else None,
         MEASUREMENT,
-        f"the {what} is not a finite number, though all weights are{where}",
+        f"the {broken_value} is not a finite number, though all weights are{where}",
         f"go back to an earlier checkpoint and lower {setting('lr')}; or use "
         f"{setting('dtype')} float64",
     )

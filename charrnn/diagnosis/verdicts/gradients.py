@@ -18,7 +18,7 @@ WINDOW = 32
 GROWTH, SURE_GROWTH = 10.0, 100.0
 """G at the largest lag that counts as exploding: with λ₁ > 0, and whatever λ₁ is."""
 DECAY = 1e-4
-"""Of a gradient over :data:`WINDOW` steps; below it counts as vanished."""
+"""A gradient that falls below this over :data:`WINDOW` steps has vanished."""
 SATURATED, DEAD = 0.9, 0.5
 """Shares of time and units, and of units."""
 

@@ -17,11 +17,11 @@ from charrnn.errors import setting
 CLIP_SHARE, CLIP_FACTOR = 0.9, 0.1
 """Share of gradients that are clipped, and the factor below which that is too much."""
 CLIP_IDLE = 100.0
-"""A limit above this many times the largest norm measured never acts."""
+"""A limit above this multiple of the largest measured norm never acts."""
 RATIO_RULE, RATIO_HIGH, RATIO_LOW = 1e-3, 1.0, 1e-5
 """Size of an update relative to the weights: about right; far too high; far too low."""
 LOSS_RISE, LOSS_RISE_SHARE = 0.1, 0.1
-"""Nats, and share of the loss, by which an update must not raise the loss of its own window."""
+"""The largest harmless rise of the loss of the update's own window: in nats, and relative."""
 LEARNED = 0.05
 """Nats per symbol below which there is nothing left to learn."""
 

@@ -112,7 +112,7 @@ def sections(report: Report) -> Tabs:
 
 
 def verdicts(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> str:
-    """Return the verdicts as a list of cards; ``names`` stand before them."""
+    """Return the verdicts as a list of cards, each preceded by its name if ``names`` are given."""
     if not verdicts:
         return f'<p class="card good"><b>✓ {HEALTHY.capitalize()}.</b></p>'
     cards = []

@@ -78,13 +78,13 @@ def draw(reports: Sequence[Report], path: Path) -> None:
 
 def _titles(figure: Any, reports: Sequence[Report]) -> None:
     names = [printable(report.subject.name) for report in reports]
-    found = []
+    codes = []
     for report in reports:
         for verdict in report.verdicts:
             layer = "" if verdict.layer is None else f" (layer {verdict.layer})"
             prefix = f"{cell_of(report)}: " if len(reports) > 1 else ""
-            found.append(f"{prefix}{verdict.code}{layer}")
-    verdicts = ", ".join(found) if found else HEALTHY
+            codes.append(f"{prefix}{verdict.code}{layer}")
+    verdicts = ", ".join(codes) if codes else HEALTHY
     title = names[0] if len(names) == 1 else " · ".join(names)
     figure.suptitle(f"{title}\n{verdicts}".replace("$", r"\$"), fontsize=9, x=0.01, ha="left")
 
@@ -174,14 +174,14 @@ def _norms(axis: Any, reports: Sequence[Report]) -> None:
     for index, report in enumerate(reports):
         if report.norms is None:
             continue
-        many = len(reports) > 1
-        parts = report.norms.layers if many else report.norms.parameters
+        several = len(reports) > 1
+        parts = report.norms.layers if several else report.norms.parameters
         for name, part in [*parts.items(), ("all", report.norms.all)]:
-            colour = COLOURS[index % len(COLOURS)] if many else _of_layer(report, part.layer)
+            colour = COLOURS[index % len(COLOURS)] if several else _of_layer(report, part.layer)
             if isfinite(part.grad.median) and part.grad.median > 0:
                 axis.barh(at, part.grad.median, height=0.62, color=colour)
                 axis.plot([part.grad.median, part.grad.p95], [at, at], color="0.2", lw=0.9)
-            prefix = f"{cell_of(report)} " if many else ""
+            prefix = f"{cell_of(report)} " if several else ""
             labels.append(prefix + name.removeprefix("rnn."))
             at += 1
         clip = report.norms.clip

@@ -1,4 +1,4 @@
-"""The diagnosis of one model on a terminal: verdicts first, then what they rest on."""
+"""The diagnosis of one model on a terminal: verdicts first, then the measurements."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def _dynamics(report: Report) -> list[RenderableType]:
     if dynamics is None:
         return []
     lags = dynamics.layers[0].products.lags
-    kept = [k for k in lags if k in (1, 4, 16, lags[-1])]
-    head = ("layer", "λ₁ a step", "±", "memory", *(f"{k}" for k in kept), "λ₂ …")
+    shown = [k for k in lags if k in (1, 4, 16, lags[-1])]
+    head = ("layer", "λ₁/step", "±", "memory", *(f"{k}" for k in shown), "λ₂ …")
     rows = []
     for layer in dynamics.layers:
         products = dict(zip(layer.products.lags, layer.products.norm, strict=True))
@@ -81,7 +81,7 @@ def _dynamics(report: Report) -> list[RenderableType]:
                 f"{layer.exponents[0]:+.4f}",
                 number(layer.drift, 1),
                 number(layer.memory_time, 3),
-                *(number(products.get(k), 2) for k in kept),
+                *(number(products.get(k), 2) for k in shown),
                 " ".join(f"{value:+.2f}" for value in layer.exponents[1:3]),
             )
         )
@@ -144,7 +144,8 @@ def _norms(report: Report) -> list[RenderableType]:
         clipped = f"clipping at {clip.limit:g} shortens {percent(clip.share)} of them"
         clipped += f", to {number(clip.factor, 2)} of their length" if clip.share else ""
     if clip.value_limit:
-        clipped += f"; clip-value {clip.value_limit:g} touches {percent(clip.value_share)}"
+        changed = percent(clip.value_share)
+        clipped += f"; clipping by value at {clip.value_limit:g} changes {changed} of the elements"
     moments = "the run's moments" if norms.moments else "moments warmed up here"
     notes = (
         f"{count(norms.windows, 'window')} of {norms.batch}×{norms.seq_len}; largest "

@@ -11,8 +11,8 @@ from charrnn.report.diagnose.figures import number
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 18, 46
-LEAST = 1e-16
-"""The least value on a logarithmic axis."""
+MIN_LOG = 1e-16
+"""The smallest value on a logarithmic axis."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def chart(
     log_x: bool = False,
     mark: tuple[float, str] | None = None,
 ) -> str:
-    """Return a chart with axes, a legend, and the numbers of a point when it is hovered over.
+    """Return a chart with axes and a legend; hovering over a point shows its numbers.
 
-    A logarithmic x axis shows log(1 + x), so that 0 has a place on it. ``mark`` is a vertical line,
+    A logarithmic x axis shows log(1 + x), so that it can hold 0. ``mark`` is a vertical line,
     as its x and its label.
     """
     points = [
@@ -52,7 +52,7 @@ def chart(
     x_of = _axis([float(x) for x, _ in points], LEFT, WIDTH - RIGHT, "log1p" if log_x else "")
     bottom, top = min(values), max(values)
     if log_y:
-        bottom, top = max(LEAST, 10.0 ** floor(log10(bottom))), 10.0 ** ceil(log10(top) - 1e-9)
+        bottom, top = max(MIN_LOG, 10.0 ** floor(log10(bottom))), 10.0 ** ceil(log10(top) - 1e-9)
         top = max(top, bottom * 10)
     y_of = _axis([bottom, top], HEIGHT - BOTTOM, TOP, "log" if log_y else "", pad=not log_y)
     body = [_y_axis(y_of, bottom, top, log_y), _x_axis(x_of, [x for x, _ in points], log_x)]
@@ -85,7 +85,7 @@ def chart(
 
 
 def _ok(value: float | None, positive: bool) -> bool:
-    return value is not None and isfinite(value) and (value > LEAST or not positive)
+    return value is not None and isfinite(value) and (value > MIN_LOG or not positive)
 
 
 def _axis(
@@ -93,7 +93,7 @@ def _axis(
 ) -> Callable[[float], float]:
     def place(value: float) -> float:
         if scale == "log":
-            return log10(max(value, LEAST))
+            return log10(max(value, MIN_LOG))
         return log10(1.0 + value) if scale else value
 
     low, high = place(min(values)), place(max(values))
@@ -161,7 +161,7 @@ def _x_axis(x_of: Callable[[float], float], values: Sequence[float], log_x: bool
 def _draw(
     line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float], log_y: bool
 ) -> str:
-    """Return a line with its band and the spots that show numbers; it breaks at missing values."""
+    """Return a line, broken at missing values, with its band and the spots that show numbers."""
     pairs = list(zip(line.x, line.y, strict=True))
     path, pen = [], "M"
     for x, y in pairs:
@@ -174,9 +174,9 @@ def _draw(
     edges = list(zip(line.x, line.low, line.high, strict=False))
     kept = [(x, a, b) for x, a, b in edges if _ok(a, log_y) and _ok(b, log_y)]
     if kept:
-        there = [f"{x_of(x):.1f} {y_of(b or 0.0):.1f}" for x, _, b in kept]
+        forth = [f"{x_of(x):.1f} {y_of(b or 0.0):.1f}" for x, _, b in kept]
         back = [f"{x_of(x):.1f} {y_of(a or 0.0):.1f}" for x, a, _ in reversed(kept)]
-        band = f'<path class="band f{line.colour}" d="M{"L".join(there + back)}Z"/>'
+        band = f'<path class="band f{line.colour}" d="M{"L".join(forth + back)}Z"/>'
     spots = "".join(
         f'<circle class="spot f{line.colour}" cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="7">'
         f"<title>{escape(line.label)}: {x:g} → {number(y, 4)}</title></circle>"
