@@ -11,6 +11,8 @@ from charrnn import files
 
 METRICS = "metrics.jsonl"
 HELD_OUT = ("val.npy", "test.npy")
+NOVEL = re.compile(r"novel-(lines|[0-9]{1,19})\.npy")
+"""An index of a run's text, for samples that do not copy it."""
 SUFFIX = ".safetensors"
 CHECKPOINT_BEGINNING = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
 """How the header of a checkpoint begins, after the 8 bytes that hold its length."""
@@ -46,6 +48,7 @@ def own(folder: Path, names: Set[str]) -> set[str]:
         found.add(METRICS)
     if found:  # the folder of a run
         found |= names & set(HELD_OUT)
+        found |= {name for name in names if NOVEL.fullmatch(name)}
     if _CACHE_ENTRY.fullmatch(folder.name) and folder.absolute().parent.name == "corpora":
         found |= names & set(CACHED)
     return found

@@ -122,6 +122,52 @@ def test_a_model_from_a_device_is_opened_where_there_is_none(device):
     np.testing.assert_array_equal(opened.weights.flat, device.asnumpy(model.weights.flat))
 
 
+def test_samples_continuations_and_searches_are_those_of_the_command(hello):
+    made = list(hello.samples(3, 12, prime="he", seed=4, temperature=2.0))
+    assert made[0].text == hello.sample(12, prime="he", seed=4, temperature=2.0)
+    assert all(len(one.log_probs) == 12 for one in made)
+    names = charrnn.fit("anna\nbob\n" * 40, hidden=16, steps=60, lr=0.02, batch=8, seq_len=16)
+    lines = (line for line in ["an\n", "b", ""])
+    found = names.continuations(lines, seed=4)
+    expected = [
+        sample.text
+        for k, prime in enumerate(["an", "b", ""])
+        for sample in list(names.samples(k + 1, prime=prime, until="\n", seed=4))[k:]
+    ]
+    assert list(found) == expected
+    (best,) = names.most_likely(12, beam=1, prime="an")
+    assert best.text == names.sample(12, prime="an", temperature=0)
+    assert names.most_likely(12, beam=4)[0].log_prob >= names.most_likely(12, beam=1)[0].log_prob
+    for options in ({"novel": True}, {"novel_span": 3}):
+        text = names.sample(60, **options, novel_text=["anna\n", "bob\n"], temperature=2.0)
+        assert text != names.sample(60, temperature=2.0)
+        assert not {"anna", "bob"} & set(text.split("\n"))
+    cold = names.sample(60, temperature_end=0.0, repetition_penalty=1.1, no_repeat=20)
+    assert len(cold) == 60
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda m: m.samples(0), "count must be at least 1, not 0"),
+        (lambda m: m.samples(1, 0), "samples of length 0 never end; give until or a length"),
+        (lambda m: m.samples(1, prim="x"), "unknown option 'prim'; see help(charrnn.Model.stream)"),
+        (lambda m: m.continuations("ab"), "lines must be a list of strings or another iterable"),
+        (lambda m: m.continuations([], prime="x"), "unknown option 'prime'"),
+        (lambda m: list(m.continuations([5])), "line 0 must be a string, not 5"),
+        (lambda m: m.most_likely(beam=2, count=3), "count must be at least 1 and at most 2, not 3"),
+        (lambda m: m.sample(3, novel=True), "novel or novel_span needs the text that is not to be"),
+        (lambda m: m.sample(3, novel_text="x"), "novel_text is for novel or novel_span"),
+        (lambda m: m.sample(3, novel=True, novel_text="x", temperature=0), "novel draws a line of"),
+        (lambda m: m.stream(temperature_end=1), "temperature_end is reached at the end of length"),
+    ],
+)
+def test_samples_that_cannot_be_made_are_refused(hello, call, says):
+    with pytest.raises(charrnn.CharRNNError) as told:
+        call(hello)
+    assert str(told.value).startswith(says)
+
+
 def test_records_are_reported():
     seen = []
     charrnn.fit("ab" * 500, hidden=4, steps=10, log_every=5, report=seen.append)

@@ -23,7 +23,12 @@ TEXT = "hello you\n" * 20
 TINY = {"hidden": 4, "steps": 1}
 QUICK = {"anchors": 16, "targets": 16, "lyapunov_steps": 10, "windows": 2, "max_lag": 6}
 CONFIG = ModelConfig(hidden=4, cell="gru")
-SAMPLING = ("length", "prime", "temperature", "top_k", "top_p", "min_p", "until", "seed", "unknown")
+SAMPLING = (
+    *("length", "prime", "temperature", "top_k", "top_p", "min_p", "until", "until_join", "seed"),
+    *("unknown", "temperature_end", "repetition_penalty", "repetition_window", "no_repeat"),
+    *("novel", "novel_span", "novel_text"),
+)
+SEARCHING = ("length", "beam", "count", "prime", "until", "until_join", "no_repeat", "unknown")
 DIAGNOSIS = (
     *("level", "unknown", "backend", "lr", "seq_len", "batch", "state", "optimizer", "nothing"),
     *(f.name for f in fields(Settings)),
@@ -45,6 +50,18 @@ def of_model(level):
             islice(model.stream(**({"length": 3} | {name: v})), 3)
         )
         calls[f"sample {name}"] = lambda v, name=name: model.sample(**({"length": 3} | {name: v}))
+        if name != "prime":
+            calls[f"continuations {name}"] = lambda v, name=name: list(
+                model.continuations(["you"], **({"length": 3} | {name: v}))
+            )
+    for name in SEARCHING:
+        calls[f"most_likely {name}"] = lambda v, name=name: model.most_likely(
+            **({"length": 3, "beam": 2} | {name: v})
+        )
+    calls["samples count"] = lambda v: list(islice(model.samples(v, 3), 3))
+    calls["continuations lines"] = lambda v: list(model.continuations(v, 3))
+    calls["novel_text"] = lambda v: model.sample(3, novel=True, novel_text=v)
+    calls["novel_span"] = lambda v: model.sample(3, novel_span=v, novel_text=TEXT)
     return calls
 
 

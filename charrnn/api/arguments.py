@@ -5,7 +5,7 @@ Numbers and names are checked by :class:`~charrnn.options.Option`, as everywhere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from os import PathLike, fsencode, fspath
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 Text = str | bytes
 BYTES = bytes | bytearray | memoryview
 _LENGTH = Option(0, "", least=0, remedy="0 means endless")
+_COUNT = Option(1, "", least=1)
 _SEED = Option(0, "")
 _LEVEL = Option("char", "", choices=LEVELS)
 _UNKNOWN = Option("error", "", choices=("error", "skip"))
@@ -33,6 +34,12 @@ def length(value: Any) -> int:
 def seed(value: Any) -> int:
     """Return a seed; a new one in place of None."""
     checked: int = _SEED.check("seed", new_seed() if value is None else value)
+    return checked
+
+
+def count(value: Any) -> int:
+    """Return the number of samples."""
+    checked: int = _COUNT.check("count", value)
     return checked
 
 
@@ -131,6 +138,16 @@ def texts_of(value: Any) -> Text:
     if kinds == {bytes}:
         return b"".join(parts)
     return "".join(parts)
+
+
+def lines(value: Any) -> Iterator[Any]:
+    """Return an iterator of lines."""
+    if not isinstance(value, str | BYTES | PathLike | Set | dict):
+        try:
+            return iter(value)
+        except TypeError:
+            pass
+    raise UsageError(f"lines must be a list of strings or another iterable, not {brief(value)}")
 
 
 def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> None:

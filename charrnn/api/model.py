@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.api import arguments
+from charrnn.api.drawing import Drawing, drawing
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
@@ -16,8 +17,8 @@ from charrnn.errors import UsageError
 from charrnn.evaluate import Score, score
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
-from charrnn.sampling import Frame, SampleOptions, stream
-from charrnn.sampling.options import DEFAULT_LENGTH
+from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
+from charrnn.sampling.options import DEFAULT_LENGTH, check_end
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
@@ -96,6 +97,13 @@ class Model:
         top_k: int = SampleOptions.top_k,
         top_p: float = SampleOptions.top_p,
         min_p: float = SampleOptions.min_p,
+        temperature_end: float | None = SampleOptions.temperature_end,
+        repetition_penalty: float = SampleOptions.repetition_penalty,
+        repetition_window: int = SampleOptions.repetition_window,
+        no_repeat: int = SampleOptions.no_repeat,
+        novel: bool = False,
+        novel_span: int | None = None,
+        novel_text: str | bytes | Iterable[str] | Iterable[bytes] | None = None,
         until: str | bytes = "",
         until_join: bool = False,
         seed: int | None = 0,
@@ -103,9 +111,21 @@ class Model:
     ) -> Iterator[str | bytes]:
         """Yield a sample symbol by symbol; ``length`` 0 means endless.
 
-        See :func:`charrnn.sampling.stream` for the parameters. With ``seed`` None every sample is
-        another one. With ``until_join`` the sample ends where the next text would begin, before the
-        ``join`` that the model was trained with.
+        Parameters
+        ----------
+        length, prime, until, unknown
+            As for :func:`charrnn.sampling.stream`.
+        temperature, top_k, top_p, min_p, temperature_end, repetition_penalty, repetition_window, \
+        no_repeat
+            See :class:`charrnn.sampling.SampleOptions`.
+        novel, novel_span, novel_text
+            With ``novel``, a line of ``novel_text`` is not written but drawn again; with
+            ``novel_span``, no more than so many symbols in a row stand in that text.
+        until_join
+            End where the next text would begin, before the ``join`` that the model was trained
+            with.
+        seed
+            With None every sample is another one.
 
         Raises
         ------
@@ -114,20 +134,10 @@ class Model:
         VocabularyError
             If the prime holds a symbol that the model does not know, or ``until`` can never occur.
         """
-        options = SampleOptions(temperature, top_k, top_p, min_p)
-        frame = Frame.of(self.data, arguments.flag(until_join, "until_join"))
-        return frame.shown(
-            stream(
-                self.network,
-                self.vocabulary,
-                options,
-                length=arguments.length(length),
-                prime=arguments.text_of(prime, self.vocabulary, "prime"),
-                until=arguments.text_of(until, self.vocabulary, "until"),
-                seed=arguments.seed(seed),
-                unknown=arguments.unknown(unknown),
-                frame=frame,
-            )
+        given = {name: value for name, value in locals().items() if name in _DRAWING}
+        how = drawing(self.vocabulary, self.data, length, given)
+        return how.frame.shown(
+            stream(self.network, self.vocabulary, how.options, prime=how.prime, **how.arguments)
         )
 
     def sample(self, length: int = DEFAULT_LENGTH, **options: Any) -> str | bytes:
@@ -136,10 +146,102 @@ class Model:
         Takes the options of :meth:`stream`, and raises what it does.
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
-        ends = options.get("until") or options.get("until_join")
-        if arguments.length(length) < 1 and not ends:
+        symbols = self.stream(length, **options)
+        if length == 0 and not (options.get("until") or options.get("until_join")):
             raise UsageError(f"a sample of length {length} never ends", "give a length or until")
-        return self.vocabulary.join(self.stream(length, **options))
+        return self.vocabulary.join(symbols)
+
+    def samples(self, count: int, length: int = DEFAULT_LENGTH, **options: Any) -> Iterator[Sample]:
+        """Yield ``count`` samples that are computed together, each once it and those before end.
+
+        Each has ``text``, in which the text that ended it is kept, ``log_probs`` and ``log_prob``.
+        Takes the options of :meth:`stream`, and raises what it does.
+        """
+        arguments.refuse_unknown(options, _DRAWING, "Model.stream")
+        how = drawing(self.vocabulary, self.data, length, options)
+        count = arguments.count(count)
+        check_end(how.arguments["length"], how.arguments["until"] or how.frame.end)
+        return in_order(
+            self.network,
+            self.vocabulary,
+            how.options,
+            prime=how.prime,
+            count=count,
+            log_probs=True,
+            **how.arguments,
+        )
+
+    def continuations(
+        self,
+        lines: Iterable[str] | Iterable[bytes],
+        length: int = DEFAULT_LENGTH,
+        **options: Any,
+    ) -> Iterator[str | bytes]:
+        """Yield a continuation of each of the lines, as soon as the line is there.
+
+        It does not hold the line itself. It ends with the line it continues, at a newline, unless
+        ``until`` or ``until_join`` says otherwise. A newline at the end of a line is left out. Line
+        k, from 0, has the random numbers of sample k of :meth:`samples`. Takes the options of
+        :meth:`stream` but ``prime``, and raises what it does.
+        """
+        arguments.refuse_unknown(options, _DRAWING - {"prime"}, "Model.continuations")
+        how = drawing(self.vocabulary, self.data, length, options)
+        if not (how.arguments["until"] or how.frame.end) and self.vocabulary.newline is not None:
+            how.arguments["until"] = "\n"
+        check_end(how.arguments["length"], how.arguments["until"] or how.frame.end)
+        return self._continued(arguments.lines(lines), how)
+
+    def _continued(self, lines: Iterator[Any], how: Drawing) -> Iterator[str | bytes]:
+        stepper = Stepper(self.network)
+        for number, line in enumerate(lines):
+            prime = arguments.text_of(line, self.vocabulary, f"line {number}")
+            newline: Any = "\n" if isinstance(prime, str) else b"\n"
+            symbols = stream(
+                self.network,
+                self.vocabulary,
+                how.options,
+                prime=prime.removesuffix(newline),
+                first=number,
+                stepper=stepper,
+                **how.arguments,
+            )
+            yield self.vocabulary.join(how.frame.shown(symbols))
+
+    def most_likely(
+        self,
+        length: int = DEFAULT_LENGTH,
+        *,
+        beam: int,
+        count: int = 1,
+        prime: str | bytes = "",
+        until: str | bytes = "",
+        until_join: bool = False,
+        no_repeat: int = 0,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> list[Sample]:
+        """Return the most likely texts that a beam search finds, the best one first.
+
+        See :func:`charrnn.sampling.most_likely` for the parameters.
+
+        Raises
+        ------
+        UsageError
+            If a value is invalid.
+        VocabularyError
+            As for :meth:`stream`.
+        """
+        given = {"prime": prime, "until": until, "until_join": until_join, "unknown": unknown}
+        how = drawing(self.vocabulary, self.data, length, given)
+        del how.arguments["seed"], how.arguments["novelty"]
+        return most_likely(
+            self.network,
+            self.vocabulary,
+            beam=beam,
+            count=arguments.count(count),
+            prime=how.prime,
+            no_repeat=no_repeat,
+            **how.arguments,
+        )
 
     def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
         """Return the exact score of a text, read once from a zero state.

@@ -34,6 +34,12 @@ class Output:
             self.flush()
             self._flushed = now
 
+    def end_line(self) -> None:
+        """Write a newline if the last byte is not one."""
+        last = self._held[-1] if self._held else self._last
+        if not last.endswith(b"\n"):
+            self.write(b"\n")
+
     def flush(self) -> None:
         """Hand over all that is held back."""
         if self._held:

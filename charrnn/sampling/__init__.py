@@ -8,19 +8,40 @@ from typing import TYPE_CHECKING
 from charrnn.lazy import exports
 
 if TYPE_CHECKING:
-    from charrnn.sampling.draw import Sample, next_symbols, samples, stream
+    from charrnn.sampling.beam import most_likely
+    from charrnn.sampling.draw import in_order, next_symbols, samples, stream
     from charrnn.sampling.frame import Frame
     from charrnn.sampling.options import SampleOptions
+    from charrnn.sampling.seen import Novelty, Seen
+    from charrnn.sampling.stepper import Stepper
+    from charrnn.sampling.written import Sample
 
 _HOME = {
     "Frame": "frame",
-    "Sample": "draw",
+    "Novelty": "seen",
+    "Sample": "written",
     "SampleOptions": "options",
+    "Seen": "seen",
+    "Stepper": "stepper",
+    "in_order": "draw",
+    "most_likely": "beam",
     "next_symbols": "draw",
     "samples": "draw",
     "stream": "draw",
 }
 
-__all__ = ["Frame", "Sample", "SampleOptions", "next_symbols", "samples", "stream"]
+__all__ = [
+    "Frame",
+    "Novelty",
+    "Sample",
+    "SampleOptions",
+    "Seen",
+    "Stepper",
+    "in_order",
+    "most_likely",
+    "next_symbols",
+    "samples",
+    "stream",
+]
 
 __getattr__, __dir__ = exports(__name__, _HOME)

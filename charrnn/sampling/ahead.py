@@ -20,7 +20,8 @@ MAX_STEPS = 32
 
 def is_worthwhile(stepper: Stepper, options: SampleOptions) -> bool:
     """Return whether waiting for the device costs time and it supports all the filters."""
-    return not (stepper.model.backend.synchronous or options.top_k or options.top_p < 1)
+    filtered = options.top_k or options.top_p < 1 or not options.by_symbol_alone
+    return not (stepper.model.backend.synchronous or filtered)
 
 
 def draw_ahead(

@@ -22,17 +22,22 @@ MIN_TEMPERATURE = 1e-100
 """A lower temperature gives the same choice; dividing by it could overflow."""
 
 
-def weights(logits: NDArray[Any], options: SampleOptions, unknown: int | None = None) -> Weights:
+def weights(
+    logits: NDArray[Any],
+    options: SampleOptions,
+    unknown: int | None = None,
+    temperature: float | None = None,
+) -> Weights:
     """Return what to draw from, (N, V), for logits (N, V): temperature, top-k, top-p, min-p.
 
-    ``unknown`` is a symbol that must not be drawn.
+    ``unknown`` is a symbol that must not be drawn; ``temperature`` replaces that of the options.
 
     Raises
     ------
     CharRNNError
         If the logits hold NaN or +∞.
     """
-    tempered = temper(logits, options.temperature, unknown)
+    tempered = temper(logits, options.temperature if temperature is None else temperature, unknown)
     if options.top_k:
         tempered = top_k(tempered, options.top_k)
     if options.top_p < 1:

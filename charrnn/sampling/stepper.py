@@ -91,6 +91,29 @@ class Stepper:
         self._feed = self._first_product(stack.layers[0], staged[0])
         self._phase = 0
 
+    def start(self, prime: NDArray[Any]) -> None:
+        """Let every stream read ``prime`` (1-D, host) but its last symbol from a zero state."""
+        for _, states in self._window.states():
+            states[0] = 0.0
+        self._phase = 0
+        if len(prime) > 1:
+            self.read(prime[:-1])
+
+    def state(self, stream: int) -> list[Array]:
+        """Return a copy of the current states of one stream, (H,) each."""
+        return [states[self._phase, :, stream].copy() for _, states in self._window.states()]
+
+    def restore(self, stream: int, state: list[Array]) -> None:
+        """Put one stream into an earlier state of a stream."""
+        for (_, states), earlier in zip(self._window.states(), state, strict=True):
+            states[self._phase, :, stream] = earlier
+
+    def follow(self, streams: NDArray[Any]) -> None:
+        """Let stream n continue from the current state of stream ``streams[n]`` (host)."""
+        xp, index = self.model.backend.xp, self.model.backend.put(streams)
+        for _, states in self._window.states():
+            states[self._phase] = xp.take(states[self._phase], index, axis=1)
+
     @_quiet
     def read(self, ids: NDArray[Any]) -> None:
         """Let every stream read the symbols ``ids`` (1-D, host) from a zero state."""

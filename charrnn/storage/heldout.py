@@ -82,7 +82,7 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
     """
     path = checkpoint.parent / f"{split}.npy"
     try:
-        ids = _mapped(path)
+        ids = mapped(path)
     except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
         raise CharRNNError(
             f"there is no {split} text next to {one_line(checkpoint)}",
@@ -96,7 +96,7 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
     return ids
 
 
-def _mapped(path: Path) -> np.ndarray:
+def mapped(path: Path) -> np.ndarray:
     """Map a file that :func:`write` wrote.
 
     NumPy's own reader evaluates the header as a Python expression and accepts much more.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache
     from charrnn.text.corpus import Corpus, corpus_from_text, open_corpus, read_corpus
     from charrnn.text.layout import Layout
-    from charrnn.text.reading import iter_ids, iter_lines, read_text
+    from charrnn.text.reading import iter_ids, iter_lines, live_lines, read_text
     from charrnn.text.vocabulary import Level, Vocabulary
     from charrnn.text.windows import Streams, evaluation_streams, fit_window
 
@@ -29,6 +29,7 @@ _HOME = {
     "fit_window": "windows",
     "iter_ids": "reading",
     "iter_lines": "reading",
+    "live_lines": "reading",
     "open_corpus": "corpus",
     "read_corpus": "corpus",
     "read_text": "reading",
@@ -48,6 +49,7 @@ __all__ = [
     "fit_window",
     "iter_ids",
     "iter_lines",
+    "live_lines",
     "open_corpus",
     "read_corpus",
     "read_text",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
+from charrnn.errors import CorpusError
 from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.layout import WHOLE, Layout
@@ -116,6 +119,43 @@ def read_text(
     read: Any = list(pieces(sources, level, codec, errors, stdin=stdin, remedy=DECODE_OTHERWISE))
     joined: str | bytes = (b"" if level == "byte" else "").join(read)
     return joined
+
+
+def live_lines(
+    level: Level = "char",
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
+    *,
+    stdin: BinaryIO | None = None,
+) -> Iterator[str | bytes]:
+    r"""Yield the lines of standard input without their ``"\n"``, each as soon as it is complete.
+
+    Nothing beyond the end of a line is waited for. There may be no line.
+
+    Raises
+    ------
+    CorpusError
+        If it cannot be read or is wrongly encoded.
+    """
+    chunks = find_sources("-")[0].chunks(stdin=stdin)
+    for line in _lines(chunks if level == "byte" else _live(chunks, encoding, errors)):
+        newline: Any = "\n" if isinstance(line, str) else b"\n"
+        yield line.removesuffix(newline)
+
+
+def _live(chunks: Iterator[bytes], encoding: str, errors: str) -> Iterator[str]:
+    """Decode chunks as they come."""
+    decoder = codecs.getincrementaldecoder(check_codec(encoding, errors))(errors)
+    end = 0
+    for chunk in chain(chunks, [b""]):
+        end += len(chunk)
+        try:
+            yield decoder.decode(chunk, final=not chunk)
+        except UnicodeError as problem:
+            before = problem.object if isinstance(problem, UnicodeDecodeError) else b""
+            offset = end - len(before) + getattr(problem, "start", 0)
+            message = f"standard input is not valid {encoding} at byte offset {offset}"
+            raise CorpusError(message, DECODE_OTHERWISE) from None
 
 
 class _How(NamedTuple):

@@ -144,7 +144,7 @@ def test_a_backslash_that_the_model_knows_is_text(home, call) -> None:
 
 
 def test_samples_that_do_not_end_are_told_of(model, call, monkeypatch) -> None:
-    monkeypatch.setattr("charrnn.cli.sample.LONG", 3)
+    monkeypatch.setattr("charrnn.cli._samples.LONG", 3)
     arguments = ("--count", "2", "--until", "abcde", "--seed", "1")
     done = call(*arguments, "--length", "30")
     assert (done[0], done[2]) == (0, "")
@@ -177,13 +177,15 @@ def test_json_holds_seed_prime_text_and_log_probabilities(model, call) -> None:
     code, out, err = call("--json", "--count", "2", "--length", "12", "--prime", "漢")
     assert (code, err) == (0, "")
     records = [json.loads(line) for line in out.splitlines()]
-    assert [set(r) for r in records] == [{"sample", "seed", "prime", "text", "log_probs"}] * 2
+    keys = {"sample", "seed", "prime", "text", "log_probs", "log_prob"}
+    assert [set(r) for r in records] == [keys] * 2
     assert [r["sample"] for r in records] == [1, 2]
     first = records[0]
     assert first["prime"] == "漢"
     assert first["text"] == text(model, length=12, seed=first["seed"], prime="漢")
     assert len(first["log_probs"]) == 12
     assert all(value < 0 for value in first["log_probs"])
+    assert first["log_prob"] == pytest.approx(sum(first["log_probs"]))
 
 
 def test_the_next_symbols(model, call) -> None:

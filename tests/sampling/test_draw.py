@@ -12,7 +12,8 @@ from charrnn.errors import CharRNNError, UsageError, VocabularyError
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import SampleOptions, next_symbols, samples, stream
-from charrnn.sampling.draw import draws, encode_prime
+from charrnn.sampling.draw import draws
+from charrnn.sampling.drawer import encode_prime
 from charrnn.sampling.frame import Frame
 from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Vocabulary

@@ -1,0 +1,80 @@
+"""The options of a model's samples: checked, and made into the arguments of sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from charrnn.api import arguments
+from charrnn.config import DataConfig
+from charrnn.errors import UsageError, setting
+from charrnn.options import Option
+from charrnn.sampling import Frame, Novelty, SampleOptions, Seen
+from charrnn.text import Vocabulary
+
+_SPAN = Option(1, "", least=1, most=10_000)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the samples of a model are drawn, and where they end."""
+
+    options: SampleOptions
+    frame: Frame
+    prime: str | bytes
+    arguments: dict[str, Any]
+    """Further arguments of :func:`charrnn.sampling.stream`."""
+
+
+def drawing(
+    vocabulary: Vocabulary, data: DataConfig | None, length: Any, given: Mapping[str, Any]
+) -> Drawing:
+    """Return how samples of a model are drawn.
+
+    ``data`` says how its text was read; ``given`` are options of
+    :meth:`charrnn.api.model.Model.stream`, others have their defaults.
+
+    Raises
+    ------
+    UsageError
+        If a value is of the wrong type or invalid, or two exclude each other.
+    """
+    names = {f.name for f in fields(SampleOptions)}
+    options = SampleOptions(**{name: value for name, value in given.items() if name in names})
+    frame = Frame.of(data, arguments.flag(given.get("until_join", False), "until_join"))
+    novelty = _novelty(vocabulary, given)
+    until = arguments.text_of(given.get("until", ""), vocabulary, "until")
+    checked = arguments.length(length)
+    options.check_sample(checked, until or frame.end, novelty.lines is not None)
+    prime = arguments.text_of(given.get("prime", ""), vocabulary, "prime")
+    more = {
+        "length": checked,
+        "until": until,
+        "seed": arguments.seed(given.get("seed", 0)),
+        "unknown": arguments.unknown(given.get("unknown", "error")),
+        "frame": frame,
+        "novelty": novelty,
+    }
+    return Drawing(options, frame, prime, more)
+
+
+def _novelty(vocabulary: Vocabulary, given: Mapping[str, Any]) -> Novelty:
+    """Return the indexes of the text that is not to be copied."""
+    lines = arguments.flag(given.get("novel", False), "novel")
+    span, text = given.get("novel_span"), given.get("novel_text")
+    span = None if span is None else _SPAN.check("novel_span", span)
+    either = f"{setting('novel')} or {setting('novel_span')}"
+    if not lines and span is None:
+        if text is not None:
+            raise UsageError(f"{setting('novel_text')} is for {either}", "give one of them")
+        return Novelty()
+    if text is None:
+        raise UsageError(f"{either} needs the text that is not to be copied", "give novel_text")
+    known = arguments.text_of(arguments.texts_of(text), vocabulary, "novel_text")
+    ids = [vocabulary.encode(known, "skip")]
+    newline = vocabulary.newline
+    return Novelty(
+        Seen.of(ids, newline) if lines else None,
+        None if span is None else Seen.of(ids, newline, span),
+    )

@@ -1,0 +1,100 @@
+"""Which options of ``charrnn sample`` go together."""
+
+from __future__ import annotations
+
+import typer
+
+from charrnn.cli._given import is_given, refuse
+from charrnn.cli._shared import note
+from charrnn.errors import UsageError
+from charrnn.sampling.options import SampleOptions, check_beam
+
+MAX_SPAN = 10_000
+OF_DRAWING = (
+    *("temperature", "temperature_end", "top_k", "top_p", "min_p"),
+    *("repetition_penalty", "repetition_window", "seed", "novel", "novel_span", "novel_text"),
+)
+"""Parameters that have an effect only if text is drawn."""
+OF_SAMPLES = (
+    *("length", "until", "until_join", "count", "seed", "no_echo", "each_line", "beam"),
+    *("novel", "novel_span", "novel_text", "temperature_end"),
+)
+"""Parameters that have an effect only if there are samples."""
+
+
+def check(context: typer.Context, options: SampleOptions) -> None:
+    """Refuse options that are invalid, contradict each other, or have no effect beside others.
+
+    Loads nothing heavy, so that a mistyped option fails at once.
+    """
+    _check_numbers(context)
+    _refuse_beside(context)
+    _refuse_greedy(context, options)
+    values = context.params
+    if is_given(context, "until") and not values["until"]:
+        raise UsageError("--until is empty", "leave it out, or name the text that ends a sample")
+    if not (values["each_line"] or is_given(context, "prime") or is_given(context, "prime_file")):
+        refuse(context, ("no_echo", "unknown"), "is for a prime", "leave it out, or give --prime")
+    if values["as_json"]:
+        refuse(context, ("no_echo",), "is for text: with --json the prime is never in the sample")
+    if options.repetition_penalty == 1:
+        refuse(context, ("repetition_window",), "is for --repetition-penalty above 1")
+    options.check_sample(values["length"], _end(context), values["novel"])
+
+
+def _end(context: typer.Context) -> bool:
+    """Whether something besides ``--length`` ends a sample."""
+    values = context.params
+    return bool(values["until"] or values["until_join"] or values["each_line"])
+
+
+def _check_numbers(context: typer.Context) -> None:
+    values = context.params
+    length, count, next_ = values["length"], values["count"], values["next_"]
+    if length < 0:
+        raise UsageError(f"--length must be at least 0, not {length}", "0 means endless")
+    if count < 1:
+        raise UsageError(f"--count must be at least 1, not {count}")
+    if next_ is not None and next_ < 1:
+        raise UsageError(f"--next must be at least 1, not {next_}")
+    whole = "--count" if count > 1 else "--json" if values["as_json"] else ""
+    if next_ is None and length == 0 and whole and not _end(context):
+        raise UsageError(
+            f"with {whole} a sample is printed when it is complete, and --length 0 never ends",
+            "give a --length, or --until TEXT",
+        )
+    span = values["novel_span"]
+    if span is not None and not 1 <= span <= MAX_SPAN:
+        raise UsageError(f"--novel-span must be at least 1 and at most {MAX_SPAN:,}, not {span}")
+
+
+def _refuse_beside(context: typer.Context) -> None:
+    """Refuse what one option makes useless."""
+    values = context.params
+    if values["next_"] is not None:
+        refuse(context, OF_SAMPLES, "is for samples, and --next draws none")
+    if values["each_line"]:
+        given_otherwise = "says what is continued, and --each-line takes it from standard input"
+        refuse(context, ("prime", "prime_file"), given_otherwise)
+        refuse(context, ("count",), "and --each-line exclude each other", "repeat the lines")
+    if values["beam"] is not None:
+        refuse(context, OF_DRAWING, "is for text that is drawn, and --beam draws none")
+        check_beam(values["beam"], values["count"], values["length"], _end(context))
+    if values["novel_text"] and not (values["novel"] or values["novel_span"]):
+        raise UsageError("--novel-text is for --novel or --novel-span", "give one of them")
+
+
+def _refuse_greedy(context: typer.Context, options: SampleOptions) -> None:
+    """Refuse what has no effect if the most likely symbol is always taken."""
+    cold = options.temperature == 0 and not options.temperature_end
+    if not cold and options.top_k != 1:
+        return
+    greedy = "--temp 0" if cold else "--top-k 1"
+    filters = {"temperature", "temperature_end", "top_k", "top_p", "min_p"}
+    filters -= {"temperature" if cold else "top_k"}
+    always = f"has no effect with {greedy}, which always takes the most likely symbol"
+    refuse(context, sorted(filters), always)
+    if context.params["count"] > 1:
+        note(f"with {greedy} all samples are the same")
+    if is_given(context, "seed"):
+        note(f"--seed {always}")

@@ -1,0 +1,191 @@
+"""What ``charrnn sample`` draws, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli._output import Output, json_line, json_text, progress, utf8
+from charrnn.cli._shared import note
+from charrnn.errors import UsageError, VocabularyError
+from charrnn.sampling.options import SampleOptions
+
+if TYPE_CHECKING:
+    from charrnn.model.language import LanguageModel
+    from charrnn.sampling import Frame, Novelty, Sample, Stepper
+    from charrnn.storage.checkpoint import Checkpoint
+    from charrnn.text.vocabulary import Vocabulary
+
+SEPARATOR = b"---\n"
+LONG = 100_000
+"""Symbols of an endless sample after which a note says that it has not ended."""
+
+Text = str | bytes
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of one model, drawn as the command line says, and written as they end.
+
+    Attributes
+    ----------
+    model, vocabulary
+        The model.
+    options, novelty, seed
+        How symbols are drawn.
+    beam
+        Hypotheses of a search for the most likely text; 0: text is drawn.
+    ends
+        Arguments of :func:`charrnn.sampling.stream`: ``length``, ``until``, ``unknown``, ``frame``.
+    count
+        Samples for each prime.
+    as_json, echo
+        Whether objects are written, or the prime before the text.
+    """
+
+    model: LanguageModel
+    vocabulary: Vocabulary
+    options: SampleOptions
+    novelty: Novelty
+    seed: int | None
+    beam: int
+    ends: dict[str, Any]
+    count: int
+    as_json: bool
+    echo: bool
+
+    def after(self, prime: Text) -> None:
+        """Write samples that continue one prime."""
+        out = Output()
+        if self.count == 1 and not (self.as_json or self.beam):
+            self._stream(out, prime, self._drawing())
+            out.finish()
+            return
+        end = b"\n"
+        for number, one in enumerate(self._made(prime, self._drawing()), 1):
+            if self.as_json:
+                out.write(self._record({"sample": number}, prime, one))
+            else:
+                text = self._text(prime, one)
+                if number > 1:
+                    out.write(SEPARATOR if end == b"\n" else b"\n" + SEPARATOR)
+                out.write(text)
+                end = text[-1:] or end
+            out.flush()
+        out.finish()
+
+    def after_each(self, lines: Iterable[Text]) -> None:
+        """Write one line or object for each line, as soon as the line is there."""
+        from charrnn.sampling import Stepper
+
+        stepper, out = Stepper(self.model, self.beam or 1), Output()
+        for number, line in enumerate(lines, 1):
+            drawing = self._drawing(number - 1, stepper)
+            try:
+                if self.as_json:
+                    for one in self._made(line, drawing):
+                        out.write(self._record({"line": number}, line, one))
+                elif self.beam:
+                    for one in self._made(line, drawing):
+                        out.write(self._text(line, one))
+                else:
+                    self._stream(out, line, drawing)
+            except VocabularyError as problem:
+                raise VocabularyError(f"line {number}: {problem.message}", problem.remedy) from None
+            if not self.as_json:
+                out.end_line()
+            out.flush()
+
+    def _drawing(self, first: int = 0, stepper: Stepper | None = None) -> dict[str, Any]:
+        """Return the arguments that say which random numbers are used, and what is to be new."""
+        if self.beam:
+            return {"stepper": stepper}
+        return {"stepper": stepper, "seed": self.seed, "first": first, "novelty": self.novelty}
+
+    def _stream(self, out: Output, prime: Text, drawing: dict[str, Any]) -> None:
+        """Write a sample as it is drawn."""
+        from charrnn.sampling import stream
+
+        symbols = self._frame.shown(
+            stream(self.model, self.vocabulary, self.options, prime=prime, **self.ends, **drawing)
+        )
+        first = next(symbols)  # errors in the prime are raised before anything is printed
+        if self.echo:
+            out.write(utf8(prime))
+        out.write(utf8(first))
+        for symbol in symbols:
+            out.write(utf8(symbol))
+
+    def _made(self, prime: Text, drawing: dict[str, Any]) -> Iterator[Sample]:
+        """Yield whole samples."""
+        from charrnn.sampling import in_order, most_likely
+
+        more = {"prime": prime, "count": self.count, **self.ends, **drawing}
+        if self.beam:
+            repeat = self.options.no_repeat
+            yield from most_likely(
+                self.model, self.vocabulary, beam=self.beam, no_repeat=repeat, **more
+            )
+            return
+        end = "--until" if self.ends["until"] else "the --join of the run"
+        more |= {"log_probs": self.as_json, "progress": _tell_of_no_end(self.ends["length"], end)}
+        yield from in_order(self.model, self.vocabulary, self.options, **more)
+
+    def _text(self, prime: Text, one: Sample) -> bytes:
+        shown = b"".join(map(utf8, self._frame.shown([one.text])))
+        return utf8(prime) + shown if self.echo else shown
+
+    def _record(self, numbered: dict[str, int], prime: Text, one: Sample) -> bytes:
+        """Return a sample as a line of JSON."""
+        facts = {"seed": self.seed, "prime": json_text(prime), "text": json_text(one.text)}
+        nats = {"log_probs": one.log_probs, "log_prob": one.log_prob}
+        return json_line(numbered | facts | nats)
+
+    @property
+    def _frame(self) -> Frame:
+        frame: Frame = self.ends["frame"]
+        return frame
+
+
+def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:
+    """Return what says once that samples are long in ending, if only a text can end them."""
+
+    def tell(drawn: int) -> None:
+        if length == 0 and drawn == LONG:
+            note(f"{LONG:,} symbols are drawn and {end} has not come; --length sets a limit")
+
+    return tell
+
+
+def end_of_line(vocabulary: Vocabulary, length: int) -> str:
+    """Return the text at which a line ends; empty if only ``--length`` ends it."""
+    if vocabulary.newline is not None:
+        return "\n"
+    if length == 0:
+        raise UsageError("--length 0 never ends: the model knows no newline", "give a --length")
+    return ""
+
+
+def novelty_of(
+    loaded: Checkpoint,
+    lines: bool,
+    span: int | None,
+    texts: list[str] | None,
+    how: dict[str, Any],
+) -> Novelty:
+    """Return what is not to be copied."""
+    from charrnn.sampling import Novelty
+
+    if not lines and span is None:
+        return Novelty()
+    from charrnn.sampling import kept
+
+    def index(of: int) -> Any:
+        if texts:
+            return kept.of_text(texts, loaded.vocabulary, of, **how)
+        return kept.of_run(loaded, of)
+
+    with progress() as stage:
+        stage("reading the text that is not to be copied")
+        return Novelty(index(0) if lines else None, None if span is None else index(span))

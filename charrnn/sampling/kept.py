@@ -1,0 +1,106 @@
+"""The indexes of a run's text, made when they are first used and kept next to its checkpoints.
+
+The file ``novel-lines.npy``, or ``novel-N.npy`` for spans of more than N symbols, holds bytes: a
+digest of what the index was made from, and its table. A file with another digest, such as one that
+another run has left, is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import CharRNNError, CorpusError, setting
+from charrnn.own import METRICS
+from charrnn.sampling.seen import Seen
+from charrnn.storage import heldout
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.text import iter_ids, read_corpus
+from charrnn.text.vocabulary import Vocabulary
+
+_KEY = 32  # bytes of the digest
+_SIZES = {1 << k for k in range(13, 28)}  # bytes of a table
+
+
+def of_run(checkpoint: Checkpoint, span: int = 0) -> Seen:
+    """Return the index of the text that a run was trained on, with its held-out parts.
+
+    Parameters
+    ----------
+    span
+        0 for lines; else spans of more symbols than this.
+
+    Raises
+    ------
+    CharRNNError
+        If there is no index yet and the text is not at hand, has changed, or is too large.
+    """
+    assert checkpoint.path is not None
+    folder, name = checkpoint.path.parent, f"novel-{span or 'lines'}"
+    key = _key(checkpoint, span)
+    try:
+        found = heldout.mapped(folder / f"{name}.npy")
+    except (OSError, ValueError):
+        found = np.empty(0, np.uint8)
+    if found.dtype == np.uint8 and found[:_KEY].tobytes() == key and len(found) - _KEY in _SIZES:
+        return Seen(found[_KEY:], span)
+    seen = Seen.of(_text(checkpoint), checkpoint.vocabulary.newline, span)
+    if (folder / METRICS).is_file():  # the folder of a run, not of any file
+        kept = np.concatenate((np.frombuffer(key, np.uint8), seen.bits))
+        try:
+            heldout.write(folder, name, kept)
+        except CharRNNError:
+            return seen  # made anew next time
+    return seen
+
+
+def of_text(
+    names: Sequence[str],
+    vocabulary: Vocabulary,
+    span: int = 0,
+    **reading: Any,
+) -> Seen:
+    """Return the index of any text; see :func:`charrnn.text.iter_ids` for the parameters.
+
+    ``reading`` are its encoding, errors and layout. Symbols that the vocabulary does not have are
+    left out.
+
+    Raises
+    ------
+    CharRNNError
+        If the text cannot be read or is too large.
+    """
+    read = iter_ids(list(names), vocabulary, unknown="skip", **reading)
+    return Seen.of(list(read), vocabulary.newline, span)
+
+
+def _key(checkpoint: Checkpoint, span: int) -> bytes:
+    made_from = (
+        *("1", checkpoint.corpus_sha256, checkpoint.heldout_sha256, str(span)),
+        json.dumps(checkpoint.vocabulary.to_json()),
+        json.dumps(checkpoint.data.to_json() if checkpoint.data else None),
+    )
+    return hashlib.sha256("\0".join(made_from).encode()).digest()
+
+
+def _text(checkpoint: Checkpoint) -> list[np.ndarray]:
+    """Return the ids of a run's text, held-out parts in their places."""
+    give = f"give the text with {setting('novel_text')}"
+    if checkpoint.data is None or not checkpoint.data.sources:
+        raise CharRNNError(f"the text of {checkpoint.path} is not known", give)
+    if "-" in checkpoint.data.sources:
+        raise CharRNNError("the run was trained on standard input, which was not kept", give)
+    try:
+        whole = replace(checkpoint.data, val_frac=0.0, test_frac=0.0, hold_out="tail")
+        corpus = read_corpus(whole)
+    except CorpusError as problem:
+        raise CharRNNError(f"the text of the run cannot be read: {problem.message}", give) from None
+    known = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
+    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != known:
+        raise CharRNNError("the text of the run has changed since it was trained", give)
+    return [np.asarray(part) for part in (corpus.train, corpus.val, corpus.test)]

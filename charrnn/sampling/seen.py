@@ -1,0 +1,192 @@
+"""What stands in a text: its lines, or all its spans of a given length, in a compact index.
+
+The index is a Bloom filter (Bloom 1970): each unit sets 8 bits of a table that has 16 to 32 bits
+for each, and 8 kB at least, so that a line or a span needs 2 to 4 bytes, whatever its length. No
+unit of the text is missed. Any other is taken for one with a probability of at most 1 in 1,700.
+
+A unit x_0 … x_n-1 of ids is hashed to Σ r(x_j)·B^j mod 2^64, with a random number r for each id, so
+that the hashes of all units of a text come from one cumulative sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.errors import CharRNNError, setting
+
+Hashes = NDArray[np.uint64]
+
+MAX_UNITS = 1 << 26
+"""Lines or spans of a text at most, whose index has 128 MB."""
+_BITS = 8  # of each unit
+_LOAD = 16  # bits of the table for each unit, at least
+_LEAST = 1 << 16  # bits of a table
+_CHUNK = 1 << 20
+_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
+_INVERSE = pow(_BASE, -1, 1 << 64)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """The indexes of a text that is not to be copied; None: that is free.
+
+    A line that stands in the text is drawn again, from its beginning and with new random numbers.
+    A symbol after which ``spans.span`` + 1 symbols would stand in the text is not drawn.
+    """
+
+    lines: Seen | None = None
+    spans: Seen | None = None
+
+
+class Seen:
+    """The lines of a text, or its spans of ``span`` + 1 symbols.
+
+    Attributes
+    ----------
+    span
+        0 for lines.
+    bits
+        The table, uint8.
+    """
+
+    def __init__(self, bits: NDArray[np.uint8], span: int) -> None:
+        self.bits, self.span = bits, span
+        self._mask = np.uint64(8 * len(bits) - 1)
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[Any]], newline: int | None, span: int = 0) -> Seen:
+        """Return the index of a text.
+
+        Parameters
+        ----------
+        parts
+            Its symbols: 1-D arrays of ids, one after the other.
+        newline
+            The symbol that ends a line; None: the text is one line.
+        span
+            0 for lines; else spans of one symbol more than this.
+
+        Raises
+        ------
+        CharRNNError
+            If the text has more than :data:`MAX_UNITS` units.
+        """
+        if span:
+            units = max(1, sum(map(len, parts)) - span)
+        else:
+            end = -1 if newline is None else newline
+            units = 1 + sum(int(np.count_nonzero(chunk == end)) for chunk in _chunks(parts, 0))
+        if units > MAX_UNITS:
+            what = f"spans of {span + 1} symbols" if span else "lines"
+            raise CharRNNError(
+                f"the text has {units:,} {what}, and an index at most {MAX_UNITS:,}",
+                f"name a part of it with {setting('novel_text')}",
+            )
+        size = max(_LEAST, 1 << (_LOAD * units - 1).bit_length())
+        seen = cls(np.zeros(size // 8, np.uint8), span)
+        hashes = _spans(parts, span + 1) if span else _lines(parts, newline)
+        for some in hashes:
+            seen._add(some)
+        return seen
+
+    def has_line(self, line: Sequence[int]) -> bool:
+        """Return whether a line, without its newline, is one of the text."""
+        return bool(self._has(_line_hash(np.array(line, np.int64)[None]))[0])
+
+    def completed(self, last: NDArray[Any], symbols: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return for each of ``symbols`` (S,) whether it makes ``last`` (span,) one of the text."""
+        powers = _powers(self.span + 1)
+        before = (_random(last) * powers[:-1]).sum(dtype=np.uint64)
+        return self._has(_mixed(before + _random(symbols) * powers[-1]))
+
+    def _add(self, hashes: Hashes) -> None:
+        for place in self._places(hashes):
+            np.bitwise_or.at(self.bits, place >> np.uint64(3), _bit(place))
+
+    def _has(self, hashes: Hashes) -> NDArray[np.bool_]:
+        found = np.ones(len(hashes), np.bool_)
+        for place in self._places(hashes):
+            found &= (self.bits[place >> np.uint64(3)] & _bit(place)) != 0
+        return found
+
+    def _places(self, hashes: Hashes) -> Iterator[Hashes]:
+        """Yield the place of each of a unit's bits (Kirsch and Mitzenmacher 2006)."""
+        step = (hashes >> np.uint64(32)) | np.uint64(1)
+        for k in range(_BITS):
+            yield (hashes + np.uint64(k) * step) & self._mask
+
+
+def _bit(place: Hashes) -> NDArray[np.uint8]:
+    bits: NDArray[np.uint8] = np.left_shift(1, place & np.uint64(7)).astype(np.uint8)
+    return bits
+
+
+def _chunks(parts: Sequence[NDArray[Any]], overlap: int) -> Iterator[NDArray[Any]]:
+    """Yield the text in pieces; each begins with the last ``overlap`` symbols of the one before."""
+    kept = np.empty(0, np.int64)
+    for part in parts:
+        for start in range(0, len(part), _CHUNK):
+            piece = part[start : start + _CHUNK]
+            if overlap:
+                piece = np.concatenate((kept, piece.astype(np.int64)))
+                kept = piece[max(0, len(piece) - overlap) :]
+            yield piece
+
+
+def _spans(parts: Sequence[NDArray[Any]], length: int) -> Iterator[Hashes]:
+    for chunk in _chunks(parts, length - 1):
+        sums, unpower = _sums(chunk)
+        count = len(chunk) - length + 1
+        if count > 0:
+            yield _mixed((sums[length:] - sums[:count]) * unpower[:count])
+
+
+def _lines(parts: Sequence[NDArray[Any]], newline: int | None) -> Iterator[Hashes]:
+    end = -1 if newline is None else newline
+    begun, length = np.uint64(0), 0  # of a line that began in an earlier chunk
+    for chunk in _chunks(parts, 0):
+        sums, unpower = _sums(chunk)
+        ends = np.append(np.flatnonzero(chunk == end), len(chunk))
+        starts = np.append(0, ends[:-1] + 1)
+        hashes = (sums[ends] - sums[starts]) * unpower[starts]
+        hashes[:1] = begun + hashes[:1] * np.uint64(pow(_BASE, length, 1 << 64))
+        begun = hashes[-1]
+        length = int(ends[-1] - starts[-1]) + (length if len(ends) == 1 else 0)
+        yield _mixed(hashes[:-1])
+    yield _mixed(np.array([begun]))
+
+
+def _line_hash(lines: NDArray[Any]) -> Hashes:
+    """Return the hashes of lines of equal length, (L, n)."""
+    return _mixed((_random(lines) * _powers(lines.shape[1])).sum(axis=1, dtype=np.uint64))
+
+
+def _sums(chunk: NDArray[Any]) -> tuple[Hashes, Hashes]:
+    """Return the cumulative sums of a chunk, from 0 on, and B^-j for each j."""
+    sums = np.zeros(len(chunk) + 1, np.uint64)
+    np.cumsum(_random(chunk) * _powers(len(chunk)), out=sums[1:])
+    return sums, _powers(len(chunk) + 1, _INVERSE)
+
+
+def _powers(count: int, base: int = _BASE) -> Hashes:
+    """Return base^0 to base^(count - 1) mod 2^64."""
+    powers = np.full(count, base, np.uint64)
+    powers[:1] = 1
+    return np.cumprod(powers, dtype=np.uint64)
+
+
+def _random(ids: NDArray[Any]) -> Hashes:
+    """Return a random number for each id."""
+    return _mixed((ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_BASE))
+
+
+def _mixed(numbers: Hashes) -> Hashes:
+    """Return well-mixed bits: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

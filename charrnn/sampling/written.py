@@ -1,0 +1,159 @@
+"""What one stream has written: its text, where it ends, and lines that are to be drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from numpy.typing import NDArray
+
+from charrnn.errors import CharRNNError, setting
+from charrnn.sampling.seen import Seen
+from charrnn.sampling.until import End
+from charrnn.text.vocabulary import Vocabulary
+
+Text = str | bytes
+MAX_TRIES = 1000
+"""Copied lines in a row after which a sample is given up."""
+
+
+class Outcome(Enum):
+    """What follows from a symbol."""
+
+    MORE = "nothing"
+    LINE = "a new line has begun, to which the stream may be put back"
+    AGAIN = "the line is a copy: the stream is to be put back to its beginning"
+    END = "the sample is complete"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished sample.
+
+    Attributes
+    ----------
+    text
+        What was drawn, without the prime; bytes at byte level.
+    log_probs
+        For each symbol its log-probability in nats under the model's own distribution, before
+        temperature and filters. If ``until`` ends inside a symbol, the whole symbol counts. Empty
+        if they were not asked for.
+    """
+
+    text: Text
+    log_probs: tuple[float, ...]
+
+    @property
+    def log_prob(self) -> float:
+        """The log-probability of the text after the prime, in nats: the sum of ``log_probs``."""
+        return float(sum(self.log_probs))
+
+
+class Written:
+    """The text of one stream, symbol by symbol.
+
+    Parameters
+    ----------
+    vocabulary
+        Of the symbols.
+    ends
+        The texts that end it; an empty one does not.
+    length
+        The symbols after which it ends; 0: endless.
+    lines
+        The lines of a text; one of them is not written, but to be drawn again. A line ends with its
+        newline or with the sample. Lines of white space are free.
+    prime
+        What the stream has read: its last line belongs to the first one here.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        ends: Sequence[Text] = (),
+        length: int = 0,
+        lines: Seen | None = None,
+        prime: NDArray[Any] | None = None,
+    ) -> None:
+        self._shown = shown(vocabulary)
+        self._newline, self._lines, self._length = vocabulary.newline, lines, length
+        self._end = End(vocabulary, *ends)
+        self._symbols: list[Any] = []
+        self._nats: list[float] = []
+        self._count = 0
+        self._join = vocabulary.join
+        self._line: list[int] = []
+        for symbol in [] if lines is None or prime is None else prime.tolist():
+            self._line = [] if symbol == self._newline else [*self._line, symbol]
+        self._tries = 0
+        self._begun = len(self._line)  # symbols of the prime in the line
+        self._accept()
+
+    def add(self, symbol: int, log_prob: float | None = None) -> Outcome:
+        """Add a symbol; say what follows from it.
+
+        Raises
+        ------
+        CharRNNError
+            If a line has been a copy too many times.
+        """
+        text, over = self._end.take(self._shown[symbol])
+        self._symbols.append(text)
+        self._count += 1
+        if log_prob is not None:
+            self._nats.append(log_prob)
+        over = over or self._count == self._length
+        if self._lines is None:
+            return Outcome.END if over else Outcome.MORE
+        newline = symbol == self._newline
+        if not newline:
+            self._line.append(symbol)
+        if not (newline or over):
+            return Outcome.MORE
+        if self._lines.has_line(self._line) and not self._is_blank():
+            self._take_back()
+            return Outcome.AGAIN
+        self._line, self._begun, self._tries = [], 0, 0
+        self._accept()
+        return Outcome.END if over else Outcome.LINE
+
+    def sample(self) -> Sample:
+        """Return the text as it is."""
+        return Sample(self._join(self._symbols), tuple(self._nats))
+
+    def release(self) -> list[Any]:
+        """Return the symbols since the last call, and forget them; no line may be unfinished.
+
+        They are strings, or bytes at byte level; the last one is cut at the end of the text.
+        """
+        symbols, self._symbols = self._symbols, []
+        return symbols
+
+    def _is_blank(self) -> bool:
+        return not self._join([self._shown[symbol] for symbol in self._line]).strip()
+
+    def _accept(self) -> None:
+        self._accepted, self._accepted_end = self._count, copy(self._end)
+
+    def _take_back(self) -> None:
+        self._tries += 1
+        if self._tries == MAX_TRIES:
+            raise CharRNNError(
+                f"{MAX_TRIES:,} lines in a row stand in the text",
+                f"raise {setting('temperature')}: the model may know the text by heart",
+            )
+        for symbols in (self._symbols, self._nats):
+            del symbols[max(0, len(symbols) - self._count + self._accepted) :]
+        self._count = self._accepted
+        del self._line[self._begun :]
+        self._end = copy(self._accepted_end)
+
+
+def shown(vocabulary: Vocabulary) -> list[Any]:
+    """Return every symbol as text, or as bytes at byte level (empty for the unknown symbol)."""
+    if vocabulary.level == "byte":
+        return [bytes([s]) if isinstance(s, int) and s < 256 else b"" for s in vocabulary.symbols]
+    return list(vocabulary.symbols)

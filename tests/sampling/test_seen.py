@@ -1,0 +1,79 @@
+"""The index of a text: nothing of it is missed, and little is taken for it by mistake."""
+
+import numpy as np
+import pytest
+
+from charrnn.errors import CharRNNError
+from charrnn.sampling import seen as module
+from charrnn.sampling.seen import Seen
+
+NEWLINE = 0
+
+
+def encode(text):
+    """Return ids, a newline 0."""
+    return np.array([0 if c == "\n" else ord(c) - 96 for c in text], np.uint8)
+
+
+TEXT = "anna\nbob\n\ncarolaislongindeed\nx\nanna\n"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 7, 1000])
+@pytest.mark.parametrize("cuts", [(), (3,), (4, 5), (1, 20, 21)])
+@pytest.mark.parametrize("end", ["", "ends without newline"])
+def test_every_line_is_found(monkeypatch, chunk, cuts, end):
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    text = TEXT + end.replace(" ", "")
+    seen = Seen.of(np.split(encode(text), cuts), NEWLINE)
+    for line in text.split("\n"):
+        assert seen.has_line(encode(line).tolist())
+    for line in ("ann", "annaa", "nna", "bobb", "carola", "z", "annabob", "obb"):
+        assert not seen.has_line(encode(line).tolist())
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 1000])
+@pytest.mark.parametrize("span", [1, 2, 5, 36, 50])
+def test_every_span_is_found(monkeypatch, chunk, span):
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    ids = encode(TEXT)
+    seen = Seen.of([ids[:9], ids[9:10], ids[10:]], NEWLINE, span)
+    there = {tuple(ids[i : i + span + 1]) for i in range(len(ids) - span)}
+    symbols, mistakes = np.arange(27), 0
+    for start in range(len(ids) - span):
+        last = ids[start : start + span]
+        found = seen.completed(last, symbols)
+        expected = np.array([(*last, symbol) in there for symbol in symbols])
+        assert found[expected].all()
+        mistakes += int(found[~expected].sum())
+    assert mistakes <= 2
+
+
+def test_mistakes_are_as_rare_as_promised():
+    chance = np.random.default_rng(5)
+    lines = chance.integers(1, 27, (4096, 9)).astype(np.uint8)
+    text = np.concatenate([np.append(line, NEWLINE) for line in lines])
+    seen = Seen.of([text.astype(np.uint8)], NEWLINE)
+    assert 8 * len(seen.bits) == 32 * 4096
+    others = chance.integers(1, 27, (8_000, 9))
+    mistakes = sum(seen.has_line(line) for line in others.tolist())
+    assert mistakes < 8_000 / 1000
+    spans = Seen.of([text.astype(np.uint8)], NEWLINE, 8)
+    mistakes = sum(spans.completed(line[:8], np.arange(27)).sum() for line in others[:2000])
+    assert mistakes < 2000 * 27 / 1000
+
+
+def test_a_text_without_lines_is_one_line():
+    seen = Seen.of([encode("abc")], None)
+    assert seen.has_line(encode("abc").tolist())
+    assert not seen.has_line([])
+    assert not Seen.of([encode("ab")], NEWLINE, 5).completed(encode("ababa"), np.arange(3)).any()
+
+
+def test_a_text_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "MAX_UNITS", 6)
+    with pytest.raises(
+        CharRNNError, match=r"the text has 7 lines, .* at most 6; name a part of it"
+    ):
+        Seen.of([encode(TEXT)], NEWLINE)
+    with pytest.raises(CharRNNError, match="the text has 34 spans of 3 symbols"):
+        Seen.of([encode(TEXT)], NEWLINE, 2)
