@@ -1,9 +1,9 @@
 """A command: the parameters of its function, and options that are declared elsewhere.
 
-A function says with :func:`takes` which declarations its command has as options: fields of a
-configuration such as ``TrainConfig.lr``, which becomes ``--lr``, and the options of the cells,
-optimizers and schedules that a configuration can choose. :func:`given` returns the values that
-were given, for the configuration that they belong to.
+With :func:`takes` a function declares further options of its command: fields of a configuration,
+such as ``TrainConfig.lr``, which becomes ``--lr``, and the options of the cells, optimizers and
+schedules that a configuration can choose. :func:`given` returns the values that were given for one
+configuration.
 
 Every command also has ``--plugin``: plug-ins are loaded before the other options are parsed,
 because they add their own options.
@@ -41,8 +41,8 @@ class Fields:
     Attributes
     ----------
     record
-        The dataclass. Of a :class:`~charrnn.settings.Configuration`, the options of the classes
-        that its fields choose come along.
+        The dataclass. For a :class:`~charrnn.settings.Configuration`, the options of the classes
+        that its fields can choose are included.
     names
         The fields; by default all that are declared.
     defaults
@@ -58,15 +58,17 @@ class Fields:
 
     def options(self) -> list[TyperOption]:
         """Return the command-line options."""
-        made = []
+        options = []
         for name, option in declared(self.record).items():
             if self.names and name not in self.names:
                 continue
-            made.append(self._option(name, {"": option}, self._choices(name, option)))
+            options.append(self._option(name, {"": option}, self._choices(name, option)))
             registry = self.registries().get(name)
             for own, owners in registry.options().items() if registry else ():
-                made.append(self._option(own, {f"{flag(name)} {k}": o for k, o in owners.items()}))
-        return made
+                options.append(
+                    self._option(own, {f"{flag(name)} {k}": o for k, o in owners.items()})
+                )
+        return options
 
     def given(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of the values that belong to the dataclass."""
@@ -87,7 +89,7 @@ class Fields:
     def _option(
         self, name: str, owners: Mapping[str, Option], choices: tuple[str, ...] = ()
     ) -> TyperOption:
-        """Return an option that one declaration, or several of different owners, describe."""
+        """Return the option for one declaration, or for several of different owners."""
         option, *_ = owners.values()
         helps: dict[str, list[str]] = {}
         for owner, each in owners.items():
@@ -204,7 +206,7 @@ class Command(TyperCommand):
         }
 
     def _load_plugins(self, ctx: Any, args: list[str]) -> None:
-        """Load plug-ins wherever they are named; their own options are not known yet."""
+        """Load the named plug-ins; their own options are not known yet."""
         from charrnn.plugins import plugin
 
         parser = self.make_parser(ctx)
@@ -218,7 +220,7 @@ class Command(TyperCommand):
         self._declared = None
 
     def _install_plugins(self) -> bool:
-        """Load the installed plug-ins of what can be chosen; return whether there were any."""
+        """Load the installed cells, optimizers and schedules; return whether there were any."""
         registries = [r for fields in self.fields for r in fields.registries().values()]
         before = [registry.names() for registry in registries]
         for registry in registries:

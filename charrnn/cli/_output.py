@@ -14,7 +14,7 @@ _BLOCK = 1 << 13
 
 
 class Output:
-    """Writes bytes to standard output, held back for at most 20 ms of further writing."""
+    """Writes bytes to standard output; collects them for at most 20 ms."""
 
     def __init__(self) -> None:
         self._stream = sys.stdout.buffer
@@ -41,7 +41,7 @@ class Output:
             self.write(b"\n")
 
     def flush(self) -> None:
-        """Hand over all that is held back."""
+        """Write everything that has been collected."""
         if self._held:
             self._last = self._held[-1]
             self._stream.write(b"".join(self._held))

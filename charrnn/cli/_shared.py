@@ -1,4 +1,4 @@
-"""What several commands share: the options of the backend, notes to stderr."""
+"""Shared by several commands: options of the backend, notes to stderr."""
 
 from __future__ import annotations
 

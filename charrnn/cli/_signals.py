@@ -1,10 +1,10 @@
-"""What SIGINT, SIGTERM and SIGHUP do: end at once and silently, or finish the step and save.
+"""SIGINT, SIGTERM and SIGHUP: end at once and silently, or finish the step and save.
 
 The exit code is 128 plus the number of the signal: 130, 143 and 129, which a shell also reports for
 a process that the signal killed. Outside training a signal raises an exception, so that unfinished
 work is cleaned up. During training the first signal is only noted; a second one ends the process at
 once and leaves the last checkpoint as it is. A SIGHUP never counts as a second signal, because a
-closing terminal may send it twice. Where it is ignored (``nohup``), it stays ignored.
+closing terminal may send it twice. If it is ignored (``nohup``), it stays ignored.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Deferral:
 
     @property
     def exit_code(self) -> int:
-        """What the process should exit with; 0 if no signal came."""
+        """The exit code of the process; 0 if no signal came."""
         return 128 + self._number if self._number else 0
 
     def begin(self) -> None:
@@ -75,7 +75,7 @@ class Deferral:
     def __enter__(self) -> Self:
         for number in NUMBERS:
             before = signal.getsignal(number)
-            # A command that a shell script starts with & ignores SIGINT; kill -INT is to stop
+            # A command that a shell script starts with & ignores SIGINT, but kill -INT must stop
             # training all the same.
             if number != HANGUP or before is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._handle)

@@ -41,7 +41,7 @@ def tell(text: str) -> None:
 
 
 def abandon() -> None:
-    """Keep the interpreter from reporting broken streams as it exits."""
+    """Keep the interpreter from reporting broken streams when it exits."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         if not _flushed(stream):
             with contextlib.suppress(OSError):

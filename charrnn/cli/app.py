@@ -29,7 +29,7 @@ _GROUPS = {"corpus": ("corpus", "app")}
 
 
 class Commands(TyperGroup):
-    """All commands; only the one that is run is built, as that takes time."""
+    """All commands; only the one that runs is built, because that takes time."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -48,16 +48,16 @@ class Commands(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the first sentence of each command's help."""
-        helps = {name: getdoc(_loaded(where)) for name, where in _FUNCTIONS.items()}
-        helps |= {name: _loaded(where).info.help for name, where in _GROUPS.items()}
+        helps = {name: getdoc(_loaded(place)) for name, place in _FUNCTIONS.items()}
+        helps |= {name: _loaded(place).info.help for name, place in _GROUPS.items()}
         limit = formatter.width - 6 - max(map(len, helps))
         rows = [(n, TyperCommand(n, help=h).get_short_help_str(limit)) for n, h in helps.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
 
-def _loaded(where: tuple[str, str]) -> Any:
-    module, name = where
+def _loaded(place: tuple[str, str]) -> Any:
+    module, name = place
     return getattr(import_module(f"charrnn.cli.{module}"), name)
 
 
@@ -132,7 +132,7 @@ def _memory_error(problem: Exception) -> CharRNNError | None:
 
 
 def _usage_error(problem: Any) -> int:
-    """Report in one line the error that Typer found in the arguments, and where help is.
+    """Report the error that Typer found in the arguments in one line that points to the help.
 
     A group without a command shows its help.
     """

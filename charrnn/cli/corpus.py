@@ -78,7 +78,8 @@ def make(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in corpus.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE|-", help="Write to a file.")
+        Path | None,
+        typer.Option("--out", metavar="FILE|-", help="The file to write."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     chars: Annotated[
@@ -126,7 +127,7 @@ def info(
     """Describe a built-in corpus or a text; a file takes precedence over a corpus of the same name.
 
     With --json, for a built-in corpus: "name", "description", "chars" (default size), "alphabet"
-    (distinct characters), "entropy_nats_per_char" and "entropy_bits_per_char" (null where
+    (distinct characters), "entropy_nats_per_char" and "entropy_bits_per_char" (null if
     unknown), "seed", "options". For a text: "name", "level", "bytes", "chars" (symbols of the
     level), "lines", "distinct" (distinct symbols), "sha256", "unigram_nats_per_char" and
     "bigram_nats_per_char" (entropy of a symbol, and of one given the one before), "frequent" (the

@@ -50,14 +50,14 @@ Text = Annotated[
 Fresh = Annotated[
     bool,
     typer.Option(
-        "--fresh", help="Examine an untrained model of the given options.", rich_help_panel=WHAT
+        "--fresh", help="Examine an untrained model with the given options.", rich_help_panel=WHAT
     ),
 ]
 Compare = Annotated[
     str | None,
     typer.Option(
         metavar="CELLS",
-        help="Train these cells alike (--steps) and examine them side by side: rnn,gru,lstm.",
+        help="Train these cells for --steps each and examine them side by side: rnn,gru,lstm.",
         rich_help_panel=WHAT,
     ),
 ]
@@ -146,9 +146,10 @@ def diagnose(
 ) -> int:
     """Examine the gradients of a model: how far back they reach, and what is wrong with them.
 
-    A run is examined on its own validation text, under its own training options; --lr, --seq-len,
-    --clip-norm and the like show what would happen. --fresh and --compare create models from the
-    options. Norms, gates and context are measured in the model's own type, all else in float64.
+    A run is examined on its own validation text, with its own training options; --lr, --seq-len,
+    --clip-norm and the like show what they would change. --fresh and --compare create models from
+    the options. Norms, gates and context are measured in the model's precision, the rest in
+    float64.
 
     With --json one object: "parameters", "layers" (norms by name: "weight_norm", "grad" and
     "update_ratio" with "mean", "median", "p95"), "global" (the same of all, "clip", "loss",
@@ -198,7 +199,7 @@ def diagnose(
 
 @dataclass
 class _Request:
-    """The options that were given, and what is done about them.
+    """The options that were given, and the actions that they ask for.
 
     ``model``, ``data`` and ``train`` hold those that were given, by the names of the
     configurations' fields.

@@ -20,7 +20,7 @@ from charrnn.registry import CELLS
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {"cell", "layers", "hidden", "embed", "dropout", "dtype"}
-"""Settings of the model that have their own line, as have the options of its cell."""
+"""Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
     "windows": ("seq_len", "batch", "state", "restart"),
     "clipping": ("clip_norm", "clip_value"),
@@ -30,7 +30,7 @@ ROWS = {
         *("save_every", "keep", "sample_every", "watch"),
     ),
 }
-"""Lines of training settings; those of the optimizer and its schedule are all others."""
+"""Lines of training settings; all others are those of the optimizer and its schedule."""
 
 Devices = Annotated[
     bool, typer.Option("--devices", help="Show the compute devices of this machine instead.")
@@ -41,7 +41,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     """Show a run's best checkpoint or a checkpoint file, or the compute devices of this machine.
 
     With --json one object: the model, its progress, and every setting that it was trained with, by
-    name. Of many files, "corpus" has the first 100; "sources_count" is their number.
+    name. "corpus" lists at most 100 files; "sources_count" is their number.
     """
     if devices:
         _devices(run, as_json)
@@ -65,7 +65,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
 
 
 def _devices(run: str | None, as_json: bool) -> None:
-    """Show what NumPy and CuPy find here, and which of them ``--backend auto`` chooses."""
+    """Show the devices of NumPy and CuPy, and which of them ``--backend auto`` chooses."""
     if run is not None:
         raise UsageError("--devices is about the machine, not about a run", "give one of them")
     from charrnn.backend.describe import describe
