@@ -1,4 +1,4 @@
-"""Encoding: megabytes of text a second into memory-mapped ids, by level, and the second start.
+"""Encoding: megabytes of text per second into memory-mapped ids, by level, and the second start.
 
 The first start reads the text twice (counting symbols, then mapping them), writes the ids and waits
 until they are on the disk. The second finds them in the cache. Beside them, for the character

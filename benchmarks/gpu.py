@@ -2,7 +2,7 @@
 
     python benchmarks/gpu.py --out results --text path/to/tinyshakespeare.txt
 
-First ``pytest -m gpu`` runs; where it fails nothing is measured. Then training steps are timed
+First ``pytest -m gpu`` runs; if it fails, nothing is measured. Then training steps are timed
 against ``torch.nn`` with cuDNN on the same GPU, with products in fp32 and in tf32 on both sides,
 then sampling, and at last a text is learned for a given time. Each table goes to standard output
 and, with ``--out``, to a JSON file.
@@ -153,7 +153,7 @@ def learning(options: argparse.Namespace) -> Result:
                 "lines": lines,
             }
         )
-    result.notes.append("Nats a character on the last tenth of the text; best so far at the end.")
+    result.notes.append("Nats per character on the last tenth of the text; best so far at the end.")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Sampling: characters a second, one stream and many, against a PyTorch step loop.
+"""Sampling: characters per second, one stream and many, against a PyTorch step loop.
 
 Both sides draw from 65 symbols at temperature 0.8 and return text. PyTorch's loop runs under
 ``torch.inference_mode``: one-hot vector, module, linear layer, softmax, multinomial.

@@ -43,7 +43,7 @@ COLUMNS = (
     Column("cell", "cell"),
     Column("axis", "what grows"),
     Column("at", "at"),
-    Column("costs", "ms a step"),
+    Column("costs", "ms per step"),
     Column("law", "law"),
     Column("figure", "how well it holds"),
     Column("spread", "spread", ".0%"),

@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace) -> Result:
         f"{size.cell} {size.layers}×{size.hidden}, window {size.window}, batch {size.batch}, "
         f"learning rate {options.lr:g}, warm-up {options.warmup}, cosine over {steps:,} steps; "
         f"{size.vocabulary} "
-        "symbols, the last tenth of the text validates; losses in nats a character."
+        "symbols, validated on the last tenth of the text; losses in nats per character."
     )
     result.notes += script.peer_notes(options)
     return result

@@ -84,8 +84,8 @@ def measure(options: argparse.Namespace) -> Result:
                 result.rows.append(row(size, options, result.threads))
     rates = sorted(r["sgemm_gflops"] for r in result.rows)
     result.notes.append(
-        "Milliseconds a step, medians of interleaved rounds; a ratio above 1 means that charrnn is "
-        "faster. GFLOP/s counts the products of a step alone; sgemm (square, "
+        "Milliseconds per step, medians of interleaved rounds; a ratio above 1 means that charrnn "
+        "is faster. GFLOP/s counts only the products of a step; sgemm (square, "
         f"{options.sgemm}) reached {rates[0]:.0f} to {rates[-1]:.0f} GFLOP/s between the same "
         f"rounds. PyTorch's Adam is the {options.adam} one."
     )

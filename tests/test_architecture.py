@@ -50,7 +50,7 @@ PLANTED = [
     ("named_cells", {"model/a.py": "x == 'lstm'"}, "charrnn/model/a.py:1: names lstm"),
     ("named_cells", {"model/a.py": "x in ('b', 'classic')"}, "charrnn/model/a.py:1: names classic"),
     ("named_cells", {"config.py": "cell: str = f('lstm')\nx = 'lstm'"}, "charrnn/config.py:2: na"),
-    ("crowded_rooms", {f"text/m{i}.py": "" for i in range(17)}, "charrnn/text: 17 files"),
+    ("crowded_packages", {f"text/m{i}.py": "" for i in range(17)}, "charrnn/text: 17 files"),
     ("long_files", {"a.py": "x = 1\n" * 351}, "charrnn/a.py: 351 lines"),
     ("long_functions", {"a.py": "def f():\n" + " x = 1\n" * 60}, "charrnn/a.py:1: f has 61 lines"),
     ("long_functions", {"a.py": OPTIONS + " x = 1\n"}, "charrnn/a.py:1: f has 103 lines"),

@@ -1,4 +1,4 @@
-"""What a training step costs on paper: operations of its products, and bytes it cannot do without.
+"""The cost of a training step on paper: operations of its products, and the bytes that it needs.
 
 Letters: L layers, H units, D inputs of the first layer, G gates, T steps, N streams, V symbols,
 P parameters.
@@ -67,7 +67,7 @@ def memory_minimum(size: Size, parameters: int) -> Minimum:
 
 
 def parameters(size: Size) -> int:
-    """Return P, the parameters of charrnn's model (which has one bias where PyTorch has two)."""
+    """Return P, the parameters of charrnn's model (which has one bias, PyTorch's two)."""
     gates = GATES[size.cell] * size.hidden
     total = size.vocabulary * size.embed + size.vocabulary * (size.hidden + 1)
     for layer in range(size.layers):

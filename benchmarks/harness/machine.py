@@ -1,4 +1,4 @@
-"""What was measured on: processor, cores, memory, versions, threads."""
+"""The machine of a measurement: processor, cores, memory, versions, threads."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def architecture() -> str:
 
 
 def processor() -> str:
-    """Return the processor's name, or an empty string where the system does not tell."""
+    """Return the processor's name, or an empty string if the system does not say."""
     name = _cpuinfo("model name")
     if not name and sys.platform == "darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
@@ -67,7 +67,7 @@ def processor() -> str:
 
 
 def vectors() -> str:
-    """Return the widest vector instructions that matter to a product, where known."""
+    """Return the widest vector instructions that matter to a product, if they are known."""
     flags = set(_cpuinfo("flags").split())
     for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")):
         if flag in flags:
@@ -76,7 +76,7 @@ def vectors() -> str:
 
 
 def memory_gb() -> float | None:
-    """Return the memory in 10⁹ bytes, or None where the system does not tell."""
+    """Return the memory in 10⁹ bytes, or None if the system does not say."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (AttributeError, ValueError, OSError):

@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 @dataclass
 class Result:
-    """What one run of one benchmark found.
+    """The result of one run of one benchmark.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Result:
     columns
         Of the table, left to right.
     rows
-        Each with a value for every column (None where there is none), and more for the JSON file.
+        Each with a value for every column (None if there is none), and more for the JSON file.
     options
         With which the script ran.
     threads

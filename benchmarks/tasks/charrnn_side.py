@@ -68,7 +68,7 @@ class Train(_Threaded):
             self.loop.step()
 
     def losses(self, count: int) -> list[float]:
-        """Make ``count`` updates; return the loss before each, in nats a symbol."""
+        """Make ``count`` updates; return the loss before each, in nats per symbol."""
         steps = (record for record in self.loop.records() if isinstance(record, Step))
         return [record.loss for record in islice(steps, count)]
 
@@ -155,7 +155,7 @@ class Learn(_Threaded):
         return perf_counter() - begun
 
     def loss(self) -> float:
-        """Return the validation loss in nats a character."""
+        """Return the validation loss in nats per character."""
         return float(self.validation.loss())
 
 

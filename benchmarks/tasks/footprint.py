@@ -36,7 +36,7 @@ def footprint(
 
 
 def resident() -> int:
-    """Return the bytes that are resident now; the peak so far where the system has no other."""
+    """Return the bytes that are resident now; the peak so far if the system has no other figure."""
     return _of_status("VmRSS") or _most()
 
 
@@ -46,7 +46,7 @@ def peak() -> int:
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, where the system allows it (Linux)."""
+    """Reset the peak, if the system allows it (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

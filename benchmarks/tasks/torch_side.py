@@ -119,7 +119,7 @@ class Train(Trainer):
         self.network.take(path)
 
     def losses(self, count: int) -> list[float]:
-        """Make ``count`` updates; return the loss before each, in nats a symbol."""
+        """Make ``count`` updates; return the loss before each, in nats per symbol."""
         found = []
         for _ in range(count):
             self.step()
@@ -206,7 +206,7 @@ class Learn(Trainer):
         return perf_counter() - begun
 
     def loss(self) -> float:
-        """Return the validation loss in nats a character."""
+        """Return the validation loss in nats per character."""
         total, state = 0.0, None
         with torch.inference_mode():
             for inputs, targets, _, _, mask in self.evaluation:

@@ -34,9 +34,9 @@ ROWS = (
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 
 PRINTING = ("report", "cli")
-LONGEST_FILE = 350
-LONGEST_FUNCTION = 60
-FULLEST_ROOM = 16
+MAX_FILE_LINES = 350
+MAX_FUNCTION_LINES = 60
+MAX_FILES = 16
 CUDA = re.compile(r"cuda|nvrtc|\b__(global|device|shared)__|\b(thread|block)(Idx|Dim)\b", re.I)
 
 
@@ -249,19 +249,19 @@ def _default_cell(tree):
     return None
 
 
-def crowded_rooms(modules):
+def crowded_packages(modules):
     """A folder, other than the command line's, with too many files."""
     counts = {}
     for module in modules:
         if module.part != "cli":
             counts[module.path.parent] = counts.get(module.path.parent, 0) + 1
-    return [f"{room}: {n} files" for room, n in counts.items() if n > FULLEST_ROOM]
+    return [f"{folder}: {n} files" for folder, n in counts.items() if n > MAX_FILES]
 
 
 def long_files(modules):
     """A file that is too long to find one's way in."""
     lengths = ((module.path, module.text.count("\n")) for module in modules)
-    return [f"{path}: {length} lines" for path, length in lengths if length > LONGEST_FILE]
+    return [f"{path}: {length} lines" for path, length in lengths if length > MAX_FILE_LINES]
 
 
 def long_functions(modules):
@@ -280,7 +280,7 @@ def long_functions(modules):
                     length -= doc.end_lineno - doc.lineno + 1
                 if module.part == "cli":
                     length = node.end_lineno - body[0].lineno + 1 if body else 0
-                if length > LONGEST_FUNCTION:
+                if length > MAX_FUNCTION_LINES:
                     wrong.append(f"{module.path}:{node.lineno}: {node.name} has {length} lines")
     return wrong
 
@@ -294,7 +294,7 @@ CHECKS = (
     unpickling_or_executing,
     cuda_in_cells,
     named_cells,
-    crowded_rooms,
+    crowded_packages,
     long_files,
     long_functions,
 )

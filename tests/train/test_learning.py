@@ -22,7 +22,7 @@ LN2 = math.log(2)
 
 
 def fit(text, cell="lstm", hidden=32, val_frac=0.2, **options):
-    """Return the validation loss after training on a text, in nats a character."""
+    """Return the validation loss after training on a text, in nats per character."""
     corpus = corpus_from_text(text, val_frac=val_frac)
     model = LanguageModel.fresh(ModelConfig(cell=cell, hidden=hidden), len(corpus.vocabulary), 1)
     loop = Loop(
@@ -43,7 +43,7 @@ def test_hello_is_learned(cell):
 
 @pytest.mark.slow
 def test_the_reber_grammar_is_learned():
-    """To within 0.01 nats of 7/13 bits a character; the other cells stand beside it."""
+    """To within 0.01 nats of 7/13 bits per character; the other cells for comparison."""
     text, entropy = made("reber", 400_000), 7 / 13 * LN2
     options = {"val_frac": 0.25, "steps": 1500, "lr": 1e-2, "batch": 32, "seq_len": 40}
     losses = {cell: fit(text, cell, **options) for cell in ("lstm", "gru", "rnn")}

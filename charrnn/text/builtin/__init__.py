@@ -120,7 +120,7 @@ def fingerprint(name: str) -> str:
     """Return a string that changes whenever the default text of a built-in corpus may change.
 
     It holds the name, the generator's version and default options, and for the ``python-*``
-    corpora what identifies the running Python.
+    corpora the identity of the running Python.
     """
     builtin = create(name)
     defaults = [f"{key}={value!r}" for key, value in builtin.options().items()]

@@ -64,7 +64,7 @@ class Builtin(ABC):
         return chars
 
     def origin(self) -> str:
-        """Return what the text depends on apart from version and options (the running Python)."""
+        """Return anything else that the text depends on, such as the running Python."""
         return ""
 
     def options(self) -> dict[str, int | float]:

@@ -1,4 +1,4 @@
-"""Finite Markov chains that write a character with each move: their entropy, and random lines.
+"""Finite Markov chains that write one character per move: their entropy, and random lines.
 
 No two moves out of a state write the same character, so the text determines the state. The
 entropy rate of the text is therefore that of the chain: the mean of the entropy of the next move

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAIRS = ("()", "[]", "{}", "<>")
-_LONGEST_MEAN_LINE = 10_000
+_MAX_MEAN_LINE = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Brackets(Builtin):
 
     kinds: int = option(2, 1, len(_PAIRS), "kinds of brackets: the first of () [] {} <>")
     max_depth: int = option(8, 1, 500, "deepest nesting")
-    open_prob: float = option(0.4, 0.01, 0.99, "probability of opening where both are possible")
+    open_prob: float = option(0.4, 0.01, 0.99, "probability of opening if both are possible")
 
     description = "balanced brackets (Dyck words) of several kinds, one word per line"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.mean_line() > _LONGEST_MEAN_LINE:
+        if self.mean_line() > _MAX_MEAN_LINE:
             raise UsageError(
                 f"{setting('open_prob')} {self.open_prob} with {setting('max_depth')} "
-                f"{self.max_depth} makes lines of more than {_LONGEST_MEAN_LINE:,} characters on "
+                f"{self.max_depth} makes lines of more than {_MAX_MEAN_LINE:,} characters on "
                 "average",
                 f"lower {setting('open_prob')} or {setting('max_depth')}",
             )

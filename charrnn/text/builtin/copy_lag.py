@@ -12,7 +12,7 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True)
 class CopyLag(Builtin):
-    """Characters 0 and 1 without line breaks: x_t = x_{t-lag}, flipped with probability flip.
+    """Characters 0 and 1 without line breaks: x_t = x_{t-lag}, flipped with probability `flip`.
 
     The first `lag` characters are uniform and independent: they have ln 2 nats each, all others
     the binary entropy of `flip`, which is the entropy rate. Any `lag` characters in a row are
@@ -22,10 +22,10 @@ class CopyLag(Builtin):
     lag: int = option(10, 1, 1_000_000, "characters between a bit and its copy")
     flip: float = option(0.1, 0.0, 1.0, "probability that a copy is flipped")
 
-    description = "bits, each a copy of the one a lag before it, flipped with a given probability"
+    description = "bits, each a copy of the bit one lag earlier, flipped with a given probability"
 
     def stream(self, seed: int) -> Iterator[str]:
-        """Yield blocks of whole periods without end."""
+        """Yield blocks of whole periods, endlessly."""
         import numpy as np
 
         draws = Draws("copy-lag", "bits", seed)

@@ -1,4 +1,4 @@
-"""``hello``: the word of the textbook example, again and again."""
+"""``hello``: the word of the textbook example, repeated."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ _REPEATS = 1 << 13
 class Hello(Builtin):
     """The word "hello" repeated without a separator: "hellohellohello".
 
-    Four letters: h, e, l, o. After "l" comes "l" or "o", and only the character before it shows
-    which. With two characters of context every next one is certain, so the entropy rate is 0.
+    Four letters: h, e, l, o. After "l" comes "l" or "o", and only the character before the "l"
+    tells which. With two characters of context every next one is certain, so the entropy rate is 0.
     """
 
     description = 'the word "hello" repeated without a separator: four letters'
@@ -26,7 +26,7 @@ class Hello(Builtin):
             yield _WORD * _REPEATS
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate, 0: the position in the word decides the next letter."""
+        """Return the entropy rate, 0: the position in the word determines the next letter."""
         size = len(_WORD)
         chain = Chain([[Move(_WORD[i], (i + 1) % size, 1.0)] for i in range(size)])
         return chain.entropy_rate()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LETTERS = (string.ascii_lowercase + string.ascii_uppercase + string.digits).encode("ascii")
-_LARGEST_TABLE = 1 << 20
-_DENSE_STATES = 512
-_ITERATIONS = 10_000
+_MAX_TABLE = 1 << 20
+_MAX_DENSE_STATES = 512
+_MAX_ITERATIONS = 10_000
 _BLOCK = 1 << 15
 _ONE = 1 << 32
 
@@ -30,10 +30,11 @@ class Markov(Builtin):
     """A stationary Markov source: the last `order` characters decide the odds of the next one.
 
     Each row of the table is drawn from a symmetric Dirichlet distribution and rounded to multiples
-    of 2^-32, none below 2^-32, so that every character can follow every context. The seed decides
-    the table and, with random numbers of its own, the path through it. The first `order` characters
-    are drawn from the stationary distribution. With a small concentration the path may stay among a
-    few contexts for longer than any text; the entropy rate is then not that of the text.
+    of 2^-32, none below 2^-32, so that every character can follow every context. The seed
+    determines the table and, with separate random numbers, the path through it. The first `order`
+    characters are drawn from the stationary distribution. With a small concentration the path may
+    stay among a few contexts for longer than any text; the entropy rate is then not that of the
+    text.
     """
 
     order: int = option(2, 0, 16, "characters of context")
@@ -43,15 +44,15 @@ class Markov(Builtin):
     )
 
     has_random_entropy = True
-    description = "Markov source with a random transition table, which the seed decides"
+    description = "Markov source with a random transition table, determined by the seed"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.alphabet ** (self.order + 1) > _LARGEST_TABLE:
+        if self.alphabet ** (self.order + 1) > _MAX_TABLE:
             raise UsageError(
                 f"{setting('alphabet')} {self.alphabet} with {setting('order')} {self.order} needs "
                 f"a table of {self.alphabet ** (self.order + 1):,} probabilities",
-                f"lower them until alphabet^(order+1) is at most {_LARGEST_TABLE:,}",
+                f"lower them until alphabet^(order+1) is at most {_MAX_TABLE:,}",
             )
 
     def weights(self, seed: int) -> NDArray[np.int64]:
@@ -82,13 +83,13 @@ class Markov(Builtin):
 
         rows = table / _ONE
         states, alphabet = rows.shape
-        if states <= _DENSE_STATES:
+        if states <= _MAX_DENSE_STATES:
             matrix = np.zeros((states, states))
             context = np.arange(states)
             for symbol in range(alphabet):
                 matrix[context, (context * alphabet + symbol) % states] += rows[:, symbol]
             return stationary(matrix)
-        # From two starts: one alone seems to converge where contexts hardly communicate.
+        # From two starts: a single one seems to converge even if contexts hardly communicate.
         even = _iterate(rows, np.full(states, 1.0 / states))
         single = _iterate(rows, np.eye(1, states)[0])
         if even is None or single is None or np.abs(even - single).sum() > 1e-9:
@@ -96,7 +97,7 @@ class Markov(Builtin):
                 f"the table of {setting('concentration')} {self.concentration} mixes too slowly to "
                 "be solved",
                 f"raise {setting('concentration')}, or lower {setting('order')} or "
-                f"{setting('alphabet')} until alphabet^order is at most {_DENSE_STATES}",
+                f"{setting('alphabet')} until alphabet^order is at most {_MAX_DENSE_STATES}",
             )
         return even
 
@@ -122,7 +123,7 @@ class Markov(Builtin):
             yield block.translate(letters).decode("ascii")
 
     def entropy(self, seed: int) -> float:
-        """Return the entropy rate in nats per character, of the table that the seed decides."""
+        """Return the entropy rate in nats per character, of the table for the seed."""
         import numpy as np
 
         table = self.weights(seed)
@@ -141,7 +142,7 @@ def _iterate(rows: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[n
 
     states, alphabet = rows.shape
     result = start
-    for _ in range(_ITERATIONS):
+    for _ in range(_MAX_ITERATIONS):
         joint = (result[:, None] * rows).reshape(alphabet, states)
         following: NDArray[np.float64] = joint.sum(axis=0)
         following /= following.sum()

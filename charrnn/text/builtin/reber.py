@@ -23,7 +23,8 @@ def embedded_reber() -> Chain:
 
     B, then T or P, then a string of the Reber grammar, then the same T or P again, then E, newline
     (Hochreiter and Schmidhuber 1997, section 5.1). The arcs out of a node are equally likely. The
-    inner grammar is there twice, once for each first letter: that is the memory a model needs.
+    chain contains the inner grammar twice, once for each first letter: a model has to remember
+    that letter.
     """
     first, copies, size = 2, ("T", "P"), len(_GRAMMAR) + 1
     states: list[list[Move]] = [[Move("B", 1, 1.0)], []]

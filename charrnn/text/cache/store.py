@@ -1,12 +1,12 @@
-"""The cache of encoded texts: where it is, what it holds, and which entries can be trusted.
+"""The cache of encoded texts: its folder, its entries, and which of them can be trusted.
 
 An entry is a folder ``corpora/<key>`` with ``ids.bin`` (the ids, in the machine's byte order) and
 ``meta.json`` (their description, with digests). It is written under a temporary name and renamed
 when it is complete.
 
 Only this user's files are read, links are not followed, and other users can neither read nor write
-the entries. All of an entry is verified when it is first found. Later the times and the inode of
-its file show whether it may have changed; if so, it is verified again.
+the entries. An entry is fully verified when it is first found. Later the times and the inode of its
+file show whether it may have changed; if so, it is verified again.
 
 Environment: ``CHARRNN_CACHE`` names the folder (default: the user's cache folder);
 ``CHARRNN_CACHE_LIMIT_GB`` is the size in 10⁹ bytes (default 20) above which the least recently used
@@ -176,9 +176,9 @@ def evict(in_use: Path) -> None:
 def unwritable(error: OSError, folder: Path | None = None) -> UnwritableError:
     """Return the error for a cache that cannot be written: a full disk, for example."""
     reason = error.strerror or type(error).__name__
-    where = folder or cache_dir()
+    target = folder or cache_dir()
     return UnwritableError(
-        f"cannot write the cache of encoded texts in {one_line(where)}: {reason}",
+        f"cannot write the cache of encoded texts in {one_line(target)}: {reason}",
         "free space there, or set CHARRNN_CACHE to another folder",
     )
 
