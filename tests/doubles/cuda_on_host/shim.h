@@ -1,5 +1,5 @@
-// What CUDA text needs to run on a host: the threads of a block take turns on one thread of the
-// host, each with a stack of its own, and change places where they wait for each other.
+// The environment of CUDA text on a host: the threads of a block take turns on one thread of the
+// host, each with a separate stack, and switch when they wait for each other.
 //
 // Blocks run one after the other. The order of turns can be reversed: a result that depends on it
 // is a race. A block whose threads wait at different barriers stops the process.
@@ -40,7 +40,7 @@ struct Thread {
     int line;
 };
 
-// An array that grows, and is never freed.
+// A growing array that is never freed.
 template <class T>
 struct Array {
     T* items = nullptr;
@@ -86,7 +86,7 @@ static void begin() {
     current->waits = OVER;
 }
 
-// Let those go on whose companions all wait at the same place.
+// Release the threads whose companions all wait at the same place.
 static bool release() {
     bool any = false, all = true;
     int line = -1;
@@ -112,7 +112,7 @@ static bool release() {
     return any;
 }
 
-// Threads that never wait need no stacks of their own.
+// Threads that never wait need no separate stacks.
 static void run_alone(bool reversed) {
     size_t count = (size_t)blockDim.x * blockDim.y * blockDim.z;
     current = nullptr;

@@ -1,6 +1,6 @@
 #include "philox.cuh"
 
-// A thread makes the mask of 8 elements from one block of bits.
+// One thread computes the mask of 8 elements from one block of bits.
 extern "C" __global__ void dropout(
     real* mask, long long size, u64 layer, u64 step, u64 seed, u64 purpose,
     u32 threshold, real scale

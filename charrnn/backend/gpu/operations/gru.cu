@@ -1,6 +1,6 @@
 #include "logistic.cuh"
 
-// Each block of the arrays has `size` = H·N elements; a thread has the same one of each.
+// Each block of the arrays has `size` = H·N elements; a thread processes the same element of each.
 extern "C" __global__ void gru_after_forward(
     real* work, const real* product, const real* bias, const real* h_before, real* h,
     long long size, u32 N

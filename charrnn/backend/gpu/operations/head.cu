@@ -1,4 +1,4 @@
-// Each column of the products (V, M) belongs to 8 threads below each other, a block to 32 columns.
+// 8 threads share each column of the products (V, M); a block has 32 columns.
 extern "C" __global__ void cross_entropy(
     real* products, const real* bias, const void* targets, int width, int V, long long M,
     real share, double* partial
@@ -7,7 +7,7 @@ extern "C" __global__ void cross_entropy(
     __shared__ double shared[256];
     int x = threadIdx.x, y = threadIdx.y;
     long long m = 32LL * blockIdx.x + x;
-    int rows = m < M ? V : 0;  // no thread leaves: all meet at the barriers
+    int rows = m < M ? V : 0;  // no thread returns early: all must reach the barriers
     real* column = products + m;
     real top = (real)-3.0e38;
     for (int v = y; v < rows; v += 8) {

@@ -1,6 +1,7 @@
 #include "logistic.cuh"
 
-// A block of the gates (4H, N) has `size` = H·N elements; a thread has the same one of each.
+// Each block of the gates (4H, N) has `size` = H·N elements; a thread processes the same element
+// of each.
 extern "C" __global__ void lstm_forward(
     real* gates, const real* product, const real* c_before, real* c, real* tanh_c, real* h,
     long long size

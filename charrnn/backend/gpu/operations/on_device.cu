@@ -1,6 +1,6 @@
-// A block of 128 threads has one stream, a column of the logits (V, N).
+// A block of 128 threads processes one stream, a column of the logits (V, N).
 
-// The largest logit but that of the unknown symbol, and the first place where it is.
+// The largest logit except that of the unknown symbol, and its first position.
 __device__ inline double largest(
     const real* column, int V, int N, int unknown, double* shared, int* places, int* place
 ) {
@@ -85,7 +85,7 @@ extern "C" __global__ void choose(
         if (last[i] > end) end = last[i];
     }
     if (!(total <= 1.7e308)) mine = -1;  // NaN or infinite
-    else if (mine == V) mine = end;  // rounding let the sum end below the goal
+    else if (mine == V) mine = end;  // by rounding, the sum ended below the threshold
     ids[blockIdx.x] = mine;
 }
 

@@ -9,8 +9,8 @@ extern "C" __global__ void columns(
         }
 }
 
-// The ids in their order, equal ones as they stand: each thread counts those before its own. No
-// sorting of a library, which the host would have to wait for.
+// A stable sort of the ids: each thread counts those that come before its own. The host would have
+// to wait for a library's sort.
 extern "C" __global__ void ordered(const void* ids, int bytes, long long M, long long* order) {
     __shared__ int some[256];
     for (long long block = blockIdx.x; block * 64 < M; block += gridDim.x) {
@@ -31,7 +31,7 @@ extern "C" __global__ void ordered(const void* ids, int bytes, long long M, long
     }
 }
 
-// Where each symbol begins in the sorted ids, and the last one ends.
+// The start of each symbol in the sorted ids, and the end of the last one.
 extern "C" __global__ void bounds(
     const void* ids, int bytes, const long long* order, long long M, long long* starts, int V
 ) {
@@ -46,7 +46,7 @@ extern "C" __global__ void bounds(
     }
 }
 
-// A block has a row of the result, each of its warps every eighth symbol of it.
+// A block computes one row of the result, each of its warps every eighth symbol of the row.
 extern "C" __global__ void column_sums(
     const real* rows, const long long* order, const long long* starts, long long M,
     real* out, int V

@@ -1,4 +1,4 @@
-// Each rule reads the gradient's factor where clipping left it, if it is there.
+// Each rule reads the factor on the gradient from clipping's result, if there is one.
 extern "C" __global__ void adam(
     real* w, const real* g, real* m, real* v, long long size, const real* at, real scale,
     real decay, real kept, real rate, real root, real beta1, real beta2, real epsilon

@@ -20,7 +20,7 @@ __device__ __forceinline__ long long symbol(const void* ids, int width, long lon
     }
 }
 
-// The sum over the threads of a block (a power of two of them), in an order that never changes.
+// The sum over the threads of a block (their number is a power of two), in a fixed order.
 __device__ inline double block_sum(double value, double* shared, int thread, int threads) {
     shared[thread] = value;
     for (int half = threads / 2; half > 0; half /= 2) {
