@@ -1,4 +1,4 @@
-"""What several test files share: small models, a folder of their own, a device to compute on."""
+"""Fixtures of several test files: small texts, new folders, a device to compute on."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def cache_folder(tmp_path_factory, monkeypatch):
-    """A cache of the test's own; its path."""
+    """A new cache for the test; its path."""
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("CHARRNN_CACHE", str(path))
     monkeypatch.delenv("CHARRNN_CACHE_LIMIT_GB", raising=False)
@@ -43,7 +43,7 @@ def cache_folder(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A folder of one's own as current folder, with its own cache."""
+    """A new folder as current folder, with its own cache."""
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
     work = tmp_path / "work"
     work.mkdir()

@@ -1,4 +1,4 @@
-"""The recorder of results finds what differs, and nothing where nothing does."""
+"""The recorder of results finds every difference, and none between equal results."""
 
 import json
 

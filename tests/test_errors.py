@@ -1,4 +1,4 @@
-"""Messages in the words of whoever reads them."""
+"""Messages in the words of their reader: options or parameters."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""What the functions that write and open files guarantee, one by one.
+"""The guarantees of the functions that write and open files, one by one.
 
 The order of the system calls and failures of each of them: tests/promises/test_durability.py.
 """

@@ -32,7 +32,7 @@ LITTLE += ("--lyapunov-steps", "20", "--backend", "numpy")
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
-    """What a test loads is unknown to the next one."""
+    """Plug-ins loaded by a test are unknown to the next one."""
     monkeypatch.setattr(plugins, "_loaded", {})
     for registry in REGISTRIES:
         monkeypatch.setattr(registry, "_added", {})
@@ -161,7 +161,7 @@ def test_without_its_plugin_a_checkpoint_says_what_is_missing(kind, home, monkey
 
 
 def test_a_checkpoint_never_chooses_what_is_run(home, monkeypatch):
-    """Neither a file beside the run nor a module that could be imported is looked at."""
+    """Neither a file next to the run nor a module that could be imported is loaded."""
     file, options = KINDS["optimizer"]
     train("run", file, options, "--steps", "2")
     for registry in REGISTRIES:

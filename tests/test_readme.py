@@ -1,4 +1,4 @@
-"""What the README and the page for contributors say is so."""
+"""The statements of the README and of the guide for contributors hold."""
 
 import ast
 import re

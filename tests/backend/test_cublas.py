@@ -1,4 +1,4 @@
-"""Products by a cuBLAS handle of one's own equal NumPy's, for every way in which arrays lie.
+"""Products through a separate cuBLAS handle equal NumPy's, for every layout of the arrays.
 
 The calls go by ctypes to functions with cuBLAS's meaning, which run on the host.
 """

@@ -100,7 +100,7 @@ def test_every_way_to_update_gives_the_same_bits(optimizer, device):
 
 @pytest.mark.parametrize("form", ["lstm", "gru-before"])
 def test_a_run_goes_on_on_another_device(form, device):
-    """From host to device and back: a checkpoint does not tell where it was made."""
+    """From host to device and back: a checkpoint does not depend on the device."""
     whole = loop_on(numpy_backend(), form)
     expected = lines(whole.records())
     first = loop_on(numpy_backend(), form)

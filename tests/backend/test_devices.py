@@ -1,4 +1,4 @@
-"""What there is to compute with, what is missing, and what is said when memory is full."""
+"""The devices to compute on, what is missing, and the message when memory is full."""
 
 import importlib
 import json

@@ -212,7 +212,7 @@ def test_masks_change_from_step_to_step(double):
 
 @pytest.mark.slow
 def test_a_shorter_window_has_a_graph_of_its_own(double, rng):
-    """What it leaves in the arrays that both use does not disturb the other."""
+    """Its results in the arrays that both use do not disturb the other."""
     found = []
     for recording in (False, True):
         backend = engine(recording)

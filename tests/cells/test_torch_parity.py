@@ -63,7 +63,7 @@ def filled(config, rng):
 
 
 def state_dict(model):
-    """Return weights under PyTorch's names, with a second bias of zeros where we have one."""
+    """Return weights under PyTorch's names, with a second bias of zeros if ours has only one."""
     found = {name: torch.tensor(array) for name, array in model.weights.items()}
     for name in list(found):
         second = name.replace("bias_ih", "bias_hh")

@@ -1,4 +1,4 @@
-"""What the commands advise can be pasted into a shell as it stands."""
+"""Commands in messages can be pasted into a shell unchanged."""
 
 import os
 import shlex

@@ -25,7 +25,7 @@ GIVEN = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a run that was trained with settings of its own."""
+    """A folder with a run that was trained with unusual settings."""
     where = tmp_path_factory.mktemp("info")
     given = [f"--{name.replace('_', '-')}={value}" for name, value in GIVEN.items()]
     done = inside("train", "hello", "--name", "one", "--quiet", *given, cwd=where)

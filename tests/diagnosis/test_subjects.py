@@ -1,4 +1,4 @@
-"""What is diagnosed, and how much is measured."""
+"""The subject of a diagnosis, and the extent of its measurements."""
 
 import numpy as np
 import pytest

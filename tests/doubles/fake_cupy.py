@@ -256,13 +256,13 @@ def _properties(at):
 
 
 class OutOfMemoryError(MemoryError):
-    """What CuPy raises where its pool gets no memory."""
+    """CuPy's error if its pool gets no memory."""
 
     __module__ = "cupy.cuda.memory"
 
 
 class CUDARuntimeError(RuntimeError):
-    """What CuPy raises for an error of the CUDA runtime."""
+    """CuPy's error for an error of the CUDA runtime."""
 
     __module__ = "cupy_backends.cuda.api.runtime"
 

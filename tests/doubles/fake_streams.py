@@ -26,14 +26,14 @@ def span(array):
 
 
 class Memory:
-    """What was allocated at once; it lives as long as an array on the device that lies in it."""
+    """One allocation; it lives as long as any device array in it."""
 
     def __init__(self, array, pool):
         self.span, self.pool = span(array), pool
 
 
 class Pool:
-    """A memory pool; what is given back to it is given to nobody else while it lives."""
+    """A memory pool; memory returned to it is not used elsewhere while it lives."""
 
     def malloc(self, size):
         raise NotImplementedError
@@ -106,7 +106,7 @@ class Capture:
 
 
 class Graph:
-    """What was recorded."""
+    """The recording."""
 
     def __init__(self, owner, nodes):
         self._owner, self._nodes = owner, nodes

@@ -1,4 +1,4 @@
-"""A second task: the parity of a sequence of bits, to be told at its end.
+"""A second task: predict the parity of a sequence of bits at its end.
 
 Each stream holds sequences of one to ``2 * steps`` bits, one after the other. A sequence starts at
 the start of a window, and may go on in the next; only its last bit has a target that counts, and
@@ -17,7 +17,7 @@ from charrnn.text.windows import Batch
 
 
 class Parity(Task):
-    """Bits go in, and a model of two symbols tells the parity; measured by its accuracy."""
+    """A model of two symbols reads bits and predicts their parity; measured by its accuracy."""
 
     kind = "parity"
     metric = Metric("accuracy", lower_is_better=False)

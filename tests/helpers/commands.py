@@ -1,4 +1,4 @@
-"""The command line as a user runs it: in a process of its own, or quickly in this one."""
+"""The command line as a user runs it: in a new process, or, faster, in this one."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ def command(*arguments):
 
 
 def charrnn(*arguments, text=True, env=None, **options):
-    """Run a command to its end in a process of its own; return exit code and output.
+    """Run a command to its end in a new process; return exit code and output.
 
     ``env`` is added to the environment. One thread for BLAS is enough for what tests compute.
     """

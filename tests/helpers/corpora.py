@@ -1,4 +1,4 @@
-"""What tests ask of a corpus."""
+"""Helpers for tests of corpora."""
 
 import numpy as np
 

@@ -26,7 +26,7 @@ class Case:
     rounding: float = 8.0
     """Units of rounding by which results may differ, in proportion to the largest element."""
     arrange: Callable | None = None
-    """Makes of the arguments what the operation takes, where that is something else."""
+    """Turns the arguments of the case into those of the operation, if they differ."""
 
 
 def cross_entropy(rng, dtype):

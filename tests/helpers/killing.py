@@ -186,7 +186,7 @@ class Trials:
         return ["train", str(self.text), *where, *COMMON.split(), *kind.split()]
 
     def undisturbed(self, kind):
-        """Return the state, the calls and the seconds of a run that nobody kills."""
+        """Return the state, the calls and the seconds of a run that is not killed."""
         work = Path(tempfile.mkdtemp(dir=self.home))
         begun = time.monotonic()
         code = ended(child(work, self.command(kind), Hook(bytearray(24))))

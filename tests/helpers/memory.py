@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work, measured in a process of its own."""
+"""Peak memory of a computation, measured in a separate process."""
 
 import os
 import subprocess

@@ -14,7 +14,7 @@ REQUIRED = "CHARRNN_REQUIRE_COMPILERS"
 
 
 class CompileError(Exception):
-    """What the compiler says about a text."""
+    """The compiler rejected a text."""
 
 
 class Compiler:
@@ -68,7 +68,7 @@ def _find():
 
 
 def load():
-    """Return the compiler; where it is missing, skip the running test, or fail it if required."""
+    """Return the compiler; if it is missing, skip the running test, or fail it if required."""
     found = _find()
     if found is None:
         missing("nvrtc", "NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
@@ -76,6 +76,6 @@ def load():
 
 
 def missing(compiler, reason):
-    """Skip the running test for want of a compiler, or fail it where that is required."""
+    """Skip the running test for lack of a compiler, or fail it if the compiler is required."""
     required = os.environ.get(REQUIRED, "").split()
     (pytest.fail if compiler in required else pytest.skip)(reason)

@@ -1,4 +1,4 @@
-"""Layers that read a window backwards, alone and beside layers that read it forwards."""
+"""Layers that read a window backwards, alone and combined with forward layers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Dropout masks: their mean, what they depend on, and where they lie."""
+"""Dropout masks: their mean, their dependence on the key, and their memory."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a training takes is told before it is allocated, and is what it then takes."""
+"""The estimate of the memory of a training run, made before it is allocated, is right."""
 
 import tracemalloc
 
@@ -101,7 +101,7 @@ def test_sizes_are_those_of_the_arrays(options, form, layers):
 
 
 class Strange(lstm.LSTM):
-    """A cell that allocates in a way of its own."""
+    """A cell that allocates with functions that the meter lacks."""
 
     saved = ("tanh_c", "more")
 

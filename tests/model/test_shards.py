@@ -15,7 +15,7 @@ V, T = 7, 5
 
 
 class Shared(Threads):
-    """Divides any number of streams among so many threads."""
+    """Divides any number of streams among a given number of threads."""
 
     def __init__(self, count):
         super().__init__(numpy_backend())

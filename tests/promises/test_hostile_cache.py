@@ -71,7 +71,7 @@ def test_an_entry_that_was_moved_is_verified_once_and_used(text, folder, monkeyp
 
 
 def forge(path, ids=None, **facts):
-    """Rewrite an entry with digests that fit, as whoever may write there can."""
+    """Rewrite an entry with digests that fit, as anyone with write access can."""
     meta = json.loads((path / "meta.json").read_text())["meta"] | facts
     if ids is not None:
         (path / "ids.bin").unlink()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are f
 
 
 def killed(trials, seed):
-    """Run trials in a process of their own; return its figures."""
+    """Run trials in a separate process; return its figures."""
     script = Path(__file__).parents[1] / "helpers" / "killing.py"
     done = subprocess.run(
         [sys.executable, str(script), "--trials", str(trials), "--seed", str(seed)],

@@ -1,4 +1,4 @@
-"""Texts that are hardly any: each with a result that is defined, from the shell."""
+"""Odd texts, from the shell: each has a defined result."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def train(call):
 
 @pytest.fixture
 def trained(call):
-    """Tell what ``info`` tells of the run."""
+    """Return what ``info`` shows of the run."""
     return lambda: json.loads(call("info", "run", "--json").stdout)
 
 
@@ -147,7 +147,7 @@ def test_a_held_out_text_of_one_character_has_no_score(home, held, train, traine
 @pytest.mark.parametrize("change", ["shrinks", "grows", "vanishes", "is exchanged"])
 @pytest.mark.parametrize("reading", [1, 2])
 def test_a_file_that_changes_while_it_is_encoded(home, monkeypatch, change, reading):
-    """Encoding reads a text twice; a change between the two, or in one of them, is told."""
+    """Encoding reads a text twice; a change between the two, or in one of them, is reported."""
     path = home / "text"
     path.write_text("abcdefgh" * 400_000)
     whole, count = Source.chunks, []

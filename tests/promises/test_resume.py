@@ -1,4 +1,4 @@
-"""A run that is interrupted goes on as if it had never been; what cannot go on says why."""
+"""An interrupted run continues as if it had not been interrupted, or says why it cannot."""
 
 import shutil
 from contextlib import closing
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("fast_disk")
     ],
 )
 def test_interrupted_and_resumed_equals_never_interrupted(form, embed, text):
-    """At the start, amid an epoch, at its end, where a record is due, before the last step."""
+    """At the start, within an epoch, at its end, when a record is due, before the last step."""
     options = SMALL | OFTEN | {"embed": embed} | reference.FORMS[form]
     whole, records = train(text, name="whole", **options)
     assert 12 < of(records, "start")[0].steps_per_epoch < 40

@@ -1,4 +1,4 @@
-"""What must hold for any text and any option, tried with texts and options drawn at random."""
+"""Properties of any text and any option, tested with texts and options drawn at random."""
 
 import json
 import math

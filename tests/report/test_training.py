@@ -1,4 +1,4 @@
-"""What training shows in words."""
+"""The reports of training in words."""
 
 from charrnn.report.training import describe
 from charrnn.train.records import Start

@@ -1,4 +1,4 @@
-"""Two trainings never write into one folder, and a dead owner keeps nobody out."""
+"""Two training processes never write into one folder, and a dead owner locks nobody out."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Run folders: which checkpoint a name means, and where new runs go."""
+"""Run folders: how names resolve to checkpoints, and the folders of new runs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Every test here has a cache of its own, so that none finds what another encoded."""
+"""Every test here has its own cache, so that none finds what another encoded."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where text comes from, and what is said where it does not."""
+"""Sources of text, and the errors if there is none."""
 
 import io
 import os

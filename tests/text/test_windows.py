@@ -1,4 +1,4 @@
-"""Streams of truncated BPTT: every target where it belongs, and each counted once."""
+"""Streams of truncated BPTT: every target in its place, and counted once."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""What is not finite is noticed in the step it is there, named, and never kept."""
+"""Non-finite values are detected in the step in which they occur, named, and never saved."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A dry run tells what training would take, and changes nothing."""
+"""A dry run reports the resources of training, and changes nothing."""
 
 import itertools
 import json

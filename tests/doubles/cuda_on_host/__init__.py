@@ -22,7 +22,7 @@ BUILDS = "CHARRNN_TEST_BUILDS"
 
 
 def compiler():
-    """Return the C++ compiler's path, or None where there is none that can be used."""
+    """Return the path of a usable C++ compiler, or None."""
     return next((path for name in ("g++", "c++") if (path := shutil.which(name))), None)
 
 

@@ -26,7 +26,7 @@ def seal(header, body):
 
 
 def split(data):
-    """Return header and body of a file, as well as that can be told."""
+    """Return header and body of a file, as far as they can be told apart."""
     length = min(int.from_bytes(data[:8], "little"), len(data))
     return data[8 : 8 + length], data[8 + length :]
 

@@ -49,7 +49,7 @@ def main():
 
 
 def one_round(name, seconds, folder, summary):
-    """Search in a process of its own, which libFuzzer ends, and add what came of it."""
+    """Search in a separate process, which libFuzzer ends, and add the results."""
     started = time.monotonic()
     context = multiprocessing.get_context("spawn")
     child = context.Process(target=search, args=(name, seconds, folder, summary["findings"]))

@@ -1,4 +1,4 @@
-"""What is fuzzed: three readers of files from strangers. Only CharRNNError may leave them.
+"""The targets of fuzzing: three readers of untrusted files. Only CharRNNError may leave them.
 
 Each target takes bytes and needs nothing but them, so that a finding can be run again without the
 fuzzer (``python tests/fuzz/run.py TARGET --input FILE``).
@@ -54,7 +54,7 @@ class Bytes:
 
 
 class Room:
-    """A folder of one's own, with a cache, removed when the process ends."""
+    """A new folder with a cache, removed when the process ends."""
 
     def __init__(self):
         memory = Path("/dev/shm")
@@ -223,7 +223,7 @@ def corpus(data):
 
 
 def check_corpus(found):
-    """What training relies on: ids inside the vocabulary, as many as were said."""
+    """The assumptions of training: ids inside the vocabulary, in the stated number."""
     assert len(found.train) + len(found.val) + len(found.test) == found.chars
     for part in (found.train, found.val, found.test):
         assert not len(part) or int(part.max()) < len(found.vocabulary)

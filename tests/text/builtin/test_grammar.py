@@ -1,4 +1,4 @@
-"""What the generated texts look like, checked by parsers of their own."""
+"""The form of the generated texts, checked by separate parsers."""
 
 import math
 from collections import Counter
@@ -34,7 +34,7 @@ def test_hello():
 
 
 def walk_reber(line):
-    """Return the arcs taken inside an embedded Reber string; fail where it is none."""
+    """Return the arcs taken inside an embedded Reber string; fail if it is none."""
     assert line[0] == "B"
     assert line[1] in "TP"
     assert line[-2] == line[1]
