@@ -116,12 +116,23 @@ class DataConfig(Configuration):
     test_frac: float = declare(
         0.0, "Fraction of the text for testing.", group=TEXT, least=0, below=1
     )
-    hold_out: str = declare(
-        "tail",
+    hold_out: str | None = declare(
+        None,
         "What the fractions take: the tail of the text, or blocks or examples (values of --column "
         "or --field, else files, or of a single file lines) drawn over all of it from the seed.",
+        kind=str,
         group=TEXT,
         choices=("tail", "blocks", "examples"),
+        shown="tail; examples with --examples",
+    )
+    examples: str | None = declare(
+        None,
+        "Train on each line or document (value of --column or --field, or else file) by itself: "
+        "from a zero state, in an order that is drawn anew for every epoch. A document ends with "
+        "--join, by default U+0003.",
+        kind=str,
+        group=TEXT,
+        choices=("line", "document"),
     )
     sources: tuple[str, ...] = declare(
         (), "The text: files, directories, - or a built-in corpus.", group=TEXT
@@ -135,7 +146,14 @@ class DataConfig(Configuration):
                 f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
                 "their sum must be below 1",
             )
-        if self.hold_out != "tail" and not self.test_frac and (self.val or not self.val_frac):
+        if self.examples and self.hold_out == "blocks":
+            raise UsageError(
+                f"{setting('hold_out')} blocks cuts examples, and {setting('examples')} reads them "
+                "whole",
+                f"leave it out, or set {setting('hold_out')} to tail",
+            )
+        drawn = self.hold_out not in (None, "tail")
+        if drawn and not self.test_frac and (self.val or not self.val_frac):
             raise UsageError(
                 f"{setting('hold_out')} {self.hold_out} is for a fraction of the text, and none is "
                 "held out",
@@ -157,11 +175,19 @@ class DataConfig(Configuration):
         if self.level == "byte":
             why = f"is for text that is decoded, and {setting('level')} byte decodes none"
             found |= dict.fromkeys(DECODING, why)
+        if self.examples == "line":
+            why = f"stands between texts, and with {setting('examples')} line each line is one"
+            found["join"] = why
         for name in ("val", "test"):
             if getattr(self, name):
                 why = f"holds out a part of the text, and {setting(name)} names another text"
                 found[f"{name}_frac"] = why
         return found
+
+    @property
+    def held_out_by(self) -> str:
+        """How the text is divided: ``tail``, ``blocks`` or ``examples``."""
+        return self.hold_out or ("examples" if self.examples else "tail")
 
     @property
     def has_validation(self) -> bool:

@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     DIAGNOSE = 4
     RESTART = 5
     HOLD_OUT = 6
+    ORDER = 7
 
 
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from inspect import signature
 from os import PathLike
 from pathlib import Path
@@ -14,7 +15,7 @@ from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
-from charrnn.evaluate import Score, score
+from charrnn.evaluate import Score, score, score_lines
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
@@ -23,6 +24,7 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
+from charrnn.text.layout import Layout
 from charrnn.text.tally import Tally
 
 
@@ -147,7 +149,8 @@ class Model:
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
         symbols = self.stream(length, **options)
-        if length == 0 and not (options.get("until") or options.get("until_join")):
+        ends = options.get("until") or options.get("until_join") or Frame.of(self.data).end
+        if length == 0 and not ends:
             raise UsageError(f"a sample of length {length} never ends", "give a length or until")
         return self.vocabulary.join(symbols)
 
@@ -246,6 +249,9 @@ class Model:
     def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
         """Return the exact score of a text, read once from a zero state.
 
+        If the model was trained on examples, each line of the text, or the text as a document, is
+        scored with its first symbol and its end from a zero state.
+
         With ``unknown="skip"``, symbols that the model does not know are left out; the score's
         ``skipped`` is their number.
 
@@ -259,9 +265,17 @@ class Model:
             If it holds a symbol that the model does not know.
         """
         text = arguments.text_of(text, self.vocabulary)
-        ids, tally = self.vocabulary.encode(text, arguments.unknown(unknown)), Tally()
-        tally.add(self.vocabulary, text, ids)
-        return score(self.network, [ids], tally=tally)
+        policy, vocabulary = arguments.unknown(unknown), self.vocabulary
+        if self.data is not None and self.data.examples:
+            layout = Layout.of(self.data)
+            found = [(one, vocabulary.encode(one, policy)) for one in layout.examples_of(text)]
+            start = layout.start(vocabulary)
+            scores = score_lines(
+                self.network, found, start=start, tally=partial(Tally.of, vocabulary)
+            )
+            return sum((one.score for one in scores), Score(0, 0.0, 0, 0))
+        ids = vocabulary.encode(text, policy)
+        return score(self.network, [ids], tally=Tally.of(vocabulary, text, ids))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.
@@ -274,7 +288,10 @@ class Model:
         weights = self.network.backend.get(self.weights.flat)
         data = None
         if self.data is not None and Frame.of(self.data) != Frame():  # how its samples begin
-            kept = {name: self.data.get(name) for name in ("level", "column", "field", "join")}
+            kept = {
+                name: self.data.get(name)
+                for name in ("level", "column", "field", "join", "examples")
+            }
             data = DataConfig(**kept)
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         checkpoints.save(Path(arguments.path(path, "path")), saved)

@@ -62,17 +62,20 @@ class Samples:
             self._stream(out, prime, self._drawing())
             out.finish()
             return
-        end = b"\n"
+        lines = self._frame.examples == "line"
+        separator, end = b"" if lines else SEPARATOR, b"\n"
         for number, one in enumerate(self._made(prime, self._drawing()), 1):
             if self.as_json:
                 out.write(self._record({"sample": number}, prime, one))
             else:
                 text = self._text(prime, one)
                 if number > 1:
-                    out.write(SEPARATOR if end == b"\n" else b"\n" + SEPARATOR)
+                    out.write(separator if end == b"\n" else b"\n" + separator)
                 out.write(text)
                 end = text[-1:] or end
             out.flush()
+        if lines and end != b"\n":
+            out.write(b"\n")
         out.finish()
 
     def after_each(self, lines: Iterable[Text]) -> None:

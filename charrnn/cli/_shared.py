@@ -88,12 +88,16 @@ def reading(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     from charrnn.text import Layout
 
     own = (run.data or DataConfig()).settings()
+    examples = own["examples"]
     inherited = set(READING[2:]) - given.keys()
     if {"column", "field"} & given.keys():
         inherited -= {"column", "field"}
     chosen = {k: given.get(k) or None for k in ("column", "field")} | {"join": given.get("join")}
     chosen |= {name: own[name] for name in inherited}
-    return {**decoding(run, given), "layout": Layout(**chosen, inherited=frozenset(inherited))}
+    return {
+        **decoding(run, given),
+        "layout": Layout(**chosen, inherited=frozenset(inherited), examples=examples),
+    }
 
 
 def check_reading(given: Mapping[str, Any]) -> None:

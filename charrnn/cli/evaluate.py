@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse_decoding
 from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     OUTPUT,
     READING,
@@ -24,16 +25,12 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
-from charrnn.display import count
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
-    from charrnn.evaluate import LineScore
+    from charrnn.evaluate import LineScore, Score
     from charrnn.model.language import LanguageModel
-    from charrnn.text.tally import Tally
     from charrnn.text.vocabulary import Vocabulary
-
-_CHUNK = 1 << 20
 
 
 @takes(Fields(DataConfig, READING, dict.fromkeys(READING, "the run's own")))
@@ -70,7 +67,7 @@ def evaluate(
         Literal["none", "newline"] | None,
         typer.Option(
             help="With --per-line, what is read before each line; after a newline its first symbol "
-            "is scored too. [default: none]",
+            "is scored too. [default: none; newline for a run of --examples line]",
             show_default=False,
         ),
     ] = None,
@@ -96,6 +93,9 @@ def evaluate(
     different levels), "skipped" (symbols left out by --unknown skip), "run" (the checkpoint),
     "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
+
+    With a run that was trained on --examples, each line or document of the text is scored by
+    itself, from a zero state and with its first symbol; "examples" is their number (else null).
 
     With --per-line, each line, including its newline, is scored from a zero state. It is printed
     after its nats per character and a tab; a line with nothing to score has - there. The first
@@ -125,9 +125,10 @@ def evaluate(
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     options = {"unknown": unknown or "error", **reading_of(loaded, reading)}
-    source = _Source(text or [], split, path, vocabulary, options)
+    source = ScoredText(text or [], split, path, vocabulary, options)
     if per_line:
-        before = _newline(vocabulary) if start == "newline" else None
+        as_examples = start is None and source.examples == "line"
+        before = _newline(vocabulary) if start == "newline" or as_examples else None
         _per_line(source, model, before, as_json)
     elif per_char:
         _per_char(source, model, vocabulary, as_json)
@@ -135,75 +136,6 @@ def evaluate(
         _whole(source, model, vocabulary, as_json)
     if told := source.skipped():
         note(told)
-
-
-class _Source:
-    """The text to be scored: files, or a held-out text of the run."""
-
-    def __init__(
-        self,
-        text: list[str],
-        split: str | None,
-        checkpoint: Any,
-        vocabulary: Vocabulary,
-        options: dict[str, Any],
-    ) -> None:
-        self.text, self.split, self.checkpoint = text, split, checkpoint
-        self._vocabulary, self._options = vocabulary, options
-        from charrnn.text.tally import Tally
-
-        self.tally = Tally()
-        self._lines = 0  # that lack symbols
-
-    @property
-    def skipping(self) -> bool:
-        """Whether symbols may be skipped."""
-        return self._options.get("unknown") == "skip"
-
-    def skipped(self) -> str:
-        """Return a note on what was skipped in all; empty if nothing was."""
-        told = self.tally.note()
-        lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
-        return told and told + lines
-
-    def tally_of(self, line: str | bytes, ids: Any) -> Tally:
-        """Return the counts of one line, and add them to those of the text."""
-        from charrnn.text.tally import Tally
-
-        own = Tally()
-        if self.split is None:
-            own.add(self._vocabulary, line, ids)
-        else:
-            own.add_ids(self._vocabulary, ids)
-        self.tally.skipped += own.skipped
-        self._lines += own.skipped > 0
-        return own
-
-    def chunks(self) -> Iterator[Any]:
-        """Yield arrays of symbols."""
-        if self.split is None:
-            from charrnn.text.reading import iter_ids
-
-            yield from iter_ids(
-                self.text, self._vocabulary, **self._options, tally=self.tally, tell=note
-            )
-            return
-        from charrnn.storage import heldout
-
-        ids = heldout.read(self.checkpoint, self.split, len(self._vocabulary))
-        for start in range(0, len(ids), _CHUNK):
-            self.tally.add_ids(self._vocabulary, ids[start : start + _CHUNK])
-            yield ids[start : start + _CHUNK]
-
-    def lines(self) -> Iterator[tuple[str | bytes, Any]]:
-        """Yield lines with their symbols."""
-        if self.split is None:
-            from charrnn.text.reading import iter_lines
-
-            return iter_lines(self.text, self._vocabulary, **self._options, tell=note)
-        from charrnn.evaluate import split_lines
-
-        return split_lines(self.chunks(), self._vocabulary)
 
 
 def _check(text: list[str] | None, split: str | None, both: bool) -> None:
@@ -217,16 +149,31 @@ def _check(text: list[str] | None, split: str | None, both: bool) -> None:
         raise UsageError("--per-line and --per-char exclude each other", "give one of them")
 
 
-def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
-    from charrnn.evaluate import score
+def _score(
+    source: ScoredText, model: LanguageModel, progress: Callable[[int], object] | None = None
+) -> tuple[Score, int | None]:
+    """Return the score of a text, and the number of examples if each is scored by itself."""
+    from charrnn.evaluate import Score, score, score_lines
 
+    if source.examples is None:
+        return score(model, source.chunks(), tally=source.tally, progress=progress), None
+    examples, total = 0, Score(0, 0.0, 0, 0)
+    for one in score_lines(model, source.each(), start=source.start, tally=source.tally_of):
+        examples += 1
+        total += one.score
+        if progress is not None:
+            progress(one.score.chars)
+    return total, examples
+
+
+def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
     if sys.stderr.isatty():
         from tqdm import tqdm  # type: ignore[import-untyped]
 
         with tqdm(unit=" chars", unit_scale=True, leave=False, file=sys.stderr) as bar:
-            found = score(model, source.chunks(), tally=source.tally, progress=bar.update)
+            found, examples = _score(source, model, bar.update)
     else:
-        found = score(model, source.chunks(), tally=source.tally)
+        found, examples = _score(source, model)
     out = Output()
     if as_json:
         record = {
@@ -239,6 +186,7 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
             "bytes": found.bytes,
             "bits_per_byte": _finite(found.bits_per_byte),
             "skipped": found.skipped,
+            "examples": examples,
             "run": str(source.checkpoint),
             "source": source.text or None,
             "split": source.split,
@@ -249,6 +197,7 @@ def _whole(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_jso
         rows = {
             "run": display.one_line(str(source.checkpoint)),
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
+            **({} if examples is None else {"examples": f"{examples:,}"}),
             f"{unit}s scored": f"{found.chars:,}",
             f"nats per {unit}": f"{found.nats_per_char:.6f}",
             f"bits per {unit}": f"{found.bits_per_char:.6f}",
@@ -275,7 +224,7 @@ def _newline(vocabulary: Vocabulary) -> int:
     return vocabulary.newline
 
 
-def _per_line(source: _Source, model: LanguageModel, start: int | None, as_json: bool) -> None:
+def _per_line(source: ScoredText, model: LanguageModel, start: int | None, as_json: bool) -> None:
     from charrnn.evaluate import LINES, score_lines
 
     out = Output()
@@ -314,23 +263,33 @@ def _line_record(number: int, scored: LineScore) -> bytes:
     return json_line(record)
 
 
-def _per_char(source: _Source, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
-    from charrnn.evaluate import surprisals
+def _per_char(
+    source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool
+) -> None:
+    from charrnn.evaluate import example_surprisals, surprisals
 
     out = Output()
-    if as_json:
-        for ids, nats in surprisals(model, source.chunks(), tally=source.tally):
-            for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
+    if source.examples is None:
+        found, amount = surprisals(model, source.chunks(), tally=source.tally), "-"
+    else:
+        found, amount = example_surprisals(model, _tallied(source), source.start), ""
+    shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
+    for ids, nats in found:
+        for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
+            if as_json:
                 symbol = vocabulary.symbols[i]
                 out.write(json_line({"symbol": symbol, "nats": _finite(value)}))
-    else:
-        shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
-        amount = "-"
-        for ids, nats in surprisals(model, source.chunks(), tally=source.tally):
-            for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
+            else:
                 out.write(utf8(f"{shown[i]}\t{amount or format(value, '.6f')}\n"))
                 amount = ""
     out.finish()
+
+
+def _tallied(source: ScoredText) -> Iterator[Any]:
+    """Yield the symbols of examples, and count them."""
+    for text, ids in source.each():
+        source.tally_of(text, ids)
+        yield ids
 
 
 def _finite(value: float) -> float | None:

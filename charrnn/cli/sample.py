@@ -149,9 +149,11 @@ def sample(
     newline at the end. Temperature, top-k, top-p and min-p are applied in this order. The unknown
     symbol is never drawn.
 
-    With --count, the samples are separated by a line of three hyphens (---), and a sample that does
-    not end with a newline gets one before it. Each sample has its own random numbers, which do not
-    depend on the count, and is written once it and those before it have ended.
+    A sample of a run that was trained on --examples is a line or document from its beginning to its
+    end. With --count, the samples are separated by a line of three hyphens (---), but such lines by
+    nothing, and a sample that does not end with a newline gets one before the next. Each sample has
+    its own random numbers, which do not depend on the count, and is written once it and those
+    before it have ended.
 
     With --each-line, each line of standard input is a prime, and the line of output is flushed
     before the next line is waited for. Line K is continued as sample K with its prime would be. A

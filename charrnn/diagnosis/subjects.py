@@ -23,6 +23,7 @@ from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.tally import Tally
+from charrnn.text.units.examples import Units
 from charrnn.text.units.pieces import TextIds
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def of_model(
 def untrained(
     config: ModelConfig,
     symbols: int,
-    ids: TextIds,
+    ids: TextIds | Units,
     text: str,
     train: TrainConfig,
     backend: Backend,

@@ -202,6 +202,9 @@ def _cross_entropy_of(
     """
     if counted is None:
         return cross_entropy(xp, products, bias, targets, count), products
+    if not counted.size:
+        products[...] = 0.0
+        return xp.zeros((), products.dtype), products
     selected = xp.ascontiguousarray(products[:, counted])
     total = cross_entropy(xp, selected, bias, targets[counted], count)
     products[...] = 0.0

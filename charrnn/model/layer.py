@@ -15,6 +15,7 @@ from charrnn.backend import Array, Backend
 from charrnn.cells.base import Cell, Gradient, Workspace
 from charrnn.cells.pointwise import scaled
 from charrnn.model.onehot import column_sums, columns
+from charrnn.model.resets import Resets
 
 ROWS = 64
 """How many steps share one input product: as many as make (ROWS, steps · N) elements a block of the
@@ -131,11 +132,19 @@ class Layer:
         """Return the view (steps, H, N), in time order, to which forward writes h_1 … h_steps."""
         return self._in_time(ws.states[self.cell.states[0]][1 : steps + 1])
 
-    def forward(self, staged: Staged, ws: Workspace, x: Array, part: slice) -> None:
+    def forward(
+        self,
+        staged: Staged,
+        ws: Workspace,
+        x: Array,
+        part: slice,
+        resets: Resets | None = None,
+    ) -> None:
         """Run the steps of ``part``, from the states at index ``part.start`` of ``ws``.
 
         ``x`` is the window's whole sequence. Parts follow each other in the order of the layer's
-        own steps; a layer that reads backwards takes the whole window as one part.
+        own steps; a layer that reads backwards takes the whole window as one part, and has no
+        resets.
         """
         x = self._in_time(x)
         rows = self.cell.input_rows(self.H)
@@ -144,7 +153,11 @@ class Layer:
         elif not part.start:  # all symbols at once
             ids = self.xp.ascontiguousarray(x)
             self.receive_symbols(staged, ids, ws.work[: len(x), rows])
-        self.cell.forward_steps(self.xp, staged.cell, ws, part.start, part.stop)
+        for start, stop, kept in resets.runs(part) if resets else _whole(part):
+            if kept is not None:
+                for states in ws.states.values():
+                    self.xp.multiply(states[start], kept, out=states[start])
+            self.cell.forward_steps(self.xp, staged.cell, ws, start, stop)
 
     def _in_time(self, sequence: Array) -> Array:
         """Reverse a sequence in time if this layer reads backwards."""
@@ -184,7 +197,13 @@ class Layer:
             xp.add(product.transpose(1, 0, 2), staged.bias, out=inputs[start : start + size])
 
     def backward(
-        self, staged: Staged, ws: Workspace, d_out: Array, dx: Array | None, part: slice
+        self,
+        staged: Staged,
+        ws: Workspace,
+        d_out: Array,
+        dx: Array | None,
+        part: slice,
+        resets: Resets | None = None,
     ) -> None:
         """Backpropagate from the outputs of a part to its pre-activations.
 
@@ -193,9 +212,13 @@ class Layer:
         ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
         (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
-        self.cell.backward_steps(
-            self.xp, staged.cell, ws, self._in_time(d_out), part.start, part.stop
-        )
+        d_out = self._in_time(d_out)
+        runs = list(resets.runs(part)) if resets else _whole(part)
+        for start, stop, kept in reversed(runs):
+            self.cell.backward_steps(self.xp, staged.cell, ws, d_out, start, stop)
+            if kept is not None:
+                for gradient in ws.gradients.values():
+                    self.xp.multiply(gradient, kept, out=gradient)
         if dx is not None and self._parallel:  # the layer below need not wait for the other parts
             self.pass_down(staged, ws, dx, part)
 
@@ -237,6 +260,10 @@ class Layer:
                 operand = flatten(xp, ws.operand(name, steps), ws.buffers, "operand")
             out = grads[term.parameter][term.rows]
             term.write(xp, work[term.source], operand, out)
+
+
+def _whole(part: slice) -> list[tuple[int, int, Array | None]]:
+    return [(part.start, part.stop, None)]
 
 
 def _require_all(

@@ -23,6 +23,7 @@ from charrnn.config import ModelConfig
 from charrnn.model.dropout import run_in_turn
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
+from charrnn.model.resets import Resets
 from charrnn.model.window import Carried
 
 
@@ -108,6 +109,7 @@ class Shards(Carried):
         *,
         mask: Array | None = None,
         symbols: int | None = None,
+        resets: Resets | None = None,
     ) -> Array:
         """Return these streams' part of the mean loss, and write its gradient.
 
@@ -122,16 +124,22 @@ class Shards(Carried):
         mask, symbols
             Which targets count, and how many in the whole batch; by default all of them. See
             :meth:`LanguageModel.loss_and_gradient`.
+        resets
+            Which streams start from a zero state inside the window.
         """
         symbols = symbols or len(ids) * self._streams
         dropped: Sequence[Array] | None = None
         if dropout_key is not None:
             dropped = self._masks.draw(*dropout_key, len(ids), self._divide)
         if self.count == 1:
+            self._windows[0].resets = resets
             dropped = self._of_streams(dropped, self._parts[0])
             return self.model.loss_and_gradient(
                 self._windows[0], ids, targets, grads, dropped, mask=mask, symbols=symbols
             )
+        xp = self.model.backend.xp
+        for window, part in zip(self._windows, self._parts, strict=True):
+            window.resets = resets and resets.columns(xp, part)
         compute = [
             partial(self._shard, k, ids, targets, each, dropped, mask, symbols)
             for k, each in enumerate((grads, *self._grads))

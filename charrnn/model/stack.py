@@ -198,7 +198,7 @@ class Stack:
         ]
         for index, part in self._order.forward(count, steps):
             layer, ws = self.layers[index], window.layers[index]
-            layer.forward(window.staged[index], ws, window.inputs[index], part)
+            layer.forward(window.staged[index], ws, window.inputs[index], part, window.resets)
             if masks:
                 out, kept = outputs[index][part], masks[index][part]
                 xp.multiply(out, kept, out=dropped[index][part])
@@ -251,7 +251,7 @@ class Stack:
                 continue
             if window.masks:
                 xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])
-            layer.backward(staged, ws, d_out, below[index], part)
+            layer.backward(staged, ws, d_out, below[index], part, window.resets)
         return bottom
 
     def _check_input(

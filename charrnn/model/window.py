@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from charrnn.backend import Array, Backend
 from charrnn.cells.base import Workspace
 from charrnn.model.layer import Staged
+from charrnn.model.resets import Resets
 
 
 class Carried(ABC):
@@ -75,6 +76,9 @@ class Window(Carried):
         after it. Empty in a window without backward pass.
     buffers
         Sequences laid out for products over all steps at once.
+    resets
+        Which streams start from a zero state inside the window, in the next forward pass and its
+        backward pass; None if none do.
     used
         How many steps the last forward pass had.
     staged, inputs, masks
@@ -93,6 +97,7 @@ class Window(Carried):
     state_gradients: dict[str, Array]
     d_out: list[Array]
     buffers: dict[str, Array]
+    resets: Resets | None = None
     used: int = 0
     staged: list[Staged] = field(default_factory=list)
     inputs: list[Array] = field(default_factory=list)

@@ -188,8 +188,8 @@ def encode_prime(
 ) -> NDArray[Any]:
     """Return the symbols that the model reads before it draws, 1-D, at least one.
 
-    An empty prime is replaced by the start of ``frame``. At byte level a ``str`` stands for its
-    UTF-8 bytes.
+    An empty prime is replaced by the start of ``frame``, which precedes every prime of an example.
+    At byte level a ``str`` stands for its UTF-8 bytes.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def encode_prime(
         prime = prime.encode("utf-8", "surrogateescape")
     ids = vocabulary.encode(prime, unknown) if prime else None
     if ids is not None and len(ids):
-        return ids
+        return np.concatenate((frame.start(vocabulary), ids)) if frame.examples else ids
     return frame.start(vocabulary)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, setting
+from charrnn.text.layout import Layout
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -21,13 +22,18 @@ class Frame:
     Attributes
     ----------
     join
-        The text that stood between the texts of the training text; empty if nothing did.
+        The text that stood between the texts of the training text; empty if nothing did. If it was
+        trained on examples, what ended each of them.
     until_join
         Whether a sample ends with ``join``.
+    examples
+        Whether the model was trained on examples: each ``line`` or ``document``. Then a sample
+        is one: the last symbol of ``join`` is read first, also before a prime.
     """
 
     join: str = ""
     until_join: bool = False
+    examples: str | None = None
 
     @classmethod
     def of(cls, data: DataConfig | None, until_join: bool = False) -> Frame:
@@ -38,6 +44,14 @@ class Frame:
         UsageError
             If samples are to end where the next text would begin, and nothing marks that.
         """
+        if data is not None and data.examples:
+            end = Layout.of(data).end
+            if until_join and not end:
+                raise UsageError(
+                    f"{setting('until_join')} needs an end, and {setting('join')} was empty",
+                    f"give {setting('until')} TEXT",
+                )
+            return cls(end, bool(end), data.examples)
         join = (data.join if data is not None else None) or ""
         if until_join and not join:
             raise UsageError(
@@ -54,26 +68,29 @@ class Frame:
     def start(self, vocabulary: Vocabulary) -> NDArray[Any]:
         """Return what a model reads if it is given nothing to continue, 1-D, at least one symbol.
 
-        It is ``join``, else a newline or, in a vocabulary without, its first symbol.
+        It is ``join``, of which examples have only the last symbol, else a newline or, in a
+        vocabulary without, its first symbol.
         """
-        if self.join:
+        if self.join and not self.examples:
             text: Any = self.join
             ids = vocabulary.encode(text.encode() if vocabulary.level == "byte" else text, "skip")
             if len(ids):
                 return ids
-        return np.array([vocabulary.newline or 0], vocabulary.dtype)
+        start = Layout(join=self.join, examples=self.examples).start(vocabulary)
+        return np.array([start], vocabulary.dtype)
 
     def shown(self, symbols: Iterable[Any]) -> Iterator[Any]:
         """Yield a sample's symbols, strings or bytes, without the ``join`` that ends it.
 
-        A symbol is held back while it may be part of it.
+        The newline at the end of a line stays. A symbol is held back while it may be part of it.
         """
         pending: Any = None
         end: Any = None
         for symbol in symbols:
             if pending is None:
                 pending = symbol[:0]
-                end = self.end.encode() if isinstance(symbol, bytes) else self.end
+                text = "" if self.examples == "line" else self.end
+                end = text.encode() if isinstance(symbol, bytes) else text
             pending = pending + symbol
             kept = _overlap(pending, end)
             yield pending[: len(pending) - kept]

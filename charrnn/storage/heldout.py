@@ -18,6 +18,7 @@ import numpy as np
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
+from charrnn.text.units.examples import Units, in_order
 from charrnn.text.units.pieces import Pieces, TextIds
 
 _HEADER = re.compile(
@@ -31,14 +32,23 @@ _WRITTEN = 1 << 22  # ids written at a time
 _CHECKED = 1 << 20  # ids checked at a time
 
 
-def write(folder: Path, split: str, ids: TextIds) -> None:
-    """Write the ids, 1-D, of a held-out text (``split`` is ``val`` or ``test``) durably.
+def write(folder: Path, split: str, text: TextIds | Units) -> None:
+    """Write the ids of a held-out text (``split`` is ``val`` or ``test``) durably.
+
+    Of examples, where each ends is written too.
 
     Raises
     ------
     CharRNNError
         If the file cannot be written.
     """
+    ids: TextIds
+    if isinstance(text, Units):
+        ids = text.text()
+        ends = np.cumsum(text.lengths()).astype(np.uint64)
+        files.write(folder / f"{split}-ends.npy", _npy(ends))
+    else:
+        ids = text
     files.write(folder / f"{split}.npy", _npy(ids))
 
 
@@ -94,6 +104,23 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
         if int(ids[start : start + _CHECKED].max()) >= (symbols or 0):
             raise CharRNNError(f"{one_line(path)} does not hold text of the run's vocabulary")
     return ids
+
+
+def read_examples(checkpoint: Path, split: str, start: int, symbols: int | None = None) -> Units:
+    """Return the held-out examples of a run, in the order of its text.
+
+    ``start`` is the symbol that is read before each of them; other parameters and errors are those
+    of :func:`read`.
+    """
+    ids = read(checkpoint, split, symbols)
+    path = checkpoint.parent / f"{split}-ends.npy"
+    try:
+        ends = np.asarray(mapped(path)).astype(np.int64)
+    except (OSError, ValueError):
+        raise CharRNNError(f"{one_line(path)} does not hold where examples end") from None
+    if not len(ends) or ends[-1] != len(ids) or ends[0] < 1 or (np.diff(ends) < 1).any():
+        raise CharRNNError(f"{one_line(path)} does not fit the {split} text next to it")
+    return Units.of(ids, ends, len(ends), in_order, start)
 
 
 def mapped(path: Path) -> np.ndarray:

@@ -9,12 +9,14 @@ from math import log
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
-from charrnn.evaluate import Validation
+from charrnn.evaluate import ExampleValidation, Validation
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
+from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
 from charrnn.tasks.base import Metric, Task
+from charrnn.text.units.examples import ExampleStreams, Units
 from charrnn.text.units.pieces import TextIds
 from charrnn.text.windows import Batch, Streams
 
@@ -27,7 +29,7 @@ class LanguageTask(Task):
     model
         Trained in place.
     train, val
-        Ids of the training and validation text; ``val`` may be empty.
+        Ids of the training and validation text, or their examples; ``val`` may be empty.
     config
         ``batch`` and ``seq_len`` must fit the text.
     team
@@ -46,27 +48,20 @@ class LanguageTask(Task):
     def __init__(
         self,
         model: LanguageModel,
-        train: TextIds,
-        val: TextIds,
+        train: TextIds | Units,
+        val: TextIds | Units,
         config: TrainConfig,
         team: Team | None = None,
     ) -> None:
         team = team or Alone()
         self.model, self.backend, self.weights = model, model.backend, model.weights
         self.guess, self.bounded = log(model.V), model.stack.cell.bounded
-        self.streams = Streams(
-            train,
-            config.batch,
-            config.seq_len,
-            carry=config.state == "carry",
-            restart=config.restart,
-            seed=config.seed,
-        )
+        self.streams = _streams(train, config)
         self.windows_per_epoch = self.streams.windows_per_epoch
         self._mine = team.share(config.batch)
         self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
-        self.validation = Validation(model, val, limit=config.eval_chars) if len(val) > 1 else None
+        self.validation = _validation(model, val, config.eval_chars)
 
     def batch(self, step: int) -> Batch:
         """Return this member's streams of a window of the text."""
@@ -76,9 +71,18 @@ class LanguageTask(Task):
 
     def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
         """Return this member's part of the mean cross-entropy, in nats per symbol."""
-        put = self.backend.put
+        put, dtype = self.backend.put, self.weights.flat.dtype
         key = (self._seed, step) if self._dropout else None
-        return self.window.loss_and_gradient(put(batch.inputs), put(batch.targets), grads, key)
+        ids, targets = put(batch.inputs), put(batch.targets)
+        if batch.mask is None:
+            return self.window.loss_and_gradient(ids, targets, grads, key)
+        resets = None
+        if batch.starts is not None and batch.starts[1:].any():
+            resets = Resets.of(batch.starts, self.backend, dtype)
+        mask = put(batch.mask)
+        return self.window.loss_and_gradient(
+            ids, targets, grads, key, mask=mask, symbols=batch.symbols, resets=resets
+        )
 
     @property
     def has_validation(self) -> bool:
@@ -93,3 +97,24 @@ class LanguageTask(Task):
     def training(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread if the streams are divided among the threads."""
         return self.window.serial_blas()
+
+
+def _streams(train: TextIds | Units, config: TrainConfig) -> Streams | ExampleStreams:
+    if isinstance(train, Units):
+        return ExampleStreams(train, config.batch, config.seq_len, seed=config.seed)
+    return Streams(
+        train,
+        config.batch,
+        config.seq_len,
+        carry=config.state == "carry",
+        restart=config.restart,
+        seed=config.seed,
+    )
+
+
+def _validation(
+    model: LanguageModel, val: TextIds | Units, limit: int
+) -> Validation | ExampleValidation | None:
+    if isinstance(val, Units):
+        return ExampleValidation(model, val, limit) if len(val) else None
+    return Validation(model, val, limit=limit) if len(val) > 1 else None

@@ -27,7 +27,8 @@ from charrnn.text.encode import (
 from charrnn.text.finding import SourceName, as_list, find_sources
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.units import index
-from charrnn.text.units.holdout import Split, split
+from charrnn.text.units.examples import Units
+from charrnn.text.units.holdout import Ends, Split, split, split_examples
 from charrnn.text.units.pieces import TextIds
 from charrnn.text.vocabulary import Level, Vocabulary
 
@@ -41,8 +42,8 @@ class Corpus:
     Attributes
     ----------
     train, val, test
-        1-D read-only arrays of ids in the smallest unsigned type, or pieces of one; ``val`` and
-        ``test`` may be empty.
+        1-D read-only arrays of ids in the smallest unsigned type, or pieces of one, or, if each
+        line or document is an example, the examples; ``val`` and ``test`` may be empty.
     vocabulary
         Of the whole text: training, validation and test together.
     sha256
@@ -63,9 +64,9 @@ class Corpus:
         returns, a cache that cannot be written. They may hold marks of settings.
     """
 
-    train: TextIds
-    val: TextIds
-    test: TextIds
+    train: TextIds | Units
+    val: TextIds | Units
+    test: TextIds | Units
     vocabulary: Vocabulary
     sha256: str
     heldout_sha256: str
@@ -88,7 +89,7 @@ def open_corpus(
     test_frac: float = DataConfig.test_frac,
     val: SourceName | Sequence[SourceName] = (),
     test: SourceName | Sequence[SourceName] = (),
-    hold_out: str = DataConfig.hold_out,
+    hold_out: str = "tail",
     seed: int = 0,
     stdin: BinaryIO | None = None,
 ) -> Corpus:
@@ -137,11 +138,11 @@ def open_corpus(
             of_part = find_sources(part) if part or i == 0 else []
             sources.append(tuple(spool_pipes(of_part, stdin, stack)))
         layout.check(*sources)
-        units = ""
-        if hold_out == "examples":
+        units = layout.examples or ""
+        if hold_out == "examples" and not units:
             units = "document" if layout.values or len(sources[0]) > 1 else "line"
         request = EncodingRequest(tuple(sources), level, encoding, errors, min_count, layout, units)
-        key, how = request.key(), Split(fractions, hold_out, seed, units)
+        key, how = request.key(), Split(fractions, hold_out, seed, units, layout)
         corpus = _open_entry(store.load(key), how, cached=True)
         if corpus is None:
             corpus = _encode(CountedText(request, stack), key, how)
@@ -162,7 +163,7 @@ def read_corpus(data: DataConfig, seed: int = 0) -> Corpus:
         test_frac=data.test_frac,
         val=data.val,
         test=data.test,
-        hold_out=data.hold_out,
+        hold_out=data.held_out_by,
         seed=seed,
     )
 
@@ -200,7 +201,8 @@ def corpus_from_text(
     ids = vocabulary.encode(piece)
     ids.flags.writeable = False
     digest = hashlib.sha256(raw).hexdigest()
-    train, val, test = split(ids, [len(ids), 0, 0], ids[:0], Split(fractions))
+    no_units = Ends(np.empty(0, index.TYPE), (0, 0, 0))
+    train, val, test = split(ids, [len(ids), 0, 0], no_units, Split(fractions))
     return Corpus(train, val, test, vocabulary, digest, "", len(ids), len(raw), (), False)
 
 
@@ -260,11 +262,17 @@ def _corpus(
     *,
     cached: bool,
 ) -> Corpus:
-    train, val, test = split(ids, meta["parts"], ends[: meta.get("units", [0])[0]], how)
+    found = Ends(ends, meta.get("units", (0, 0, 0)))
+    texts: Sequence[TextIds | Units]
+    if how.layout.examples:
+        start = how.layout.start(vocabulary)
+        texts = split_examples(ids, meta["parts"], found, how, start)
+    else:
+        texts = split(ids, meta["parts"], found, how)
     return Corpus(
-        train=train,
-        val=val,
-        test=test,
+        train=texts[0],
+        val=texts[1],
+        test=texts[2],
         vocabulary=vocabulary,
         sha256=meta["sha256"],
         heldout_sha256=meta["heldout_sha256"],

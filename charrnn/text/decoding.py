@@ -241,6 +241,11 @@ def _joined(texts: Iterable[Iterator[Any]], how: _How) -> Iterator[Any]:
                     yield BORDER
             begun, first = True, False
             yield piece
+        if begun and how.layout.after_file:
+            end: Any = how.layout.after_file
+            end = end if isinstance(piece, str) else _bytes(end)
+            if how.layout.examples != "line" or not piece.endswith(end):
+                yield end
 
 
 def _text_of(source: Source, raw: Iterator[bytes], how: _How) -> Iterator[Any]:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, setting
 from charrnn.text.source import Source, shown
+from charrnn.text.vocabulary import Vocabulary
 
+END = "\x03"
+"""The end of a document that is an example, unless ``join`` is another: the control character ETX,
+end of text."""
+Text = str | bytes
 SETTINGS = ("column", "field", "join")
 """Fields of :class:`~charrnn.config.DataConfig` that say it."""
 
@@ -28,17 +34,21 @@ class Layout:
         between files.
     inherited
         The settings that a run gave, because the user did not.
+    examples
+        Whether each ``line`` or ``document`` (a value, or else a file) is an example of its own,
+        which has an end of its own. None: the text is one.
     """
 
     column: str | None = None
     field: str | None = None
     join: str | None = None
     inherited: frozenset[str] = frozenset()
+    examples: str | None = None
 
     @classmethod
     def of(cls, data: DataConfig) -> Layout:
         """Return the layout of a run's text."""
-        return cls(data.column, data.field, data.join)
+        return cls(data.column, data.field, data.join, examples=data.examples)
 
     @property
     def values(self) -> bool:
@@ -46,23 +56,54 @@ class Layout:
         return self.column is not None or self.field is not None
 
     @property
+    def end(self) -> str:
+        """What ends each example; empty if nothing does, or the text is one."""
+        if self.examples == "line":
+            return "\n"
+        if self.examples == "document":
+            return END if self.join is None else self.join
+        return ""
+
+    @property
     def between(self) -> str:
         """What stands between two values or files."""
-        return self.join or ""
+        return "" if self.examples else self.join or ""
 
     @property
     def after(self) -> str:
         """What stands after each value."""
-        return "\n" if self.values and self.join is None else ""
+        return self.end or ("\n" if self.values and self.join is None else "")
+
+    @property
+    def after_file(self) -> str:
+        """What stands after each file that is read as a whole; a line's end only if it has none."""
+        return "" if self.values else self.end
+
+    def examples_of(self, text: Text) -> list[Text]:
+        """Return the examples in a text, each with its end: lines, or the text as one document."""
+        end: Any = self.end.encode() if isinstance(text, bytes) else self.end
+        if self.examples != "line":
+            return [text + end] if text else []
+        lines: list[Any] = text.split(end)
+        return [line + end for line in (lines if lines[-1] else lines[:-1])]
+
+    def start(self, vocabulary: Vocabulary) -> int:
+        """Return the symbol that is read before each example: the last one of its end.
+
+        Without an end it is the newline, or the first symbol of a vocabulary without.
+        """
+        text: Any = self.end
+        ids = vocabulary.encode(text.encode() if vocabulary.level == "byte" else text, "skip")
+        return int(ids[-1]) if len(ids) else vocabulary.newline or 0
 
     def key(self) -> list[str | None]:
         """Return what identifies the layout; empty if all of a source is text."""
-        found = [self.column, self.field, self.join]
+        found = [self.column, self.field, self.join, *([self.examples] if self.examples else [])]
         return [] if found == [None, None, None] else found
 
     def check(self, *parts: Sequence[Source]) -> None:
         """Raise :class:`UsageError` if ``join`` was given and there is nothing to join."""
-        if self.join is None or self.values or "join" in self.inherited:
+        if self.join is None or self.values or self.examples or "join" in self.inherited:
             return
         if all(len(part) < 2 for part in parts):
             names = ", ".join(shown(part[0].name) for part in parts if part)

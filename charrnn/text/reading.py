@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.errors import CorpusError
-from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, pieces
+from charrnn.text.decoding import (
+    BORDER,
+    DECODE_OTHERWISE,
+    Border,
+    check_codec,
+    pieces,
+    pieces_and_borders,
+)
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import Tell
@@ -100,6 +107,40 @@ def iter_lines(
         offset += len(line)
 
 
+def iter_documents(
+    names: SourceName | Sequence[SourceName],
+    vocabulary: Vocabulary,
+    *,
+    encoding: str = DataConfig.encoding,
+    errors: str = DataConfig.errors,
+    layout: Layout = WHOLE,
+    unknown: Unknown = "error",
+    stdin: BinaryIO | None = None,
+    chunk: int = CHUNK,
+    tell: Tell | None = None,
+) -> Iterator[tuple[str | bytes, NDArray[Any]]]:
+    """Yield the documents of a text: values, or files, each with what stands after it.
+
+    Parameters and errors are those of :func:`iter_ids`.
+
+    Yields
+    ------
+    document, ids
+        The document (bytes at byte level) and the ids of its symbols.
+    """
+    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    held: list[Any] = []
+    offset = 0
+    for piece in chain(_pieces_and_borders(names, how), [BORDER]):
+        if not isinstance(piece, Border):
+            held.append(piece)
+        elif held:
+            document = vocabulary.join(held)
+            held.clear()
+            yield document, vocabulary.encode(document, unknown, offset=offset)
+            offset += len(document)
+
+
 def read_text(
     name: SourceName,
     level: Level = "char",
@@ -171,12 +212,19 @@ class _How(NamedTuple):
 
 
 def _pieces(names: SourceName | Sequence[SourceName], how: _How) -> Iterator[str | bytes]:
+    found = _pieces_and_borders(names, how)
+    return (piece for piece in found if not isinstance(piece, Border))
+
+
+def _pieces_and_borders(
+    names: SourceName | Sequence[SourceName], how: _How
+) -> Iterator[str | bytes | Border]:
     codec = _codec(how.level, how.encoding, how.errors)
     found = find_sources(names)
     how.layout.check(found)
     sources = text_sources(found, codec, how.tell, how.layout)
     any_piece = False
-    for piece in pieces(
+    for piece in pieces_and_borders(
         sources,
         how.level,
         codec,

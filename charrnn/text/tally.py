@@ -26,6 +26,13 @@ class Tally:
     skipped: int = 0
     size: int | None = 0
 
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> Tally:
+        """Return the counts of a text and of the ids that were made of it."""
+        made = cls()
+        made.add(vocabulary, text, ids)
+        return made
+
     def add(self, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> None:
         """Count a piece of text with whole symbols, and the ids that were made of it."""
         if vocabulary.unknown is None:

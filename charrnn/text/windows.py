@@ -40,6 +40,11 @@ class Batch(NamedTuple):
         the previous window.
     mask
         (T, N), True for each target that counts; None if all of them do.
+    starts
+        (T, N), True for each step of a stream before which it starts from a zero state, its first
+        step among them; None if there is none after the first. The step before one has no target.
+    symbols
+        Targets of all streams that count; None if all of them do.
     """
 
     inputs: Ids
@@ -47,17 +52,19 @@ class Batch(NamedTuple):
     epoch: int
     reset: NDArray[np.bool_] | None
     mask: NDArray[np.bool_] | None = None
+    starts: NDArray[np.bool_] | None = None
+    symbols: int | None = None
 
     def of(self, streams: slice) -> Batch:
         """Return a copy of some of the streams."""
         cut = (
             None if array is None else np.ascontiguousarray(array[..., streams])
-            for array in (self.inputs, self.targets, self.reset, self.mask)
+            for array in (self.inputs, self.targets, self.reset, self.mask, self.starts)
         )
-        inputs, targets, reset, mask = cut
+        inputs, targets, reset, mask, starts = cut
         assert inputs is not None
         assert targets is not None
-        return Batch(inputs, targets, self.epoch, reset, mask)
+        return Batch(inputs, targets, self.epoch, reset, mask, starts, self.symbols)
 
 
 class Streams:

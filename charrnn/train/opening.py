@@ -21,10 +21,11 @@ from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import is_shorter
-from charrnn.text import Corpus, Vocabulary, fit_window, read_corpus
+from charrnn.text import Corpus, Vocabulary, read_corpus
+from charrnn.text.units.examples import Units
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
-from charrnn.train.session import Session
+from charrnn.train.session import Session, fit
 
 
 def open_session(
@@ -98,7 +99,7 @@ def required_memory(
     CharRNNError
         If the backend has less memory.
     """
-    batch, seq_len, _ = fit_window(len(corpus.train), train.batch, train.seq_len)
+    batch, seq_len, _ = fit(corpus.train, train.batch, train.seq_len)
     needed = memory.estimate(
         config,
         len(corpus.vocabulary),
@@ -106,10 +107,17 @@ def required_memory(
         seq_len,
         moments=optimizers.moments(train),
         shards=shards(config, batch, Threads(backend)),
-        scored=min(len(corpus.val), train.eval_chars),
+        scored=_scored(corpus, train),
     )
     memory.require(needed, backend)
     return needed
+
+
+def _scored(corpus: Corpus, train: TrainConfig) -> int:
+    """Return how many symbols an evaluation scores, as far as its memory depends on them."""
+    if isinstance(corpus.val, Units) and len(corpus.val):
+        return train.eval_chars  # as many streams as there can be
+    return min(len(corpus.val), train.eval_chars)
 
 
 def _model(

@@ -147,6 +147,12 @@ class Request:
 
     def refuse_unused(self, data: DataConfig, train: TrainConfig) -> None:
         """Raise :class:`UsageError` if an option that was given has no effect."""
+        if data.examples and train.state == "reset":
+            raise UsageError(
+                f"{setting('state')} reset forgets the beginning of a long example, and "
+                f"{setting('examples')} reads examples whole",
+                "leave one of them out",
+            )
         unused = _unused(data, train)
         for name in (*self.data, *self.train):
             if name in unused:
@@ -169,6 +175,8 @@ def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
 
     texts = (*data.sources, *data.val, *data.test)
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
+    if data.examples:
+        found["restart"] = f"is for a text that is read on, and {setting('examples')} ends it"
     if not data.has_validation:
         why = f"needs a validation text, and {setting('val_frac')} is 0"
         names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)

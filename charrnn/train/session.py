@@ -26,6 +26,7 @@ from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import Corpus, fit_window
+from charrnn.text.units.examples import Units, fit_examples
 from charrnn.text.units.pieces import TextIds
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
@@ -40,7 +41,11 @@ NAMES = 20
 
 
 def language_loop(
-    model: LanguageModel, train: TextIds, val: TextIds, config: TrainConfig, **resumed: Any
+    model: LanguageModel,
+    train: TextIds | Units,
+    val: TextIds | Units,
+    config: TrainConfig,
+    **resumed: Any,
 ) -> tuple[Loop, str | None]:
     """Return the loop that trains a language model on a text.
 
@@ -49,7 +54,7 @@ def language_loop(
     model
         Trained in place.
     train, val
-        Ids of the training and validation text; ``val`` may be empty.
+        Ids of the training and validation text, or their examples; ``val`` may be empty.
     config
         ``batch`` and ``seq_len`` are lowered if the text is too short for them.
     **resumed
@@ -67,9 +72,19 @@ def language_loop(
     UsageError
         If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols.
     """
-    batch, seq_len, note = fit_window(len(train), config.batch, config.seq_len)
+    batch, seq_len, note = fit(train, config.batch, config.seq_len)
     config = replace(config, batch=batch, seq_len=seq_len)
     return Loop(LanguageTask(model, train, val, config), config, **resumed), note
+
+
+def fit(train: TextIds | Units, batch: int, seq_len: int) -> tuple[int, int, str | None]:
+    """Lower the number of streams, and then that of steps, to what a short text can fill.
+
+    Returns and raises what :func:`charrnn.text.fit_window` does.
+    """
+    if isinstance(train, Units):
+        return fit_examples(train, batch, seq_len)
+    return fit_window(len(train), batch, seq_len)
 
 
 class Session:

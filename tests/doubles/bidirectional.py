@@ -41,13 +41,14 @@ class Bidirectional(Layer):
     def output(self, ws, steps):
         return ws.both[:steps]
 
-    def forward(self, staged, ws, x, part):
+    def forward(self, staged, ws, x, part, resets=None):
+        assert resets is None
         super().forward(staged[0], ws, x, part)
         self.back.forward(staged[1], ws.back, x, part)
         ws.both[part, : self.H] = super().output(ws, part.stop)
         ws.both[part, self.H :] = self.back.output(ws.back, part.stop)
 
-    def backward(self, staged, ws, d_out, dx, part):
+    def backward(self, staged, ws, d_out, dx, part, resets=None):
         ws.d_halves = d_out[:, : self.H].copy(), d_out[:, self.H :].copy()
         super().backward(staged[0], ws, ws.d_halves[0], None, part)
         self.back.backward(staged[1], ws.back, ws.d_halves[1], None, part)

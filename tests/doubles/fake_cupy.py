@@ -31,6 +31,7 @@ _KEYWORDS = {
     "dot": {"out"},
     "empty": {"dtype", "order"},
     "empty_like": {"dtype", "order", "shape"},
+    "flatnonzero": set(),
     "full": {"dtype", "order"},
     "ones": {"dtype", "order"},
     "ones_like": {"dtype", "order", "shape"},

@@ -11,7 +11,7 @@ from charrnn.randomness import Purpose
 from charrnn.text import Layout, Streams, evaluation_streams, open_corpus
 from charrnn.text.cache import store
 from charrnn.text.units import permutation
-from charrnn.text.units.holdout import block_ends, draw
+from charrnn.text.units.holdout import Split, block_ends, draw
 from charrnn.text.units.permutation import Permutation
 from charrnn.text.units.pieces import Pieces
 
@@ -162,10 +162,10 @@ def test_block_ends(symbols, fractions, blocks):
 
 def test_at_least_one_unit_is_held_out_and_one_is_left():
     for units, fractions, expected in ((3, ("0.1", "0"), (1, 0)), (3, ("0.1", "0.1"), (1, 1))):
-        drawn = draw(units, tuple(map(Fraction, fractions)), 0)
+        drawn = draw(units, Split(tuple(map(Fraction, fractions)), "examples"), "example")
         assert (drawn.val, drawn.test) == expected
     with pytest.raises(CorpusError, match="the text has 1 example, too few to hold some out"):
-        draw(1, (Fraction("0.1"), Fraction(0)), 0)
+        draw(1, Split((Fraction("0.1"), Fraction(0)), "examples"), "example")
     with pytest.raises(CorpusError, match="the text has 5 symbols, too few for blocks to hold"):
         block_ends(5, (Fraction("0.1"), Fraction(0)))
 

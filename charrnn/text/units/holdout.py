@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from math import ceil, floor
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from charrnn.display import count
 from charrnn.errors import CorpusError, setting
 from charrnn.randomness import Purpose
+from charrnn.text.layout import WHOLE, Layout
+from charrnn.text.units.examples import Numbering, Units, in_order
 from charrnn.text.units.permutation import Permutation
 from charrnn.text.units.pieces import Ids, Pieces, TextIds
 
@@ -39,16 +42,39 @@ class Split(NamedTuple):
         From which blocks and examples are drawn.
     units
         What examples are: ``line`` or ``document``.
+    layout
+        Of the text.
     """
 
     fractions: Fractions
     hold_out: str = "tail"
     seed: int = 0
     units: str = ""
+    layout: Layout = WHOLE
+
+
+class Ends(NamedTuple):
+    """Where the units of the training, validation and test text end.
+
+    Attributes
+    ----------
+    ends
+        In symbols from the beginning of the first text, of all units, 1-D.
+    counts
+        Units of each text.
+    """
+
+    ends: Numbers
+    counts: Sequence[int]
+
+    def of(self, part: int) -> Numbers:
+        """Return the ends of one text's units."""
+        before = sum(self.counts[:part])
+        return self.ends[before : before + self.counts[part]]
 
 
 def split(
-    ids: Ids, parts: Sequence[int], ends: Numbers, how: Split
+    ids: Ids, parts: Sequence[int], found: Ends, how: Split
 ) -> tuple[TextIds, TextIds, TextIds]:
     """Return the training, validation and test text.
 
@@ -56,8 +82,8 @@ def split(
     ----------
     ids, parts
         All texts, 1-D, and the symbols of the three that were named.
-    ends
-        Where each unit of the first of them ends, if examples are held out.
+    found
+        Their units, if examples are held out.
     """
     borders = np.cumsum([0, *parts]).tolist()
     train, val, test = (ids[a:b] for a, b in pairwise(borders))
@@ -66,10 +92,35 @@ def split(
         first, second = floor(n * (1 - val_frac - test_frac)), floor(n * (1 - test_frac))
         held: Sequence[TextIds] = (train[:first], train[first:second], train[second:])
     else:
-        ends = block_ends(n, how.fractions) if how.hold_out == "blocks" else ends
-        drawn = draw(len(ends), how.fractions, how.seed, how.units or "block")
+        ends = block_ends(n, how.fractions) if how.hold_out == "blocks" else found.of(0)
+        drawn = draw(len(ends), how, how.units or "block")
         held = pieces_of(ids, ends, 0, drawn)
     return held[0], held[1] if val_frac else val, held[2] if test_frac else test
+
+
+def split_examples(
+    ids: Ids, parts: Sequence[int], found: Ends, how: Split, start: int
+) -> tuple[Units, Units, Units]:
+    """Return the examples for training, validation and test.
+
+    Parameters are those of :func:`split`; ``start`` is the symbol that is read before each example.
+    """
+    firsts = np.cumsum([0, *parts]).tolist()
+
+    def all_of(part: int) -> Units:
+        ends = found.of(part)
+        return Units.of(ids, ends, len(ends), in_order, start, firsts[part])
+
+    def some(count: int, number: Numbering) -> Units:
+        return Units.of(ids, found.of(0), count, number, start)
+
+    if not any(how.fractions):
+        return all_of(0), all_of(1), all_of(2)
+    drawn = draw(found.counts[0], how, how.units)
+    held = [some(len(part), partial(np.take, part)) for part in drawn.held_out()]
+    train = some(found.counts[0] - drawn.val - drawn.test, drawn.training)
+    val_frac, test_frac = how.fractions
+    return train, held[0] if val_frac else all_of(1), held[1] if test_frac else all_of(2)
 
 
 class Drawn(NamedTuple):
@@ -79,24 +130,29 @@ class Drawn(NamedTuple):
     ----------
     units
         Number of all units.
-    permutation
-        Its first values are the validation units, then come those for the test.
+    order
+        Its first values are the validation units, then come those for the test, then those for
+        training.
     val, test
         How many are held out.
     """
 
     units: int
-    permutation: Permutation
+    order: Numbering
     val: int
     test: int
 
     def held_out(self) -> tuple[Numbers, Numbers]:
         """Return the numbers of the units for validation and test, each ascending."""
-        drawn = self.permutation(np.arange(self.val + self.test))
+        drawn = self.order(np.arange(self.val + self.test))
         return np.sort(drawn[: self.val]), np.sort(drawn[self.val :])
 
+    def training(self, numbers: Numbers) -> Numbers:
+        """Return the training units of the numbers from 0 on."""
+        return self.order(numbers + self.val + self.test)
 
-def draw(units: int, fractions: Fractions, seed: int, what: str = "example") -> Drawn:
+
+def draw(units: int, how: Split, what: str) -> Drawn:
     """Draw the units for validation and test, at least one for each fraction above 0.
 
     Raises
@@ -104,7 +160,7 @@ def draw(units: int, fractions: Fractions, seed: int, what: str = "example") -> 
     CorpusError
         If nothing would be left to train on.
     """
-    val_frac, test_frac = fractions
+    val_frac, test_frac = how.fractions
     n_train = floor(units * (1 - val_frac - test_frac))
     n_val = max(floor(units * (1 - test_frac)) - n_train, val_frac > 0)
     n_test = max(units - n_train - n_val, test_frac > 0) if test_frac else 0
@@ -113,7 +169,14 @@ def draw(units: int, fractions: Fractions, seed: int, what: str = "example") -> 
             f"the text has {count(units, what)}, too few to hold some out",
             f"use a longer text, or {setting('val_frac')} 0",
         )
-    return Drawn(units, Permutation(units, seed, Purpose.HOLD_OUT), n_val, n_test)
+    if how.hold_out == "tail":
+        return Drawn(units, partial(_from_the_tail, units, n_val + n_test), n_val, n_test)
+    return Drawn(units, Permutation(units, how.seed, Purpose.HOLD_OUT), n_val, n_test)
+
+
+def _from_the_tail(units: int, held: int, numbers: Numbers) -> Numbers:
+    """Return the last ``held`` units first."""
+    return (numbers - held) % units
 
 
 def block_ends(symbols: int, fractions: Fractions) -> Numbers:

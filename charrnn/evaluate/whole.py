@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +19,13 @@ from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
-from charrnn.model.window import Window
 from charrnn.text.tally import Tally
 from charrnn.text.units.pieces import TextIds
-from charrnn.text.vocabulary import Vocabulary
 from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, evaluation_streams
 
 Ids = NDArray[Any]
 STEPS = 256
 """Steps of one window of the exact pass."""
-LINES = 64
-"""Lines that are scored together."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +49,16 @@ class Score:
     nats: float
     skipped: int = 0
     bytes: int | None = None
+
+    def __add__(self, other: Score) -> Score:
+        """Return the score of two texts together."""
+        known = self.bytes is not None and other.bytes is not None
+        return Score(
+            self.chars + other.chars,
+            self.nats + other.nats,
+            self.skipped + other.skipped,
+            (self.bytes or 0) + (other.bytes or 0) if known else None,
+        )
 
     @property
     def nats_per_char(self) -> float:
@@ -207,103 +212,6 @@ def surprisals(
         yield targets, model.backend.get(surprisal).astype(np.float64)
 
 
-class LineScore(NamedTuple):
-    """A line as it was given, and its score."""
-
-    line: str | bytes
-    score: Score
-
-
-def score_lines(
-    model: LanguageModel,
-    lines: Iterable[tuple[str | bytes, Ids]],
-    *,
-    start: int | None = None,
-    tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(size=None),
-    batch: int = LINES,
-    steps: int = STEPS,
-) -> Iterator[LineScore]:
-    """Score lines one by one, each from a zero state, in the order given.
-
-    A line of n symbols, its newline included, has n - 1 scores; with ``start``, n.
-
-    Parameters
-    ----------
-    lines
-        Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them.
-    start
-        The symbol that is read before every line, so that the first one of the line is scored too.
-    tally
-        Returns the counts of a line.
-    batch
-        Lines scored together, which is also how far ahead is read.
-    steps
-        Symbols of each that are read at a time.
-    """
-    lines = iter(lines)
-    window: Window | None = None
-    while group := list(islice(lines, batch)):
-        if window is None or window.streams != len(group):
-            window = model.window(steps, len(group), backward=False)
-        read = [ids if start is None else _prepend_symbol(start, ids) for _, ids in group]
-        nats = _score_batch(model, window, read)
-        for (line, ids), inputs, amount in zip(group, read, nats, strict=True):
-            counts = tally(line, ids)
-            scored = max(0, len(inputs) - 1)
-            yield LineScore(line, Score(scored, amount, counts.skipped, counts.size))
-
-
-def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
-    """Cut a text of symbols into lines, each with the newline at its end, as text and symbols."""
-    symbol = -1 if vocabulary.newline is None else vocabulary.newline
-    held: list[Ids] = []
-    for chunk in chunks:
-        start = 0
-        for end in (np.flatnonzero(chunk == symbol) + 1).tolist():
-            line = np.concatenate([*held, chunk[start:end]])
-            yield vocabulary.decode(line), line
-            held.clear()
-            start = end
-        if start < len(chunk):
-            held.append(chunk[start:])
-    if held:
-        line = np.concatenate(held)
-        yield vocabulary.decode(line), line
-
-
-def _score_batch(model: LanguageModel, window: Window, lines: list[Ids]) -> list[float]:
-    """Return the summed surprisal of each line, in nats; the window has a stream for each."""
-    put, get = model.backend.put, model.backend.get
-    window.reset()
-    nats = np.zeros(len(lines))
-    alive = np.arange(len(lines))
-    longest = max(len(ids) for ids in lines) - 1
-    for start in range(0, longest, window.steps):
-        unfinished = np.array([at for at, i in enumerate(alive) if len(lines[i]) - 1 > start])
-        if 2 * len(unfinished) <= len(alive):  # few long lines are left: drop the others
-            window, alive = _narrow(model, window, unfinished), alive[unfinished]
-        parts = [lines[i][start : start + window.steps + 1] for i in alive]
-        block = np.zeros((max(len(part) for part in parts), len(parts)), lines[0].dtype)
-        for stream, part in enumerate(parts):
-            block[: len(part), stream] = part
-        surprisal = get(model.surprisal(window, put(block[:-1]), put(block[1:])))
-        for stream, part in enumerate(parts):
-            scored = surprisal[: max(0, len(part) - 1), stream]
-            nats[alive[stream]] += scored.sum(dtype=np.float64)
-        window.carry()
-    amounts: list[float] = nats.tolist()
-    return amounts
-
-
-def _narrow(model: LanguageModel, window: Window, streams: NDArray[np.intp]) -> Window:
-    """Return a window of the given streams alone, with their states."""
-    narrow = model.window(window.steps, len(streams), backward=False)
-    index = model.backend.put(streams)
-    for (_, new), (_, old) in zip(narrow.states(), window.states(), strict=True):
-        new[0] = model.backend.xp.take(old[0], index, axis=1)
-    return narrow
-
-
 def _exact(
     model: LanguageModel, chunks: Iterable[Ids], steps: int, tally: Tally
 ) -> Iterator[tuple[Ids, Array]]:
@@ -329,10 +237,6 @@ def _exact(
             f"the text has {symbols}{left}, a score needs at least 2",
             "use a longer text",
         )
-
-
-def _prepend_symbol(symbol: int, ids: Ids) -> Ids:
-    return np.concatenate((np.array([symbol], ids.dtype), ids))
 
 
 def _prepend(head: Ids, rest: Iterator[Ids]) -> Iterator[Ids]:

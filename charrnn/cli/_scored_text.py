@@ -1,0 +1,132 @@
+"""The text that ``charrnn eval`` scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli._shared import note
+from charrnn.display import count
+
+if TYPE_CHECKING:
+    from charrnn.text.layout import Layout
+    from charrnn.text.tally import Tally
+    from charrnn.text.vocabulary import Vocabulary
+
+_CHUNK = 1 << 20
+
+
+class ScoredText:
+    """The text to be scored: files, or a held-out text of the run.
+
+    Parameters
+    ----------
+    text, split
+        The names of files, or else which of the run's own texts.
+    checkpoint
+        The file of the run's checkpoint.
+    vocabulary
+        Of the run.
+    options
+        How files are read: arguments of :func:`charrnn.text.iter_ids`.
+
+    Attributes
+    ----------
+    tally
+        Counts of what has been read.
+    examples
+        Of a run that was trained on examples, ``line`` or ``document``.
+    """
+
+    def __init__(
+        self,
+        text: list[str],
+        split: str | None,
+        checkpoint: Path,
+        vocabulary: Vocabulary,
+        options: dict[str, Any],
+    ) -> None:
+        self.text, self.split, self.checkpoint = text, split, checkpoint
+        self._layout: Layout = options["layout"]
+        self.examples = self._layout.examples
+        self._vocabulary, self._options = vocabulary, options
+        from charrnn.text.tally import Tally
+
+        self.tally = Tally()
+        self._lines = 0  # that lack symbols
+
+    @property
+    def skipping(self) -> bool:
+        """Whether symbols may be skipped."""
+        return self._options.get("unknown") == "skip"
+
+    def skipped(self) -> str:
+        """Return a note on what was skipped in all; empty if nothing was."""
+        told = self.tally.note()
+        lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
+        return told and told + lines
+
+    def tally_of(self, line: str | bytes, ids: Any) -> Tally:
+        """Return the counts of one line, and add them to those of the text."""
+        from charrnn.text.tally import Tally
+
+        own = Tally()
+        if self.split is None:
+            own.add(self._vocabulary, line, ids)
+        else:
+            own.add_ids(self._vocabulary, ids)
+        self.tally.skipped += own.skipped
+        self._lines += own.skipped > 0
+        return own
+
+    def chunks(self) -> Iterator[Any]:
+        """Yield arrays of symbols."""
+        if self.split is None:
+            from charrnn.text.reading import iter_ids
+
+            yield from iter_ids(
+                self.text, self._vocabulary, **self._options, tally=self.tally, tell=note
+            )
+            return
+        from charrnn.storage import heldout
+
+        ids = heldout.read(self.checkpoint, self.split, len(self._vocabulary))
+        for start in range(0, len(ids), _CHUNK):
+            self.tally.add_ids(self._vocabulary, ids[start : start + _CHUNK])
+            yield ids[start : start + _CHUNK]
+
+    def lines(self) -> Iterator[tuple[str | bytes, Any]]:
+        """Yield lines with their symbols."""
+        if self.split is None:
+            from charrnn.text.reading import iter_lines
+
+            how = self._options
+            if self.examples == "document":  # whose ends are no part of a line
+                join = None if "join" in self._layout.inherited else self._layout.join
+                how = how | {"layout": replace(self._layout, examples=None, join=join)}
+            return iter_lines(self.text, self._vocabulary, **how, tell=note)
+        from charrnn.evaluate import split_lines
+
+        return split_lines(self.chunks(), self._vocabulary)
+
+    @property
+    def start(self) -> int:
+        """The symbol that is read before each example."""
+        return self._layout.start(self._vocabulary)
+
+    def each(self) -> Iterator[tuple[str | bytes, Any]]:
+        """Yield examples with their symbols."""
+        if self.split is not None:
+            from charrnn.storage import heldout
+
+            known = len(self._vocabulary)
+            for ids in heldout.read_examples(self.checkpoint, self.split, self.start, known):
+                yield self._vocabulary.decode(ids), ids
+        elif self.examples == "line":
+            yield from self.lines()
+        else:
+            from charrnn.text.reading import iter_documents
+
+            yield from iter_documents(self.text, self._vocabulary, **self._options, tell=note)

@@ -1,0 +1,185 @@
+"""How well a model predicts texts that are scored one by one, each from a zero state.
+
+They are lines, or the examples that a model was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.evaluate.whole import STEPS, Ids, Score, surprisals
+from charrnn.model.language import LanguageModel
+from charrnn.model.window import Window
+from charrnn.text.tally import Tally
+from charrnn.text.units.examples import Units
+from charrnn.text.vocabulary import Vocabulary
+
+LINES = 64
+"""Lines that are scored together."""
+
+
+class LineScore(NamedTuple):
+    """A line as it was given, and its score."""
+
+    line: str | bytes
+    score: Score
+
+
+def score_lines(
+    model: LanguageModel,
+    lines: Iterable[tuple[str | bytes, Ids]],
+    *,
+    start: int | None = None,
+    tally: Callable[[str | bytes, Ids], Tally] = lambda line, ids: Tally(size=None),
+    batch: int = LINES,
+    steps: int = STEPS,
+) -> Iterator[LineScore]:
+    """Score lines one by one, each from a zero state, in the order given.
+
+    A line of n symbols, its newline included, has n - 1 scores; with ``start``, n.
+
+    Parameters
+    ----------
+    lines
+        Each line with its symbols, as :func:`charrnn.text.iter_lines` gives them.
+    start
+        The symbol that is read before every line, so that the first one of the line is scored too.
+    tally
+        Returns the counts of a line.
+    batch
+        Lines scored together, which is also how far ahead is read.
+    steps
+        Symbols of each that are read at a time.
+    """
+    lines = iter(lines)
+    window: Window | None = None
+    while group := list(islice(lines, batch)):
+        if window is None or window.streams != len(group):
+            window = model.window(steps, len(group), backward=False)
+        read = [ids if start is None else _prepend_symbol(start, ids) for _, ids in group]
+        nats = _score_batch(model, window, read)
+        for (line, ids), inputs, amount in zip(group, read, nats, strict=True):
+            counts = tally(line, ids)
+            scored = max(0, len(inputs) - 1)
+            yield LineScore(line, Score(scored, amount, counts.skipped, counts.size))
+
+
+def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:
+    """Cut a text of symbols into lines, each with the newline at its end, as text and symbols."""
+    symbol = -1 if vocabulary.newline is None else vocabulary.newline
+    held: list[Ids] = []
+    for chunk in chunks:
+        start = 0
+        for end in (np.flatnonzero(chunk == symbol) + 1).tolist():
+            line = np.concatenate([*held, chunk[start:end]])
+            yield vocabulary.decode(line), line
+            held.clear()
+            start = end
+        if start < len(chunk):
+            held.append(chunk[start:])
+    if held:
+        line = np.concatenate(held)
+        yield vocabulary.decode(line), line
+
+
+def _score_batch(model: LanguageModel, window: Window, lines: list[Ids]) -> list[float]:
+    """Return the summed surprisal of each line, in nats; the window has a stream for each."""
+    put, get = model.backend.put, model.backend.get
+    window.reset()
+    nats = np.zeros(len(lines))
+    alive = np.arange(len(lines))
+    longest = max(len(ids) for ids in lines) - 1
+    for start in range(0, longest, window.steps):
+        unfinished = np.array([at for at, i in enumerate(alive) if len(lines[i]) - 1 > start])
+        if 2 * len(unfinished) <= len(alive):  # few long lines are left: drop the others
+            window, alive = _narrow(model, window, unfinished), alive[unfinished]
+        parts = [lines[i][start : start + window.steps + 1] for i in alive]
+        block = np.zeros((max(len(part) for part in parts), len(parts)), lines[0].dtype)
+        for stream, part in enumerate(parts):
+            block[: len(part), stream] = part
+        surprisal = get(model.surprisal(window, put(block[:-1]), put(block[1:])))
+        for stream, part in enumerate(parts):
+            scored = surprisal[: max(0, len(part) - 1), stream]
+            nats[alive[stream]] += scored.sum(dtype=np.float64)
+        window.carry()
+    amounts: list[float] = nats.tolist()
+    return amounts
+
+
+def _narrow(model: LanguageModel, window: Window, streams: NDArray[np.intp]) -> Window:
+    """Return a window of the given streams alone, with their states."""
+    narrow = model.window(window.steps, len(streams), backward=False)
+    index = model.backend.put(streams)
+    for (_, new), (_, old) in zip(narrow.states(), window.states(), strict=True):
+        new[0] = model.backend.xp.take(old[0], index, axis=1)
+    return narrow
+
+
+class ExampleValidation:
+    """The validation loss of a model in training that was trained on examples.
+
+    The first examples are scored, each from a zero state and with its first symbol; the weights are
+    those the model has when :meth:`loss` is called.
+
+    Parameters
+    ----------
+    model
+        The model; it is read only.
+    units
+        The examples.
+    limit
+        The most symbols that are scored, but at least one example is.
+    steps
+        Symbols of each that are read at a time.
+    """
+
+    def __init__(self, model: LanguageModel, units: Units, limit: int, steps: int = 32) -> None:
+        self._model, self._steps = model, steps
+        read: list[Ids] = []
+        self.chars = 0
+        for ids in units:
+            if read and self.chars + len(ids) > limit:
+                break
+            self.chars += len(ids)
+            read.append(_prepend_symbol(units.start, ids))
+        read.sort(key=len, reverse=True)  # those of a group are about as long
+        self._groups = [read[at : at + LINES] for at in range(0, len(read), LINES)]
+        self._windows: dict[int, Window] = {}
+
+    def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
+        """Return the mean surprisal in nats per symbol; None if ``stopped`` between groups."""
+        total = 0.0
+        for group in self._groups:
+            if stopped():
+                return None
+            if len(group) not in self._windows:
+                window = self._model.window(self._steps, len(group), backward=False)
+                self._windows[len(group)] = window
+            total += sum(_score_batch(self._model, self._windows[len(group)], group))
+        return total / self.chars
+
+
+def example_surprisals(
+    model: LanguageModel, examples: Iterable[Ids], start: int
+) -> Iterator[tuple[Ids, NDArray[np.float64]]]:
+    """Yield the symbols of examples with their surprisals, each example from a zero state.
+
+    Yields
+    ------
+    ids, nats
+        1-D arrays of equal length; ``start`` is read before each example, and not among them.
+    """
+    for ids in examples:
+        steps = max(1, min(STEPS, len(ids)))
+        found = surprisals(model, [_prepend_symbol(start, ids)], steps=steps)
+        next(found)  # the start, which has no context
+        yield from found
+
+
+def _prepend_symbol(symbol: int, ids: Ids) -> Ids:
+    return np.concatenate((np.array([symbol], ids.dtype), ids))

@@ -1,0 +1,300 @@
+"""Examples: whole units of a text, each read from a zero state.
+
+The model reads one symbol before an example, the *start*, so that the first symbol of the example
+is predicted too; it is the last symbol of what ends every example. An example of n symbols is n
+targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.display import count
+from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.randomness import Purpose
+from charrnn.text.units.permutation import Permutation
+from charrnn.text.units.pieces import Ids, Numbers, Pieces
+from charrnn.text.windows import Batch
+
+_AT_ONCE = 1 << 18
+"""Units whose lengths are looked up together."""
+_COARSE = 16
+"""Every so many units the position of one is kept, so that an epoch takes little memory."""
+_AHEAD = 32
+"""Windows that are made together."""
+
+
+class Numbering(Protocol):
+    """Returns the unit of each number."""
+
+    def __call__(self, numbers: Numbers) -> Numbers:
+        """Return units, of the shape of ``numbers``."""
+
+
+def in_order(numbers: Numbers) -> Numbers:
+    """Return the units of a text in its order."""
+    return numbers
+
+
+@dataclass(frozen=True)
+class Units:
+    """Examples: ``count`` units of a text, in an order.
+
+    Attributes
+    ----------
+    ids, ends
+        A text, 1-D, and where each of its units ends in it, 1-D. Both may be memory-mapped.
+    number
+        Maps 0 … ``count`` - 1 to units of the text.
+    start
+        The symbol that is read before each example.
+    first
+        Where the first unit of the text begins.
+    symbols, longest
+        Of all examples together, and of the longest one.
+    """
+
+    ids: Ids
+    ends: Numbers
+    count: int
+    number: Numbering
+    start: int
+    first: int
+    symbols: int
+    longest: int
+
+    @classmethod
+    def of(
+        cls,
+        ids: Ids,
+        ends: Numbers,
+        count: int,
+        number: Numbering,
+        start: int,
+        first: int = 0,
+    ) -> Units:
+        """Return examples whose symbols are counted here."""
+        made = cls(ids, ends, count, number, start, first, 0, 0)
+        symbols = longest = 0
+        for begin in range(0, count, _AT_ONCE):
+            lengths = made.spans(np.arange(begin, min(begin + _AT_ONCE, count)))[1]
+            symbols += int(lengths.sum())
+            longest = max(longest, int(lengths.max()))
+        return cls(ids, ends, count, number, start, first, symbols, longest)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the ids."""
+        return self.ids.dtype
+
+    def __len__(self) -> int:
+        return self.symbols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Ids:
+        return np.asarray(self.text(), dtype)
+
+    def spans(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
+        """Return where examples begin in the text, and how many symbols they have."""
+        units = self.number(numbers)
+        stops = self.ends[units]
+        starts = np.where(units > 0, self.ends[np.maximum(units, 1) - 1], self.first)
+        return starts, stops - starts
+
+    def text(self) -> Pieces:
+        """Return the examples joined."""
+        starts, lengths = self.spans(np.arange(self.count))
+        return Pieces(self.ids, starts, starts + lengths)
+
+    def lengths(self) -> Numbers:
+        """Return the symbols of each example."""
+        return self.spans(np.arange(self.count))[1]
+
+    def __iter__(self) -> Iterator[Ids]:
+        for begin in range(0, self.count, _AT_ONCE):
+            numbers = np.arange(begin, min(begin + _AT_ONCE, self.count))
+            for start, length in zip(*(part.tolist() for part in self.spans(numbers)), strict=True):
+                yield self.ids[start : start + length]
+
+
+class _Epoch:
+    """The order of an epoch, and where its examples lie in a row of all of them.
+
+    In the row each example of n symbols takes n + 1 steps; the last one has no target.
+    """
+
+    def __init__(self, units: Units, seed: int, epoch: int) -> None:
+        self._units = units
+        self._order = Permutation(units.count, seed, Purpose.ORDER, epoch)
+        positions: list[Numbers] = []
+        at = 0
+        for begin in range(0, units.count, _AT_ONCE):
+            numbers = np.arange(begin, min(begin + _AT_ONCE, units.count))
+            ends = at + np.cumsum(units.spans(self._order(numbers))[1] + 1)
+            positions.append(np.concatenate(([at], ends[:-1]))[::_COARSE])
+            at = int(ends[-1])
+        self._coarse = np.concatenate(positions)
+        self.steps = at
+
+    def look_up(self, position: int, most: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Return the examples that lie in ``most`` steps from ``position`` on, or begin before.
+
+        Returns
+        -------
+        positions, starts, lengths
+            Where each begins in the row and in the text, and its symbols.
+        """
+        group = int(np.searchsorted(self._coarse, position, "right")) - 1
+        first = group * _COARSE
+        last = min(first + _COARSE + most // 2 + 1, self._units.count)
+        starts, lengths = self._units.spans(self._order(np.arange(first, last)))
+        begins = int(self._coarse[group]) + np.cumsum(lengths + 1) - (lengths + 1)
+        return begins, starts, lengths
+
+    def cuts(self, streams: int, steps: int, window: int) -> Numbers:
+        """Return where each stream begins in the row, and where the last one ends, (streams + 1,).
+
+        A stream takes whole examples as long as they fit into ``steps`` steps, which need not hold
+        the last step of its last example. One that is longer than a window is cut to fit.
+        """
+        cuts = [0]
+        for _ in range(streams):
+            full = cuts[-1] + steps
+            if full >= self.steps:
+                cuts.append(self.steps)
+                continue
+            begins, _, lengths = self.look_up(full, 1)
+            at = int(np.searchsorted(begins, full, "right")) - 1
+            begin, end = int(begins[at]), int(begins[at] + lengths[at]) + 1
+            whole = end if full == end - 1 else begin
+            cuts.append(full if end - begin > window and whole == begin else whole)
+        return np.array(cuts)
+
+
+class ExampleStreams:
+    """The batches of training examples: a function of the step, without state.
+
+    The order of the examples is drawn anew for every epoch. In that order they make a row, which is
+    cut into N streams; a stream reads its examples one after the other, each from a zero state. All
+    of them are read once in every epoch. One that is longer than a window may be cut where a stream
+    is full; the next stream then begins with its second part, from a zero state too.
+
+    Parameters
+    ----------
+    units
+        The examples.
+    batch, seq_len
+        Number of streams N and steps T. :func:`fit_examples` lowers them for few examples.
+    seed
+        From which the orders are drawn.
+
+    Raises
+    ------
+    CorpusError
+        If the examples are fewer steps than one window has.
+    """
+
+    def __init__(self, units: Units, batch: int, seq_len: int, *, seed: int = 0) -> None:
+        self._units, self._seed = units, seed
+        steps = len(units) + units.count
+        if steps < batch * seq_len:
+            raise CorpusError(f"the examples have {steps:,} steps, a window {batch * seq_len:,}")
+        self.batch, self.seq_len = batch, seq_len
+        # A stream is full before an example that does not fit, but for those that may be cut.
+        spare = min(units.longest, seq_len - 1) if batch > 1 else -1
+        self.windows_per_epoch = -(-(steps + batch * spare) // (batch * seq_len))
+        self._epoch: tuple[int, _Epoch, Numbers] | None = None
+        self._made: tuple[int, int, list[NDArray[Any]]] | None = None
+
+    def batch_at(self, step: int) -> Batch:
+        """Return the batch of a global step, counted from 0."""
+        if step < 0:
+            raise ValueError(f"step {step} is negative")
+        epoch, place = divmod(step, self.windows_per_epoch)
+        block, at = divmod(place, _AHEAD)
+        if self._made is None or self._made[:2] != (epoch, block):
+            self._made = epoch, block, self._windows(epoch, block)
+        steps = slice(at * self.seq_len, (at + 1) * self.seq_len)
+        inputs, targets, starts, mask = (
+            np.array(array[:, steps].T, order="C") for array in self._made[2]
+        )
+        reset = starts[0] | (place == 0)
+        inside = starts if starts[1:].any() else None
+        counted = int(mask.sum())
+        return Batch(inputs, targets, epoch, reset if reset.any() else None, mask, inside, counted)
+
+    def _windows(self, epoch: int, block: int) -> list[NDArray[Any]]:
+        """Return inputs, targets, starts and mask of some windows, (N, steps) each."""
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = _Epoch(self._units, self._seed, epoch)
+            self._epoch = (
+                epoch,
+                order,
+                order.cuts(self.batch, self.windows_per_epoch * self.seq_len, self.seq_len),
+            )
+        _, order, cuts = self._epoch
+        steps = _AHEAD * self.seq_len
+        ids = self._units.ids
+        shape = (self.batch, steps)
+        made: list[NDArray[Any]] = [np.zeros(shape, ids.dtype), np.zeros(shape, ids.dtype)]
+        made += [np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)]
+        for stream in range(self.batch):
+            begin = int(cuts[stream]) + block * steps
+            length = min(steps, int(cuts[stream + 1]) - begin)
+            if length > 0:
+                self._fill(order, begin, length, *(array[stream, :length] for array in made))
+        return made
+
+    def _fill(
+        self,
+        order: _Epoch,
+        begin: int,
+        length: int,
+        inputs: Ids,
+        targets: Ids,
+        starts: NDArray[np.bool_],
+        mask: NDArray[np.bool_],
+    ) -> None:
+        """Write ``length`` steps of the row from ``begin`` on."""
+        units = self._units
+        begins, texts, lengths = order.look_up(begin, length)
+        positions = np.arange(begin, begin + length)
+        at = np.searchsorted(begins, positions, "right") - 1
+        inside = positions - begins[at]
+        place = texts[at] + inside
+        starts[...] = inside == 0
+        mask[...] = inside < lengths[at]
+        inputs[...] = np.where(starts, units.start, units.ids[np.maximum(place - 1, 0)])
+        targets[mask] = units.ids[place[mask]]
+
+
+def fit_examples(units: Units, batch: int, seq_len: int) -> tuple[int, int, str | None]:
+    """Lower the number of streams, and then that of steps, to what a few examples can fill.
+
+    Returns
+    -------
+    batch, seq_len, note
+        ``note`` is one line that says what was lowered and why, or None.
+
+    Raises
+    ------
+    UsageError
+        If ``batch`` is below 1, or ``seq_len`` below 2.
+    """
+    for name, value, least in (("batch", batch, 1), ("seq_len", seq_len, 2)):
+        if value < least:
+            raise UsageError(f"{setting(name)} must be at least {least} for examples, not {value}")
+    steps = len(units) + units.count
+    if steps >= batch * seq_len:
+        return batch, seq_len, None
+    streams, window = max(1, steps // seq_len), min(seq_len, steps)
+    note = (
+        f"the training text has {count(units.count, 'example')} of {count(len(units), 'symbol')}, "
+        f"one window of {count(batch, 'stream')} × {count(seq_len, 'step')} needs more: "
+        f"lowered to {count(streams, 'stream')} × {count(window, 'step')}"
+    )
+    return streams, window, note
