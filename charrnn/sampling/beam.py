@@ -1,11 +1,12 @@
 """The most likely text, by beam search: K hypotheses, each a stream of one batch.
 
-Every step continues each hypothesis with each symbol and keeps the K most likely of all (Lowerre
-1976); of equals, those of the more likely hypothesis and of the earlier symbol. Texts that have
-ended leave the beam. The search ends when no hypothesis can become more likely than those: a
-log-probability never rises. Nothing is normalised by length, so that the result is a most likely
-text of those that end with ``until`` or have ``length`` symbols. With K = 1 it is what temperature
-0 draws; with K no less than the number of all beginnings it is exact.
+Every step extends each hypothesis by each symbol and keeps the K most likely results (Lowerre
+1976); among equals, those of the more likely hypothesis and then of the earlier symbol. Texts that
+have ended leave the beam. The search ends when no hypothesis can become more likely than the
+finished texts, because a log-probability never rises. Nothing is normalised by length: the search
+looks for the most likely text among those that end with ``until`` or have ``length`` symbols. With
+K = 1 the result is the text drawn at temperature 0; with K at least the number of all prefixes it
+is exact.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _NO_REPEAT = Option(0, "", least=0)
 
 
 class Hypothesis(NamedTuple):
-    """A beginning of a text."""
+    """The beginning of a text, which the search may extend."""
 
     ids: tuple[int, ...]
     nats: tuple[float, ...]
@@ -63,10 +64,10 @@ def most_likely(
     length, prime, until, unknown, frame
         As for :func:`charrnn.sampling.stream`.
     no_repeat
-        Texts in which ``no_repeat`` symbols occur twice, also in the prime, do not count; 0: they
-        do.
+        Exclude texts in which a sequence of ``no_repeat`` symbols occurs twice, the prime included;
+        0 excludes none.
     stepper
-        One of the model with ``beam`` streams, to be used again.
+        A stepper of the model, with ``beam`` streams, to use again.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def most_likely(
 
 
 def _is_decided(live: list[Hypothesis], ended: list[Hypothesis], count: int) -> bool:
-    """Return whether ``count`` texts have ended that no live hypothesis can surpass."""
+    """Return whether no live hypothesis can surpass the ``count`` best finished texts."""
     best = sorted((one.total for one in ended), reverse=True)
     return len(best) >= count and best[count - 1] >= max(one.total for one in live)
 
@@ -145,7 +146,7 @@ def _repeated(ids: tuple[int, ...], length: int) -> list[int]:
 
 
 def _best(totals: NDArray[np.float64], beam: int) -> list[tuple[int, int]]:
-    """Return row and column of the largest finite elements, at most ``beam``; equals in order."""
+    """Return row and column of the ``beam`` largest finite elements; equals in their order."""
     flat = totals.ravel()
     if len(flat) > beam:
         least = np.partition(flat, len(flat) - beam)[len(flat) - beam]

@@ -42,7 +42,7 @@ def draws(
 ) -> Drawer:
     """Draw symbols endlessly, ``streams`` at once, after the symbols ``prime`` (1-D).
 
-    ``stepper`` is one of the model to be used again; see :class:`Drawer` for the other parameters
+    ``stepper`` is a stepper of the model to use again; see :class:`Drawer` for the other parameters
     and the errors, and :func:`primed`.
     """
     ready = primed(model, vocabulary, prime, streams, stepper)
@@ -71,20 +71,20 @@ def stream(
     length
         The maximum number of symbols; 0 means endless.
     prime
-        What the model reads first; it is not part of the sample.
+        The text that the model reads first; it is not part of the sample.
     until
         The sample ends with the first occurrence of this text in it.
     seed, first
-        Where the random numbers come from, and the number of the stream that uses them: sample
-        k of :func:`samples` is that of stream k, from 0.
+        The seed of the random numbers, and the number of the stream that uses them: sample k of
+        :func:`samples` is that of stream k, from 0.
     unknown
         What to do with symbols of the prime that the vocabulary lacks: ``"error"`` or ``"skip"``.
     frame
-        What is read if there is no prime, and what else ends the sample.
+        The symbols that are read if there is no prime, and another text that ends the sample.
     novelty
-        What is not to be copied from a text. With lines, they are yielded when they are complete.
+        A text that must not be copied. With ``lines``, whole lines are yielded.
     stepper
-        One of the model with one stream, to be used again.
+        A stepper of the model, with one stream, to use again.
 
     Raises
     ------

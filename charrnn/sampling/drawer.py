@@ -42,32 +42,32 @@ class Draw(NamedTuple):
 
 
 class Drawer:
-    """Streams that are drawn together, endlessly, after the symbols ``prime`` (1-D).
+    """Draws the symbols of several streams, endlessly, after the symbols ``prime`` (1-D).
 
     The unknown symbol is never drawn.
 
     Parameters
     ----------
     stepper
-        As many streams; see :func:`primed`.
+        A stepper that :func:`primed` returned, with one stream for each sample.
     prime
-        What it was primed with, 1-D.
+        The symbols that it was primed with, 1-D.
     options
         How symbols are drawn.
     unknown
         The unknown symbol, if there is one.
     seed, first
-        Where random numbers come from; the number of the first stream.
+        The seed of the random numbers, and the number of the first stream.
     length
         Symbols of a sample, for a temperature that changes; 0: endless.
     spans
-        Spans that are not to be written.
+        Spans that must not be written.
     rewinding
         Whether :meth:`mark` and :meth:`rewind` will be used.
     log_probs
-        Whether log-probabilities are asked for.
+        Whether to return log-probabilities.
     before
-        What stands before the samples, 1-D: the prime, if it was not put in place of an empty one.
+        The symbols before the samples, 1-D: the prime, unless it only replaces an empty one.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Drawer:
         Raises
         ------
         CharRNNError
-            If the model's output is not finite, or no symbol is left to a stream.
+            If the model's output is not finite, or a stream has no symbol left to draw.
         """
         if self._ahead is not None:
             return Draw._make(next(self._ahead))
@@ -134,13 +134,13 @@ class Drawer:
         self._active.remove(stream)
 
     def mark(self, stream: int) -> Any:
-        """Return what :meth:`rewind` needs to come back to this place of a stream."""
+        """Return the state of a stream for :meth:`rewind`."""
         rules = [rule.mark(stream) for rule in self._rules]
         state = self._stepper.state(stream)
         return state, int(self._ids[stream]), self._drawn[stream], rules
 
     def rewind(self, stream: int, mark: Any) -> None:
-        """Put a stream back to a mark; its random numbers go on."""
+        """Put a stream back to a mark; its random numbers continue."""
         state, symbol, self._drawn[stream], marks = mark
         self._stepper.restore(stream, state)
         self._ids = self._ids.copy()

@@ -17,18 +17,18 @@ from charrnn.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Frame:
-    """What a sample begins after and what it may end before.
+    """The text that a sample begins after, and may end before.
 
     Attributes
     ----------
     join
-        The text that stood between the texts of the training text; empty if nothing did. If it was
-        trained on examples, what ended each of them.
+        The text between the texts that the model was trained on; empty if there was none. If it was
+        trained on examples, the end of each of them.
     until_join
         Whether a sample ends with ``join``.
     examples
-        Whether the model was trained on examples: each ``line`` or ``document``. Then a sample
-        is one: the last symbol of ``join`` is read first, also before a prime.
+        ``line`` or ``document`` if the model was trained on examples, else empty. Then a sample is
+        one example: the last symbol of ``join`` is read first, also before a prime.
     """
 
     join: str = ""
@@ -42,7 +42,7 @@ class Frame:
         Raises
         ------
         UsageError
-            If samples are to end where the next text would begin, and nothing marks that.
+            If samples are to end before the next text, and nothing marks its beginning.
         """
         if data is not None and data.examples:
             end = Layout.of(data).end
@@ -66,10 +66,10 @@ class Frame:
         return self.join if self.until_join else ""
 
     def start(self, vocabulary: Vocabulary) -> NDArray[Any]:
-        """Return what a model reads if it is given nothing to continue, 1-D, at least one symbol.
+        """Return the symbols, 1-D, at least one, that a model reads if there is no prime.
 
-        It is ``join``, of which examples have only the last symbol, else a newline or, in a
-        vocabulary without, its first symbol.
+        They are ``join`` (for examples, only its last symbol), else a newline or, if the vocabulary
+        lacks it, its first symbol.
         """
         if self.join and not self.examples:
             text: Any = self.join
@@ -82,7 +82,7 @@ class Frame:
     def shown(self, symbols: Iterable[Any]) -> Iterator[Any]:
         """Yield a sample's symbols, strings or bytes, without the ``join`` that ends it.
 
-        The newline at the end of a line stays. A symbol is held back while it may be part of it.
+        The newline at the end of a line stays. Symbols that may be part of ``join`` are held back.
         """
         pending: Any = None
         end: Any = None
@@ -103,6 +103,6 @@ PLAIN = Frame()
 
 
 def _overlap(text: Any, end: Any) -> int:
-    """Return how many of the last characters of a text are the first ones of ``end``."""
+    """Return the length of the longest suffix of a text that is a prefix of ``end``."""
     most = min(len(text), len(end))
     return next((k for k in range(most, 0, -1) if text.endswith(end[:k])), 0)

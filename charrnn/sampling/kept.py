@@ -1,8 +1,8 @@
-"""The indexes of a run's text, made when they are first used and kept next to its checkpoints.
+"""The indexes of a run's text, built when first used and kept next to its checkpoints.
 
 The file ``novel-lines.npy``, or ``novel-N.npy`` for spans of more than N symbols, holds bytes: a
-digest of what the index was made from, and its table. A file with another digest, such as one that
-another run has left, is made anew.
+digest that identifies the text, and the table. A file with another digest, such as one that another
+run has left, is replaced.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def of_run(checkpoint: Checkpoint, span: int = 0) -> Seen:
     Raises
     ------
     CharRNNError
-        If there is no index yet and the text is not at hand, has changed, or is too large.
+        If there is no index yet and the text is missing, has changed, or is too large.
     """
     assert checkpoint.path is not None
     folder, name = checkpoint.path.parent, f"novel-{span or 'lines'}"
@@ -55,7 +55,7 @@ def of_run(checkpoint: Checkpoint, span: int = 0) -> Seen:
         try:
             heldout.write(folder, name, kept)
         except CharRNNError:
-            return seen  # made anew next time
+            return seen  # built again next time
     return seen
 
 

@@ -38,7 +38,7 @@ class SampleOptions:
         The log-probability of each symbol among the last ``repetition_window`` ones (of the prime
         and the sample) is multiplied by this, before temperature; so p becomes p^penalty, and all
         are normalised again. 1 changes nothing. Keskar et al. 2019 (arXiv 1909.05858) divide the
-        logit, which has no zero of its own; a log-probability does.
+        logit, whose zero is arbitrary; that of a log-probability is not.
     repetition_window
         See ``repetition_penalty``.
     no_repeat
@@ -118,7 +118,7 @@ class SampleOptions:
         return self.temperature + (self.temperature_end - self.temperature) * way
 
     def check_sample(self, length: int, until: object, novel: bool) -> None:
-        """Raise :class:`UsageError` if such samples cannot be drawn so.
+        """Raise :class:`UsageError` if samples of this kind cannot be drawn with these options.
 
         ``length`` 0 means endless; ``until`` is the text at which they end, if any; ``novel`` is
         whether lines of a text are drawn again.
@@ -148,7 +148,7 @@ class SampleOptions:
 
 
 def check_beam(beam: int, count: int, length: int, until: object) -> int:
-    """Return the number of hypotheses; raise :class:`UsageError` if there is no such search."""
+    """Return the number of hypotheses; raise :class:`UsageError` if the search is impossible."""
     beam = _BEAM.check("beam", beam)
     if not 1 <= count <= beam:
         raise UsageError(

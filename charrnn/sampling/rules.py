@@ -1,8 +1,8 @@
-"""Rules that depend on what a stream has written: each changes the scores of its next symbol.
+"""Rules that change the scores of the next symbol, depending on what a stream has written.
 
-A rule sees the scores (N, V) of N streams before temperature and filters: logits, or what the rule
-before it returned. It may add any amount to a row, since only differences matter, and gives -∞ to
-symbols that must not be drawn. It remembers each stream, and can take back what it has seen.
+A rule sees the scores (N, V) of N streams before temperature and filters: logits, or the result of
+the previous rule. It may add any constant to a row, since only differences matter, and gives -∞ to
+symbols that must not be drawn. It keeps a memory of each stream, which can be rewound.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Scores = NDArray[np.float64]
 
 
 class Rule(ABC):
-    """What every rule does."""
+    """The interface of a rule."""
 
     @abstractmethod
     def apply(self, scores: NDArray[Any], streams: Iterable[int], unknown: int | None) -> Scores:
@@ -44,7 +44,7 @@ class Rule(ABC):
 
     @abstractmethod
     def mark(self, stream: int) -> Any:
-        """Return what :meth:`rewind` needs to come back to this place of a stream."""
+        """Return the state of a stream for :meth:`rewind`."""
 
     @abstractmethod
     def rewind(self, stream: int, mark: Any) -> None:
@@ -56,7 +56,7 @@ def rules_of(
 ) -> list[Rule]:
     """Return the rules for ``streams`` streams of a vocabulary of ``symbols``, in their order.
 
-    ``seen`` holds the spans of a text that are not to be written.
+    ``seen`` holds the spans of a text that must not be written.
     """
     rules: list[Rule] = []
     if options.repetition_penalty != 1:
@@ -96,12 +96,12 @@ class Penalty(Rule):
         return self._recent[stream].copy()
 
     def rewind(self, stream: int, mark: deque[int]) -> None:
-        """Take earlier recent symbols."""
+        """Restore the recent symbols."""
         self._recent[stream] = mark.copy()
 
 
 class NoRepeat(Rule):
-    """Exclude symbols after which the last N ones would have occurred before."""
+    """Exclude symbols that would complete a sequence of N symbols that has occurred before."""
 
     def __init__(self, length: int, streams: int) -> None:
         self._before = length - 1
@@ -109,7 +109,7 @@ class NoRepeat(Rule):
         self._next: list[dict[tuple[int, ...], list[int]]] = [{} for _ in range(streams)]
 
     def apply(self, scores: NDArray[Any], streams: Iterable[int], unknown: int | None) -> Scores:
-        """Return the scores without symbols that would repeat."""
+        """Return the scores, with -∞ for symbols that would repeat."""
         allowed = np.array(scores, np.float64)
         for n in streams:
             allowed[n, self._next[n].get(self._end(self._written[n]), [])] = -np.inf
@@ -121,7 +121,7 @@ class NoRepeat(Rule):
         return allowed
 
     def add(self, stream: int, symbol: int) -> None:
-        """Remember which symbol followed."""
+        """Remember the symbol and what it followed."""
         written = self._written[stream]
         if len(written) >= self._before:
             self._next[stream].setdefault(self._end(written), []).append(symbol)
@@ -144,7 +144,7 @@ class NoRepeat(Rule):
 
 
 class NoCopy(Rule):
-    """Exclude symbols after which the last N + 1 ones would stand in a given text."""
+    """Exclude symbols that would complete a sequence of N + 1 symbols of a given text."""
 
     def __init__(self, seen: Seen, streams: int, symbols: int) -> None:
         self._seen = seen
@@ -152,7 +152,7 @@ class NoCopy(Rule):
         self._symbols = np.arange(symbols)
 
     def apply(self, scores: NDArray[Any], streams: Iterable[int], unknown: int | None) -> Scores:
-        """Return the scores without symbols that would complete a copy."""
+        """Return the scores, with -∞ for symbols that would complete a copy."""
         allowed = np.array(scores, np.float64)
         for n in streams:
             if len(self._last[n]) == self._seen.span:
@@ -174,7 +174,7 @@ class NoCopy(Rule):
         return self._last[stream].copy()
 
     def rewind(self, stream: int, mark: deque[int]) -> None:
-        """Take earlier last symbols."""
+        """Restore the last symbols."""
         self._last[stream] = mark.copy()
 
 

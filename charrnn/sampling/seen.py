@@ -1,8 +1,9 @@
-"""What stands in a text: its lines, or all its spans of a given length, in a compact index.
+"""A compact index of a text: its lines, or all its spans of a given length.
 
-The index is a Bloom filter (Bloom 1970): each unit sets 8 bits of a table that has 16 to 32 bits
-for each, and 8 kB at least, so that a line or a span needs 2 to 4 bytes, whatever its length. No
-unit of the text is missed. Any other is taken for one with a probability of at most 1 in 1,700.
+The index is a Bloom filter (Bloom 1970). Each unit, a line or a span, sets 8 bits of a table with
+16 to 32 bits per unit (at least 8 kB in all), so that it needs 2 to 4 bytes, whatever its length.
+No unit of the text is missed; any other is mistaken for one with a probability of at most 1 in
+1,700.
 
 A unit x_0 … x_n-1 of ids is hashed to Σ r(x_j)·B^j mod 2^64, with a random number r for each id, so
 that the hashes of all units of a text come from one cumulative sum.
@@ -22,10 +23,10 @@ from charrnn.errors import CharRNNError, setting
 Hashes = NDArray[np.uint64]
 
 MAX_UNITS = 1 << 26
-"""Lines or spans of a text at most, whose index has 128 MB."""
-_BITS = 8  # of each unit
-_LOAD = 16  # bits of the table for each unit, at least
-_LEAST = 1 << 16  # bits of a table
+"""Maximum number of lines or spans of a text; their index has 128 MB."""
+_BITS = 8  # set by each unit
+_MIN_LOAD = 16  # bits of the table per unit
+_MIN_BITS = 1 << 16  # bits of a table
 _CHUNK = 1 << 20
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
 _INVERSE = pow(_BASE, -1, 1 << 64)
@@ -33,10 +34,10 @@ _INVERSE = pow(_BASE, -1, 1 << 64)
 
 @dataclass(frozen=True)
 class Novelty:
-    """The indexes of a text that is not to be copied; None: that is free.
+    """The indexes of a text that must not be copied; None allows copies.
 
-    A line that stands in the text is drawn again, from its beginning and with new random numbers.
-    A symbol after which ``spans.span`` + 1 symbols would stand in the text is not drawn.
+    A line that occurs in the text is drawn again, from its beginning and with new random numbers. A
+    symbol that would complete ``spans.span`` + 1 symbols of the text is not drawn.
     """
 
     lines: Seen | None = None
@@ -87,7 +88,7 @@ class Seen:
                 f"the text has {units:,} {what}, and an index at most {MAX_UNITS:,}",
                 f"name a part of it with {setting('novel_text')}",
             )
-        size = max(_LEAST, 1 << (_LOAD * units - 1).bit_length())
+        size = max(_MIN_BITS, 1 << (_MIN_LOAD * units - 1).bit_length())
         seen = cls(np.zeros(size // 8, np.uint8), span)
         hashes = _spans(parts, span + 1) if span else _lines(parts, newline)
         for some in hashes:
@@ -99,7 +100,7 @@ class Seen:
         return bool(self._has(_line_hash(np.array(line, np.int64)[None]))[0])
 
     def completed(self, last: NDArray[Any], symbols: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return for each of ``symbols`` (S,) whether it makes ``last`` (span,) one of the text."""
+        """Return for each of ``symbols`` (S,) whether it completes ``last`` (span,) to a span."""
         powers = _powers(self.span + 1)
         before = (_random(last) * powers[:-1]).sum(dtype=np.uint64)
         return self._has(_mixed(before + _random(symbols) * powers[-1]))
@@ -127,7 +128,7 @@ def _bit(place: Hashes) -> NDArray[np.uint8]:
 
 
 def _chunks(parts: Sequence[NDArray[Any]], overlap: int) -> Iterator[NDArray[Any]]:
-    """Yield the text in pieces; each begins with the last ``overlap`` symbols of the one before."""
+    """Yield the text in pieces that overlap the previous one by ``overlap`` symbols."""
     kept = np.empty(0, np.int64)
     for part in parts:
         for start in range(0, len(part), _CHUNK):

@@ -1,4 +1,4 @@
-"""What one stream has written: its text, where it ends, and lines that are to be drawn again."""
+"""The text that one stream has written, its end, and lines that must be drawn again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from charrnn.text.vocabulary import Vocabulary
 
 Text = str | bytes
 MAX_TRIES = 1000
-"""Copied lines in a row after which a sample is given up."""
+"""Maximum number of copied lines in a row; then the sample is abandoned."""
 
 
 class Outcome(Enum):
-    """What follows from a symbol."""
+    """The consequence of a symbol."""
 
     MORE = "nothing"
     LINE = "a new line has begun, to which the stream may be put back"
@@ -58,16 +58,16 @@ class Written:
     Parameters
     ----------
     vocabulary
-        Of the symbols.
+        The vocabulary of the symbols.
     ends
         The texts that end it; an empty one does not.
     length
         The symbols after which it ends; 0: endless.
     lines
-        The lines of a text; one of them is not written, but to be drawn again. A line ends with its
-        newline or with the sample. Lines of white space are free.
+        The lines of a text that must not be written; they are drawn again. A line ends with its
+        newline or with the sample. Lines of white space are allowed.
     prime
-        What the stream has read: its last line belongs to the first one here.
+        The symbols that the stream has read; its last line is continued by the first one here.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Written:
         self._accept()
 
     def add(self, symbol: int, log_prob: float | None = None) -> Outcome:
-        """Add a symbol; say what follows from it.
+        """Add a symbol and return its consequence.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class Written:
         return Outcome.END if over else Outcome.LINE
 
     def sample(self) -> Sample:
-        """Return the text as it is."""
+        """Return the text so far."""
         return Sample(self._join(self._symbols), tuple(self._nats))
 
     def release(self) -> list[Any]:

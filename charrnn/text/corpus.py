@@ -107,7 +107,7 @@ def open_corpus(
     encoding, errors
         How bytes are decoded; ``errors`` is strict or replace. Unused at byte level.
     layout
-        What of the files is text, and what stands between them.
+        Which part of the files is text, and the text between them.
     min_count
         Symbols rarer than this in the whole text are folded into the unknown symbol.
     val_frac, test_frac

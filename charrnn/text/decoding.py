@@ -187,7 +187,7 @@ def pieces_and_borders(
     Parameters
     ----------
     layout
-        What of the sources is text, and what stands between them.
+        Which part of the sources is text, and the text between them.
     stdin
         What ``-`` reads; None: the standard input of the process.
     chunk

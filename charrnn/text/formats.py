@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: compressed, a document of another program, UTF-16, or text.
+"""The kind of a file, by its first bytes: compressed, another program's document, UTF-16, or text.
 
 gzip, bzip2 and xz are decompressed as they are read, in memory that does not grow with the text.
 """
@@ -15,7 +15,7 @@ from charrnn.errors import CorpusError, setting
 from charrnn.text.source import CHUNK, shown
 
 SNIFF = 8192
-"""Bytes of a file of a directory that tell whether it is text."""
+"""First bytes of a file of a directory that decide whether it is text."""
 SNIFF_COMPRESSED = 1 << 20  # bzip2 gives nothing before the end of its first block
 
 BOMB_BYTES, BOMB_RATIO = 200_000_000, 200
@@ -67,7 +67,7 @@ def text_of(chunks: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes
     Parameters
     ----------
     encoding
-        With which the bytes will be decoded; empty at byte level, where any file is read.
+        The encoding of the text; empty at byte level, at which any file is read.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
     Parameters
     ----------
     head
-        Returns so many of the first bytes of the file, or all if there are fewer.
+        Returns the given number of first bytes of the file, or all if there are fewer.
     """
     data = head(SNIFF)
     if kind := compression(data):
@@ -101,7 +101,7 @@ def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
             content = _decompressed(iter([head(SNIFF_COMPRESSED)]), kind, name)
             data = next(content, b"")[:SNIFF]
         except CorpusError:
-            return ""  # reading it will tell what is wrong
+            return ""  # reading it will report the problem
     if _refused(data) or compression(data):
         return "binary"
     if has_nul(encoding):

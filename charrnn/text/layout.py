@@ -1,4 +1,4 @@
-"""What of a source is text, and what stands between texts."""
+"""Which part of a source is text, and what is put between texts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from charrnn.text.source import Source, shown
 from charrnn.text.vocabulary import Vocabulary
 
 END = "\x03"
-"""The end of a document that is an example, unless ``join`` is another: the control character ETX,
-end of text."""
+"""The default end of a document that is an example: the control character ETX, end of text."""
 Text = str | bytes
 SETTINGS = ("column", "field", "join")
-"""Fields of :class:`~charrnn.config.DataConfig` that say it."""
+"""The fields of :class:`~charrnn.config.DataConfig` that determine the layout."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What of a source is text: all of it, or values that are read one by one.
+    """Which part of a source is text: all of it, or values that are read one by one.
 
     Attributes
     ----------
@@ -30,7 +29,7 @@ class Layout:
     field
         The field of the objects of a JSON-lines file that holds them.
     join
-        What stands between values, or between files. None: a newline after each value, and nothing
+        The text between values, or between files. None: a newline after each value, and nothing
         between files.
     inherited
         The settings that a run gave, because the user did not.
@@ -57,7 +56,7 @@ class Layout:
 
     @property
     def end(self) -> str:
-        """What ends each example; empty if nothing does, or the text is one."""
+        """The end of each example; empty if there is none, or the whole text is one."""
         if self.examples == "line":
             return "\n"
         if self.examples == "document":
@@ -66,17 +65,17 @@ class Layout:
 
     @property
     def between(self) -> str:
-        """What stands between two values or files."""
+        """The text between two values or files."""
         return "" if self.examples else self.join or ""
 
     @property
     def after(self) -> str:
-        """What stands after each value."""
+        """The text after each value."""
         return self.end or ("\n" if self.values and self.join is None else "")
 
     @property
     def after_file(self) -> str:
-        """What stands after each file that is read as a whole; a line's end only if it has none."""
+        """The text after each file that is read as a whole; a newline only if it lacks one."""
         return "" if self.values else self.end
 
     def examples_of(self, text: Text) -> list[Text]:
@@ -97,7 +96,7 @@ class Layout:
         return int(ids[-1]) if len(ids) else vocabulary.newline or 0
 
     def key(self) -> list[str | None]:
-        """Return what identifies the layout; empty if all of a source is text."""
+        """Return a key that identifies the layout; empty if all of a source is text."""
         found = [self.column, self.field, self.join, *([self.examples] if self.examples else [])]
         return [] if found == [None, None, None] else found
 

@@ -1,4 +1,4 @@
-"""What a person should know about a text beside its symbols, as notes of one line."""
+"""Notes on a text for the user, one line each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from charrnn.errors import setting
 from charrnn.text.source import Source
 
 Tell = Callable[[str], object]
-"""Is called with each note, which may hold marks of settings."""
+"""Called with each note, which may hold marks of settings."""
 
 _NAMED = 3  # files that a note names
 
 
 def about_files(left_out: Sequence[tuple[Source, str]]) -> str:
-    """Return a note on files of directories, each with why it was left out or gave nothing."""
-    # What can be read otherwise comes first.
+    """Return a note on files of directories, with the reason why each was left out or is empty."""
+    # Files that another encoding can read come first.
     ordered = sorted(left_out, key=lambda one: not one[1].startswith("UTF"))
     named = [f"{_short(source)} ({_advice(reason)})" for source, reason in ordered[:_NAMED]]
     more = ", …" if len(ordered) > _NAMED else ""
@@ -55,7 +55,7 @@ class CarriageReturns:
             self._lone |= text.count(cr) - self._pending > pairs
 
     def note(self) -> str:
-        """Return what a person should be told; empty if there are none."""
+        """Return a note for the user; empty if there are no carriage returns."""
         lone = self._lone or self._pending
         if not (lone or self._before_newline):
             return ""

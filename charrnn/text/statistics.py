@@ -68,7 +68,7 @@ def text_statistics(
     encoding, errors
         How bytes are decoded; unused at byte level.
     layout
-        What of the files is text, and what stands between them.
+        Which part of the files is text, and the text between them.
     chunk
         Bytes read at a time.
     tell

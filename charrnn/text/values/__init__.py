@@ -16,7 +16,7 @@ SUFFIXES = {
     "column": (".csv", ".tsv", ".tab"),
     "field": (".jsonl", ".ndjson", ".jsonlines", ".json"),
 }
-"""How files with columns and files with fields are named."""
+"""The suffixes of files with columns and of files with fields."""
 _COMPRESSED = (".gz", ".bz2", ".xz")
 
 
@@ -27,7 +27,7 @@ class Reader(Protocol):
         """Return the values that are complete with this piece."""
 
     def end(self) -> list[str]:
-        """Return what is left at the end of the text."""
+        """Return the values that end with the text."""
 
 
 def kind(layout: Layout) -> str:
@@ -61,7 +61,7 @@ def values_of(
 
 
 def joined(groups: Iterable[list[str]], layout: Layout) -> Iterator[str]:
-    """Yield values as text: what stands after each one and between them is added."""
+    """Yield values as text, with the layout's text after each value and between them."""
     after, between, first = layout.after, layout.between, True
     for group in groups:
         text = between.join([value + after for value in group])

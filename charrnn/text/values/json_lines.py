@@ -1,4 +1,4 @@
-"""A field of JSON lines: one JSON object a line."""
+"""A field of JSON lines: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from charrnn.errors import CorpusError, setting
 from charrnn.text.vocabulary import UNKNOWN_CHAR
 
 LONGEST = 1 << 26
-"""Characters of a line, at most."""
+"""Maximum characters of a line."""
 _NAMED = 20  # fields that a message lists
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number"}
@@ -28,9 +28,9 @@ class JsonLines:
         The name of the field; ``a.b`` is the field ``b`` of the object in ``a``, unless there is a
         field ``a.b``.
     errors
-        ``replace`` has half of a surrogate pair become U+FFFD; else it is an error.
+        ``replace`` turns half of a surrogate pair into U+FFFD; otherwise it is an error.
     advice
-        What to say beside the names of the fields if there is none of that name.
+        Advice in the message if no field has that name, after the names of the fields.
     """
 
     def __init__(self, name: str, field: str, errors: str, advice: str) -> None:
@@ -76,7 +76,7 @@ class JsonLines:
             at = f" at column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
             remedy = "mend that line"
             if line.lstrip()[0] == "[" or (self._line == 1 and line.strip() == "{"):
-                remedy = "write one object a line, for example with jq -c '.[]' or jq -c ."
+                remedy = "write one object per line, for example with jq -c '.[]' or jq -c ."
             raise CorpusError(f"{self._where()} is not JSON: {reason}{at}", remedy) from None
         value = self._look_up(found)
         if value is None:
@@ -99,7 +99,7 @@ class JsonLines:
             if not isinstance(place, dict):
                 kind = "a list" if isinstance(place, list) else "a single value"
                 message = f"{self._where()}: {kind} is not an object with fields"
-                remedy = "write one object a line, for example with jq -c '.[]'"
+                remedy = "write one object per line, for example with jq -c '.[]'"
                 raise CorpusError(message, remedy)
             if name in place:
                 return place[name]

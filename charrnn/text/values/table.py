@@ -11,7 +11,7 @@ from charrnn.display import brief, count
 from charrnn.errors import CorpusError
 
 LONGEST = 1 << 26
-"""Characters of a row, at most: a quote that is never closed must not fill the memory."""
+"""Maximum characters of a row: a quote that is never closed must not fill the memory."""
 _NAMED = 20  # columns that a message lists
 _SEPARATORS = (",", ";", "\t")
 
@@ -35,7 +35,7 @@ class Table:
     tabs
         Whether a tab is the likeliest separator.
     advice
-        What to say beside the names of the columns if there is none of that name.
+        Advice in the message if no column has that name, after the names of the columns.
     """
 
     def __init__(self, name: str, column: str, tabs: bool, advice: str) -> None:
