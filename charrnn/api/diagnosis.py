@@ -7,21 +7,25 @@ from dataclasses import fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
+from numpy.typing import NDArray
+
 from charrnn.api import arguments
 from charrnn.api.model import Model
 from charrnn.backend import Backend
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
 from charrnn.errors import CorpusError, UsageError
 from charrnn.registry import OPTIMIZERS
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
-from charrnn.text import corpus_from_text
+from charrnn.text import Layout, corpus_from_text
+from charrnn.text.units.examples import Units
 
 if TYPE_CHECKING:
     from charrnn.diagnosis.report import Report
     from charrnn.diagnosis.subjects import Subject
     from charrnn.text import Level
+    from charrnn.text.vocabulary import Unknown, Vocabulary
 
 
 def diagnose(
@@ -113,12 +117,25 @@ def _subject(
         return subjects.untrained(model, symbols, corpus.train, "the text given", plan, engine)
     if isinstance(model, Model):
         known = arguments.text_of(text, model.vocabulary)
-        encoded = model.vocabulary.encode(known, unknown)
+        encoded = _encoded(known, model.vocabulary, model.data, unknown)
         return subjects.of_model(model.network, encoded, assumed, model.training)
     path = runs.resolve(None if model is None else arguments.path(model, "model"))
     loaded = checkpoints.load(path, finite=False)  # broken weights are reported, not refused
     ids = None
     if text is not None:
         known = arguments.text_of(text, loaded.vocabulary)
-        ids = loaded.vocabulary.encode(known, unknown)
+        ids = _encoded(known, loaded.vocabulary, loaded.data, unknown)
     return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)
+
+
+def _encoded(
+    text: str | bytes, vocabulary: Vocabulary, data: DataConfig | None, unknown: Unknown
+) -> NDArray[Any] | Units:
+    """Return a text for a model as its training text was read: as one, or as examples."""
+    if data is None or not data.examples:
+        return vocabulary.encode(text, unknown)
+    layout = Layout.of(data)
+    found = [vocabulary.encode(one, unknown) for one in layout.examples_of(text)]
+    if not any(map(len, found)):
+        raise CorpusError("the text has no symbol that the model knows", "give another text")
+    return Units.joined([ids for ids in found if len(ids)], layout.start(vocabulary))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.config import TrainConfig
-from charrnn.diagnosis import verdicts
+from charrnn.diagnosis import examples, verdicts
 from charrnn.diagnosis.measures import context, gates, gradcheck, jacobian, lag, norms, spectra
 from charrnn.diagnosis.measures.broken import find_broken
 from charrnn.diagnosis.measures.values import in_float64
@@ -17,7 +18,7 @@ from charrnn.diagnosis.settings import DEFAULT_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.display import count
 from charrnn.errors import CorpusError
-from charrnn.text import fit_window
+from charrnn.train.session import fit
 
 MAX_DEFAULT_LAG = 256
 """The largest default lag, however long the training window is."""
@@ -51,7 +52,8 @@ def examine(
     """
     settings = settings or Settings()
     notes: list[str] = []
-    subject = replace(subject, ids=np.asarray(subject.ids), train=_fitted(subject, notes))
+    subject = examples.prepared(subject)
+    subject = replace(subject, train=_fitted(subject, notes))
     report = Report(subject, settings, notes)
     report.broken = find_broken(subject.model, subject.moments)
     if not report.broken:
@@ -71,7 +73,8 @@ def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
             f"the text has {count(length, 'symbol')}, diagnosis needs at least {MIN_TEXT}",
             "use a longer text",
         )
-    batch, seq_len, note = fit_window(length, train.batch, train.seq_len)
+    text = subject.ids if subject.examples is None else subject.examples
+    batch, seq_len, note = fit(text, train.batch, train.seq_len)
     # At least two windows, so that there is a state to carry into the second.
     streams = max(1, (length - 1) // (2 * seq_len))
     if streams < batch:
@@ -86,17 +89,18 @@ def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
 def _measure(report: Report, progress: Callable[[str], object]) -> None:
     """Fill the report; lag profile, matrices and Jacobians are computed in float64."""
     subject, settings = report.subject, report.settings
-    model, ids, train = subject.model, subject.ids, subject.train
+    model, ids, train = subject.model, np.asarray(subject.ids), subject.train
+    text = ids if subject.examples is None else subject.examples
     max_lag, length = _lags(report)
     progress("norms")
     per_epoch = (len(ids) - 1) // train.batch // train.seq_len
     windows = max(1, min(settings.windows, per_epoch - 1))
-    report.norms = norms.measure(model, ids, train, windows, subject.moments, subject.step)
+    report.norms = norms.measure(model, text, train, windows, subject.moments, subject.step)
     progress("gates")
-    report.gates = gates.measure(model, ids, train, windows)
+    report.gates = gates.measure(model, text, train, windows)
     progress("lag profile")
     exact = in_float64(model)
-    anchors = lag.choose_anchors(len(ids), settings.anchors, length, settings.seed)
+    anchors = _anchors(subject, settings.anchors, length, settings.seed)
     report.lag = lag.profile(exact, ids, anchors, length, max_lag, train.seq_len)
     progress("recurrent matrices")
     report.recurrent = spectra.recurrent(exact)
@@ -112,8 +116,8 @@ def _measure(report: Report, progress: Callable[[str], object]) -> None:
         seed=settings.seed,
     )
     progress("use of context")
-    targets = lag.choose_anchors(len(ids), settings.targets, length, settings.seed + 1)
-    report.context = context.measure(model, ids, train, targets, length, windows)
+    targets = _anchors(subject, settings.targets, length, settings.seed + 1)
+    report.context = context.measure(model, ids, train, targets, length, windows, subject.examples)
     if settings.gradcheck:
         progress("gradient check")
         report.gradcheck = gradcheck.check(model, ids, settings.seed)
@@ -124,6 +128,13 @@ def _places(size: int) -> int:
     return 1 if size > 512 else 2 if size > 256 else jacobian.PLACES
 
 
+def _anchors(subject: Subject, count: int, context: int, seed: int) -> NDArray[np.int64]:
+    """Return positions in the text whose context is, of an example, a part of it."""
+    if subject.examples is None:
+        return lag.choose_anchors(len(subject.ids), count, context, seed)
+    return examples.choose_anchors(subject.examples, count, context, seed)
+
+
 def _lags(report: Report) -> tuple[int, int]:
     """Return the largest lag and the context in steps, as far as the text allows."""
     settings, seq_len = report.settings, report.subject.train.seq_len
@@ -131,11 +142,14 @@ def _lags(report: Report) -> tuple[int, int]:
     if max_lag is None:
         max_lag = max(DEFAULT_LAG, min(seq_len, MAX_DEFAULT_LAG))
     length = settings.context if settings.context is not None else 2 * max_lag
+    units, what = report.subject.examples, "the text is"
     longest = len(report.subject.ids) // 2
+    if units is not None:
+        longest, what = examples.longest_context(units, settings.anchors), "examples are"
     if length > longest:
         length = max(2, longest)
         max_lag = min(max_lag, length - 1)
         report.notes.append(
-            f"the text is short: lags up to {max_lag}, with a context of {length} symbols"
+            f"{what} short: lags up to {max_lag}, with a context of {length} symbols"
         )
     return max_lag, length

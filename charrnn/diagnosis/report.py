@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from charrnn.config import ModelConfig
 from charrnn.diagnosis.measures.broken import Broken
 from charrnn.diagnosis.measures.context import Context
@@ -70,7 +72,7 @@ class Report:
     @property
     def nothing_to_learn(self) -> str:
         """Why training cannot teach the model anything on this text; empty if it can."""
-        ids = self.subject.ids
+        ids = np.asarray(self.subject.ids)
         if len(ids) and (ids == ids[0]).all():
             return "the text is one symbol over and over"
         if self.norms is not None and not any(self.norms.series):
@@ -83,7 +85,7 @@ class Report:
         record: dict[str, Any] = {
             "run": subject.name,
             "text": subject.text,
-            "chars": len(subject.ids),
+            "chars": subject.symbols,
             "model": _settings(model.config) | {"parameters": int(model.weights.flat.size)},
             "step": subject.step,
             "settings": asdict(self.settings),

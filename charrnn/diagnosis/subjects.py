@@ -6,7 +6,7 @@ an architecture (:func:`untrained`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
-from charrnn.text import iter_ids
+from charrnn.text import iter_ids, iter_lines
 from charrnn.text.layout import WHOLE, Layout
+from charrnn.text.reading import iter_documents
 from charrnn.text.tally import Tally
 from charrnn.text.units.examples import Units
 from charrnn.text.units.pieces import TextIds
@@ -42,7 +43,9 @@ class Subject:
     model
         In the dtype and on the backend in which it is used.
     ids
-        The text, 1-D, in the model's vocabulary.
+        The text, 1-D, in the model's vocabulary, or the examples that it consists of.
+    examples
+        The examples that the text was joined from, once it was.
     train
         How the model is, or would be, trained.
     name, text
@@ -57,7 +60,7 @@ class Subject:
     """
 
     model: LanguageModel
-    ids: NDArray[Any]
+    ids: NDArray[Any] | Units
     train: TrainConfig
     name: str = ""
     text: str = ""
@@ -65,12 +68,18 @@ class Subject:
     step: int = 0
     fresh: bool = False
     judged: bool = True
+    examples: Units | None = None
+
+    @property
+    def symbols(self) -> int:
+        """Symbols of the text, without those that are read before its examples."""
+        return len(self.ids) if self.examples is None else len(self.examples)
 
 
 def of_checkpoint(
     loaded: Checkpoint,
     backend: Backend,
-    ids: NDArray[Any] | None = None,
+    ids: NDArray[Any] | Units | None = None,
     text: str = "",
     assumed: Mapping[str, Any] | None = None,
 ) -> Subject:
@@ -103,7 +112,7 @@ def of_checkpoint(
         if not has_text and find_broken(model, loaded.moments):
             ids, text = np.zeros(4, loaded.vocabulary.dtype), "no text"
         else:
-            ids, text = heldout.read(path, "val", model.V), "the run's validation text"
+            ids, text = _held_out(loaded, model.V), "the run's validation text"
     own = loaded.train or TrainConfig()
     train = own.changed(**assumed)
     return Subject(
@@ -118,9 +127,17 @@ def of_checkpoint(
     )
 
 
+def _held_out(loaded: Checkpoint, symbols: int) -> NDArray[Any] | Units:
+    assert loaded.path is not None
+    if loaded.data is None or not loaded.data.examples:
+        return heldout.read(loaded.path, "val", symbols)
+    start = Layout.of(loaded.data).start(loaded.vocabulary)
+    return heldout.read_examples(loaded.path, "val", start, symbols)
+
+
 def of_model(
     model: LanguageModel,
-    ids: NDArray[Any],
+    ids: NDArray[Any] | Units,
     assumed: Mapping[str, Any] | None = None,
     train: TrainConfig | None = None,
 ) -> Subject:
@@ -170,7 +187,7 @@ def read_text(
     encoding: str = "utf-8",
     errors: str = "strict",
     layout: Layout = WHOLE,
-) -> tuple[NDArray[Any], list[str]]:
+) -> tuple[NDArray[Any] | Units, list[str]]:
     """Read the first :data:`MAX_SYMBOLS` symbols of a text for a model with the given vocabulary.
 
     Parameters
@@ -183,7 +200,8 @@ def read_text(
     Returns
     -------
     ids, notes
-        1-D array of the vocabulary's dtype, and a note for the user.
+        1-D array of the vocabulary's dtype, or the examples of such a layout, and notes for the
+        user.
 
     Raises
     ------
@@ -195,16 +213,8 @@ def read_text(
     parts: list[NDArray[Any]] = []
     notes: list[str] = []
     count, tally = 0, Tally()
-    for ids in iter_ids(
-        list(sources),
-        vocabulary,
-        encoding=encoding,
-        errors=errors,
-        layout=layout,
-        unknown=unknown,
-        tally=tally,
-        tell=notes.append,
-    ):
+    how = {"encoding": encoding, "errors": errors, "layout": layout, "unknown": unknown}
+    for ids in _pieces(sources, vocabulary, layout.examples, tally, how | {"tell": notes.append}):
         parts.append(ids)
         count += len(ids)
         if count >= MAX_SYMBOLS:
@@ -212,6 +222,25 @@ def read_text(
             break
     if tally.skipped:
         notes.append(tally.note())
-    if not parts:
+    if not count:
         raise CorpusError("the text has no symbol that the run knows", "name another text")
+    if layout.examples:
+        return Units.joined([ids for ids in parts if len(ids)], layout.start(vocabulary)), notes
     return np.concatenate(parts)[:MAX_SYMBOLS], notes
+
+
+def _pieces(
+    sources: Sequence[str],
+    vocabulary: Vocabulary,
+    examples: str | None,
+    tally: Tally,
+    how: dict[str, Any],
+) -> Iterator[NDArray[Any]]:
+    """Yield the ids of a text, or of each of its examples."""
+    if examples is None:
+        yield from iter_ids(list(sources), vocabulary, **how, tally=tally)
+        return
+    read = iter_lines if examples == "line" else iter_documents
+    for text, ids in read(list(sources), vocabulary, **how):
+        tally.add(vocabulary, text, ids)
+        yield ids

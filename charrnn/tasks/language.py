@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import log
+from typing import Any
 
-from charrnn.backend import Array
+from charrnn.backend import Array, Backend
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.evaluate import ExampleValidation, Validation
@@ -56,7 +57,7 @@ class LanguageTask(Task):
         team = team or Alone()
         self.model, self.backend, self.weights = model, model.backend, model.weights
         self.guess, self.bounded = log(model.V), model.stack.cell.bounded
-        self.streams = _streams(train, config)
+        self.streams = training_streams(train, config, config.restart)
         self.windows_per_epoch = self.streams.windows_per_epoch
         self._mine = team.share(config.batch)
         self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
@@ -76,10 +77,7 @@ class LanguageTask(Task):
         ids, targets = put(batch.inputs), put(batch.targets)
         if batch.mask is None:
             return self.window.loss_and_gradient(ids, targets, grads, key)
-        resets = None
-        if batch.starts is not None and batch.starts[1:].any():
-            resets = Resets.of(batch.starts, self.backend, dtype)
-        mask = put(batch.mask)
+        resets, mask = resets_of(batch, self.backend, dtype), put(batch.mask)
         return self.window.loss_and_gradient(
             ids, targets, grads, key, mask=mask, symbols=batch.symbols, resets=resets
         )
@@ -99,7 +97,13 @@ class LanguageTask(Task):
         return self.window.serial_blas()
 
 
-def _streams(train: TextIds | Units, config: TrainConfig) -> Streams | ExampleStreams:
+def training_streams(
+    train: TextIds | Units, config: TrainConfig, restart: float = 0.0
+) -> Streams | ExampleStreams:
+    """Return the batches of a text, or of examples, as a configuration has them.
+
+    ``restart`` is the probability that a stream of a text starts a window from a zero state.
+    """
     if isinstance(train, Units):
         return ExampleStreams(train, config.batch, config.seq_len, seed=config.seed)
     return Streams(
@@ -107,9 +111,14 @@ def _streams(train: TextIds | Units, config: TrainConfig) -> Streams | ExampleSt
         config.batch,
         config.seq_len,
         carry=config.state == "carry",
-        restart=config.restart,
+        restart=restart,
         seed=config.seed,
     )
+
+
+def resets_of(batch: Batch, backend: Backend, dtype: Any) -> Resets | None:
+    """Return where streams start from a zero state inside a window; None if nowhere."""
+    return None if batch.starts is None else Resets.of(batch.starts, backend, dtype)
 
 
 def _validation(

@@ -300,13 +300,10 @@ class Session:
     def _sample(self, step: int) -> str:
         from charrnn.sampling import Frame, samples
 
-        sample = samples(
-            self.model,
-            self.corpus.vocabulary,
-            length=SAMPLE_LENGTH,
-            seed=self._train.seed + step,
-            frame=Frame.of(self._data),
-        )[0].text
+        frame, vocabulary = Frame.of(self._data), self.corpus.vocabulary
+        how: dict[str, Any] = {"length": SAMPLE_LENGTH, "seed": self._train.seed + step}
+        made = samples(self.model, vocabulary, **how, frame=frame)
+        sample = vocabulary.join(frame.shown([one.text for one in made]))
         return sample if isinstance(sample, str) else sample.decode("utf-8", "replace")
 
     def _start(self) -> Start:

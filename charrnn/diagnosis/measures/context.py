@@ -20,7 +20,7 @@ and with the state reset. The difference is the gain from carrying.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -32,8 +32,9 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
+from charrnn.tasks.language import resets_of, training_streams
 from charrnn.text.entropy import entropy
-from charrnn.text.windows import Streams
+from charrnn.text.units.examples import Units
 
 STEPS = 16
 """Steps that are read at a time, which bounds the memory for many targets."""
@@ -106,6 +107,7 @@ def measure(
     targets: NDArray[np.int64],
     longest: int,
     windows: int,
+    examples: Units | None = None,
 ) -> Context:
     """Measure the loss by length of context and by position in the window.
 
@@ -121,11 +123,13 @@ def measure(
         The largest length of context, in symbols.
     windows
         Windows over which the loss by position is averaged.
+    examples
+        The examples that the text consists of, from which windows are then read.
     """
     counts = np.bincount(ids, minlength=model.V)
     return Context(
         cut_context(model, ids, targets, longest, train.seq_len),
-        by_position(model, ids, train, windows),
+        by_position(model, ids if examples is None else examples, train, windows),
         train.seq_len,
         entropy(counts / counts.sum()),
     )
@@ -281,23 +285,27 @@ def losses_at(
 
 
 def by_position(
-    model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
+    model: LanguageModel, text: NDArray[Any] | Units, train: TrainConfig, windows: int
 ) -> ByPosition:
     """Measure the mean loss at each step of ``windows`` windows, with carried and reset states."""
     means = []
     for carried in (True, False):
-        streams = Streams(ids, train.batch, train.seq_len, carry=carried)
+        streams = training_streams(text, replace(train, state="carry"))
         window = model.window(train.seq_len, train.batch, backward=False)
-        total, symbols = np.zeros(train.seq_len), 0
+        total, symbols = np.zeros(train.seq_len), np.zeros(train.seq_len)
         for number in range(windows + 1):
             part = streams.batch_at(number)
-            window.start(part.reset, model.backend)
+            window.start(part.reset if carried else np.ones(train.batch, np.bool_), model.backend)
+            window.resets = resets_of(part, model.backend, model.weights.flat.dtype)
             put = model.backend.put
             nats = model.surprisal(window, put(part.inputs), put(part.targets))
             if number % streams.windows_per_epoch:  # the first window has nothing to carry
+                if part.mask is not None:
+                    nats = nats * put(part.mask)
                 total += model.backend.get(nats.sum(axis=1, dtype=np.float64))
-                symbols += train.batch
+                symbols += train.batch if part.mask is None else part.mask.sum(axis=1)
             window.carry()
-        means.append(total / symbols if symbols else np.full(train.seq_len, np.nan))
+        nothing = np.full(train.seq_len, np.nan)
+        means.append(np.divide(total, symbols, out=nothing, where=symbols > 0))
     difference = float((means[1] - means[0]).mean())
     return ByPosition(means[0].tolist(), means[1].tolist(), difference)

@@ -20,7 +20,8 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
-from charrnn.text.windows import Streams
+from charrnn.tasks.language import resets_of, training_streams
+from charrnn.text.units.examples import Units as Examples
 
 LEFT, RIGHT = 0.1, 0.9
 STILL = 1e-4
@@ -87,19 +88,20 @@ class LayerGates:
 
 
 def measure(
-    model: LanguageModel, ids: NDArray[Any], train: TrainConfig, windows: int
+    model: LanguageModel, text: NDArray[Any] | Examples, train: TrainConfig, windows: int
 ) -> list[LayerGates]:
     """Read ``windows`` successive windows as in training, and measure every gate and unit.
 
-    ``ids`` is the text, 1-D; ``train`` says how it is cut into windows.
+    ``text`` is 1-D, or the examples it consists of; ``train`` says how it is cut into windows.
     """
-    streams = Streams(ids, train.batch, train.seq_len, carry=train.state == "carry")
+    streams = training_streams(text, train)
     window = model.window(train.seq_len, train.batch, backward=False)
     layers = [_Layer(model, l) for l in range(model.config.layers)]
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):
         part = streams.batch_at(number)
         window.start(part.reset, model.backend)
+        window.resets = resets_of(part, model.backend, model.weights.flat.dtype)
         model.forward(window, model.backend.put(part.inputs))
         if number >= carried:
             for layer in layers:

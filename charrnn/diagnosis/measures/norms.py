@@ -27,6 +27,8 @@ from charrnn.diagnosis.measures.values import Spread
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.window import Window
+from charrnn.tasks.language import resets_of, training_streams
+from charrnn.text.units.examples import ExampleStreams, Units
 from charrnn.text.windows import Streams
 from charrnn.train.update import Update
 from charrnn.train.watch import layer_of
@@ -133,7 +135,7 @@ class Groups:
 
 def measure(
     model: LanguageModel,
-    ids: NDArray[Any],
+    text: NDArray[Any] | Units,
     train: TrainConfig,
     windows: int,
     moments: dict[str, NDArray[Any]] | None = None,
@@ -145,15 +147,16 @@ def measure(
     ----------
     model
         In the dtype in which it is trained; its weights are not changed.
-    ids
-        The text, 1-D, at least one window of ``train.batch`` × ``train.seq_len``.
+    text
+        1-D, or the examples it consists of; at least one window of ``train.batch`` ×
+        ``train.seq_len``.
     train
         How the model is trained.
     moments, step
         The optimizer's, from a checkpoint.
     """
     trial = _Trial(model, train, moments or {}, step)
-    streams = Streams(ids, train.batch, train.seq_len, carry=train.state == "carry")
+    streams = training_streams(text, train)
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):  # the first one starts from zero states: not counted
         trial.read(streams, number, keep=number >= carried)
@@ -185,13 +188,15 @@ class _Trial:
         self.changes: list[float] = []
         self.norms: list[tuple[float, float, float]] = []  # before clipping, after values, share
 
-    def read(self, streams: Streams, number: int, keep: bool) -> None:
+    def read(self, streams: Streams | ExampleStreams, number: int, keep: bool) -> None:
         """Compute the gradient of one window; with ``keep``, also the update from it."""
         model, backend = self.model, self.model.backend
         part = streams.batch_at(number)
         self.window.start(part.reset, backend)
         ids, targets = backend.put(part.inputs), backend.put(part.targets)
-        compute = partial(model.loss_and_gradient, self.window, ids, targets)
+        mask = None if part.mask is None else backend.put(part.mask)
+        self.window.resets = resets_of(part, backend, model.weights.flat.dtype)
+        compute = partial(model.loss_and_gradient, self.window, ids, targets, mask=mask)
         loss = float(backend.get(self.update.gradient(compute)))
         if keep:
             squares = backend.get(self.groups.squares(self.update.grads.flat))
@@ -200,7 +205,7 @@ class _Trial:
             moved = self._updated(float(np.sqrt(squares.sum())))
             self.updates.append(backend.get(self.groups.squares(moved.flat - model.weights.flat)))
             if len(self.changes) < PROBES:
-                self.changes.append(self._loss_at(moved, ids, targets, self.window) - loss)
+                self.changes.append(self._loss_at(moved, ids, targets, self.window, mask) - loss)
         self.window.carry()
 
     def _updated(self, before: float) -> Parameters:
@@ -218,11 +223,16 @@ class _Trial:
         self.update.apply(train.lr, scale, self.count, weights=moved)
         return moved
 
-    def _loss_at(self, weights: Parameters, ids: Any, targets: Any, window: Window) -> float:
+    def _loss_at(
+        self, weights: Parameters, ids: Any, targets: Any, window: Window, mask: Any
+    ) -> float:
         """Return the loss of the same window, from the same states, at other weights."""
         for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
             mine[0] = start[0]
+        self.probe.resets = window.resets
         nats = self.model.at(weights).surprisal(self.probe, ids, targets)
+        if mask is not None:
+            nats = nats[mask]
         return float(self.model.backend.get(nats.mean(dtype=np.float64)))
 
     def report(self, windows: int) -> NormsReport:

@@ -29,7 +29,7 @@ def model_line(report: Report) -> str:
 
 def text_line(report: Report) -> str:
     """Return length and name of the text."""
-    return f"on {count(len(report.subject.ids), 'symbol')} of {printable(report.subject.text)}"
+    return f"on {count(report.subject.symbols, 'symbol')} of {printable(report.subject.text)}"
 
 
 def where(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,6 +86,12 @@ class Units:
             symbols += int(lengths.sum())
             longest = max(longest, int(lengths.max()))
         return cls(ids, ends, count, number, start, first, symbols, longest)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ids], start: int) -> Units:
+        """Return examples in memory, in their order; none of them is empty."""
+        ends = np.cumsum([len(part) for part in parts]).astype(np.int64)
+        return cls.of(np.concatenate(list(parts)), ends, len(parts), in_order, start)
 
     @property
     def dtype(self) -> np.dtype[Any]:
