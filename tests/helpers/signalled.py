@@ -41,7 +41,7 @@ def prepare(phase):
 
     return {
         "none": lambda: None,
-        "read": lambda: held(opening, "open_corpus"),
+        "read": lambda: held(opening, "read_corpus"),
         "model": lambda: held(LanguageModel, "fresh"),
         "begin": lambda: held(heldout, "write"),
         "step": lambda: held(LanguageModel, "loss_and_gradient", 8),
