@@ -11,6 +11,8 @@ from charrnn.backend.order import LayerByLayer, LayerOrder
 if TYPE_CHECKING:
     import numpy as np
 
+    from charrnn.backend.native.core import Core
+
 Array = Any  # numpy.ndarray or cupy.ndarray; neither has a common typed base
 Computation = Callable[..., Array]
 
@@ -63,6 +65,8 @@ class Backend:
         The order in which the layers of a stack go through a window.
     graphs
         Records computations; None on NumPy.
+    core
+        The compiled core for float32 models; None without it.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Backend:
     batched: bool = False
     order: LayerOrder = field(default_factory=LayerByLayer)
     graphs: Recorder | None = None
+    core: Core | None = None
 
     @property
     def synchronous(self) -> bool:
@@ -92,8 +97,9 @@ class Backend:
         return host
 
 
-def numpy_backend(note: str = "", expected: bool = False) -> Backend:
-    """Return the NumPy backend."""
+def numpy_backend(note: str = "", expected: bool = False, core: Core | None = None) -> Backend:
+    """Return the NumPy backend, with or without the compiled core."""
     import numpy as np
 
-    return Backend("numpy", np, note, expected=expected)
+    xp = np if core is None else core.module()
+    return Backend("numpy", xp, note, expected=expected, core=core)

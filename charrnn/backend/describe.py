@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from charrnn.backend import memory, select
 from charrnn.backend.gpu.open import import_cupy, reason
+from charrnn.backend.threads import cores
 from charrnn.errors import BackendError
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe() -> dict[str, Any]:
@@ -24,7 +17,18 @@ def describe() -> dict[str, Any]:
     """
     chosen = select("auto")
     why = chosen.note or "a GPU works"
-    return {"auto": {"backend": chosen.name, "why": why}, "numpy": _numpy(), "cupy": _cupy()}
+    auto = {"backend": chosen.name, "why": why}
+    return {"auto": auto, "numpy": _numpy(), "core": _core(), "cupy": _cupy()}
+
+
+def _core() -> dict[str, Any]:
+    """Return what the compiled core is compiled for, or why there is none."""
+    from charrnn.backend.native.library import open_core
+
+    try:
+        return {"target": open_core(1).name, "problem": None}
+    except BackendError as problem:
+        return {"target": None, "problem": problem.message}
 
 
 def _numpy() -> dict[str, Any]:

@@ -79,7 +79,25 @@ def _gpu(operation: Operation[..., Any], xp: Any) -> Implementation | None:
     return implementation(operation.name, xp)
 
 
-PROVIDERS: dict[str, Provider] = {"gpu": _gpu, "plain": _plain}
+def _native(operation: Operation[..., Any], xp: Any) -> Implementation | None:
+    core = getattr(xp, "charrnn_core", None)
+    if core is None:
+        return None
+    from charrnn.backend.native.operations import implementation
+
+    compiled = implementation(operation.name, core)
+    if compiled is None:
+        return None
+
+    def run(first: Any, *args: Any) -> Any:
+        if first.dtype != "float32":
+            return operation.plain(xp, first, *args)
+        return compiled(first, *args)
+
+    return run
+
+
+PROVIDERS: dict[str, Provider] = {"gpu": _gpu, "native": _native, "plain": _plain}
 """All providers by name, in the order in which they are asked."""
 
 _OPERATIONS: dict[str, Operation[..., Any]] = {}

@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import os
+
 from charrnn.backend.array import Backend, numpy_backend
 from charrnn.backend.order import LayerByLayer
+from charrnn.backend.threads import default_threads
 from charrnn.errors import BackendError, UsageError, setting
 
 NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
 MATMULS: tuple[str, ...] = ("fp32", "tf32")
+CORES: tuple[str, ...] = ("auto", "native", "numpy")
+CORE_VARIABLE = "CHARRNN_CORE"
+"""The environment variable that says what ``auto`` means for the core."""
 
 
-def select(name: str = "auto", matmul: str = "fp32") -> Backend:
+def select(
+    name: str = "auto", matmul: str = "fp32", core: str = "auto", threads: int | None = None
+) -> Backend:
     """Return the backend called ``name``; ``auto`` chooses a working GPU, else NumPy.
 
-    ``matmul`` is how it multiplies float32 matrices, ``fp32`` or (only on a GPU) ``tf32``.
+    Parameters
+    ----------
+    name
+        One of :data:`NAMES`.
+    matmul
+        How it multiplies float32 matrices, ``fp32`` or (only on a GPU) ``tf32``.
+    core
+        Whether the compiled core computes on the processor: ``native``, ``numpy`` (it does not), or
+        ``auto``, which is ``native`` if it can be.
+    threads
+        Threads of the compiled core; by default one per core of the processor.
 
     Raises
     ------
     UsageError
         If a name is unknown, or if ``tf32`` is requested and NumPy computes.
     BackendError
-        If CuPy was requested and cannot run; the message says why.
+        If CuPy or the compiled core was requested and cannot run; the message says why.
     """
-    for value, known, called in ((name, NAMES, "backend"), (matmul, MATMULS, setting("matmul"))):
+    core = core if core != "auto" else os.environ.get(CORE_VARIABLE) or "auto"
+    for value, known, called in (
+        (name, NAMES, "backend"),
+        (matmul, MATMULS, setting("matmul")),
+        (core, CORES, setting("core")),
+    ):
         if value not in known:
             raise UsageError(f"unknown {called} {value!r}", f"choose one of {', '.join(known)}")
     chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, matmul)
@@ -32,7 +55,26 @@ def select(name: str = "auto", matmul: str = "fp32") -> Backend:
             f"{setting('matmul')} {matmul} needs a GPU, and NumPy computes here{why}",
             "leave it out",
         )
-    return chosen
+    if chosen.name != "numpy":
+        if core == "native":
+            raise UsageError(
+                f"{setting('core')} native computes on the processor, not on a GPU",
+                f"leave it out, or add {setting('backend')} numpy",
+            )
+        return chosen
+    return chosen if core == "numpy" else _with_core(chosen, core, threads)
+
+
+def _with_core(backend: Backend, core: str, threads: int | None) -> Backend:
+    from charrnn.backend.native.library import open_core
+
+    try:
+        opened = open_core(threads or default_threads())
+    except BackendError:
+        if core == "native":
+            raise
+        return backend
+    return numpy_backend(backend.note, backend.expected, opened)
 
 
 def reopen(name: str, matmul: str) -> Backend:

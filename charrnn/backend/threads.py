@@ -7,6 +7,7 @@ two to four times as fast on a busy machine, where BLAS threads mostly wait for 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,19 @@ MIN_STREAMS = 16
 """Streams that a thread needs; with fewer, its products are too narrow to be fast."""
 MAX_MATRIX = 6 << 20
 """Bytes of the matrix that every thread reads at each step; the caches hold no larger one."""
+
+
+def cores() -> int:
+    """Return the number of cores of the processor that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_threads() -> int:
+    """Return the threads of the compiled core if none are given: ``OMP_NUM_THREADS``, or all."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else cores()
 
 
 def limit_threads(count: int | None) -> None:
@@ -43,6 +57,19 @@ def limit_threads(count: int | None) -> None:
     threadpool_limits(limits=count, user_api="blas")
 
 
+def set_threads(backend: Backend, count: int | None) -> None:
+    """Set the threads that compute for ``backend`` on the CPU; None leaves the default.
+
+    Raises
+    ------
+    UsageError
+        If ``count`` is less than 1.
+    """
+    limit_threads(count)
+    if backend.core is not None:
+        backend.core.threads = count or default_threads()
+
+
 class Threads:
     """The threads that BLAS uses, for other tasks.
 
@@ -50,9 +77,15 @@ class Threads:
     ----------
     backend
         On a GPU there are no such threads: :attr:`count` is 1.
+
+    Attributes
+    ----------
+    compiled
+        Whether the backend has a compiled core, with threads of its own.
     """
 
     def __init__(self, backend: Backend) -> None:
+        self.compiled = backend.core is not None
         self._libraries: list[Any] = []
         if backend.name == "numpy":
             from threadpoolctl import ThreadpoolController

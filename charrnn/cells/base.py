@@ -134,6 +134,28 @@ class Weights(NamedTuple):
     hh_T: Array
 
 
+class Compiled(NamedTuple):
+    """Which functions of the compiled core compute a cell.
+
+    Attributes
+    ----------
+    name
+        Their common name.
+    products
+        For each product of the backward pass the blocks (first, last) of ``weight_hh`` whose
+        transpose it reads, and the block that it begins with.
+    extra
+        A parameter whose last block is a bias inside the recurrence; empty if there is none.
+    kind
+        The variant.
+    """
+
+    name: str
+    products: tuple[tuple[int, int, int], ...]
+    extra: str = ""
+    kind: int = 0
+
+
 class Cell(Choice, ABC):
     """The equations of one recurrent cell. Stateless: weights and arrays are passed in.
 
@@ -161,6 +183,8 @@ class Cell(Choice, ABC):
     """The schemes of initial weights that suit the cell."""
     form: str = ""
     """Name of this instance's variant in reports."""
+    compiled: Compiled | None = None
+    """What computes it in the compiled core; None: only the equations here."""
     bounded: bool = True
     """Whether the output stays within [-1, 1], whatever the weights are."""
     rectified: bool = False

@@ -19,7 +19,15 @@ from typing import Any, ClassVar, NamedTuple
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.backend.products import add_product
-from charrnn.cells.base import Arrays, BiasGradient, Cell, Gradient, MatrixGradient, Workspace
+from charrnn.cells.base import (
+    Arrays,
+    BiasGradient,
+    Cell,
+    Compiled,
+    Gradient,
+    MatrixGradient,
+    Workspace,
+)
 from charrnn.cells.pointwise import logistic, scaled, sigmoid_slope, transposed
 from charrnn.config import ModelConfig
 from charrnn.options import MODEL, Option
@@ -199,6 +207,7 @@ class GRUAfter(GRU):
 
     form = "reset after"
     blocks = 4
+    compiled = Compiled("gru_after", ((0, 3, 2),), extra="bias_hh")
 
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         return super().shapes(D, H) | {"bias_hh": (3 * H,)}
@@ -272,6 +281,7 @@ class GRUBefore(GRU):
     form = "reset before"
     saved = ("reset_h",)
     blocks = 3
+    compiled = Compiled("gru_before", ((0, 2, 0), (2, 3, 0)))
     suffix = "_before"
 
     def gradient_terms(self, H: int) -> tuple[Gradient, ...]:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import Arrays, Cell, Problem, Weights, Workspace
+from charrnn.cells.base import Arrays, Cell, Compiled, Problem, Weights, Workspace
 from charrnn.cells.pointwise import logistic
 from charrnn.errors import setting
 from charrnn.options import MODEL, Option
@@ -126,6 +126,7 @@ class LSTM(Cell):
     states = ("h", "c")
     saved = ("tanh_c",)
     blocks = 4
+    compiled = Compiled("lstm", ((0, 4, 0),))
     options: ClassVar = {
         "forget_bias": Option(1.0, "Initial bias of the forget gate.", group=MODEL),
     }

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
-from charrnn.cells.base import GATED_INITS, Arrays, Cell, Problem, Weights, Workspace
+from charrnn.cells.base import GATED_INITS, Arrays, Cell, Compiled, Problem, Weights, Workspace
 from charrnn.errors import setting
 from charrnn.options import MODEL, Option
 
@@ -80,6 +80,7 @@ class RNN(Cell):
     def __init__(self, activation: str = "tanh") -> None:
         self.activation = self.form = activation
         self.rectified = activation == "relu"
+        self.compiled = Compiled("rnn", ((0, 1, 0),), kind=int(self.rectified))
         self.bounded = not self.rectified
 
     def remedy(self, problem: Problem) -> str:

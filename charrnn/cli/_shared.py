@@ -34,10 +34,18 @@ Matmul = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+Core = Annotated[
+    str,
+    typer.Option(
+        help="On a CPU: native (compiled code, the same result on every machine), numpy, or auto "
+        "(native if it can run).",
+        rich_help_panel=DEVICE,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
-        help="Threads of matrix products. [default: one per core]",
+        help="Threads on a CPU. [default: one per core]",
         show_default=False,
         rich_help_panel=DEVICE,
     ),
@@ -120,21 +128,26 @@ def explaining_memory(need: int | None) -> Iterator[None]:
 
 
 def open_backend(
-    name: str, threads: int | None, matmul: str = "fp32", *, tell: bool = True
+    name: str,
+    threads: int | None,
+    matmul: str = "fp32",
+    core: str = "auto",
+    *,
+    tell: bool = True,
 ) -> backends.Backend:
-    """Select the backend and set the number of threads of matrix products.
+    """Select the backend and its core, and set the number of threads.
 
     With ``tell``, print a note if ``auto`` falls back to NumPy although a GPU should work.
     """
     from charrnn.backend import select
-    from charrnn.backend.threads import limit_threads
+    from charrnn.backend.threads import set_threads
 
     if threads is not None and name == "cupy":
         raise UsageError(
             "--threads is for products on the CPU, and --backend is cupy", "leave it out"
         )
-    backend = select(name, matmul)
-    limit_threads(threads)
+    backend = select(name, matmul, core)
+    set_threads(backend, threads)
     if threads is not None and backend.name != "numpy":
         note(f"--threads has no effect: --backend {name} computes on a GPU")
     if tell:

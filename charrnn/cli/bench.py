@@ -9,7 +9,7 @@ import typer
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse
 from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import Backend, Json, Matmul, note, note_fallback, open_backend
+from charrnn.cli._shared import Backend, Core, Json, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.options import Option
 
@@ -29,6 +29,7 @@ def bench(
     as_json: Json = False,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
+    core: Core = "auto",
     threads: Annotated[
         int | None,
         typer.Option(help=THREADS.help, show_default=False),
@@ -54,7 +55,7 @@ def bench(
     from charrnn.report.bench import bench_json, bench_text
     from charrnn.train import bench as measuring
 
-    engines = _engines(backend, matmul)
+    engines = _engines(backend, matmul, core)
     note(f"measuring for about {seconds:g} s; close busy programs: they distort the result")
     note_fallback(engines[-1])
     result = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
@@ -64,11 +65,11 @@ def bench(
         write_text(bench_text(result))
 
 
-def _engines(name: str, matmul: str) -> list[backends.Backend]:
+def _engines(name: str, matmul: str, core: str) -> list[backends.Backend]:
     """Return the backends to try: with ``auto`` NumPy, and a GPU if one works."""
-    from charrnn.backend import numpy_backend
+    from charrnn.backend import select
 
-    chosen = open_backend(name, None, matmul, tell=False)
+    chosen = open_backend(name, None, matmul, core, tell=False)
     if name == "auto" and chosen.name != "numpy":
-        return [numpy_backend(), chosen]
+        return [select("numpy", core=core), chosen]
     return [chosen]

@@ -189,7 +189,7 @@ def diagnose(
         return wanted.history(run)
     from charrnn.backend.threads import limit_threads
 
-    engine = open_backend(backend, None)
+    engine = open_backend(backend, None, core="numpy")
     limit_threads(1 if threads is None else threads)
     if compare is not None:
         return wanted.compare(compare, engine, codes)

@@ -18,6 +18,7 @@ from charrnn.cli._shared import (
     OUTPUT,
     READING,
     Backend,
+    Core,
     Threads,
     check_reading,
     note,
@@ -82,6 +83,7 @@ def evaluate(
         bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
     ] = False,
     backend: Backend = "auto",
+    core: Core = "auto",
     threads: Threads = None,
 ) -> None:
     """Score a text: how well the model predicts each symbol from all preceding ones.
@@ -121,7 +123,7 @@ def evaluate(
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
-    engine = open_backend(backend, threads)
+    engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     options = {"unknown": unknown or "error", **reading_of(loaded, reading)}

@@ -119,6 +119,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "level": loaded.vocabulary.level,
         "vocabulary": list(loaded.vocabulary.symbols),
         "parameters": loaded.parameters,
+        "weights_sha256": loaded.weights_sha256,
         "step": progress.step,
         "epoch": progress.epoch,
         "seconds": round(progress.seconds, 3),

@@ -13,6 +13,7 @@ from charrnn.cli._samples import Samples, end_of_line, novelty_of
 from charrnn.cli._shared import (
     OUTPUT,
     Backend,
+    Core,
     Run,
     Threads,
     decoding,
@@ -141,6 +142,7 @@ def sample(
         bool, typer.Option("--json", help="One JSON object per line.", rich_help_panel=OUTPUT)
     ] = False,
     backend: Backend = "auto",
+    core: Core = "auto",
     threads: Threads = None,
 ) -> None:
     """Write text drawn from a trained model to standard output as it is drawn.
@@ -183,7 +185,7 @@ def sample(
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
-    engine = open_backend(backend, threads)
+    engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
     strict = unknown == "error" and vocabulary.unknown is None

@@ -13,6 +13,7 @@ from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
     Backend,
+    Core,
     Matmul,
     Threads,
     explaining_memory,
@@ -99,6 +100,7 @@ def train(
     ] = False,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
+    core: Core = "auto",
     threads: Threads = None,
 ) -> int:
     """Train a model on a text and keep it under checkpoints/.
@@ -123,7 +125,7 @@ def train(
         refuse(context, ("quiet",), "prints nothing, and --dry-run trains nothing")
     from charrnn.train.opening import open_session
 
-    engine = open_backend(backend, threads, matmul, tell=False)
+    engine = open_backend(backend, threads, matmul, core, tell=False)
 
     if dry_run:
         return _dry_run(open_session(request, engine, dry=True), as_json)

@@ -52,19 +52,15 @@ class Masks:
         The backend to draw on.
     rate
         The probability of dropping an element; 0 for no dropout.
-    shapes
-        The shape (T, H, N) of each layer's output.
-    dtype
-        Of the outputs.
+    arrays
+        Where the mask of each layer's output is drawn, (T, H, N); none without dropout.
     """
 
-    def __init__(
-        self, backend: Backend, rate: float, shapes: Sequence[tuple[int, int, int]], dtype: Any
-    ) -> None:
+    def __init__(self, backend: Backend, rate: float, arrays: Sequence[Array]) -> None:
         self._xp = backend.xp
         self._threshold = min(round(rate * 2**32), 2**32 - 1)
         self._scale = 1.0 / (1.0 - rate)
-        self._arrays = [backend.xp.empty(shape, dtype) for shape in shapes if rate]
+        self._arrays = arrays
         self._cut: dict[int, tuple[Array, ...]] = {}
 
     def draw(

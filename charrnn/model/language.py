@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.backend import Array, Backend, numpy_backend, reopen
 from charrnn.backend.array import Computation
 from charrnn.config import ModelConfig
-from charrnn.model import initialise
+from charrnn.model import compiled, initialise
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.layer import flatten
 from charrnn.model.onehot import column_sums
@@ -62,6 +62,19 @@ class LanguageModel:
             self.weights = Parameters.zeros(self.shapes(), self.backend.xp, dtype)
         else:
             self.weights = Parameters(self.shapes(), self.backend.put(weights, dtype))
+
+    @property
+    def core(self) -> str | None:
+        """What the compiled core that computes the model is compiled for; None without it."""
+        core = self.backend.core
+        return core.name if core and isinstance(self.head, compiled.CompiledHead) else None
+
+    def plain(self) -> LanguageModel:
+        """Return the model with the same weights, not copied, computed without a compiled core."""
+        if self.backend.core is None:
+            return self
+        backend = numpy_backend(self.backend.note, self.backend.expected)
+        return LanguageModel(self.config, self.V, backend, self.weights.flat)
 
     @classmethod
     def fresh(
@@ -226,17 +239,19 @@ class LanguageModel:
         return self.head.surprisal(self.weights, self.forward(window, ids), targets)
 
     def _embed(self, ids: Array) -> Array:
-        """Return the embedded symbols, (T, D, N), contiguous."""
-        xp = self.backend.xp
-        rows = xp.take(self.weights[EMBEDDING], ids, axis=0)
-        return xp.ascontiguousarray(rows.transpose(0, 2, 1))
+        """Return the embedded symbols, (T, D, N), in the layout of the bottom layer."""
+        (T, N), D, bottom = ids.shape, self.config.embed, self.stack.layers[0]
+        x = bottom.sequence(np.dtype(self.config.dtype), T, D, N)
+        x[...] = self.backend.xp.take(self.weights[EMBEDDING], ids, axis=0).transpose(0, 2, 1)
+        return x
 
 
 def _parts(
     config: ModelConfig, vocabulary: int, backend: Backend
 ) -> tuple[Stack, LanguageModelHead]:
     stack = Stack(config, config.embed or vocabulary, backend)
-    return stack, LanguageModelHead(config.hidden, vocabulary, backend, DECODER)
+    head = compiled.head(stack.layers[-1], vocabulary, backend, DECODER)
+    return stack, head
 
 
 def _shapes(

@@ -104,6 +104,10 @@ class Layer:
         """Allocate the arrays for windows of at most T steps of N streams."""
         return self.cell.workspace(self.xp, dtype, T, N, self.H)
 
+    def sequence(self, dtype: Any, T: int, F: int, N: int) -> Array:
+        """Allocate a sequence (T, F, N) in the layout in which the layer computes."""
+        return self.xp.empty((T, F, N), dtype)
+
     def stage(
         self, weights: Mapping[str, Array], ws: Workspace | None, dense: bool = False
     ) -> Staged:
@@ -153,7 +157,7 @@ class Layer:
         elif not part.start:  # all symbols at once
             ids = self.xp.ascontiguousarray(x)
             self.receive_symbols(staged, ids, ws.work[: len(x), rows])
-        for start, stop, kept in resets.runs(part) if resets else _whole(part):
+        for start, stop, kept in resets.runs(part) if resets else whole(part):
             if kept is not None:
                 for states in ws.states.values():
                     self.xp.multiply(states[start], kept, out=states[start])
@@ -213,7 +217,7 @@ class Layer:
         (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
         d_out = self._in_time(d_out)
-        runs = list(resets.runs(part)) if resets else _whole(part)
+        runs = list(resets.runs(part)) if resets else whole(part)
         for start, stop, kept in reversed(runs):
             self.cell.backward_steps(self.xp, staged.cell, ws, d_out, start, stop)
             if kept is not None:
@@ -262,7 +266,8 @@ class Layer:
             term.write(xp, work[term.source], operand, out)
 
 
-def _whole(part: slice) -> list[tuple[int, int, Array | None]]:
+def whole(part: slice) -> list[tuple[int, int, Array | None]]:
+    """Return the one run of a part inside which no stream starts from a zero state."""
     return [(part.start, part.stop, None)]
 
 

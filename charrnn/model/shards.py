@@ -20,6 +20,7 @@ from charrnn import cells
 from charrnn.backend import Array
 from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
+from charrnn.model import compiled
 from charrnn.model.dropout import run_in_turn
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
@@ -29,7 +30,10 @@ from charrnn.model.window import Carried
 
 def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
     """Return the best number of shards for ``streams`` streams of such a model."""
-    rows = len(cells.create(config).gates) * config.hidden
+    cell = cells.create(config)
+    if threads.compiled and compiled.fits(cell, config.dtype):
+        return 1  # the compiled functions divide their work themselves
+    rows = len(cell.gates) * config.hidden
     return threads.shares(streams, rows * config.hidden * np.dtype(config.dtype).itemsize)
 
 

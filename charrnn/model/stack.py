@@ -13,6 +13,7 @@ It can be used on any arrays::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from charrnn.backend.order import LayerByLayer, LayerOrder
 from charrnn.config import ModelConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
-from charrnn.model import initialise
+from charrnn.model import compiled, initialise
 from charrnn.model.dropout import Masks
 from charrnn.model.layer import Layer
 from charrnn.model.parameters import Parameters
@@ -71,7 +72,8 @@ class Stack:
         if layers is None:
             cell = cells.create(config)
             widths = [inputs] + [config.hidden] * (config.layers - 1)
-            layers = [Layer(cell, width, config.hidden, self.backend) for width in widths]
+            create = partial(compiled.layer, backend=self.backend, dtype=config.dtype)
+            layers = [create(cell, width, config.hidden) for width in widths]
         _require("layers", layers, Sequence)
         self.layers = list(layers)
         if not self.layers:
@@ -121,7 +123,7 @@ class Stack:
 
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
-        dtype, xp = np.dtype(self.config.dtype), self.backend.xp
+        dtype = np.dtype(self.config.dtype)
         steps, streams = _SIZE.check("steps", steps), _SIZE.check("streams", streams)
         self._order.prepare(len(self.layers))
         spaces = [layer.workspace(dtype, steps, streams) for layer in self.layers]
@@ -137,7 +139,7 @@ class Stack:
             sequences={full: ws.states[name] for _, ws, name, full in named},
             carried=frozenset(full for layer, _, name, full in named if name in layer.carried),
             state_gradients={full: ws.gradients[name] for _, ws, name, full in named},
-            d_out=[xp.empty((steps, l.width, streams), dtype) for l in self.layers if backward],
+            d_out=[l.sequence(dtype, steps, l.width, streams) for l in self.layers if backward],
             buffers={},
         )
         if not self.backend.order.parallel:
@@ -147,8 +149,10 @@ class Stack:
 
     def masks(self, steps: int, streams: int) -> Masks:
         """Allocate the dropout masks of a window."""
-        shapes = [(steps, layer.width, streams) for layer in self.layers]
-        return Masks(self.backend, self.config.dropout, shapes, np.dtype(self.config.dtype))
+        rate, dtype = self.config.dropout, np.dtype(self.config.dtype)
+        layers = self.layers if rate else []
+        arrays = [layer.sequence(dtype, steps, layer.width, streams) for layer in layers]
+        return Masks(self.backend, rate, arrays)
 
     def forward(
         self,
@@ -237,7 +241,7 @@ class Stack:
         d_outs = [d_out[:steps] for d_out in window.d_out]
         bottom = None
         if dx:
-            bottom = xp.empty((steps, self.layers[0].D, window.streams), d_top.dtype)
+            bottom = self.layers[0].sequence(d_top.dtype, steps, self.layers[0].D, window.streams)
         below = [bottom, *d_outs]
         for ws in window.layers:
             for array in ws.gradients.values():

@@ -17,6 +17,8 @@ def devices_text(facts: dict[str, Any]) -> str:
         parts = (blas["name"], blas["version"], blas["kernels"] and f"({blas['kernels']})")
         words = " ".join(str(part) for part in parts if part)
         rows.append(("BLAS", f"{words}, {blas['threads']} threads"))
+    core = facts["core"]
+    rows.append(("compiled core", core["target"] or f"none: {core['problem']}"))
     rows.append(("cores", str(cpu["cores"])))
     rows.append(("memory", _memory(cpu)))
     if gpu["version"]:

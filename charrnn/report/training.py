@@ -185,7 +185,8 @@ def describe(start: Start) -> str:
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []
     limits += [count(start.minutes, "minute")] if start.minutes else []
-    where = start.backend + (f" ({start.matmul})" if start.backend != "numpy" else "")
+    detail = start.core if start.backend == "numpy" else start.matmul
+    where = start.backend + (f" ({detail})" if detail else "")
     return (
         f"{'resuming' if start.resumed else 'run'} {start.run}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"

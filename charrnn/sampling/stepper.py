@@ -55,7 +55,7 @@ class Stepper:
 
     @_quiet
     def __init__(self, model: LanguageModel, streams: int = 1) -> None:
-        self.model = model
+        self.model = model = model.plain()
         self.streams = streams
         stack, xp = model.stack, model.backend.xp
         self._forward = stack.cell.forward

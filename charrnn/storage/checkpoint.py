@@ -85,6 +85,14 @@ class Checkpoint:
     kind: str = LanguageModelHead.kind
 
     @property
+    def weights_sha256(self) -> str:
+        """The digest of the weights' bytes: equal for equal models only."""
+        from hashlib import sha256  # only this needs it
+
+        flat = self.weights.astype(self.weights.dtype.newbyteorder("<"), copy=False)
+        return sha256(flat.tobytes()).hexdigest()
+
+    @property
     def step(self) -> int:
         """Number of updates made."""
         return self.progress.step

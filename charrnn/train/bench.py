@@ -17,8 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from charrnn.backend import Backend
-from charrnn.backend.describe import cores
-from charrnn.backend.threads import limit_threads
+from charrnn.backend.threads import cores, set_threads
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
@@ -82,7 +81,7 @@ class _Case:
 
     def turn(self) -> float:
         """Make the updates of one turn; return the seconds per update."""
-        limit_threads(self.threads)
+        set_threads(self.backend, self.threads)
         self.loop.step()  # refills caches and wakes threads after another case's turn
         self._wait()
         begun = perf_counter()
@@ -151,8 +150,8 @@ def run(
             last = measured[-1].threads
             winners.append(propose_batch([t for t in measured if t.threads == last]))
         best = max(winners, key=lambda trial: trial.chars_per_second)
-        limit_threads(best.threads)
         chosen = next(backend for backend in backends if backend.name == best.backend)
+        set_threads(chosen, best.threads)
         sampling = _sampling(model, chosen, 0.1 * seconds, clock)
     return Bench(model, seq_len, tuple(trials), best, sampling)
 
@@ -192,7 +191,7 @@ class _Setup:
         rng = np.random.default_rng(0)
         ids = rng.integers(0, len(SYMBOLS), 16 * batch * self.seq_len + 1, dtype=np.uint8)
         try:
-            limit_threads(threads)  # how the loop divides its work depends on them
+            set_threads(self.backend, threads)  # how the loop divides its work depends on them
             network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
             loop, _ = language_loop(network, ids, ids[:0], config)
         except MemoryError:

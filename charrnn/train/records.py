@@ -49,6 +49,7 @@ class Start(Record):
     minutes: float | None
     backend: str
     matmul: str
+    core: str | None
     seed: int
     version: str
     settings: dict[str, Any] = field(default_factory=dict)

@@ -330,6 +330,7 @@ class Session:
             minutes=loop.config.minutes,
             backend=self.model.backend.name,
             matmul=self.model.backend.matmul,
+            core=self.model.core,
             seed=self._train.seed,
             version=__version__,
             settings={**config.facts(), **_named(self._data), **self._train.facts()},

@@ -142,7 +142,7 @@ def test_a_gpu_is_described(device, capfdbinary):
     assert facts["cupy"]["problem"] is None
     assert app.run(["info", "--devices"]) == 0
     shown = capfdbinary.readouterr().out.decode()
-    assert "GPU 1      Double GPU, compute capability 9.0, 132 multi" in shown
+    assert "GPU 1          Double GPU, compute capability 9.0, 132 multi" in shown
     assert "85.9 GB, 65.5 GB free" in shown
 
 

@@ -45,8 +45,8 @@ def calls(xp):
     return found
 
 
-MODULES = {"gpu": "gpu", "plain": "device"}
-"""For each provider the fixture with an array module that it computes on."""
+MODULES = {"gpu": "gpu", "native": "test_native.py", "plain": "device"}
+"""For each provider the fixture with an array module that it computes on, or the tests of it."""
 
 
 def test_every_provider_is_compared():

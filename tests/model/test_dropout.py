@@ -9,7 +9,7 @@ from charrnn.model.dropout import Masks
 
 def draw(rate, shape, seed=3, step=7, layer=0, dtype=np.float64):
     """Return the mask of one layer of ``layer`` + 1."""
-    masks = Masks(numpy_backend(), rate, [shape] * (layer + 1), np.dtype(dtype))
+    masks = Masks(numpy_backend(), rate, [np.empty(shape, dtype) for _ in range(layer + 1)])
     return masks.draw(seed, step, shape[0])[layer]
 
 
@@ -47,7 +47,7 @@ def test_the_highest_dropout_rate_can_be_drawn():
 
 
 def test_masks_are_drawn_into_the_same_memory_and_a_short_window_has_the_first_steps():
-    masks = Masks(numpy_backend(), 0.3, [(6, 4, 3), (6, 5, 3)], np.dtype(np.float32))
+    masks = Masks(numpy_backend(), 0.3, [np.empty((6, H, 3), np.float32) for H in (4, 5)])
     long = masks.draw(1, 2, 6)
     expected = [mask.copy() for mask in long]
     again = masks.draw(1, 3, 6)
@@ -60,7 +60,7 @@ def test_masks_are_drawn_into_the_same_memory_and_a_short_window_has_the_first_s
 
 
 def test_masks_may_be_drawn_in_any_order():
-    masks = Masks(numpy_backend(), 0.3, [(6, 4, 3)] * 3, np.dtype(np.float32))
+    masks = Masks(numpy_backend(), 0.3, [np.empty((6, 4, 3), np.float32) for _ in range(3)])
     expected = [mask.copy() for mask in masks.draw(1, 2, 6)]
     masks.draw(1, 3, 6)
     backwards = masks.draw(1, 2, 6, run=lambda tasks: [task() for task in reversed(tasks)])
@@ -68,4 +68,4 @@ def test_masks_may_be_drawn_in_any_order():
 
 
 def test_there_are_no_masks_without_dropout():
-    assert Masks(numpy_backend(), 0.0, [(2, 3, 4)], np.dtype(np.float32)).draw(0, 0, 2) is None
+    assert Masks(numpy_backend(), 0.0, []).draw(0, 0, 2) is None

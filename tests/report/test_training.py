@@ -25,6 +25,7 @@ START = Start(
     minutes=1.0,
     backend="numpy",
     matmul="fp32",
+    core=None,
     seed=0,
     version="0",
 )

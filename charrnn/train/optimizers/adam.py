@@ -58,6 +58,7 @@ class Adam(Optimizer):
     """Adam; weight decay is added to the gradient."""
 
     name = "adam"
+    compiled = True
     slots = ("m", "v")
 
     def update(

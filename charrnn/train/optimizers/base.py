@@ -44,6 +44,8 @@ class Optimizer(Choice, ABC):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """The names of the moments."""
+    compiled: ClassVar[bool] = False
+    """Whether the compiled core computes the rule, which then takes all weights at once."""
 
     def __init__(
         self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any
@@ -74,7 +76,9 @@ class Optimizer(Choice, ABC):
         count
             Updates made so far, this one included.
         """
-        block = self._scratch.size
+        flat = weights.flat
+        compiled = self.compiled and self.backend.core is not None and flat.dtype == "float32"
+        block = flat.size if compiled else self._scratch.size
         for start in range(0, weights.flat.size, block):
             part = slice(start, start + block)
             w, g = weights.flat[part], grads.flat[part]

@@ -46,6 +46,7 @@ class RMSprop(Optimizer):
     """RMSprop; weight decay is added to the gradient."""
 
     name = "rmsprop"
+    compiled = True
     slots = ("v",)
 
     def update(

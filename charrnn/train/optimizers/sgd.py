@@ -38,6 +38,7 @@ class SGD(Optimizer):
     """Gradient descent with momentum; weight decay is added to the gradient."""
 
     name = "sgd"
+    compiled = True
     slots = ("u",)
     options: ClassVar = {
         "momentum": Option(

@@ -1,0 +1,98 @@
+"""Compiling the core with a C compiler. Needs nothing but the standard library.
+
+``pip install`` runs it through ``hatch_build.py``; ``python -m charrnn.backend.native.build``
+compiles anew in place.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "c" / "core.c"
+FOLDER = Path(__file__).parent / "lib"
+
+FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "x86_64": {
+        "x86-64-v4": ("AVX512F", "AVX512_SKX"),
+        "x86-64-v3": ("AVX2", "FMA3"),
+    },
+    "aarch64": {"aarch64": ()},
+}
+"""For each architecture the targets, best first, and the processor features that each needs, as
+NumPy names them."""
+
+FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
+"""No flag may let the compiler change the order or the rounding of an operation."""
+
+COMPILERS = ("cc", "gcc", "clang")
+
+
+def machine() -> str:
+    """Return this machine's architecture, as :data:`FEATURES` names it; empty if unsupported."""
+    if sys.platform not in ("linux", "darwin"):
+        return ""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+
+
+def file_name(target: str) -> str:
+    """Return the name of the library for a target."""
+    return f"core-{target}.so"
+
+
+def compiler() -> list[str] | None:
+    """Return the command of the C compiler: ``CC`` if it is set, else the first one in ``PATH``."""
+    chosen = os.environ.get("CC")
+    if chosen:
+        return chosen.split()
+    found = next((path for name in COMPILERS if (path := shutil.which(name))), None)
+    return [found] if found else None
+
+
+def compile_core(target: str, out: Path, command: Sequence[str], extra: Sequence[str] = ()) -> None:
+    """Compile the library for one target to the file ``out``, which is replaced at the end.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If the compiler fails.
+    OSError
+        If it cannot be run, or the file cannot be written.
+    """
+    march = [] if target == "aarch64" else [f"-march={target}"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        made = Path(folder) / out.name
+        arguments = [*FLAGS, *march, *extra, "-fPIC", "-shared", str(SOURCE), "-o", str(made)]
+        subprocess.run(
+            [*command, *arguments, "-lpthread", "-lm"], check=True, capture_output=True, text=True
+        )
+        made.replace(out)
+
+
+def build(folder: Path = FOLDER) -> list[Path]:
+    """Compile the core for every target of this machine; return the libraries made.
+
+    Without a C compiler, or where it fails, there is none: charrnn then computes with NumPy.
+    """
+    command, made = compiler(), []
+    for target in FEATURES.get(machine(), {}) if command else ():
+        out = folder / file_name(target)
+        try:
+            compile_core(target, out, command or ())
+        except (OSError, subprocess.CalledProcessError):
+            out.unlink(missing_ok=True)
+        else:
+            made.append(out)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(None if build() else "no C compiler, or none that can compile the core")

@@ -1,0 +1,55 @@
+// The compiled core: what charrnn/backend/native calls. Every function divides its work among
+// `threads` threads; no result depends on their number, nor on the processor.
+#include "dropout.h"
+#include "gru.h"
+#include "loss.h"
+#include "lstm.h"
+#include "products.h"
+#include "rnn.h"
+#include "update.h"
+
+#define API __attribute__((visibility("default")))
+#define SHARED(name, share, job) \
+    API void charrnn_##name(int threads, job *work) { run(threads, share, work); }
+
+API int charrnn_vector_length(void) { return VL; }
+API int charrnn_panel(void) { return PAIR; }
+
+SHARED(lstm_forward, lstm_forward_share, layer)
+SHARED(lstm_backward, lstm_backward_share, layer)
+SHARED(gru_after_forward, gru_after_forward_share, layer)
+SHARED(gru_after_backward, gru_after_backward_share, layer)
+SHARED(gru_before_forward, gru_before_forward_share, layer)
+SHARED(gru_before_backward, gru_before_backward_share, layer)
+SHARED(rnn_forward, rnn_forward_share, layer)
+SHARED(rnn_backward, rnn_backward_share, layer)
+SHARED(rows, rows_share, rows_job)
+SHARED(outer, outer_share, outer_job)
+SHARED(sum, sum_share, sum_job)
+SHARED(forth, forth_share, forth_job)
+SHARED(back, back_share, back_job)
+SHARED(transpose, transpose_share, transpose_job)
+SHARED(symbols, symbols_share, symbols_job)
+SHARED(loss, loss_share, loss_job)
+SHARED(adam, adam_share, adam_job)
+SHARED(sgd, sgd_share, sgd_job)
+SHARED(rmsprop, rmsprop_share, rmsprop_job)
+SHARED(dropout, dropout_share, dropout_job)
+SHARED(squares, squares_share, squares_job)
+
+typedef struct {
+    int64_t count;
+    const float *x;
+    float *exponential, *logistic, *tanh;
+} elementary_job;
+
+API void charrnn_elementary(int threads, elementary_job *w)
+{
+    (void)threads;
+    for (long i = 0; i < w->count; i += VL) {
+        vf x = load_some(w->x + i, w->count - i);
+        store_some(w->exponential + i, exponential(x), w->count - i);
+        store_some(w->logistic + i, logistic(x), w->count - i);
+        store_some(w->tanh + i, hyperbolic_tangent(x), w->count - i);
+    }
+}

@@ -1,0 +1,205 @@
+// GRU in both forms (equations: charrnn/cells/gru.py). Gates r, z, n.
+//
+// Reset after the product: work (T, N, 4H) holds u = U_n h' + b'_n, r, z, n, and their gradients.
+// Reset before it: work (T, N, 3H) holds r, z, n, and saved r ⊙ h'.
+#include "recurrence.h"
+
+// h from z, n and h'
+INLINE vf gru_state(vf z, vf n, vf before) { return fma_(z, before - n, n); }
+
+// ∂L/∂n's pre-activation, from dh = ∂L/∂h: dh (1 - z) (1 - n²)
+INLINE vf gru_d_n(vf d_h, vf z, vf n) { return fma_(-z, d_h, d_h) * fma_(-n, n, splat(1.0f)); }
+
+// ∂L/∂(pre-activation) of a logistic gate s, from d = ∂L/∂s
+INLINE vf gru_d_gate(vf d, vf s) { return d * fma_(-s, s, s); }
+
+INLINE void gru_after_forward_units(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[VL], extra = load_some(l->extra + u, width);
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j;
+        float *a = l->work + row * 4 * H;
+        const float *x = inputs(s, 3, n0 + j, a + H);
+        vf r = logistic(input(l, x, 0, u, width) + load(p));
+        vf z = logistic(input(l, x, 1, u, width) + load(p + GATE));
+        vf v = load(p + 2 * GATE) + extra;
+        vf n = hyperbolic_tangent(fma_(r, v, input(l, x, 2, u, width)));
+        vf h = gru_state(z, n, load_some(l->h + row * H + u, width));
+        store_some(a + u, v, width);
+        store_some(a + H + u, r, width);
+        store_some(a + 2 * H + u, z, width);
+        store_some(a + 3 * H + u, n, width);
+        store_some(l->h + (row + l->N) * H + u, h, width);
+        column[j] = h;
+    }
+    hand_on(s, column, u, width, n0, streams);
+}
+
+INLINE void gru_after_backward_units(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    int last = s->t == l->T - 1;
+    vf column[3][VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j;
+        float *a = l->work + row * 4 * H + u, *dh = l->dh + (s->first + n0 + j) * H + u;
+        vf v = load_some(a, width), r = load_some(a + H, width), z = load_some(a + 2 * H, width);
+        vf n = load_some(a + 3 * H, width), carried = load_some(dh, width);
+        if (!last) carried = carried + load(p);
+        vf d_h = load_some(l->d_out + row * H + u, width) + carried;
+        vf d_z = (load_some(l->h + row * H + u, width) - n) * d_h, d_n = gru_d_n(d_h, z, n);
+        column[0][j] = d_n * r;
+        column[1][j] = gru_d_gate(d_n * v, r);
+        column[2][j] = gru_d_gate(d_z, z);
+        store_some(dh, d_h * z, width);
+        store_some(a, column[0][j], width);
+        store_some(a + H, column[1][j], width);
+        store_some(a + 2 * H, column[2][j], width);
+        store_some(a + 3 * H, d_n, width);
+    }
+    for (long g = 0; g < 3; g++) hand_on(s, column[g], g * H + u, width, n0, streams);
+}
+
+static void gru_after_forward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + 3 * GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
+    for (long t = 0; t < l->T; t++) {
+        at_step(&s, t);
+        sweep(&s, 3, H, l->forth, operand, products, gru_after_forward_units);
+        SWAP(operand, s.next);
+    }
+}
+
+static void gru_after_backward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long K = 3 * s.H, size = K * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    for (long t = l->T - 1; t >= 0; t--) {
+        at_step(&s, t);
+        sweep(&s, 1, K, l->back, t < l->T - 1 ? operand : 0, products, gru_after_backward_units);
+        SWAP(operand, s.next);
+    }
+    sweep(&s, 1, K, l->back, operand, products, add_product);
+}
+
+INLINE void gru_before_gates(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j;
+        float *a = l->work + row * 3 * H;
+        const float *x = inputs(s, 3, n0 + j, a);
+        vf r = logistic(input(l, x, 0, u, width) + load(p)), z = logistic(input(l, x, 1, u, width) + load(p + GATE));
+        column[j] = r * load_some(l->h + row * H + u, width);
+        store_some(a + u, r, width);
+        store_some(a + H + u, z, width);
+        store_some(l->saved + row * H + u, column[j], width);
+    }
+    hand_on(s, column, u, width, n0, streams);
+}
+
+INLINE void gru_before_candidate(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j;
+        float *a = l->work + row * 3 * H;
+        vf n = hyperbolic_tangent(input(l, inputs(s, 3, n0 + j, a), 2, u, width) + load(p));
+        column[j] = gru_state(load_some(a + H + u, width), n, load_some(l->h + row * H + u, width));
+        store_some(a + 2 * H + u, n, width);
+        store_some(l->h + (row + l->N) * H + u, column[j], width);
+    }
+    hand_on(s, column, u, width, n0, streams);
+}
+
+// From ∂L/∂h to n's pre-activation. dh becomes what z passes on, room ∂L/∂z.
+INLINE void gru_before_d_candidate(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    int last = s->t == l->T - 1;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j, stream = (s->first + n0 + j) * H + u;
+        float *a = l->work + row * 3 * H + u, *dh = l->dh + stream;
+        vf z = load_some(a + H, width), n = load_some(a + 2 * H, width), carried = load_some(dh, width);
+        if (!last) carried = carried + load(p);
+        vf d_h = load_some(l->d_out + row * H + u, width) + carried;
+        store_some(l->room + stream, (load_some(l->h + row * H + u, width) - n) * d_h, width);
+        store_some(dh, d_h * z, width);
+        column[j] = gru_d_n(d_h, z, n);
+        store_some(a + 2 * H, column[j], width);
+    }
+    hand_on(s, column, u, width, n0, streams);
+}
+
+// From ∂L/∂(r ⊙ h'), the products, to r's and z's pre-activations.
+INLINE void gru_before_d_gates(const step *s, const float *p, long u, long width, long n0, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[2][VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n0 + j, stream = (s->first + n0 + j) * H + u;
+        float *a = l->work + row * 3 * H + u, *dh = l->dh + stream;
+        vf r = load_some(a, width), d = load(p);
+        store_some(dh, fma_(d, r, load_some(dh, width)), width);
+        column[0][j] = gru_d_gate(d * load_some(l->h + row * H + u, width), r);
+        column[1][j] = gru_d_gate(load_some(l->room + stream, width), load_some(a + H, width));
+        store_some(a, column[0][j], width);
+        store_some(a + H, column[1][j], width);
+    }
+    for (long g = 0; g < 2; g++) hand_on(s, column[g], g * H + u, width, n0, streams);
+}
+
+static void gru_before_forward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    if (!s.count) return;
+    float *h = scratch((size_t)(2 * size + 2 * GATE)), *reset = h + size, *products = reset + size;
+    pack_columns(s.count, H, l->h + s.first * H, H, h, s.stride);
+    for (long t = 0; t < l->T; t++) {
+        at_step(&s, t);
+        s.next = reset;
+        sweep(&s, 2, H, l->forth, h, products, gru_before_gates);
+        s.next = h; // the products of h' are done
+        sweep(&s, 1, H, l->forth + 2 * blocks * H * PAIR, reset, products, gru_before_candidate);
+    }
+}
+
+static void gru_before_backward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    const float *of_n = l->back + blocks * 2 * H * PAIR;
+    if (!s.count) return;
+    float *gates = scratch((size_t)(3 * size + GATE)), *candidate = gates + 2 * size, *products = candidate + size;
+    for (long t = l->T - 1; t >= 0; t--) {
+        at_step(&s, t);
+        s.next = candidate;
+        sweep(&s, 1, 2 * H, l->back, t < l->T - 1 ? gates : 0, products, gru_before_d_candidate);
+        s.next = gates;
+        sweep(&s, 1, H, of_n, candidate, products, gru_before_d_gates);
+    }
+    sweep(&s, 1, 2 * H, l->back, gates, products, add_product);
+}

@@ -1,0 +1,82 @@
+// Softmax cross-entropy of many rows (equations: charrnn/model/head.py).
+#ifndef CHARRNN_LOSS_H
+#define CHARRNN_LOSS_H
+
+#include "elementary.h"
+#include "products.h"
+
+#define LANES 32 // of a sum, whatever VL is
+
+// Logits of rows: top (rows, H) times decoder and bias. Leaves -ln p[target] in nats and, if d_top
+// is given, the gradients of the sum of nats times `scale`: of the logits and of top.
+typedef struct {
+    int64_t rows, H, V;
+    const float *top;
+    int64_t top_ld;
+    const float *forth; // panels of the decoder's rows, K = H
+    const float *back;  // panels of its columns, K = V
+    const float *bias;
+    const int32_t *targets;
+    double scale;
+    double *nats;    // (rows)
+    float *d_logits; // (rows, V)
+    float *d_top;    // (rows, H)
+} loss_job;
+
+// z (V) becomes e^(z - max); returns their sum, max in `top`. z is padded by room for LANES floats.
+INLINE float exponentials(float *z, long V, float *top)
+{
+    float most = -HUGE_VALF;
+    for (long v = V; v < padded(V, LANES); v++) z[v] = -HUGE_VALF;
+    vf high = splat(-HUGE_VALF);
+    for (long v = 0; v < V; v += VL) {
+        vf a = load(z + v);
+        high = choose(high > a, high, a); // a NaN is taken, and lost again: the sum below keeps it
+    }
+    for (int i = 0; i < VL; i++) most = high[i] > most ? high[i] : most;
+    vf sums[LANES / VL];
+    for (int i = 0; i < LANES / VL; i++) sums[i] = splat(0.0f);
+    for (long v = 0; v < V; v += LANES)
+        UNROLL for (int i = 0; i < LANES / VL; i++) {
+            vf a = load(z + v + i * VL), e = exponential(a - splat(most));
+            e = choose(a == splat(-HUGE_VALF), splat(0.0f), e);
+            store(z + v + i * VL, e);
+            sums[i] += e;
+        }
+    float sum = 0.0f;
+    for (int i = 0; i < LANES; i++) sum += sums[i / VL][i % VL];
+    *top = most;
+    return sum;
+}
+
+static void loss_share(void *context, int share, int shares)
+{
+    const loss_job *w = context;
+    long H = w->H, V = w->V, ld = padded(V, LANES), deep = H > V ? H : V;
+    long first = part(w->rows, COLUMNS, share, shares), last = part(w->rows, COLUMNS, share + 1, shares);
+    float *columns = scratch((size_t)(deep * ROWS_STRIDE + PAIR * ROWS + ROWS * ld)), *room = columns + deep * ROWS_STRIDE;
+    float *logits = room + PAIR * ROWS;
+    for (long row = first; row < last; row += ROWS) {
+        long some = least(ROWS, last - row);
+        pack_columns(some, H, w->top + row * w->top_ld, w->top_ld, columns, ROWS_STRIDE);
+        for (long m = 0; m < V; m += PAIR) edge_product(H, w->forth + m * H, columns, ROWS_STRIDE, some, logits + m, ld, V - m, 0, room);
+        for (long j = 0; j < some; j++) {
+            float *z = logits + j * ld, top;
+            long target = w->targets[row + j];
+            for (long v = 0; v < V; v += VL) store_some(z + v, load_some(z + v, V - v) + load_some(w->bias + v, V - v), V - v);
+            float hit = z[target], sum = exponentials(z, V, &top);
+            w->nats[row + j] = logarithm(sum) - ((double)hit - top);
+            if (!w->d_top) continue;
+            float factor = (float)(w->scale / sum);
+            for (long v = 0; v < V; v += VL) store_some(z + v, load_some(z + v, V - v) * splat(factor), V - v);
+            z[target] -= (float)w->scale;
+            memcpy(w->d_logits + (row + j) * V, z, (size_t)V * sizeof(float));
+        }
+        if (!w->d_top) continue;
+        pack_columns(some, V, logits, ld, columns, ROWS_STRIDE);
+        for (long m = 0; m < H; m += PAIR)
+            edge_product(V, w->back + m * V, columns, ROWS_STRIDE, some, w->d_top + row * H + m, H, H - m, 0, room);
+    }
+}
+
+#endif

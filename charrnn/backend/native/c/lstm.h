@@ -1,0 +1,94 @@
+// LSTM (equations: charrnn/cells/lstm.py). Gates i, f, g, o; work (T, N, 4H); saved tanh(c).
+#include "recurrence.h"
+
+INLINE void lstm_forward_units(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n + j, next = row + l->N;
+        float *a = l->work + row * 4 * H;
+        const float *x = inputs(s, 4, n + j, a);
+        vf i = logistic(input(l, x, 0, u, width) + load(p));
+        vf f = logistic(input(l, x, 1, u, width) + load(p + GATE));
+        vf g = hyperbolic_tangent(input(l, x, 2, u, width) + load(p + 2 * GATE));
+        vf o = logistic(input(l, x, 3, u, width) + load(p + 3 * GATE));
+        vf c = fma_(f, load_some(l->c + row * H + u, width), i * g);
+        vf tanh_c = hyperbolic_tangent(c), h = o * tanh_c;
+        store_some(a + u, i, width);
+        store_some(a + H + u, f, width);
+        store_some(a + 2 * H + u, g, width);
+        store_some(a + 3 * H + u, o, width);
+        store_some(l->c + next * H + u, c, width);
+        store_some(l->saved + row * H + u, tanh_c, width);
+        store_some(l->h + next * H + u, h, width);
+        column[j] = h;
+    }
+    hand_on(s, column, u, width, n, streams);
+}
+
+INLINE void lstm_backward_units(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    int last = s->t == l->T - 1;
+    vf column[4][VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n + j, stream = (s->first + n + j) * H + u;
+        float *a = l->work + row * 4 * H + u, *dc = l->dc + stream;
+        vf i = load_some(a, width), f = load_some(a + H, width);
+        vf g = load_some(a + 2 * H, width), o = load_some(a + 3 * H, width);
+        vf tanh_c = load_some(l->saved + row * H + u, width);
+        vf d_h = load_some(l->d_out + row * H + u, width) + (last ? load_some(l->dh + stream, width) : load(p));
+        vf d_o = d_h * o, d_c = load_some(dc, width) + fma_(-(d_o * tanh_c), tanh_c, d_o); // dh o (1 - tanh² c)
+        vf d_ci = d_c * i, d_cf = d_c * f;
+        vf d_i = d_ci * g, d_f = d_cf * load_some(l->c + row * H + u, width), d_to = d_o * tanh_c;
+        d_i = fma_(-d_i, i, d_i);                // dc g · i (1 - i)
+        d_f = fma_(-d_f, f, d_f);                // dc c' · f (1 - f)
+        vf d_g = fma_(-(d_ci * g), g, d_ci);     // dc i · (1 - g²)
+        d_o = fma_(-d_to, o, d_to);              // dh tanh(c) · o (1 - o)
+        store_some(dc, d_cf, width);
+        store_some(a, d_i, width);
+        store_some(a + H, d_f, width);
+        store_some(a + 2 * H, d_g, width);
+        store_some(a + 3 * H, d_o, width);
+        column[0][j] = d_i;
+        column[1][j] = d_f;
+        column[2][j] = d_g;
+        column[3][j] = d_o;
+    }
+    for (long g = 0; g < 4; g++) hand_on(s, column[g], g * H + u, width, n, streams);
+}
+
+static void lstm_forward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + 4 * GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
+    for (long t = 0; t < l->T; t++) {
+        at_step(&s, t);
+        sweep(&s, 4, H, l->forth, operand, products, lstm_forward_units);
+        SWAP(operand, s.next);
+    }
+}
+
+static void lstm_backward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long K = 4 * s.H, size = K * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    for (long t = l->T - 1; t >= 0; t--) {
+        at_step(&s, t);
+        sweep(&s, 1, K, l->back, t < l->T - 1 ? operand : 0, products, lstm_backward_units);
+        SWAP(operand, s.next);
+    }
+    sweep(&s, 1, K, l->back, operand, products, keep_product);
+}

@@ -1,0 +1,198 @@
+// Products over all steps and streams of a window, whose rows lie one after the other.
+#ifndef CHARRNN_PRODUCTS_H
+#define CHARRNN_PRODUCTS_H
+
+#include "pool.h"
+#include "tile.h"
+
+#define ROWS (4 * COLUMNS) // handled at once
+#define ROWS_STRIDE ((ROWS + VL - 1) / VL * VL)
+#define DEPTH 256 // of the sum over rows that is taken at once
+
+// A tile of which only `width` features exist goes through `room` (PAIR × count).
+INLINE void edge_product(long K, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
+{
+    if (width >= PAIR) {
+        panel_product(K, panel, columns, stride, count, out, ld, add);
+        return;
+    }
+    if (add)
+        for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
+    panel_product(K, panel, columns, stride, count, room, PAIR, add);
+    for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
+}
+
+// out (rows, M) = x (rows, K) times the matrix in `panels`
+typedef struct {
+    int64_t rows, K, M;
+    const float *panels, *x;
+    int64_t x_ld;
+    float *out;
+    int64_t out_ld;
+} rows_job;
+
+static void rows_share(void *context, int share, int shares)
+{
+    const rows_job *w = context;
+    long first = part(w->rows, COLUMNS, share, shares), last = part(w->rows, COLUMNS, share + 1, shares);
+    float *columns = scratch((size_t)(w->K * ROWS_STRIDE + PAIR * ROWS)), *room = columns + w->K * ROWS_STRIDE;
+    long whole = w->M / PAIR * PAIR;
+    for (long row = first; row < last; row += ROWS) {
+        long some = least(ROWS, last - row);
+        if (some == 1) {
+            const float *x = w->x + row * w->x_ld;
+            float *out = w->out + row * w->out_ld;
+            column_product(whole / PAIR, w->K, w->panels, w->K * PAIR, x, 1, out, PAIR);
+            if (whole == w->M) continue;
+            column_product(1, w->K, w->panels + whole * w->K, 0, x, 1, room, 0);
+            memcpy(out + whole, room, (size_t)(w->M - whole) * sizeof(float));
+            continue;
+        }
+        pack_columns(some, w->K, w->x + row * w->x_ld, w->x_ld, columns, ROWS_STRIDE);
+        for (long m = 0; m < w->M; m += PAIR)
+            edge_product(w->K, w->panels + m * w->K, columns, ROWS_STRIDE, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
+    }
+}
+
+// out (F, M) = Σ over rows of d (rows, F) ⊗ x (rows, M), added to out if `add`
+typedef struct {
+    int64_t rows, F, M;
+    const float *d;
+    int64_t d_ld;
+    const float *x;
+    int64_t x_ld;
+    float *out;
+    int64_t add;
+} outer_job;
+
+static void outer_share(void *context, int share, int shares)
+{
+    const outer_job *w = context;
+    long first = part(w->F, 1, share, shares), count = part(w->F, 1, share + 1, shares) - first;
+    long wide = padded(w->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, stride = padded(COLUMNS, VL);
+    if (!count) return;
+    float *panels = scratch((size_t)(DEPTH * (wide + stride) + PAIR * COLUMNS));
+    float *columns = panels + DEPTH * wide, *room = columns + DEPTH * stride;
+    for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
+        long depth = least(DEPTH, w->rows - k0);
+        for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * depth);
+        for (long tile = 0; tile < tiles; tile++) {
+            long f = first + count * tile / tiles, some = first + count * (tile + 1) / tiles - f;
+            for (long k = 0; k < depth; k++)
+                for (long j = 0; j < some; j += VL) store(columns + k * stride + j, load_some(w->d + (k0 + k) * w->d_ld + f + j, some - j));
+            for (long m = 0; m < w->M; m += PAIR)
+                edge_product(depth, panels + m * depth, columns, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
+        }
+    }
+}
+
+// out (F) = Σ over rows of d (rows, F), added to out if `add`
+typedef struct {
+    int64_t rows, F;
+    const float *d;
+    int64_t d_ld;
+    float *out;
+    int64_t add;
+} sum_job;
+
+static void sum_share(void *context, int share, int shares)
+{
+    const sum_job *w = context;
+    long first = part(w->F, VL, share, shares), last = part(w->F, VL, share + 1, shares);
+    for (long f = first; f < last; f += 4 * VL) {
+        vf sum[4];
+        long left = last - f;
+        UNROLL for (int i = 0; i < 4; i++) sum[i] = w->add && left > i * VL ? load_some(w->out + f + i * VL, left - i * VL) : splat(0.0f);
+        if (left >= 4 * VL)
+            for (long row = 0; row < w->rows; row++)
+                UNROLL for (int i = 0; i < 4; i++) sum[i] += load(w->d + row * w->d_ld + f + i * VL);
+        else
+            for (long row = 0; row < w->rows; row++)
+                for (int i = 0; i * VL < left; i++) sum[i] += load_some(w->d + row * w->d_ld + f + i * VL, left - i * VL);
+        for (int i = 0; i * VL < left && i < 4; i++) store_some(w->out + f + i * VL, sum[i], left - i * VL);
+    }
+}
+
+// Panels of `groups` matrices of `rows` rows each, (rows, K), as [group][rows / PAIR][K][PAIR]
+typedef struct {
+    int64_t groups, rows, K;
+    const float *matrix;
+    float *panels;
+} forth_job;
+
+static void forth_share(void *context, int share, int shares)
+{
+    const forth_job *w = context;
+    long blocks = (w->rows + PAIR - 1) / PAIR, all = w->groups * blocks;
+    for (long k = all * share / shares; k < all * (share + 1) / shares; k++) {
+        long row = k % blocks * PAIR;
+        pack_panel_of_rows(w->K, w->rows - row, w->matrix + (k / blocks * w->rows + row) * w->K, w->K, w->panels + k * w->K * PAIR);
+    }
+}
+
+// Panels of the columns of a matrix (K, M), whose rows are taken from row `start` on, in a circle
+typedef struct {
+    int64_t K, M;
+    const float *matrix;
+    int64_t start;
+    float *panels;
+} back_job;
+
+static void back_share(void *context, int share, int shares)
+{
+    const back_job *w = context;
+    long blocks = (w->M + PAIR - 1) / PAIR, before = w->K - w->start;
+    for (long k = blocks * share / shares; k < blocks * (share + 1) / shares; k++) {
+        float *panel = w->panels + k * w->K * PAIR;
+        pack_panel(before, w->M - k * PAIR, w->matrix + w->start * w->M + k * PAIR, w->M, panel);
+        pack_panel(w->start, w->M - k * PAIR, w->matrix + k * PAIR, w->M, panel + before * PAIR);
+    }
+}
+
+// out (C, R) = matrix (R, C) transposed, plus bias (R) if there is one
+typedef struct {
+    int64_t R, C;
+    const float *matrix, *bias;
+    float *out;
+} transpose_job;
+
+static void transpose_share(void *context, int share, int shares)
+{
+    const transpose_job *w = context;
+    for (long i = part(w->R, VL, share, shares); i < part(w->R, VL, share + 1, shares); i += VL) {
+        vf bias = w->bias ? load_some(w->bias + i, w->R - i) : splat(0.0f);
+        for (long j = 0; j < w->C; j += VL) {
+            vf a[VL];
+            for (long k = 0; k < VL; k++) a[k] = i + k < w->R ? load_some(w->matrix + (i + k) * w->C + j, w->C - j) : splat(0.0f);
+            transpose(a);
+            for (long k = 0; k < least(VL, w->C - j); k++) {
+                if (w->bias) a[k] = a[k] + bias;
+                store_some(w->out + (j + k) * w->R + i, a[k], w->R - i);
+            }
+        }
+    }
+}
+
+// out (V, F) = Σ over rows of one-hot(id) ⊗ d (rows, F)
+typedef struct {
+    int64_t rows, F, V;
+    const float *d;
+    int64_t d_ld;
+    const int32_t *ids;
+    float *out;
+} symbols_job;
+
+static void symbols_share(void *context, int share, int shares)
+{
+    const symbols_job *w = context;
+    long first = part(w->F, VL, share, shares), last = part(w->F, VL, share + 1, shares);
+    if (first == last) return;
+    for (long v = 0; v < w->V; v++) memset(w->out + v * w->F + first, 0, (size_t)(last - first) * sizeof(float));
+    for (long row = 0; row < w->rows; row++) {
+        float *o = w->out + w->ids[row] * w->F;
+        const float *d = w->d + row * w->d_ld;
+        for (long f = first; f < last; f += VL) store_some(o + f, load_some(o + f, last - f) + load_some(d + f, last - f), last - f);
+    }
+}
+
+#endif

@@ -1,0 +1,122 @@
+// What the cells share: one layer over a window of T steps, a share of its N streams.
+//
+// Arrays hold a stream's features side by side: work (T, N, R·H), states (T + 1, N, H). The operand
+// of a recurrent product is kept as columns, (K, stride), one per stream; the epilogue of a product
+// makes that of the next. Units are handled PAIR at a time, streams CHUNK at a time.
+#ifndef CHARRNN_RECURRENCE_H
+#define CHARRNN_RECURRENCE_H
+
+#include "elementary.h"
+#include "pool.h"
+#include "tile.h"
+
+#define CHUNK 32 // streams between a product and its epilogue: what the first cache holds
+#define GATE (PAIR * CHUNK) // floats of one gate's products
+
+typedef struct {
+    int64_t T, N, H;
+    const float *forth;  // panels of the recurrent weights, [gate][H / PAIR][H][PAIR]
+    const float *back;   // panels of their transpose, [H / PAIR][K][PAIR]
+    const float *table;  // (V, G·H), input product and bias of each symbol, if ids are given
+    const int32_t *ids;  // (T, N), symbols; or null, if `work` holds the input products
+    const float *bias;   // (G·H), added to those input products
+    const float *extra;  // (H), a bias inside the recurrence, if the cell has one
+    float *work;         // (T, N, R·H)
+    float *h, *c;        // (T + 1, N, H)
+    float *saved;        // (T, N, H)
+    const float *d_out;  // (T, N, H), ∂L/∂h from above
+    float *dh, *dc;      // (N, H), gradients of the states: after the window, then before it
+    float *room;         // (N, H), if the cell needs it
+    int64_t kind;        // the cell's variant
+} layer;
+
+// The streams [first, first + count) of a layer at step t.
+typedef struct {
+    const layer *l;
+    long H, t, first, count, stride;
+    long at; // row of (T, N, ·) arrays
+    float *next;
+} step;
+
+INLINE step share_of(const layer *l, int share, int shares)
+{
+    long first = l->N * share / shares, count = l->N * (share + 1) / shares - first;
+    return (step){.l = l, .H = l->H, .first = first, .count = count, .stride = padded(count, VL)};
+}
+
+INLINE void at_step(step *s, long t)
+{
+    s->t = t;
+    s->at = t * s->l->N + s->first;
+}
+
+// Handles units [u, u + width) of streams [n, n + streams); width and streams are at most VL. The
+// products of gate g of stream n + j are at p[g GATE + j PAIR].
+typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
+
+// For all units: the products of K × `gates` panels with the operand, if there is one; the epilogue.
+INLINE void sweep(const step *s, long gates, long K, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
+{
+    long H = s->H, blocks = (H + PAIR - 1) / PAIR;
+    for (long block = 0; block < blocks; block++)
+        for (long start = 0; start < s->count; start += CHUNK) {
+            long some = least(CHUNK, s->count - start);
+            if (operand && some == 1)
+                column_product(gates, K, panels + block * K * PAIR, blocks * K * PAIR, operand + start, s->stride, products, GATE);
+            else if (operand)
+                for (long g = 0; g < gates; g++)
+                    panel_product(K, panels + (g * blocks + block) * K * PAIR, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
+            for (long half = 0; half < PAIR && block * PAIR + half < H; half += VL)
+                for (long n = start; n < start + some; n += VL) {
+                    long u = block * PAIR + half, streams = least(VL, start + some - n);
+                    const float *p = products + half + (n - start) * PAIR;
+                    if (H - u >= VL) epilogue(s, p, u, VL, n, streams);
+                    else epilogue(s, p, u, H - u, n, streams);
+                }
+        }
+}
+
+// Features [u, u + width) of `streams` rows become columns of the next product's operand.
+INLINE void hand_on(const step *s, vf *rows, long feature, long width, long n, long streams)
+{
+    for (long j = streams; j < VL; j++) rows[j] = splat(0.0f);
+    put_columns(rows, s->next + feature * s->stride + n, s->stride, width);
+}
+
+// Input product and bias of one gate; a table has its bias already.
+INLINE vf input(const layer *l, const float *x, long gate, long u, long width)
+{
+    vf v = load_some(x + gate * l->H + u, width);
+    if (!l->ids) v = v + load_some(l->bias + gate * l->H + u, width);
+    return v;
+}
+
+// Where the G gates' inputs of stream n are: in the table, or in the stream's row of `work`.
+INLINE const float *inputs(const step *s, long G, long n, const float *row)
+{
+    const layer *l = s->l;
+    return l->ids ? l->table + (long)l->ids[s->at + n] * G * l->H : row;
+}
+
+// What arrives for dh: from the step after by a product, or from after the window.
+INLINE void keep_product(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    for (long j = 0; j < streams; j++) store_some(s->l->dh + (s->first + n + j) * s->H + u, load(p + j * PAIR), width);
+}
+
+INLINE void add_product(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    for (long j = 0; j < streams; j++) {
+        float *dh = s->l->dh + (s->first + n + j) * s->H + u;
+        store_some(dh, load_some(dh, width) + load(p + j * PAIR), width);
+    }
+}
+
+#define SWAP(a, b)        \
+    do {                  \
+        float *c_ = (a);  \
+        (a) = (b);        \
+        (b) = c_;         \
+    } while (0)
+
+#endif

@@ -1,0 +1,67 @@
+// The vanilla cell (equations: charrnn/cells/rnn.py). Work (T, N, H); kind 1 is ReLU.
+#include "recurrence.h"
+
+INLINE void rnn_forward_units(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n + j;
+        vf a = input(l, inputs(s, 1, n + j, l->work + row * H), 0, u, width) + load(p);
+        vf h = l->kind ? at_least(a, 0.0f) : hyperbolic_tangent(a);
+        store_some(l->h + (row + l->N) * H + u, h, width);
+        column[j] = h;
+    }
+    hand_on(s, column, u, width, n, streams);
+}
+
+INLINE void rnn_backward_units(const step *s, const float *p, long u, long width, long n, long streams)
+{
+    const layer *l = s->l;
+    long H = s->H;
+    int last = s->t == l->T - 1;
+    vf column[VL];
+    for (long j = 0; j < streams; j++, p += PAIR) {
+        long row = s->at + n + j;
+        vf h = load_some(l->h + (row + l->N) * H + u, width);
+        vf later = last ? load_some(l->dh + (s->first + n + j) * H + u, width) : load(p);
+        vf d_h = load_some(l->d_out + row * H + u, width) + later;
+        vf slope = l->kind ? choose(h > splat(0.0f), splat(1.0f), splat(0.0f)) : fma_(-h, h, splat(1.0f));
+        column[j] = d_h * slope;
+        store_some(l->work + row * H + u, column[j], width);
+    }
+    hand_on(s, column, u, width, n, streams);
+}
+
+static void rnn_forward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
+    for (long t = 0; t < l->T; t++) {
+        at_step(&s, t);
+        sweep(&s, 1, H, l->forth, operand, products, rnn_forward_units);
+        SWAP(operand, s.next);
+    }
+}
+
+static void rnn_backward_share(void *context, int share, int shares)
+{
+    const layer *l = context;
+    step s = share_of(l, share, shares);
+    long H = s.H, size = H * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    for (long t = l->T - 1; t >= 0; t--) {
+        at_step(&s, t);
+        sweep(&s, 1, H, l->back, t < l->T - 1 ? operand : 0, products, rnn_backward_units);
+        SWAP(operand, s.next);
+    }
+    sweep(&s, 1, H, l->back, operand, products, keep_product);
+}

@@ -1,0 +1,159 @@
+"""The compiled functions on NumPy arrays.
+
+A sequence (T, F, N) of the package is held with the features of a stream side by side: it is a view
+of an array (T, N, F). Matrices are packed into panels before they are multiplied, once per update.
+"""
+
+from __future__ import annotations
+
+from ctypes import CDLL, byref, c_int, c_void_p
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend.native import jobs
+
+SMALL = 1 << 18
+"""Multiplications and additions that are not worth another thread."""
+
+MOST_THREADS = 256
+"""As many as the compiled functions start."""
+
+Float = np.ndarray
+
+
+def address(array: np.ndarray | None) -> int | None:
+    """Return where an array's elements are; None for no array."""
+    return None if array is None else array.ctypes.data
+
+
+def sequence(T: int, F: int, N: int) -> np.ndarray:
+    """Allocate a sequence (T, F, N), a view of an array (T, N, F)."""
+    return np.empty((T, N, F), np.float32).transpose(0, 2, 1)
+
+
+def rows(array: np.ndarray) -> np.ndarray:
+    """Return a sequence (T, F, N) as (T·N, F), contiguous: a view if it is held that way."""
+    T, F, N = array.shape
+    return np.ascontiguousarray(array.transpose(0, 2, 1)).reshape(T * N, F)
+
+
+def rows_of(array: np.ndarray) -> np.ndarray:
+    """Return the memory of a sequence (T, F, N) as (T·N, F), a view; F may be a part of the rows.
+
+    Raises
+    ------
+    ValueError
+        If the sequence is not held with the features of a stream side by side.
+    """
+    T, F, N = array.shape
+    step, each, stream = array.strides
+    if each != array.itemsize or step != N * stream:
+        raise ValueError("the sequence is not held stream by stream")
+    return np.lib.stride_tricks.as_strided(array, (T * N, F), (stream, each))
+
+
+def _ld(matrix: Float) -> int:
+    """Return the elements between the beginnings of two rows."""
+    stride: int = matrix.strides[0] // matrix.itemsize
+    return stride
+
+
+class Core:
+    """An open library of compiled functions.
+
+    Parameters
+    ----------
+    library
+        The library.
+    name
+        What it is compiled for, such as ``x86-64-v4``.
+    threads
+        Threads to divide the work among.
+    """
+
+    def __init__(self, library: CDLL, name: str, threads: int = 1) -> None:
+        self.library, self.name, self.threads = library, name, threads
+        self.panel: int = library.charrnn_panel()
+        self._functions: dict[str, Any] = {}
+
+    def module(self) -> ModuleType:
+        """Return NumPy as an array module whose operations this core computes."""
+        module = ModuleType("numpy")
+        vars(module).update(vars(np))
+        vars(module)["charrnn_core"] = self
+        return module
+
+    def call(self, name: str, job: Any, work: float, most: int = MOST_THREADS) -> None:
+        """Call a function of about ``work`` operations, in at most ``most`` threads."""
+        threads = min(self.threads, 1 + int(work / SMALL), most)
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = self.library[f"charrnn_{name}"]
+            function.argtypes, function.restype = [c_int, c_void_p], None
+        function(threads, byref(job))
+
+    def panels_size(self, columns: int, K: int) -> int:
+        """Return the elements of the panels of ``columns`` columns of K elements each."""
+        return -(-columns // self.panel) * self.panel * K
+
+    def panels(self, columns: int, K: int, groups: int = 1) -> np.ndarray:
+        """Allocate the panels of as many matrices of ``columns`` columns of K elements."""
+        return np.empty(groups * self.panels_size(columns, K), np.float32)
+
+    def pack(self, matrix: Float, groups: int, out: np.ndarray) -> np.ndarray:
+        """Pack ``matrix`` (groups · M, K) to be multiplied with columns of K elements."""
+        M, K = matrix.shape[0] // groups, matrix.shape[1]
+        job = jobs.Forth(groups, M, K, address(matrix), address(out))
+        self.call("forth", job, 4 * matrix.size)
+        return out
+
+    def pack_transposed(self, matrix: Float, out: np.ndarray, start: int = 0) -> np.ndarray:
+        """Pack the transpose of ``matrix`` (K, M), whose rows are taken from ``start`` on."""
+        job = jobs.Back(*matrix.shape, address(matrix), start, address(out))
+        self.call("back", job, 4 * matrix.size)
+        return out
+
+    def transpose(self, matrix: Float, bias: Float | None, out: Float) -> None:
+        """Write the transpose of ``matrix`` (R, C), plus ``bias`` (R), to ``out`` (C, R)."""
+        job = jobs.Transpose(*matrix.shape, address(matrix), address(bias), address(out))
+        self.call("transpose", job, 4 * matrix.size)
+
+    def product(self, x: Float, panels: Float, out: Float) -> None:
+        """Write each row of ``x`` (rows, K) times the packed matrix to that of ``out`` (rows, M).
+
+        Rows may be parts of longer rows.
+        """
+        (count, K), M = x.shape, out.shape[1]
+        job = jobs.Rows(count, K, M, address(panels), address(x), _ld(x), address(out), _ld(out))
+        self.call("rows", job, 2.0 * count * K * M)
+
+    def outer(self, d: Float, x: Float, out: Float, add: bool = False) -> None:
+        """Write Σ over rows of ``d`` (rows, F) ⊗ ``x`` (rows, M) to ``out`` (F, M), or add it.
+
+        Rows of ``d`` may be parts of longer rows.
+        """
+        (count, F), M = d.shape, x.shape[1]
+        job = jobs.Outer(
+            count,
+            F,
+            M,
+            address(d),
+            _ld(d),
+            address(x),
+            _ld(x),
+            address(out),
+            add,
+        )
+        self.call("outer", job, 2.0 * count * F * M)
+
+    def sum(self, d: Float, out: Float, add: bool = False) -> None:
+        """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,), or add it."""
+        job = jobs.Sum(*d.shape, address(d), _ld(d), address(out), add)
+        self.call("sum", job, float(d.size))
+
+    def symbol_sums(self, d: Float, ids: np.ndarray, out: Float) -> None:
+        """Write to row v of ``out`` (V, F) the sum of the rows of ``d`` (rows, F) with id v."""
+        job = jobs.Symbols(*d.shape, len(out), address(d), _ld(d), address(ids), address(out))
+        self.call("symbols", job, float(d.size + out.size))

@@ -1,0 +1,73 @@
+"""Opening the compiled core that suits this processor.
+
+The same source is compiled for several kinds of processors (see
+:mod:`charrnn.backend.native.build`); the best library that the processor can run is opened.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from ctypes import CDLL
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from charrnn.backend.native.build import FEATURES, FOLDER, file_name, machine
+from charrnn.backend.native.core import Core
+from charrnn.errors import BackendError, setting
+
+
+def open_core(threads: int, folder: Path = FOLDER) -> Core:
+    """Open the best compiled core.
+
+    Parameters
+    ----------
+    threads
+        Threads to divide its work among.
+    folder
+        Where the libraries are.
+
+    Raises
+    ------
+    BackendError
+        If there is none that this processor can run; the message says why.
+    """
+    targets = FEATURES.get(machine(), {})
+    able = runnable(targets, features())
+    if not able:
+        raise BackendError(
+            f"the compiled core does not support this processor ({platform.machine()})",
+            f"leave out {setting('core')}",
+        )
+    for target in able:
+        path = folder / file_name(target)
+        if path.is_file():
+            return open_library(path, target, threads)
+    raise BackendError(
+        "the compiled core was not built when charrnn was installed",
+        "install a C compiler and then charrnn again",
+    )
+
+
+def runnable(targets: Mapping[str, tuple[str, ...]], there: Mapping[str, bool]) -> list[str]:
+    """Return those of the targets whose features are all there, the best first."""
+    return [target for target, needed in targets.items() if all(there.get(f) for f in needed)]
+
+
+def features() -> Mapping[str, bool]:
+    """Return what the processor can do, as NumPy knows it."""
+    name = "numpy._core" if find_spec("numpy._core") else "numpy.core"  # NumPy 2, or 1
+    known: Mapping[str, bool] = import_module(f"{name}._multiarray_umath").__cpu_features__
+    return known
+
+
+def open_library(path: Path, target: str, threads: int) -> Core:
+    """Open a library, compiled for ``target``."""
+    try:
+        library = CDLL(str(path))
+    except OSError as problem:
+        raise BackendError(
+            f"cannot open the compiled core: {problem}", "install charrnn again"
+        ) from None
+    return Core(library, target, threads)

@@ -1,0 +1,115 @@
+"""Compiled functions for operations, by the names of :mod:`charrnn.backend.operations`.
+
+Each takes the arguments of the plain definition, and leaves other types than float32 to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend.array import Array
+from charrnn.backend.native import jobs
+from charrnn.backend.native.core import Core, address
+
+BLOCK = 4096
+"""Elements whose squares are added up in float32, before all are in float64."""
+
+
+def implementation(name: str, core: Core) -> Callable[..., Any] | None:
+    """Return the compiled implementation of operation ``name``, if there is one."""
+    compiled = _COMPILED.get(name)
+    return None if compiled is None else partial(compiled, core)
+
+
+def adam(
+    core: Core,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    rate: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """Apply Adam."""
+    numbers = scale, decay, kept, rate, root, 1 - beta1, 1 - beta2, epsilon
+    core.call("adam", jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers), 16.0 * w.size)
+
+
+def sgd(
+    core: Core,
+    w: Array,
+    g: Array,
+    u: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    momentum: float,
+) -> None:
+    """Apply stochastic gradient descent with momentum."""
+    job = jobs.Sgd(w.size, *map(address, (w, g, u)), scale, decay, lr, momentum)
+    core.call("sgd", job, 8.0 * w.size)
+
+
+def rmsprop(
+    core: Core,
+    w: Array,
+    g: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    lr: float,
+    alpha: float,
+    epsilon: float,
+) -> None:
+    """Apply RMSprop."""
+    numbers = scale, decay, lr, alpha, 1 - alpha, epsilon
+    core.call("rmsprop", jobs.Rmsprop(w.size, *map(address, (w, g, v)), *numbers), 16.0 * w.size)
+
+
+def norm(core: Core, flat: Array) -> Array:
+    """Return the Euclidean norm: blocks of squares in float32, their sum in float64."""
+    sums = np.empty(-(-flat.size // BLOCK))
+    core.call("squares", jobs.Squares(flat.size, address(flat), address(sums)), 2.0 * flat.size)
+    total = np.add.accumulate(sums)[-1]  # one after the other, unlike sum()
+    return np.sqrt(total).astype(flat.dtype)
+
+
+def draw(core: Core, out: Array, key: Any, threshold: int, scale: float) -> None:
+    """Draw a dropout mask of up to three axes, in whatever layout."""
+    more = (1,) * (3 - out.ndim)
+    strides = (stride // out.itemsize for stride in out.strides)
+    job = jobs.Dropout(
+        *more, *out.shape, *more, *strides, *key.words, threshold, scale, address(out)
+    )
+    core.call("dropout", job, 16.0 * out.size)
+
+
+def column_sums(core: Core, rows: Array, ids: Array, out: Array) -> None:
+    """Add up the columns of each symbol."""
+    sums = np.empty(out.shape[::-1], np.float32)
+    symbols = np.ascontiguousarray(ids, np.int32)
+    core.symbol_sums(np.ascontiguousarray(rows.T), symbols, sums)
+    out[...] = sums.T
+
+
+_COMPILED: dict[str, Callable[..., Any]] = {
+    "train.optimizers.adam.adam": adam,
+    "train.optimizers.sgd.sgd": sgd,
+    "train.optimizers.rmsprop.rmsprop": rmsprop,
+    "train.clipping.norm": norm,
+    "model.dropout.draw": draw,
+    "model.onehot.column_sums": column_sums,
+}

@@ -1,0 +1,325 @@
+"""The compiled core: what it computes equals NumPy's definitions, with the same bits everywhere.
+
+All of it is skipped if no library was built, but where ``CHARRNN_REQUIRE_COMPILERS`` names ``c``.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import kernel_cases
+from helpers.operations import OPERATIONS
+
+from charrnn.backend import numpy_backend, select
+from charrnn.backend.native import build, jobs, library
+from charrnn.backend.native.core import address
+from charrnn.backend.native.operations import implementation
+from charrnn.backend.selection import CORE_VARIABLE
+from charrnn.config import ModelConfig
+from charrnn.errors import BackendError, UsageError
+from charrnn.model.compiled import CompiledLayer
+from charrnn.model.language import LanguageModel
+from charrnn.model.resets import Resets
+from charrnn.model.shards import Shards
+
+TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.features())
+CELLS = (
+    {"cell": "lstm"},
+    {"cell": "gru"},
+    {"cell": "gru", "gru_reset": "before"},
+    {"cell": "rnn"},
+    {"cell": "rnn", "activation": "relu"},
+)
+SHAPES = ((1, 1, 1, 1, 3), (2, 7, 4, 3, 5), (2, 33, 6, 17, 40), (1, 64, 3, 50, 9))
+"""Layers, hidden units, steps, streams, symbols: with remainders of every width of vectors."""
+
+each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def opened(target=None, threads=2):
+    """Open the library for a target, the best one by default; skip if it was not built."""
+    path = build.FOLDER / build.file_name(target or (TARGETS or ["none"])[0])
+    if not path.is_file():
+        if "c" in os.environ.get("CHARRNN_REQUIRE_COMPILERS", "").split():
+            pytest.fail(f"{path.name} was not built")
+        pytest.skip("the compiled core was not built")
+    return library.open_library(path, target or TARGETS[0], threads)
+
+
+@pytest.fixture(scope="module")
+def core():
+    return opened()
+
+
+def compute(backend, config, V, T, N, windows=3, fate=None):
+    """Return losses, gradients and states of several windows with carried states."""
+    weights = LanguageModel.fresh(replace(config, dtype="float64"), V, 1).weights.flat
+    model = LanguageModel(config, V, backend, weights.copy())
+    if fate is not None:
+        model.weights.flat[fate[0]] = fate[1]
+    shards, grads = Shards(model, T, N), model.weights.like(np.empty_like(model.weights.flat))
+    rng = np.random.default_rng(7)
+    losses, gradients = [], []
+    for step in range(windows):
+        ids, targets = rng.integers(0, V, (2, T, N)).astype(np.uint8)
+        key = (5, step) if config.dropout else None
+        with np.errstate(all="ignore"):
+            losses.append(float(shards.loss_and_gradient(ids, targets, grads, key)))
+        gradients.append(grads.flat.copy())
+        shards.carry()
+    return losses, gradients, [sequence[0].copy() for _, sequence in shards.states()]
+
+
+@each_cell
+@each_shape
+@pytest.mark.parametrize("more", ({}, {"embed": 5}, {"dropout": 0.3}), ids=str)
+def test_a_model_equals_the_plain_one(core, cell, shape, more):
+    """To 1e-6 of the gradient's norm against float64; float32 on NumPy differs by as much."""
+    layers, hidden, T, N, V = shape
+    config = ModelConfig(layers=layers, hidden=hidden, **cell, **more)
+    model = LanguageModel.fresh(config, V, 1, numpy_backend(core=core))
+    assert all(isinstance(layer, CompiledLayer) for layer in model.stack.layers)
+    mine = compute(numpy_backend(core=core), config, V, T, N)
+    exact = compute(numpy_backend(), replace(config, dtype="float64"), V, T, N)
+    np.testing.assert_allclose(mine[0], exact[0], rtol=1e-6)
+    for found, expected in zip(mine[1], exact[1], strict=True):
+        assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
+    for found, expected in zip(mine[2], exact[2], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=3e-6)
+
+
+@each_cell
+def test_gradients_of_the_first_states_are_left(core, cell):
+    config = ModelConfig(layers=2, hidden=9, **cell)
+    left = []
+    for backend, dtype in ((numpy_backend(core=core), "float32"), (numpy_backend(), "float64")):
+        weights = LanguageModel.fresh(replace(config, dtype="float64"), 6, 1).weights.flat
+        model = LanguageModel(replace(config, dtype=dtype), 6, backend, weights.copy())
+        window, grads = model.window(4, 3), model.weights.like(np.empty_like(model.weights.flat))
+        ids = np.random.default_rng(3).integers(0, 6, (4, 3)).astype(np.uint8)
+        model.loss_and_gradient(window, ids, ids, grads)
+        left.append(window.state_gradients)
+    for name, expected in left[1].items():
+        np.testing.assert_allclose(left[0][name], expected, rtol=1e-4, atol=1e-7)
+
+
+@each_cell
+def test_a_surprisal_equals_the_plain_one(core, cell):
+    config = ModelConfig(layers=2, hidden=20, **cell)
+    weights = LanguageModel.fresh(config, 30, 4).weights.flat
+    ids = np.random.default_rng(1).integers(0, 30, (9, 5)).astype(np.uint8)
+    found = []
+    for backend in (numpy_backend(core=core), numpy_backend()):
+        model = LanguageModel(config, 30, backend, weights)
+        window = model.window(9, 5, backward=False)
+        found.append(model.surprisal(window, ids, ids[::-1]))
+    np.testing.assert_allclose(*found, rtol=2e-6, atol=2e-6)
+
+
+def test_only_the_targets_that_count_give_gradients(core):
+    config = ModelConfig(layers=1, hidden=12)
+    mask = np.random.default_rng(2).random((5, 4)) < 0.4
+    ids = np.random.default_rng(1).integers(0, 7, (5, 4)).astype(np.uint8)
+    found = []
+    for backend in (numpy_backend(core=core), numpy_backend()):
+        model = LanguageModel.fresh(config, 7, 3, backend)
+        grads = model.weights.like(np.empty_like(model.weights.flat))
+        window = model.window(5, 4)
+        loss = model.loss_and_gradient(window, ids, ids, grads, mask=mask, symbols=11)
+        found.append((float(loss), grads.flat))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4, atol=1e-7)
+
+
+@each_cell
+@pytest.mark.parametrize("embed", (0, 3))
+def test_streams_that_start_anew_inside_a_window_equal_the_plain_ones(core, cell, embed):
+    config = ModelConfig(layers=2, hidden=11, embed=embed, **cell)
+    rng = np.random.default_rng(4)
+    starts, found = rng.random((7, 5)) < 0.3, []
+    mask = ~np.roll(starts, -1, axis=0)  # the last symbol of an example has no target
+    mask[-1] = True
+    ids = rng.integers(0, 6, (7, 5)).astype(np.uint8)
+    weights = LanguageModel.fresh(replace(config, dtype="float64"), 6, 1).weights.flat
+    for backend, dtype in ((numpy_backend(core=core), "float32"), (numpy_backend(), "float64")):
+        model = LanguageModel(replace(config, dtype=dtype), 6, backend, weights.copy())
+        window, grads = model.window(7, 5), model.weights.like(np.empty_like(model.weights.flat))
+        resets = Resets.of(starts, backend, dtype)
+        window.resets = resets
+        loss = model.loss_and_gradient(window, ids, ids, grads, mask=mask)
+        found.append((float(loss), grads.flat))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+    difference = np.linalg.norm(found[0][1] - found[1][1])
+    assert difference <= 1e-6 * np.linalg.norm(found[1][1])
+
+
+def test_a_large_alphabet_is_scored_some_rows_at_a_time(core, monkeypatch):
+    from charrnn.model import head
+
+    config = ModelConfig(layers=1, hidden=8)
+    whole = compute(numpy_backend(core=core), config, 40, 6, 5)
+    monkeypatch.setattr(head, "SLAB_ELEMENTS", 40 * 7)
+    parts = compute(numpy_backend(core=core), config, 40, 6, 5)
+    assert whole[0] == parts[0]
+    np.testing.assert_array_equal(whole[1], parts[1])
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_a_compiled_operation_equals_its_plain_definition(core, name, rng):
+    """Each one that there is; which ones there are is told below."""
+    if implementation(name, core) is None:
+        assert name not in COMPILED
+        return
+    tested, xp = OPERATIONS[name], core.module()
+    assert tested.provided(xp)[0] == "native"
+    for dtype in (np.float32, np.float64):
+        for case in kernel_cases.CASES[name](rng, dtype):
+            expected = kernel_cases.run(lambda *a: tested.plain(np, *a), case, np.copy, np.copy)
+            found = kernel_cases.run(lambda *a: tested(xp, *a), case, np.copy, np.copy)
+            kernel_cases.assert_equal(found, expected, case, np.dtype(dtype).name)
+
+
+COMPILED = {
+    "model.dropout.draw",
+    "model.onehot.column_sums",
+    "train.clipping.norm",
+    "train.optimizers.adam.adam",
+    "train.optimizers.rmsprop.rmsprop",
+    "train.optimizers.sgd.sgd",
+}
+
+
+def test_the_compiled_operations_are_known(core):
+    assert {name for name in OPERATIONS if implementation(name, core)} == COMPILED
+
+
+def elementary(core, x):
+    results = [np.empty_like(x) for _ in range(3)]
+    core.call("elementary", jobs.Elementary(x.size, *map(address, (x, *results))), 0)
+    return results
+
+
+def test_elementary_functions_are_within_three_units_of_the_last_place(core):
+    patterns = np.arange(0, 2**32, 3001, dtype=np.uint64).astype(np.uint32)  # over all floats
+    near = np.linspace(-110, 95, 300_001, dtype=np.float32)
+    x = np.concatenate([patterns.view(np.float32), near])
+    with np.errstate(all="ignore"):  # among them are signalling NaNs
+        wide = x.astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        exact = np.exp(wide), 1 / (1 + np.exp(-wide)), np.tanh(wide)
+        for found, expected in zip(elementary(core, x), exact, strict=True):
+            with np.errstate(all="ignore"):
+                rounded = expected.astype(np.float32)
+            np.testing.assert_array_equal(np.isnan(found), np.isnan(rounded))
+            np.testing.assert_array_equal(np.isinf(found), np.isinf(rounded))
+            finite = np.isfinite(rounded)
+            unit = np.spacing(np.abs(rounded[finite])).astype(np.longdouble)
+            assert (np.abs(found[finite] - expected[finite]) / unit).max() <= 3
+
+
+@each_cell
+@pytest.mark.parametrize("value", (np.nan, np.inf))
+def test_what_is_not_finite_passes_through(core, cell, value):
+    if cell["cell"] == "rnn" and value == np.inf:
+        pytest.skip("tanh of infinity is 1, and a rectified infinity meets no 0 here")
+    config = ModelConfig(layers=1, hidden=6, **cell)
+    last = LanguageModel.fresh(config, 4, 1).weights.flat.size - 1  # a bias of the output
+    losses, gradients, _ = compute(numpy_backend(core=core), config, 4, 9, 5, 1, (last, value))
+    assert not np.isfinite(losses[0])
+    assert not np.isfinite(gradients[0]).all()
+    first = compute(numpy_backend(core=core), config, 4, 9, 5, 1, (0, np.nan))
+    assert not np.isfinite(first[1][0]).all()
+
+
+@each_cell
+def test_bits_depend_neither_on_threads_nor_on_the_library(cell):
+    config = ModelConfig(layers=2, hidden=37, dropout=0.2, **cell)
+    first = None
+    for target, threads in product(TARGETS or ["none"], (1, 2, 3, 7)):
+        backend = numpy_backend(core=opened(target, threads))
+        found = compute(backend, config, 23, 9, 29)
+        assert first is None or found[0] == first[0]
+        first = first or found
+        np.testing.assert_array_equal(found[1], first[1])
+        np.testing.assert_array_equal(found[2], first[2])
+
+
+def test_threads_may_compute_at_the_same_time(core):
+    from concurrent.futures import ThreadPoolExecutor
+
+    config = ModelConfig(layers=1, hidden=64)
+    expected = compute(numpy_backend(core=core), config, 20, 20, 40)
+    with ThreadPoolExecutor(4) as pool:
+        runs = [
+            pool.submit(compute, numpy_backend(core=core), config, 20, 20, 40) for _ in range(8)
+        ]
+        assert all(run.result()[0] == expected[0] for run in runs)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_computes(core):
+    code = """
+import os, sys
+from charrnn.backend import numpy_backend, select
+from charrnn.config import ModelConfig
+sys.path.insert(0, sys.argv[1])
+from backend import test_native as t
+core = t.opened()
+run = lambda: t.compute(numpy_backend(core=core), ModelConfig(layers=1, hidden=64), 20, 20, 40)[0]
+first = run()
+child = os.fork()
+if not child:
+    os._exit(run() != first)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    tests = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code, str(tests)], timeout=60).returncode == 0
+
+
+def test_float64_and_numpy_s_own_path_stay_without_it(core, monkeypatch):
+    assert select("numpy", core="numpy").core is None
+    assert select("numpy", core="native").core.name == core.name
+    monkeypatch.setenv(CORE_VARIABLE, "numpy")
+    assert select("numpy").core is None
+    assert select("numpy", core="native").core is not None
+    config = ModelConfig(layers=1, hidden=4, dtype="float64")
+    model = LanguageModel.fresh(config, 3, 0, numpy_backend(core=core))
+    assert model.core is None
+    plain = compute(numpy_backend(), config, 3, 4, 2)
+    np.testing.assert_array_equal(compute(numpy_backend(core=core), config, 3, 4, 2)[1], plain[1])
+
+
+def test_an_unknown_core_is_a_usage_error():
+    with pytest.raises(UsageError, match="unknown core 'fast'"):
+        select("numpy", core="fast")
+
+
+def test_without_a_library_numpy_computes(tmp_path, monkeypatch):
+    monkeypatch.setattr(library.open_core, "__defaults__", (tmp_path,))
+    assert select("numpy").core is None
+    with pytest.raises(BackendError, match=r"not built|does not support") as caught:
+        select("numpy", core="native")
+    assert caught.value.exit_code == 1
+
+
+def test_the_best_library_that_the_processor_can_run_is_chosen():
+    targets = build.FEATURES["x86_64"]
+    every = dict.fromkeys({f for features in targets.values() for f in features}, True)
+    assert library.runnable(targets, every) == ["x86-64-v4", "x86-64-v3"]
+    assert library.runnable(targets, every | {"AVX512_SKX": False}) == ["x86-64-v3"]
+    assert library.runnable(targets, {}) == []
+
+
+def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert build.build(tmp_path / "lib") == []
+    monkeypatch.setenv("CC", "/bin/false")
+    assert build.build(tmp_path / "lib") == []
+    assert not list((tmp_path / "lib").glob("*.so"))

@@ -1,0 +1,87 @@
+"""With the compiled core, a run is a function of text, options and seed."""
+
+import json
+import shutil
+
+import pytest
+from helpers.commands import charrnn, inside
+
+from charrnn.backend import select
+from charrnn.storage import checkpoint
+
+TEXT = "".join(f"{n * n % 97} squares, {n} roots; the sum is {n * 3}.\n" for n in range(400))
+CELLS = (
+    ("lstm",),
+    ("gru", "--layers", "2", "--dropout", "0.2"),
+    ("gru", "--gru-reset", "before", "--embed", "9"),
+    ("rnn", "--activation", "relu", "--optimizer", "sgd", "--lr", "0.05"),
+)
+
+pytestmark = pytest.mark.skipif(select("numpy").core is None, reason="no compiled core")
+
+
+def result(folder):
+    """Return the digest of the weights, and the metrics but for times and speeds."""
+    changing = ("run", "path", "seconds", "chars_per_second", "core")
+    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    metrics = [{k: v for k, v in json.loads(l).items() if k not in changing} for l in lines]
+    loaded = checkpoint.load(folder / "last.safetensors")
+    return loaded.weights_sha256, metrics
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "text.txt").write_text(TEXT)
+
+    def train(name, cell, *options, call=inside, **more):
+        arguments = ("--cell", *cell, "--hidden", "40", "--seq-len", "12", "--batch", "19")
+        arguments += ("--steps", "30", "--log-every", "1", "--eval-every", "10", "--seed", "3")
+        done = call(
+            "train", "text.txt", *arguments, "--name", name, "--quiet", *options,
+            cwd=tmp_path, **more,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return result(tmp_path / "checkpoints" / name)
+
+    return train
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell[:3]))
+def test_threads_change_nothing(run, cell):
+    first = run("one", cell, "--threads", "1")
+    assert run("three", cell, "--threads", "3") == first
+    assert run("numpy", cell, "--core", "numpy")[0] != first[0]
+
+
+def test_info_prints_the_digest(run, tmp_path):
+    digest, _ = run("one", CELLS[0])
+    shown = json.loads(inside("info", "one", "--json", cwd=tmp_path).stdout)
+    assert shown["weights_sha256"] == digest
+    shutil.copytree(tmp_path / "checkpoints/one", tmp_path / "copy")
+    assert digest in inside("info", "copy", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell[:3]))
+def test_neither_do_the_instructions_that_libraries_use(run, cell):
+    """NumPy without AVX-512 also makes charrnn open its AVX2 library."""
+    first = run("all", cell)
+    features = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+    older = {"NPY_DISABLE_CPU_FEATURES": features, "OPENBLAS_CORETYPE": "Haswell"}
+    assert run("older", cell, call=charrnn, env=older) == first
+
+
+@pytest.mark.slow
+def test_a_resumed_run_may_use_other_threads(run, tmp_path):
+    first = run("whole", CELLS[1], "--threads", "1")
+    options = ("--cell", *CELLS[1], "--hidden", "40", "--seq-len", "12", "--batch", "19")
+    options += ("--log-every", "1", "--eval-every", "10", "--seed", "3", "--quiet")
+    begun = inside(
+        "train", "text.txt", *options, "--steps", "17", "--horizon", "30", "--name", "part",
+        "--threads", "2", cwd=tmp_path,
+    )  # fmt: skip
+    assert begun.returncode == 0, begun.stderr
+    resume = ("--steps", "30", "--threads", "3", "--quiet")
+    done = inside("train", "--resume", "part", *resume, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert result(tmp_path / "checkpoints/part")[0] == first[0]
