@@ -32,7 +32,7 @@ def length(value: Any) -> int:
 
 
 def seed(value: Any) -> int:
-    """Return a seed; a new one in place of None."""
+    """Return a seed; None draws a new one."""
     checked: int = _SEED.check("seed", new_seed() if value is None else value)
     return checked
 
@@ -56,7 +56,7 @@ def unknown(value: Any) -> Literal["error", "skip"]:
 
 
 def backend(value: Any) -> Backend:
-    """Return a backend, or the one of this name."""
+    """Return a backend, which may be given by its name."""
     if isinstance(value, Backend):
         return value
     if not isinstance(value, str):
@@ -65,7 +65,7 @@ def backend(value: Any) -> Backend:
 
 
 def function(value: Any, name: str) -> Callable[..., object]:
-    """Return a function that is called with what happens."""
+    """Return a callback."""
     if not callable(value):
         raise UsageError(f"{name} must be a function, not {brief(value)}")
     return value  # type: ignore[no-any-return]
@@ -80,12 +80,12 @@ def flag(value: Any, name: str) -> bool:
 
 def path(value: Any, name: str) -> str:
     """Return the path of a file or folder."""
-    found = fspath(value) if isinstance(value, str | PathLike) else None
-    if not isinstance(found, str):
+    name_of_file = fspath(value) if isinstance(value, str | PathLike) else None
+    if not isinstance(name_of_file, str):
         raise UsageError(f"{name} must be a path, not {brief(value)}")
-    if not found or "\0" in found or not _can_be_a_name(found):
-        raise UsageError(f"{name} {brief(found)} cannot be a path", "name a file")
-    return found
+    if not name_of_file or "\0" in name_of_file or not _can_be_a_name(name_of_file):
+        raise UsageError(f"{name} {brief(name_of_file)} cannot be a path", "name a file")
+    return name_of_file
 
 
 def _can_be_a_name(path: str) -> bool:
@@ -98,7 +98,7 @@ def _can_be_a_name(path: str) -> bool:
 
 
 def text_of(value: Any, vocabulary: Vocabulary, name: str = "text") -> Text:
-    """Return a text for a model: bytes at byte level, where a string stands for its UTF-8."""
+    """Return a text for a model; at byte level, bytes: a string is encoded as UTF-8."""
     if not isinstance(value, str | BYTES):
         raise UsageError(f"{name} must be {_wanted(vocabulary.level)}, not {brief(value)}")
     if vocabulary.level == "byte":
@@ -111,9 +111,9 @@ def text_of(value: Any, vocabulary: Vocabulary, name: str = "text") -> Text:
 
 
 def texts_of(value: Any) -> Text:
-    """Return the text that a string, bytes, or an iterable of them stands for.
+    """Return the text given as a string, bytes, or an iterable of strings or bytes.
 
-    Texts are joined with nothing between them, as files are.
+    The texts of an iterable are joined with nothing between them, as files are.
     """
     if isinstance(value, str | BYTES):
         return value if isinstance(value, str) else bytes(value)
@@ -152,9 +152,9 @@ def lines(value: Any) -> Iterator[Any]:
 
 def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> None:
     """Raise :class:`UsageError` if there is a name that is not known."""
-    left = set(names) - set(known)
-    if left:
-        raise UsageError(f"unknown option {min(left)!a}", f"see help(charrnn.{owner})")
+    unknown = set(names) - set(known)
+    if unknown:
+        raise UsageError(f"unknown option {min(unknown)!a}", f"see help(charrnn.{owner})")
 
 
 def _wanted(level: Level) -> str:

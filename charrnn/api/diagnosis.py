@@ -1,4 +1,4 @@
-"""``charrnn.diagnose``: what gradients do in a model."""
+"""``charrnn.diagnose``: how gradients behave in a model."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def diagnose(
         Called with the name of each part of the examination as it begins.
     **options
         How much to measure: the fields of :class:`~charrnn.diagnosis.settings.Settings` (with
-        ``seed=None`` a new seed is drawn; ``to_json()`` tells it); and
+        ``seed=None`` a new seed is drawn, which ``to_json()`` reports); and
         ``seq_len``, ``batch``, ``state``, ``optimizer`` and its options, ``lr``, ``clip_norm`` to
         assume in place of the run's own.
 
@@ -131,11 +131,11 @@ def _subject(
 def _encoded(
     text: str | bytes, vocabulary: Vocabulary, data: DataConfig | None, unknown: Unknown
 ) -> NDArray[Any] | Units:
-    """Return a text for a model as its training text was read: as one, or as examples."""
+    """Return a text for a model, read as its training text was: as one text, or as examples."""
     if data is None or not data.examples:
         return vocabulary.encode(text, unknown)
     layout = Layout.of(data)
-    found = [vocabulary.encode(one, unknown) for one in layout.examples_of(text)]
-    if not any(map(len, found)):
+    examples = [vocabulary.encode(one, unknown) for one in layout.examples_of(text)]
+    if not any(map(len, examples)):
         raise CorpusError("the text has no symbol that the model knows", "give another text")
-    return Units.joined([ids for ids in found if len(ids)], layout.start(vocabulary))
+    return Units.joined([ids for ids in examples if len(ids)], layout.start(vocabulary))

@@ -1,4 +1,4 @@
-"""The options of a model's samples: checked, and made into the arguments of sampling."""
+"""The options of a model's samples: checked, and turned into arguments of ``sampling``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from charrnn.config import DataConfig
 from charrnn.errors import UsageError, setting
 from charrnn.options import Option
 from charrnn.sampling import Frame, Novelty, SampleOptions, Seen
+from charrnn.sampling.options import MAX_SPAN
 from charrnn.text import Vocabulary
 
-_SPAN = Option(1, "", least=1, most=10_000)
+_SPAN = Option(1, "", least=1, most=MAX_SPAN)
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ def drawing(
 ) -> Drawing:
     """Return how samples of a model are drawn.
 
-    ``data`` says how its text was read; ``given`` are options of
-    :meth:`charrnn.api.model.Model.stream`, others have their defaults.
+    ``data`` says how its text was read; ``given`` holds options of
+    :meth:`charrnn.api.model.Model.stream`; the others have their defaults.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def drawing(
 
 
 def _novelty(vocabulary: Vocabulary, given: Mapping[str, Any]) -> Novelty:
-    """Return the indexes of the text that is not to be copied."""
+    """Return the indexes of the text that samples must not copy."""
     lines = arguments.flag(given.get("novel", False), "novel")
     span, text = given.get("novel_span"), given.get("novel_text")
     span = None if span is None else _SPAN.check("novel_span", span)

@@ -31,8 +31,8 @@ from charrnn.text.tally import Tally
 class Model:
     """A language model and its vocabulary.
 
-    Made by :func:`load` and :func:`fit`. It can be copied and pickled. Where a pickle is opened, it
-    computes on the same kind of backend if that works there, else with NumPy.
+    Made by :func:`load` and :func:`fit`. It can be copied and pickled. An unpickled model computes
+    on the same kind of backend if that works on the machine, else with NumPy.
 
     Attributes
     ----------
@@ -41,9 +41,9 @@ class Model:
     vocabulary
         Its symbols.
     training
-        The settings that it was trained with, its seed among them; None if they are not known.
+        The settings that it was trained with, including the seed; None if not known.
     data
-        How its text was read, which decides how samples begin and end; None if it is not known.
+        How its text was read, which decides how samples begin and end; None if not known.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class Model:
         no_repeat
             See :class:`charrnn.sampling.SampleOptions`.
         novel, novel_span, novel_text
-            With ``novel``, a line of ``novel_text`` is not written but drawn again; with
-            ``novel_span``, no more than so many symbols in a row stand in that text.
+            With ``novel``, a line that occurs in ``novel_text`` is not written but drawn again;
+            with ``novel_span``, at most that many symbols in a row are the same as in that text.
         until_join
             End where the next text would begin, before the ``join`` that the model was trained
             with.
         seed
-            With None every sample is another one.
+            With None every sample is different.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Model:
     def sample(self, length: int = DEFAULT_LENGTH, **options: Any) -> str | bytes:
         """Return a sample of ``length`` symbols without the prime; bytes at byte level.
 
-        Takes the options of :meth:`stream`, and raises what it does.
+        Takes the options of :meth:`stream`, and raises the same errors.
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
         symbols = self.stream(length, **options)
@@ -155,10 +155,9 @@ class Model:
         return self.vocabulary.join(symbols)
 
     def samples(self, count: int, length: int = DEFAULT_LENGTH, **options: Any) -> Iterator[Sample]:
-        """Yield ``count`` samples that are computed together, each once it and those before end.
+        """Yield ``count`` samples in order, each once it is complete; they are computed together.
 
-        Each has ``text``, in which the text that ended it is kept, ``log_probs`` and ``log_prob``.
-        Takes the options of :meth:`stream`, and raises what it does.
+        Each has ``text`` (including the text that ended it), ``log_probs`` and ``log_prob``. Takes the options of :meth:`stream`, and raises what it does.
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
         how = drawing(self.vocabulary, self.data, length, options)
@@ -180,12 +179,12 @@ class Model:
         length: int = DEFAULT_LENGTH,
         **options: Any,
     ) -> Iterator[str | bytes]:
-        """Yield a continuation of each of the lines, as soon as the line is there.
+        """Yield a continuation of each line, as soon as the line has been read.
 
-        It does not hold the line itself. It ends with the line it continues, at a newline, unless
-        ``until`` or ``until_join`` says otherwise. A newline at the end of a line is left out. Line
-        k, from 0, has the random numbers of sample k of :meth:`samples`. Takes the options of
-        :meth:`stream` but ``prime``, and raises what it does.
+        It does not include the line itself. It ends where that line would end, at a newline, unless
+        ``until`` or ``until_join`` says otherwise. A newline at the end of a given line is ignored.
+        Line k, from 0, uses the random numbers of sample k of :meth:`samples`. Takes the options of
+        :meth:`stream` except ``prime``, and raises the same errors.
         """
         arguments.refuse_unknown(options, _DRAWING - {"prime"}, "Model.continuations")
         how = drawing(self.vocabulary, self.data, length, options)
@@ -249,11 +248,11 @@ class Model:
     def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
         """Return the exact score of a text, read once from a zero state.
 
-        If the model was trained on examples, each line of the text, or the text as a document, is
-        scored with its first symbol and its end from a zero state.
+        If the model was trained on examples, each line of the text, or the text as one document, is
+        scored from a zero state, including its first symbol and its end.
 
         With ``unknown="skip"``, symbols that the model does not know are left out; the score's
-        ``skipped`` is their number.
+        ``skipped`` counts them.
 
         Raises
         ------
@@ -268,10 +267,10 @@ class Model:
         policy, vocabulary = arguments.unknown(unknown), self.vocabulary
         if self.data is not None and self.data.examples:
             layout = Layout.of(self.data)
-            found = [(one, vocabulary.encode(one, policy)) for one in layout.examples_of(text)]
+            examples = [(one, vocabulary.encode(one, policy)) for one in layout.examples_of(text)]
             start = layout.start(vocabulary)
             scores = score_lines(
-                self.network, found, start=start, tally=partial(Tally.of, vocabulary)
+                self.network, examples, start=start, tally=partial(Tally.of, vocabulary)
             )
             return sum((one.score for one in scores), Score(0, 0.0, 0, 0))
         ids = vocabulary.encode(text, policy)
@@ -287,12 +286,12 @@ class Model:
         """
         weights = self.network.backend.get(self.weights.flat)
         data = None
-        if self.data is not None and Frame.of(self.data) != Frame():  # how its samples begin
-            kept = {
+        if self.data is not None and Frame.of(self.data) != Frame():  # it decides how samples begin
+            read_as = {
                 name: self.data.get(name)
                 for name in ("level", "column", "field", "join", "examples")
             }
-            data = DataConfig(**kept)
+            data = DataConfig(**read_as)
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         checkpoints.save(Path(arguments.path(path, "path")), saved)
 

@@ -36,8 +36,8 @@ def fit(
     ----------
     text
         A string, or bytes for ``level="byte"``; or a list or another iterable of them, such as an
-        open file. They are joined with nothing between them, as files are: lines end with their
-        newlines.
+        open file. They are joined with nothing between them, as files are: lines must end with
+        their own newlines.
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
@@ -46,8 +46,8 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``. With
-        ``seed=None`` a new seed is drawn; ``model.training.seed`` tells it. Nothing is saved, so
-        ``keep`` has no effect, nor has ``sample_every``.
+        ``seed=None`` a new seed is drawn; it is then ``model.training.seed``. Nothing is saved, so
+        ``keep`` and ``sample_every`` have no effect.
 
     Raises
     ------

@@ -84,7 +84,7 @@ class Fields:
         registry = self.registries().get(name)
         if registry is None:
             return option.valid
-        return tuple(_called(found) for found in registry.classes())
+        return tuple(map(_names_of, registry.classes()))
 
     def _option(
         self, name: str, owners: Mapping[str, Option], choices: tuple[str, ...] = ()
@@ -108,9 +108,9 @@ class Fields:
         )
 
 
-def _called(found: type[Choice]) -> str:
+def _names_of(choice: type[Choice]) -> str:
     """Return a class's name, and its aliases in brackets."""
-    return f"{found.name} ({', '.join(found.aliases)})" if found.aliases else found.name
+    return f"{choice.name} ({', '.join(choice.aliases)})" if choice.aliases else choice.name
 
 
 def _help(option: Option, choices: tuple[str, ...], default: str | None) -> str:
@@ -185,7 +185,7 @@ class Command(TyperCommand):
             return super().parse_args(ctx, list(args))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error calls an option that has several names as the user did."""
+        """Run the command; an error names an option that has several names as the user typed it."""
         try:
             return super().invoke(ctx)
         except CharRNNError as problem:
@@ -197,7 +197,7 @@ class Command(TyperCommand):
             raise
 
     def _typed(self, ctx: Any) -> dict[str, str]:
-        """Return the setting's name that stands for the option that was typed, if it has others."""
+        """Return the names that were typed of options with several names, by parameter."""
         words = {word.partition("=")[0] for word in ctx.meta[_ARGUMENTS]}
         return {
             param.name: name.removeprefix("--").replace("-", "_")

@@ -11,12 +11,13 @@ from charrnn.config import DataConfig, ModelConfig
 from charrnn.errors import UsageError
 
 MODES = {"fresh": "--fresh", "compare": "--compare", "history": "--history"}
-"""What can be examined in place of a run's model."""
+"""Options that examine something else than a run's model."""
 OF_HISTORY = ("run", "history", "as_json", "plugin")
+"""Parameters that ``--history`` allows."""
 
 
 def check(context: typer.Context) -> None:
-    """Raise :class:`UsageError` for options that exclude each other, or have no effect together."""
+    """Refuse options that exclude each other, or have no effect together."""
     modes = [flag for name, flag in MODES.items() if is_given(context, name)]
     if len(modes) > 1:
         raise UsageError(f"{modes[0]} and {modes[1]} exclude each other", "give one of them")
@@ -28,7 +29,7 @@ def check(context: typer.Context) -> None:
         ]
         refuse(context, others, "is for an examination, and --history shows what was recorded")
     elif modes:
-        _check_made(context, modes[0])
+        _check_fresh(context, modes[0])
     else:
         refuse(context, (*given(context, ModelConfig), "level"), "is for --fresh and --compare")
         check_reading(given(context, DataConfig))
@@ -44,8 +45,8 @@ def check(context: typer.Context) -> None:
         )
 
 
-def _check_made(context: typer.Context, mode: str) -> None:
-    """Check the options of models that are made for the examination."""
+def _check_fresh(context: typer.Context, mode: str) -> None:
+    """Check the options that go with a freshly made model."""
     if is_given(context, "run"):
         raise UsageError(f"{mode} makes its own model", "leave out RUN, or the option")
     refuse(context, ("unknown",), f"is for a run; with {mode} the model knows the whole text")

@@ -1,6 +1,6 @@
-"""Options that were given although they have no effect beside others: they are refused.
+"""Refuse options that were given although they have no effect with the others.
 
-An option counts as given if it stands on the command line, even with its default.
+An option counts as given if it is on the command line, even with its default value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEAVE_OUT = "leave it out"
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether the parameter called ``name`` stands on the command line."""
+    """Whether the parameter ``name`` is on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -34,7 +34,7 @@ def refuse(context: typer.Context, names: Iterable[str], why: str, remedy: str =
 
 
 def refuse_decoding(context: typer.Context, texts: Sequence[str]) -> None:
-    """Refuse what says how text is decoded, if it has no effect on the texts."""
+    """Refuse options for decoding text that have no effect on these texts."""
     of_text = given(context, DataConfig)
     if of_text:
         from charrnn.text.finding import undecoded

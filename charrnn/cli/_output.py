@@ -1,4 +1,4 @@
-"""Standard output: bytes in UTF-8, whatever the locale, written as they are made."""
+"""Standard output: UTF-8 whatever the locale, written with little delay."""
 
 from __future__ import annotations
 

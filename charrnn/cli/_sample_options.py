@@ -7,14 +7,13 @@ import typer
 from charrnn.cli._given import is_given, refuse
 from charrnn.cli._shared import note
 from charrnn.errors import UsageError
-from charrnn.sampling.options import SampleOptions, check_beam
+from charrnn.sampling.options import MAX_SPAN, SampleOptions, check_beam
 
-MAX_SPAN = 10_000
 OF_DRAWING = (
     *("temperature", "temperature_end", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "repetition_window", "seed", "novel", "novel_span", "novel_text"),
 )
-"""Parameters that have an effect only if text is drawn."""
+"""Parameters that have an effect only if text is drawn at random."""
 OF_SAMPLES = (
     *("length", "until", "until_join", "count", "seed", "no_echo", "each_line", "beam"),
     *("novel", "novel_span", "novel_text", "temperature_end"),
@@ -23,12 +22,12 @@ OF_SAMPLES = (
 
 
 def check(context: typer.Context, options: SampleOptions) -> None:
-    """Refuse options that are invalid, contradict each other, or have no effect beside others.
+    """Refuse options that are invalid, contradict each other, or have no effect with others.
 
     Loads nothing heavy, so that a mistyped option fails at once.
     """
     _check_numbers(context)
-    _refuse_beside(context)
+    _refuse_useless(context)
     _refuse_greedy(context, options)
     values = context.params
     if is_given(context, "until") and not values["until"]:
@@ -68,8 +67,8 @@ def _check_numbers(context: typer.Context) -> None:
         raise UsageError(f"--novel-span must be at least 1 and at most {MAX_SPAN:,}, not {span}")
 
 
-def _refuse_beside(context: typer.Context) -> None:
-    """Refuse what one option makes useless."""
+def _refuse_useless(context: typer.Context) -> None:
+    """Refuse options that another option makes useless."""
     values = context.params
     if values["next_"] is not None:
         refuse(context, OF_SAMPLES, "is for samples, and --next draws none")
@@ -85,7 +84,7 @@ def _refuse_beside(context: typer.Context) -> None:
 
 
 def _refuse_greedy(context: typer.Context, options: SampleOptions) -> None:
-    """Refuse what has no effect if the most likely symbol is always taken."""
+    """Refuse options that have no effect if the most likely symbol is always taken."""
     cold = options.temperature == 0 and not options.temperature_end
     if not cold and options.top_k != 1:
         return

@@ -1,4 +1,4 @@
-"""What ``charrnn sample`` draws, and how it is written."""
+"""The samples of ``charrnn sample``: drawn as its options say, and written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = b"---\n"
 LONG = 100_000
-"""Symbols of an endless sample after which a note says that it has not ended."""
+"""After so many symbols a note says that an endless sample has not ended."""
 
 Text = str | bytes
 
@@ -35,13 +35,13 @@ class Samples:
     options, novelty, seed
         How symbols are drawn.
     beam
-        Hypotheses of a search for the most likely text; 0: text is drawn.
+        Hypotheses of a beam search for the most likely text; 0 to draw at random.
     ends
         Arguments of :func:`charrnn.sampling.stream`: ``length``, ``until``, ``unknown``, ``frame``.
     count
         Samples for each prime.
     as_json, echo
-        Whether objects are written, or the prime before the text.
+        Whether JSON objects are written; whether the prime is written before the text.
     """
 
     model: LanguageModel
@@ -79,7 +79,7 @@ class Samples:
         out.finish()
 
     def after_each(self, lines: Iterable[Text]) -> None:
-        """Write one line or object for each line, as soon as the line is there."""
+        """Write one line or object for each line, as soon as the line has been read."""
         from charrnn.sampling import Stepper
 
         stepper, out = Stepper(self.model, self.beam or 1), Output()
@@ -101,7 +101,7 @@ class Samples:
             out.flush()
 
     def _drawing(self, first: int = 0, stepper: Stepper | None = None) -> dict[str, Any]:
-        """Return the arguments that say which random numbers are used, and what is to be new."""
+        """Return the arguments that choose the random numbers, and the text not to copy."""
         if self.beam:
             return {"stepper": stepper}
         return {"stepper": stepper, "seed": self.seed, "first": first, "novelty": self.novelty}
@@ -152,7 +152,7 @@ class Samples:
 
 
 def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:
-    """Return what says once that samples are long in ending, if only a text can end them."""
+    """Return a callback that notes once that samples do not end, if only a text can end them."""
 
     def tell(drawn: int) -> None:
         if length == 0 and drawn == LONG:
@@ -162,7 +162,7 @@ def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:
 
 
 def end_of_line(vocabulary: Vocabulary, length: int) -> str:
-    """Return the text at which a line ends; empty if only ``--length`` ends it."""
+    """Return the text that ends a line; empty if only ``--length`` ends it."""
     if vocabulary.newline is not None:
         return "\n"
     if length == 0:
@@ -177,7 +177,7 @@ def novelty_of(
     texts: list[str] | None,
     how: dict[str, Any],
 ) -> Novelty:
-    """Return what is not to be copied."""
+    """Return the indexes of the text that samples must not copy."""
     from charrnn.sampling import Novelty
 
     if not lines and span is None:

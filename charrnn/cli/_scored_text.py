@@ -24,11 +24,11 @@ class ScoredText:
     Parameters
     ----------
     text, split
-        The names of files, or else which of the run's own texts.
+        The names of files; or, if there are none, which of the run's own texts.
     checkpoint
         The file of the run's checkpoint.
     vocabulary
-        Of the run.
+        The run's vocabulary.
     options
         How files are read: arguments of :func:`charrnn.text.iter_ids`.
 
@@ -37,7 +37,7 @@ class ScoredText:
     tally
         Counts of what has been read.
     examples
-        Of a run that was trained on examples, ``line`` or ``document``.
+        ``line`` or ``document`` if the run was trained on examples, else None.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ScoredText:
         from charrnn.text.tally import Tally
 
         self.tally = Tally()
-        self._lines = 0  # that lack symbols
+        self._lines = 0  # with skipped symbols
 
     @property
     def skipping(self) -> bool:
@@ -63,10 +63,10 @@ class ScoredText:
         return self._options.get("unknown") == "skip"
 
     def skipped(self) -> str:
-        """Return a note on what was skipped in all; empty if nothing was."""
-        told = self.tally.note()
+        """Return a note on all skipped symbols; empty if there are none."""
+        skipped = self.tally.note()
         lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
-        return told and told + lines
+        return skipped and skipped + lines
 
     def tally_of(self, line: str | bytes, ids: Any) -> Tally:
         """Return the counts of one line, and add them to those of the text."""
@@ -103,7 +103,7 @@ class ScoredText:
             from charrnn.text.reading import iter_lines
 
             how = self._options
-            if self.examples == "document":  # whose ends are no part of a line
+            if self.examples == "document":  # the end of a document is no part of a line
                 join = None if "join" in self._layout.inherited else self._layout.join
                 how = how | {"layout": replace(self._layout, examples=None, join=join)}
             return iter_lines(self.text, self._vocabulary, **how, tell=note)

@@ -75,7 +75,7 @@ READING = (*DECODING, "column", "field", "join")
 
 
 def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a text for a run is decoded: as given, else as the run's own text was.
+    """Return how to decode a text for a run: as given, else as the run's own text was.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reading(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a text for a run is read: as given, else as the run's own text was.
+    """Return how to read a text for a run: as given, else as the run's own text was.
 
     An empty column or field that was given means none. The result holds the arguments of
     :func:`charrnn.text.iter_ids`.
@@ -109,7 +109,7 @@ def reading(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_reading(given: Mapping[str, Any]) -> None:
-    """Raise :class:`UsageError` if a value of how a text is read is not valid."""
+    """Raise :class:`UsageError` if an option for reading a text has an invalid value."""
     DataConfig(**{k: v for k, v in given.items() if v or k not in ("column", "field")})
 
 

@@ -9,6 +9,8 @@ from charrnn.options import Option, check_fields, declare
 
 DEFAULT_LENGTH = 500
 """Symbols of a sample."""
+MAX_SPAN = 10_000
+"""The largest span of ``novel_span``, in symbols."""
 _BEAM = Option(1, "", least=1, most=10_000)
 
 

@@ -30,7 +30,7 @@ class LanguageTask(Task):
     model
         Trained in place.
     train, val
-        Ids of the training and validation text, or their examples; ``val`` may be empty.
+        The training and validation text: ids, or examples; ``val`` may be empty.
     config
         ``batch`` and ``seq_len`` must fit the text.
     team
@@ -100,7 +100,7 @@ class LanguageTask(Task):
 def training_streams(
     train: TextIds | Units, config: TrainConfig, restart: float = 0.0
 ) -> Streams | ExampleStreams:
-    """Return the batches of a text, or of examples, as a configuration has them.
+    """Return the batches of a text, or of examples, for a training configuration.
 
     ``restart`` is the probability that a stream of a text starts a window from a zero state.
     """
@@ -117,7 +117,7 @@ def training_streams(
 
 
 def resets_of(batch: Batch, backend: Backend, dtype: Any) -> Resets | None:
-    """Return where streams start from a zero state inside a window; None if nowhere."""
+    """Return where streams restart from a zero state inside a window; None if nowhere."""
     return None if batch.starts is None else Resets.of(batch.starts, backend, dtype)
 
 

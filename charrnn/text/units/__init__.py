@@ -1,1 +1,1 @@
-"""A text as units: lines, documents or blocks, which are held out or trained on as a whole."""
+"""Units of a text: lines, documents or blocks that are held out, or trained on, as a whole."""

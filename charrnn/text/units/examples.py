@@ -1,8 +1,8 @@
 """Examples: whole units of a text, each read from a zero state.
 
-The model reads one symbol before an example, the *start*, so that the first symbol of the example
-is predicted too; it is the last symbol of what ends every example. An example of n symbols is n
-targets.
+Before an example the model reads one symbol, the *start*, so that the first symbol of the example
+is predicted too. The start is the last symbol of the text that ends every example. An example of n
+symbols has n targets.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from charrnn.text.windows import Batch
 _AT_ONCE = 1 << 18
 """Units whose lengths are looked up together."""
 _COARSE = 16
-"""Every so many units the position of one is kept, so that an epoch takes little memory."""
+"""The position of every 16th unit is stored; the others are counted from there."""
 _AHEAD = 32
 """Windows that are made together."""
 
 
 class Numbering(Protocol):
-    """Returns the unit of each number."""
+    """Maps the numbers of examples to units of the text."""
 
     def __call__(self, numbers: Numbers) -> Numbers:
         """Return units, of the shape of ``numbers``."""
 
 
 def in_order(numbers: Numbers) -> Numbers:
-    """Return the units of a text in its order."""
+    """Number the units in the order of the text."""
     return numbers
 
 
@@ -48,7 +48,7 @@ class Units:
     Attributes
     ----------
     ids, ends
-        A text, 1-D, and where each of its units ends in it, 1-D. Both may be memory-mapped.
+        A text, 1-D, and where each of its units ends, 1-D. Both may be memory-mapped.
     number
         Maps 0 … ``count`` - 1 to units of the text.
     start
@@ -56,7 +56,7 @@ class Units:
     first
         Where the first unit of the text begins.
     symbols, longest
-        Of all examples together, and of the longest one.
+        Number of symbols of all examples together, and of the longest one.
     """
 
     ids: Ids
@@ -78,7 +78,7 @@ class Units:
         start: int,
         first: int = 0,
     ) -> Units:
-        """Return examples whose symbols are counted here."""
+        """Return examples, and count their symbols."""
         made = cls(ids, ends, count, number, start, first, 0, 0)
         symbols = longest = 0
         for begin in range(0, count, _AT_ONCE):
@@ -89,7 +89,7 @@ class Units:
 
     @classmethod
     def joined(cls, parts: Sequence[Ids], start: int) -> Units:
-        """Return examples in memory, in their order; none of them is empty."""
+        """Return examples that are in memory, in this order; none may be empty."""
         ends = np.cumsum([len(part) for part in parts]).astype(np.int64)
         return cls.of(np.concatenate(list(parts)), ends, len(parts), in_order, start)
 
@@ -105,7 +105,7 @@ class Units:
         return np.asarray(self.text(), dtype)
 
     def spans(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
-        """Return where examples begin in the text, and how many symbols they have."""
+        """Return where the examples begin in the text, and their lengths."""
         units = self.number(numbers)
         stops = self.ends[units]
         starts = np.where(units > 0, self.ends[np.maximum(units, 1) - 1], self.first)
@@ -117,7 +117,7 @@ class Units:
         return Pieces(self.ids, starts, starts + lengths)
 
     def lengths(self) -> Numbers:
-        """Return the symbols of each example."""
+        """Return the number of symbols of each example."""
         return self.spans(np.arange(self.count))[1]
 
     def __iter__(self) -> Iterator[Ids]:
@@ -128,7 +128,7 @@ class Units:
 
 
 class _Epoch:
-    """The order of an epoch, and where its examples lie in a row of all of them.
+    """The order of the examples in an epoch, and their positions in the row that they make.
 
     In the row each example of n symbols takes n + 1 steps; the last one has no target.
     """
@@ -164,8 +164,9 @@ class _Epoch:
     def cuts(self, streams: int, steps: int, window: int) -> Numbers:
         """Return where each stream begins in the row, and where the last one ends, (streams + 1,).
 
-        A stream takes whole examples as long as they fit into ``steps`` steps, which need not hold
-        the last step of its last example. One that is longer than a window is cut to fit.
+        A stream takes whole examples as long as they fit into ``steps`` steps; the last step of its
+        last example, which has no target, need not fit. An example that is longer than a window is
+        cut to fit.
         """
         cuts = [0]
         for _ in range(streams):
@@ -184,10 +185,10 @@ class _Epoch:
 class ExampleStreams:
     """The batches of training examples: a function of the step, without state.
 
-    The order of the examples is drawn anew for every epoch. In that order they make a row, which is
-    cut into N streams; a stream reads its examples one after the other, each from a zero state. All
-    of them are read once in every epoch. One that is longer than a window may be cut where a stream
-    is full; the next stream then begins with its second part, from a zero state too.
+    The order of the examples is drawn anew for every epoch. In that order they form a row, which is
+    cut into N streams; a stream reads its examples one after the other, each from a zero state.
+    Every example is read once per epoch. One that is longer than a window may be cut at the end of
+    a stream; the next stream then begins with its second part, also from a zero state.
 
     Parameters
     ----------
@@ -196,12 +197,12 @@ class ExampleStreams:
     batch, seq_len
         Number of streams N and steps T. :func:`fit_examples` lowers them for few examples.
     seed
-        From which the orders are drawn.
+        Determines the orders.
 
     Raises
     ------
     CorpusError
-        If the examples are fewer steps than one window has.
+        If the examples have fewer steps than one window.
     """
 
     def __init__(self, units: Units, batch: int, seq_len: int, *, seed: int = 0) -> None:
@@ -210,7 +211,7 @@ class ExampleStreams:
         if steps < batch * seq_len:
             raise CorpusError(f"the examples have {steps:,} steps, a window {batch * seq_len:,}")
         self.batch, self.seq_len = batch, seq_len
-        # A stream is full before an example that does not fit, but for those that may be cut.
+        # A stream ends before an example that does not fit, unless the example may be cut.
         spare = min(units.longest, seq_len - 1) if batch > 1 else -1
         self.windows_per_epoch = -(-(steps + batch * spare) // (batch * seq_len))
         self._epoch: tuple[int, _Epoch, Numbers] | None = None
@@ -279,7 +280,7 @@ class ExampleStreams:
 
 
 def fit_examples(units: Units, batch: int, seq_len: int) -> tuple[int, int, str | None]:
-    """Lower the number of streams, and then that of steps, to what a few examples can fill.
+    """Lower the number of streams, then of steps, until the examples fill one window.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which units of a text are held out, drawn over all of it by the seed."""
+"""Choose which units of a text are held out; the seed draws them from all of it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Numbers = NDArray[np.int64]
 Fractions = tuple[Fraction, Fraction]
 
 BLOCKS = 10
-"""Blocks of the smaller held-out part, at most."""
+"""Maximum number of blocks in the smaller held-out part."""
 SHORTEST = 256
-"""Symbols of a block, if the text is long enough."""
+"""Minimum number of symbols in a block, if the text is long enough."""
 
 
 class Split(NamedTuple):
@@ -35,15 +35,15 @@ class Split(NamedTuple):
     Attributes
     ----------
     fractions
-        Of the text for validation and for the test; 0 for one that has its own text.
+        The fractions held out for validation and for the test; 0 for one with its own text.
     hold_out
         ``tail``, ``blocks`` or ``examples``.
     seed
-        From which blocks and examples are drawn.
+        Determines which blocks and examples are drawn.
     units
         What examples are: ``line`` or ``document``.
     layout
-        Of the text.
+        The layout of the text.
     """
 
     fractions: Fractions
@@ -59,9 +59,9 @@ class Ends(NamedTuple):
     Attributes
     ----------
     ends
-        In symbols from the beginning of the first text, of all units, 1-D.
+        The end of every unit, in symbols from the beginning of the first text, 1-D.
     counts
-        Units of each text.
+        Number of units of each text.
     """
 
     ends: Numbers
@@ -81,7 +81,7 @@ def split(
     Parameters
     ----------
     ids, parts
-        All texts, 1-D, and the symbols of the three that were named.
+        All texts in one array, 1-D, and the number of symbols of each.
     found
         Their units, if examples are held out.
     """
@@ -124,15 +124,15 @@ def split_examples(
 
 
 class Drawn(NamedTuple):
-    """The units, by number, that are held out.
+    """The held-out units, by number.
 
     Attributes
     ----------
     units
         Number of all units.
     order
-        Its first values are the validation units, then come those for the test, then those for
-        training.
+        A permutation of the units: first those for validation, then those for the test, then those
+        for training.
     val, test
         How many are held out.
     """
@@ -148,7 +148,7 @@ class Drawn(NamedTuple):
         return np.sort(drawn[: self.val]), np.sort(drawn[self.val :])
 
     def training(self, numbers: Numbers) -> Numbers:
-        """Return the training units of the numbers from 0 on."""
+        """Return training units by their numbers, which count from 0."""
         return self.order(numbers + self.val + self.test)
 
 
@@ -175,7 +175,7 @@ def draw(units: int, how: Split, what: str) -> Drawn:
 
 
 def _from_the_tail(units: int, held: int, numbers: Numbers) -> Numbers:
-    """Return the last ``held`` units first."""
+    """Number the units so that the last ``held`` come first."""
     return (numbers - held) % units
 
 
@@ -188,7 +188,7 @@ def block_ends(symbols: int, fractions: Fractions) -> Numbers:
         If the text is too short to be cut.
     """
     smallest = min((f for f in fractions if f), default=Fraction(1, 10))
-    one = ceil(1 / smallest)  # blocks, of which one is held out
+    one = ceil(1 / smallest)  # blocks for each one that is held out
     blocks = one * max(1, min(BLOCKS, symbols // SHORTEST // one))
     if symbols < blocks:
         raise CorpusError(
@@ -199,7 +199,7 @@ def block_ends(symbols: int, fractions: Fractions) -> Numbers:
 
 
 def pieces_of(ids: Ids, ends: Numbers, first: int, drawn: Drawn) -> tuple[Pieces, Pieces, Pieces]:
-    """Return the text without what is held out, and the two held-out texts, in its order.
+    """Return the text without the held-out units, and the two held-out texts, in text order.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the units of a text end: collected while it is encoded, and kept behind its ids."""
+"""Where the units of a text end: collected during encoding, and stored after the ids."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Ends:
         self._at = self._last = self._part = 0
 
     def add(self, part: int, symbols: int, offsets: NDArray[np.int64]) -> None:
-        """Note that ``symbols`` follow, in which units end before ``offsets``, ascending."""
+        """Add ``symbols`` symbols, in which units end before the ascending ``offsets``."""
         if part != self._part:
             self.close()
             self._part = part
@@ -52,7 +52,7 @@ class Ends:
 
 
 def padding(symbols: int, itemsize: int) -> int:
-    """Return how many bytes stand between the ids of a text and the ends of its units."""
+    """Return the number of bytes between the ids of a text and the ends of its units."""
     return -symbols * itemsize % _ALIGNED
 
 
@@ -66,7 +66,7 @@ def lines(ids: NDArray[Any], vocabulary: Vocabulary) -> NDArray[np.int64]:
 def batches(
     pieces: Iterable[str | bytes | Border], level: Level
 ) -> Iterator[tuple[str | bytes, list[int]]]:
-    """Yield pieces of a reasonable size, and where documents end in each, in its characters.
+    """Yield pieces of a reasonable size, and where documents end in each, in characters.
 
     At word level a document ends only at the end of a piece.
     """

@@ -1,4 +1,4 @@
-"""Random permutations as functions, so that a large one takes no memory."""
+"""Random permutations as functions: a large one takes no memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Permutation:
-    """A permutation of 0 … ``size`` - 1, which ``seed``, ``purpose`` and ``step`` determine.
+    """A permutation of 0 … ``size`` - 1, determined by ``seed``, ``purpose`` and ``step``.
 
     A large one is a Feistel network on the smallest square domain that holds the numbers; a number
     that leaves the range is mapped again until it is back in it (Black and Rogaway, "Ciphers with
@@ -35,16 +35,16 @@ class Permutation:
         self._keys = words(seed, purpose, 2 * _ROUNDS, step=step).astype(np.uint64)
 
     def __call__(self, numbers: Numbers) -> Numbers:
-        """Return where the numbers, any shape, are mapped to."""
+        """Return the images of the numbers, an array of any shape."""
         if self._table is not None:
             looked_up: Numbers = self._table[numbers]
             return looked_up
-        found = self._mapped(numbers.astype(np.uint64))
+        images = self._mapped(numbers.astype(np.uint64))
         while True:
-            outside = found >= np.uint64(self.size)
+            outside = images >= np.uint64(self.size)
             if not outside.any():
-                return np.asarray(found, np.int64)
-            found[outside] = self._mapped(found[outside])
+                return np.asarray(images, np.int64)
+            images[outside] = self._mapped(images[outside])
 
     def _mapped(self, numbers: Any) -> Any:
         half, mask = self._half, (np.uint64(1) << self._half) - np.uint64(1)

@@ -1,4 +1,4 @@
-"""Pieces of a text, one after the other, as one array that is not in memory."""
+"""Pieces of a text, joined, as one array that need not be in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Numbers = NDArray[np.int64]
 
 
 class Pieces:
-    """Pieces of a 1-D array of ids, joined; a slice of it is read when it is asked for.
+    """Pieces of a 1-D array of ids, joined; only the slices that are asked for are read.
 
     Parameters
     ----------
