@@ -157,7 +157,8 @@ class Model:
     def samples(self, count: int, length: int = DEFAULT_LENGTH, **options: Any) -> Iterator[Sample]:
         """Yield ``count`` samples in order, each once it is complete; they are computed together.
 
-        Each has ``text`` (including the text that ended it), ``log_probs`` and ``log_prob``. Takes the options of :meth:`stream`, and raises what it does.
+        Each has ``text`` (including the text that ended it), ``log_probs`` and ``log_prob``. Takes
+        the options of :meth:`stream`, and raises the same errors.
         """
         arguments.refuse_unknown(options, _DRAWING, "Model.stream")
         how = drawing(self.vocabulary, self.data, length, options)

@@ -37,7 +37,7 @@ class Numbering(Protocol):
 
 
 def in_order(numbers: Numbers) -> Numbers:
-    """Number the units in the order of the text."""
+    """Return the units of a text in its order."""
     return numbers
 
 

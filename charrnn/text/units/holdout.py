@@ -175,7 +175,7 @@ def draw(units: int, how: Split, what: str) -> Drawn:
 
 
 def _from_the_tail(units: int, held: int, numbers: Numbers) -> Numbers:
-    """Number the units so that the last ``held`` come first."""
+    """Return the units of a text in an order in which the last ``held`` come first."""
     return (numbers - held) % units
 
 
