@@ -1,0 +1,164 @@
+"""Every option of every command has an effect; a new one must be entered in the table."""
+
+import io
+import json
+import re
+import shutil
+from functools import cache
+from hashlib import sha256
+
+import pytest
+from helpers.command_tree import commands, options
+from helpers.commands import inside
+from helpers.option_effects import lines, split
+
+from charrnn.storage import checkpoint
+
+TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 12
+OF_START = ("train_chars", "val_chars", "test_chars", "vocabulary", "batch", "seq_len", "backend")
+TIMED = {"seconds", "chars_per_second", "run", "path", "last_used", "version"}
+CLOCK = re.compile(r"[\d,.]+ (char/s|s|ms|MB|GB|kB)\b( left| an epoch)?|lr [\d.e-]+|\d+\.\d+ [GM]B")
+LINES = [(command, line) for command, found in lines().items() for line in found]
+
+
+def test_the_table_has_every_option_of_every_command():
+    table = {}
+    for command, found in lines().items():
+        names = options(commands()[command])
+        table[command] = {names.get(split(command, line)[1][0]) for line in found}
+    assert table == {name: set(options(each).values()) for name, each in commands().items()}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with texts and runs."""
+    where = tmp_path_factory.mktemp("effects")
+    texts = {
+        "t.txt": TEXT,
+        "v.txt": "the cat sat at it\n" * 3,
+        "u.txt": "the cat XY sat\nQ\n",
+        "p.txt": "dog",
+        "w.txt": TEXT + "é",
+        "c.csv": "id,text\n" + "1,the cat sat\n2,on the mat\n" * 30,
+        "j.jsonl": '{"id": 1, "text": "the cat sat"}\n{"id": 2, "text": "on the mat"}\n' * 30,
+        "plug.py": "raise RuntimeError('is loaded')\n",
+    }
+    for name, text in texts.items():
+        (where / name).write_text(text, encoding="utf-8")
+    (where / "l.txt").write_bytes(("the caté sat on it\n" * 30).encode("latin-1"))
+    (where / "texts").mkdir()
+    shutil.copy(where / "t.txt", where / "texts/a.txt")
+    shutil.copy(where / "v.txt", where / "texts/b.txt")
+    base = split("train", "")[0]
+    for name, more in (
+        ("two", ("--cell", "rnn")),
+        ("joined.txt", ("v.txt", "--join", "\n\n")),
+        ("one", ("--watch", "1", "--steps", "40", "--lr", "0.05", "w.txt")),
+    ):
+        done = inside(*base, "--name", name, *more, cwd=where)
+        assert done.returncode == 0, done.stderr
+    return where
+
+
+@pytest.fixture(scope="module")
+def outcome(place, tmp_path_factory):
+    """What comes of a command line in a copy of the folder; computed once for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield cache(runner(place, tmp_path_factory.mktemp("runs"), patch))
+
+
+def runner(place, where, monkeypatch):
+    """Return a function that runs a command line and returns all that came of it."""
+    import charrnn.backend
+    from charrnn.backend import threads
+    from charrnn.train import bench
+
+    asked = []
+    number = iter(range(1000))
+
+    def spy(module, name, change=lambda k: k):
+        original = getattr(module, name)
+
+        def wrapped(*arguments, **named):
+            asked.append((name, *map(repr, arguments), repr(named)))
+            return original(*arguments, **change(named))
+
+        monkeypatch.setattr(module, name, wrapped)
+
+    monkeypatch.setattr("secrets.randbits", lambda bits: 77)
+    spy(charrnn.backend, "select")
+    spy(threads, "limit_threads")
+    spy(bench, "run", lambda named: {**named, "seconds": 0.01})
+
+    def run(*words):
+        asked.clear()
+        here = where / str(next(number))
+        shutil.copytree(place, here)
+        monkeypatch.setenv("CHARRNN_CACHE", str(here / "cache"))
+        typed = io.TextIOWrapper(io.BytesIO(b"the cat\nA dog\n"))
+        monkeypatch.setattr("sys.stdin", typed)
+        done = inside(*words, cwd=here)
+        shutil.rmtree(here / "cache", ignore_errors=True)
+        told = [re.sub(r"0x\w+", "", str(entry)) for entry in asked]
+        out = done.stdout if words[0] != "bench" else done.stdout[:1]
+        out, err = (text.replace(str(here), "") for text in (out, done.stderr))
+        return done.returncode, stable(out), stable(err), told, files(here)
+
+    return run
+
+
+def stable(text):
+    """Return output without what depends on the clock."""
+    kept = []
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            kept.append(CLOCK.sub("", line))
+            continue
+        kept.append(without_clock(record) if isinstance(record, dict) else record)
+    return kept
+
+
+def without_clock(record):
+    if record.get("event") == "start":
+        return {name: record[name] for name in OF_START}
+    kept = {k: v for k, v in record.items() if k not in TIMED and "second" not in k}
+    return {k: without_clock(v) if isinstance(v, dict) else v for k, v in kept.items()}
+
+
+def files(folder):
+    """Return what the files hold."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if name.startswith("cache/") or not path.is_file():
+            continue
+        if path.suffix == ".safetensors":
+            loaded = checkpoint.load(path)
+            data = loaded.weights.tobytes() + str((loaded.config, loaded.progress.step)).encode()
+            found[name] = sha256(data).hexdigest()
+        elif path.name == "metrics.jsonl":
+            found[name] = stable(path.read_text(encoding="utf-8"))
+        elif path.suffix in (".html", ".svg"):
+            found[name] = True
+        elif path.name != ".lock":
+            found[name] = sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", sorted({command for command, _ in LINES}))
+def test_what_comes_of_a_command_line_is_always_the_same(command, outcome):
+    of_command = {tuple(split(name, line)[0]) for name, line in LINES if name == command}
+    for rest in sorted(of_command)[:3]:
+        assert outcome(*rest) == outcome.__wrapped__(*rest), rest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "line"), LINES)
+def test_an_option_has_an_effect(command, line, outcome):
+    rest, option = split(command, line)
+    without, beside = outcome(*rest), outcome(*rest, *option)
+    assert beside != without
+    assert beside[0] != 2 or option[0] in beside[2][0]

@@ -1,0 +1,216 @@
+"""For every option of every command, command lines that come out otherwise with it.
+
+A line is ``REST ; --OPTION VALUE``: what the option is given beside, which may be nothing, and the
+option. Both follow the base of the command, with its text unless ``REST`` names one.
+"""
+
+BASES = {
+    "": ("corpus list", ""),
+    "train": (
+        "train --hidden 6 --batch 2 --seq-len 8 --steps 4 --log-every 1 --eval-every 2",
+        "t.txt",
+    ),
+    "sample": ("sample", "one"),
+    "eval": ("eval --run one", "t.txt"),
+    "diagnose": ("diagnose --json --windows 2 --anchors 4 --targets 4 --lyapunov-steps 20", ""),
+    "info": ("info", ""),
+    "runs": ("runs", ""),
+    "bench": ("bench --hidden 4 --seq-len 3", ""),
+    "corpus list": ("corpus list", ""),
+    "corpus make": ("corpus make --chars 500", ""),
+    "corpus info": ("corpus info", ""),
+    "corpus cache": ("corpus cache", ""),
+}
+"""By command, its base and its text."""
+
+_MODEL = """; --cell gru
+; --layers 2
+; --hidden 7
+; --embed 3
+; --forget-bias 3
+--cell rnn ; --activation relu
+--cell gru ; --gru-reset before"""
+_COMPUTING = """; --backend numpy
+; --core numpy
+; --threads 1"""
+_READING = """l.txt ; --encoding latin-1
+l.txt ; --errors replace
+c.csv ; --column text
+j.jsonl ; --field text
+v.txt t.txt ; --join XY"""
+_OUTPUT = "; --json"
+_GENERATOR = """markov ; --alphabet 5
+markov ; --concentration 2
+markov ; --order 1
+copy-lag ; --flip 0.3
+copy-lag ; --lag 3
+brackets ; --kinds 3
+brackets ; --max-depth 2
+brackets ; --open-prob 0.3"""
+
+
+def _beside(given: str, lines: str) -> str:
+    return "\n".join(f"{given} {line}" for line in lines.splitlines())
+
+
+_LINES = {
+    "": ["; --version"],
+    "train": [
+        _MODEL,
+        _READING,
+        _COMPUTING,
+        _OUTPUT,
+        """; --init xavier
+; --dropout 0.4
+; --dtype float64
+; --level word
+; --min-count 30
+; --val-frac 0.3
+; --examples line
+; --hold-out blocks
+; --test-frac 0.2
+; --val v.txt
+; --test v.txt
+; --seq-len 5
+; --batch 3
+; --state reset
+; --restart 0.9
+; --steps 3
+; --epochs 0.1
+; --minutes 0.0000001
+; --optimizer sgd
+--optimizer sgd ; --momentum 0.3
+; --lr 0.5
+; --schedule step
+; --horizon 2
+; --warmup 3
+; --weight-decay 0.5
+; --clip-norm 0.01
+; --clip-value 0.001
+; --seed 3
+; --log-every 2
+; --eval-every 1
+--steps 20 --eval-every 1 --lr 2 ; --patience 1
+--keep 9 ; --save-every 2
+; --sample-every 2
+--save-every 2 ; --keep 1
+; --watch 2
+; --eval-chars 8
+--lr 1e30 ; --max-rollbacks 0
+; --name other
+; --out elsewhere
+; --init-from one
+; --resume one
+; --quiet
+; --dry-run
+; --matmul tf32""",
+    ],
+    "sample": [
+        _COMPUTING,
+        _OUTPUT,
+        """; --temp 2
+; --temperature 2
+; --top-k 2
+; --top-p 0.2
+; --min-p 0.9
+; --length 9
+; --prime cat
+; --prime-file p.txt
+--prime cat ; --no-echo
+; --until t
+; --temp-end 3
+; --repetition-penalty 3
+--repetition-penalty 3 ; --repetition-window 1
+; --no-repeat 2
+--length 5 ; --beam 2
+; --each-line
+; --novel
+; --novel-span 2
+--novel-span 2 ; --novel-text v.txt
+joined.txt --length 900 ; --until-join
+; --count 2
+--prime X ; --unknown skip
+; --seed 5
+; --next 3
+--prime-file l.txt ; --encoding latin-1
+--prime-file l.txt ; --errors replace""",
+    ],
+    "eval": [
+        _READING,
+        _COMPUTING,
+        _OUTPUT,
+        """; --run two
+; --split val
+; --per-line
+; --per-char
+--per-line ; --start newline
+u.txt ; --unknown skip""",
+    ],
+    "diagnose": [
+        _beside("--fresh --corpus t.txt --hidden 4", _MODEL),
+        "; --backend numpy\n; --threads 2",
+        *(_beside("--fresh --hidden 4 --corpus", line) for line in _READING.splitlines()[:2]),
+        """--fresh --hidden 4 --corpus c.csv ; --column text
+--fresh --hidden 4 --corpus j.jsonl ; --field text
+--fresh --hidden 4 --corpus v.txt --corpus t.txt ; --join XY
+--fresh --hidden 4 --corpus w.txt ; --level byte
+--fresh --hidden 4 --corpus t.txt ; --init xavier
+--fresh --hidden 4 --corpus t.txt ; --dtype float64
+--compare rnn --hidden 4 --corpus t.txt ; --steps 3
+; --fresh --hidden 4 --corpus t.txt
+; --compare rnn --hidden 4 --steps 2 --corpus t.txt
+; --history
+; --corpus t.txt
+--corpus u.txt ; --unknown skip
+; --gradcheck
+; --anchors 5
+; --targets 6
+; --windows 3
+; --lyapunov-steps 30
+; --exponents 2
+; --max-lag 4
+; --context 20
+; --seed 4
+; --seq-len 5
+; --batch 3
+; --state reset
+; --optimizer sgd
+--optimizer sgd ; --momentum 0.3
+; --lr 0.5
+; --clip-norm 0.01
+--clip-norm 0.0001 ; --fail-on clip-tight
+; --html page.html
+; --plot page.svg
+; --json""",
+    ],
+    "info": [_OUTPUT, "; --devices"],
+    "runs": [_OUTPUT],
+    "bench": [_MODEL, _COMPUTING, _OUTPUT, "; --matmul tf32\n; --seq-len 5\n; --seconds 0.5"],
+    "corpus list": [_OUTPUT],
+    "corpus make": [
+        _GENERATOR,
+        "hello ; --chars 7\nreber ; --seed 3\nreber ; --out made.txt\nreber --out t.txt ; --force",
+    ],
+    "corpus info": [
+        _GENERATOR,
+        _READING.replace("v.txt t.txt", "texts"),
+        "w.txt ; --level byte\nmarkov ; --seed 3\nreber ; --json",
+    ],
+    "corpus cache": [_OUTPUT, "; --clear"],
+}
+
+
+def lines() -> dict[str, list[str]]:
+    """Return the lines of every command."""
+    plugin = "; --plugin plug.py"
+    return {command: [*"\n".join(parts).splitlines(), plugin] for command, parts in _LINES.items()}
+
+
+def split(command: str, line: str) -> tuple[list[str], list[str]]:
+    """Return the words of a line without its option, and those of the option."""
+    rest, _, option = line.partition(";")
+    base, text = BASES[command]
+    named = any(word.endswith((".txt", ".csv", ".jsonl")) for word in rest.split())
+    if option.split() == ["--json"]:
+        base = base.replace(" --json", "")
+    return [*base.split(), *([] if named or not text else [text]), *rest.split()], option.split()
