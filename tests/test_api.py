@@ -270,3 +270,31 @@ def test_the_names_are_listed_and_nothing_else_is_there():
     }
     with pytest.raises(AttributeError):
         charrnn.nothing  # noqa: B018
+
+
+def test_fit_takes_examples():
+    small = {"hidden": 24, "steps": 150, "lr": 0.02, "batch": 8, "seq_len": 8, "backend": "numpy"}
+    names = ["anna", "bob", "carla"] * 40
+    model = charrnn.fit("\n".join(names), examples="line", **small)
+    assert model.sample(temperature=0) in ("anna\n", "bob\n", "carla\n")
+    assert model.sample(temperature=0, prime="c") == "arla\n"
+    assert model.evaluate("anna\nbob").chars == 9
+    documents = [f"{name}\nis here" for name in names]
+    model = charrnn.fit(documents, examples="document", join="|", seed=1, **small)
+    text = model.sample(0, temperature=0)
+    assert text in documents
+    assert model.evaluate(documents[0]).chars == len(documents[0]) + 1
+    assert (
+        charrnn.diagnose(model, documents[0], windows=1, lyapunov_steps=10).to_json()["chars"] > 9
+    )
+    joined = charrnn.fit(names, join=", ", **small)
+    assert joined.sample(0, temperature=0, until_join=True) in names
+    for options, says in (
+        ({"examples": "line", "join": "x"}, "join stands between texts, and with examples line"),
+        ({"examples": "line", "state": "reset"}, "state reset forgets the beginning of a long"),
+        ({"examples": "line", "restart": 0.2}, "restart is for a text that is read on, and exam"),
+        ({"join": "x"}, "join stands between texts, and there is a single one; leave it out"),
+        ({"column": "x"}, "unknown option 'column'"),
+    ):
+        with pytest.raises(charrnn.CharRNNError, match=says):
+            charrnn.fit("hello\n" * 50, **options, **small)

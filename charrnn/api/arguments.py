@@ -115,8 +115,15 @@ def texts_of(value: Any) -> Text:
 
     The texts of an iterable are joined with nothing between them, as files are.
     """
+    parts: list[Any] = text_list(value)
+    joined: Text = (b"" if parts and isinstance(parts[0], bytes) else "").join(parts)
+    return joined
+
+
+def text_list(value: Any) -> list[Text]:
+    """Return the texts that a string, bytes, or an iterable of them stands for."""
     if isinstance(value, str | BYTES):
-        return value if isinstance(value, str) else bytes(value)
+        return [value if isinstance(value, str) else bytes(value)]
     if isinstance(value, PathLike):
         raise UsageError(
             f"text must be the text itself, not its path {brief(fspath(value))}",
@@ -135,9 +142,7 @@ def texts_of(value: Any) -> Text:
             raise UsageError(f"text {index} of the list must be a string, not {brief(part)}")
     if len(kinds) > 1:
         raise UsageError("the texts of the list are strings and bytes", "give one kind")
-    if kinds == {bytes}:
-        return b"".join(parts)
-    return "".join(parts)
+    return [part if isinstance(part, str) else bytes(part) for part in parts]
 
 
 def lines(value: Any) -> Iterator[Any]:

@@ -25,7 +25,7 @@ from charrnn.text.encode import (
     vocabulary_of,
 )
 from charrnn.text.finding import SourceName, as_list, find_sources
-from charrnn.text.layout import WHOLE, Layout
+from charrnn.text.layout import WHOLE, Layout, Text
 from charrnn.text.units import index
 from charrnn.text.units.examples import Units
 from charrnn.text.units.holdout import Ends, Split, split, split_examples
@@ -169,41 +169,68 @@ def read_corpus(data: DataConfig, seed: int = 0) -> Corpus:
 
 
 def corpus_from_text(
-    text: str | bytes,
+    text: Text | Sequence[Text],
     *,
     level: Level = "char",
+    layout: Layout = WHOLE,
     min_count: int = DataConfig.min_count,
     val_frac: float = DataConfig.val_frac,
     test_frac: float = DataConfig.test_frac,
+    hold_out: str = "tail",
+    seed: int = 0,
 ) -> Corpus:
-    """Encode and split a text in memory, without the cache.
+    """Encode and split a text in memory, or several, without the cache.
 
-    At byte level ``text`` may also be a ``str``, which is encoded as UTF-8. At the other levels it
+    At byte level a text may also be a ``str``, which is encoded as UTF-8. At the other levels it
     must be a ``str`` without lone surrogates. Parameters, result and errors are those of
     :func:`open_corpus`; ``sources`` is empty.
     """
     fractions = _fractions(val_frac, test_frac)
     check_options(level, "utf-8", "strict", min_count)
+    texts = [text] if isinstance(text, str | bytes) else list(text)
+    raw = b"".join(map(_raw, texts))
+    if not raw:
+        raise CorpusError("the text is empty", "give at least two symbols")
+    if level != "byte" and any(isinstance(each, bytes) for each in texts):
+        message = f"the {level} level needs str, not bytes"
+        raise UsageError(message, f"decode the text, or set {setting('level')} to byte")
+    pieces = layout.pieces_of(list(map(_raw, texts)) if level == "byte" else texts)
+    units = layout.examples or ""
+    if hold_out == "examples" and not units:
+        units = "document" if len(texts) > 1 else "line"
+    whole: Any = b"" if level == "byte" else ""
+    separate = bool(layout.examples) or units == "document"
+    counts = SymbolCounts(level)
+    parts = pieces if separate else [whole.join(pieces)]
+    for part in parts:
+        counts.add(part)
+    vocabulary = vocabulary_of(counts, min_count)
+    encoded = [vocabulary.encode(part) for part in parts]
+    ids = np.concatenate(encoded)
+    ids.flags.writeable = False
+    ends = np.cumsum([len(each) for each in encoded]).astype(index.TYPE)
+    if not separate:
+        ends = np.union1d(index.lines(ids, vocabulary), ends)
+    meta = {
+        "parts": [len(ids), 0, 0],
+        "units": [len(ends), 0, 0],
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "heldout_sha256": "",
+        "bytes": len(raw),
+        "sources": [],
+        "notes": [],
+    }
+    how = Split(fractions, hold_out, seed, units, layout)
+    return _corpus(ids, ends, meta, vocabulary, how, cached=False)
+
+
+def _raw(text: Text) -> bytes:
+    """Return the bytes of a text."""
     try:
-        raw = text.encode() if isinstance(text, str) else bytes(text)
+        return text.encode() if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError as error:
         message = f"the text holds a lone surrogate at character offset {error.start}"
         raise CorpusError(message, "remove it") from None
-    if not raw:
-        raise CorpusError("the text is empty", "give at least two symbols")
-    piece = raw if level == "byte" else text
-    if isinstance(piece, bytes) != (level == "byte"):
-        message = f"the {level} level needs str, not bytes"
-        raise UsageError(message, f"decode the text, or set {setting('level')} to byte")
-    counts = SymbolCounts(level)
-    counts.add(piece)
-    vocabulary = vocabulary_of(counts, min_count)
-    ids = vocabulary.encode(piece)
-    ids.flags.writeable = False
-    digest = hashlib.sha256(raw).hexdigest()
-    no_units = Ends(np.empty(0, index.TYPE), (0, 0, 0))
-    train, val, test = split(ids, [len(ids), 0, 0], no_units, Split(fractions))
-    return Corpus(train, val, test, vocabulary, digest, "", len(ids), len(raw), (), False)
 
 
 def _fractions(val_frac: float, test_frac: float) -> tuple[Fraction, Fraction]:

@@ -14,8 +14,6 @@ from charrnn.text.vocabulary import Vocabulary
 END = "\x03"
 """The default end of a document that is an example: the control character ETX, end of text."""
 Text = str | bytes
-SETTINGS = ("column", "field", "join")
-"""The fields of :class:`~charrnn.config.DataConfig` that determine the layout."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,30 @@ class Layout:
             return [text + end] if text else []
         lines: list[Any] = text.split(end)
         return [line + end for line in (lines if lines[-1] else lines[:-1])]
+
+    def pieces_of(self, texts: Sequence[Text]) -> list[Text]:
+        """Return texts in memory as pieces that are joined with nothing: examples, or texts.
+
+        Raises
+        ------
+        UsageError
+            If ``join`` was given and there is nothing to join.
+        """
+        texts = [text for text in texts if text]
+        if self.examples:
+            return [one for text in texts for one in self.examples_of(text)]
+        if self.join is not None and len(texts) < 2:
+            raise UsageError(
+                f"{setting('join')} stands between texts, and there is a single one", "leave it out"
+            )
+        if not self.join:
+            return texts
+        between: Any = self.join
+        ends = [between.encode() if isinstance(text, bytes) else between for text in texts[:-1]]
+        joined: list[Any] = [
+            text + end for text, end in zip(texts, [*ends, texts[-1][:0]], strict=True)
+        ]
+        return joined
 
     def start(self, vocabulary: Vocabulary) -> int:
         """Return the symbol that is read before each example: the last one of its end.

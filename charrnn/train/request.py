@@ -147,12 +147,7 @@ class Request:
 
     def refuse_unused(self, data: DataConfig, train: TrainConfig) -> None:
         """Raise :class:`UsageError` if an option that was given has no effect."""
-        if data.examples and train.state == "reset":
-            raise UsageError(
-                f"{setting('state')} reset forgets the beginning of a long example, and "
-                f"{setting('examples')} reads examples whole",
-                "leave one of them out",
-            )
+        refuse_reset(data, train)
         unused = _unused(data, train)
         for name in (*self.data, *self.train):
             if name in unused:
@@ -169,14 +164,30 @@ class Request:
                 )
 
 
+def refuse_reset(data: DataConfig, train: TrainConfig) -> None:
+    """Raise :class:`UsageError` if states are reset within examples."""
+    if data.examples and train.state == "reset":
+        raise UsageError(
+            f"{setting('state')} reset forgets the beginning of a long example, and "
+            f"{setting('examples')} reads examples whole",
+            "leave one of them out",
+        )
+
+
+def unused_in_examples(data: DataConfig) -> dict[str, str]:
+    """Return the settings of training that have no effect on examples, and why, by name."""
+    if not data.examples:
+        return {}
+    return {"restart": f"is for a text that is read on, and {setting('examples')} ends it"}
+
+
 def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
     """Return the settings that have no effect beside the others, and why, by name."""
     from charrnn.text.finding import undecoded
 
     texts = (*data.sources, *data.val, *data.test)
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
-    if data.examples:
-        found["restart"] = f"is for a text that is read on, and {setting('examples')} ends it"
+    found |= unused_in_examples(data)
     if not data.has_validation:
         why = f"needs a validation text, and {setting('val_frac')} is 0"
         names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)

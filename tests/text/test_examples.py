@@ -7,7 +7,7 @@ import pytest
 from helpers.examples import units_of, words
 
 from charrnn.errors import CorpusError, UsageError
-from charrnn.text import Layout, open_corpus
+from charrnn.text import Layout, corpus_from_text, open_corpus
 from charrnn.text.reading import iter_documents, iter_lines
 from charrnn.text.units import examples, permutation
 from charrnn.text.units.examples import ExampleStreams, Units, fit_examples
@@ -160,3 +160,30 @@ def test_examples_of_the_tail_and_of_other_texts(tmp_path):
     found = [texts_of(part, corpus.vocabulary) for part in (corpus.train, corpus.val, corpus.test)]
     assert found[1:] == [["98\n", "99\n"], ["18\n", "19\n"]]
     assert found[0] == [f"{n:02}\n" for n in range(18)]
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word"])
+@pytest.mark.parametrize("hold_out", ["tail", "examples"])
+@pytest.mark.parametrize("layout", [Layout(), Layout(join="|"), LINE, DOCUMENT])
+def test_texts_in_memory_are_read_as_files_are(level, hold_out, layout, tmp_path):
+    texts = [f"text {n}\nof it{n % 3 * '.'}" for n in range(12)]
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number:02}").write_text(text)
+    how = {"level": level, "layout": layout, "hold_out": hold_out, "val_frac": 0.25, "seed": 3}
+    there, here = open_corpus(tmp_path, **how), corpus_from_text(texts, **how)
+    assert here.vocabulary == there.vocabulary
+    for mine, theirs in ((here.train, there.train), (here.val, there.val)):
+        assert type(mine) is type(theirs) or layout.examples is None
+        np.testing.assert_array_equal(np.asarray(mine), np.asarray(theirs))
+        if layout.examples:
+            np.testing.assert_array_equal(mine.lengths(), theirs.lengths())
+            assert mine.start == theirs.start
+    one = corpus_from_text("".join(LINES), hold_out="examples")
+    path = tmp_path / "one"
+    path.write_text("".join(LINES))
+    np.testing.assert_array_equal(
+        np.asarray(one.val), np.asarray(open_corpus(path, hold_out="examples").val)
+    )
+
+
+LINES = [f"{n:03} {'x' * (n % 5)}\n" for n in range(50)]

@@ -146,19 +146,25 @@ class _Epoch:
         self._coarse = np.concatenate(positions)
         self.steps = at
 
-    def look_up(self, position: int, most: int) -> tuple[Numbers, Numbers, Numbers]:
-        """Return the examples that lie in ``most`` steps from ``position`` on, or begin before.
+    def look_up(self, positions: Numbers, most: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Return the examples in ``most`` steps from each position (P,), or a few more.
 
         Returns
         -------
-        positions, starts, lengths
-            Where each begins in the row and in the text, and its symbols.
+        begins, starts, lengths
+            Where each begins in the row and in the text, and its symbols, (P, examples) each.
+            Columns without an example begin where the row ends.
         """
-        group = int(np.searchsorted(self._coarse, position, "right")) - 1
-        first = group * _COARSE
-        last = min(first + _COARSE + most // 2 + 1, self._units.count)
-        starts, lengths = self._units.spans(self._order(np.arange(first, last)))
-        begins = int(self._coarse[group]) + np.cumsum(lengths + 1) - (lengths + 1)
+        count, mean = self._units.count, self.steps // self._units.count
+        groups = np.searchsorted(self._coarse, positions, "right") - 1
+        # Twice as many as there are on average are nearly always enough.
+        for shortest in (max(2, mean // 2), 2):
+            numbers = groups[:, None] * _COARSE + np.arange(_COARSE + most // shortest + 1)
+            starts, lengths = self._units.spans(self._order(np.minimum(numbers, count - 1)))
+            ends = self._coarse[groups][:, None] + np.cumsum(lengths + 1, axis=1)
+            if (ends[:, -1] >= np.minimum(positions + most, self.steps)).all():
+                break
+        begins = np.where(numbers < count, ends - (lengths + 1), self.steps)
         return begins, starts, lengths
 
     def cuts(self, streams: int, steps: int, window: int) -> Numbers:
@@ -174,7 +180,7 @@ class _Epoch:
             if full >= self.steps:
                 cuts.append(self.steps)
                 continue
-            begins, _, lengths = self.look_up(full, 1)
+            begins, _, lengths = (found[0] for found in self.look_up(np.array([full]), 1))
             at = int(np.searchsorted(begins, full, "right")) - 1
             begin, end = int(begins[at]), int(begins[at] + lengths[at]) + 1
             whole = end if full == end - 1 else begin
@@ -249,27 +255,29 @@ class ExampleStreams:
         shape = (self.batch, steps)
         made: list[NDArray[Any]] = [np.zeros(shape, ids.dtype), np.zeros(shape, ids.dtype)]
         made += [np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)]
-        for stream in range(self.batch):
-            begin = int(cuts[stream]) + block * steps
-            length = min(steps, int(cuts[stream + 1]) - begin)
-            if length > 0:
-                self._fill(order, begin, length, *(array[stream, :length] for array in made))
+        begins = np.minimum(cuts[:-1] + block * steps, cuts[1:])
+        stops = np.minimum(begins + steps, cuts[1:])
+        active = np.flatnonzero(begins < stops)
+        found = order.look_up(begins[active], steps)
+        for row, stream in enumerate(active.tolist()):
+            positions = np.arange(begins[stream], stops[stream])
+            part = (array[stream, : len(positions)] for array in made)
+            self._fill(positions, *(each[row] for each in found), *part)
         return made
 
     def _fill(
         self,
-        order: _Epoch,
-        begin: int,
-        length: int,
+        positions: Numbers,
+        begins: Numbers,
+        texts: Numbers,
+        lengths: Numbers,
         inputs: Ids,
         targets: Ids,
         starts: NDArray[np.bool_],
         mask: NDArray[np.bool_],
     ) -> None:
-        """Write ``length`` steps of the row from ``begin`` on."""
+        """Write the steps at some positions of the row, given the examples there."""
         units = self._units
-        begins, texts, lengths = order.look_up(begin, length)
-        positions = np.arange(begin, begin + length)
         at = np.searchsorted(begins, positions, "right") - 1
         inside = positions - begins[at]
         place = texts[at] + inside
