@@ -1,7 +1,7 @@
-"""Compiling the core with a C compiler. Needs nothing but the standard library.
+"""Compile the core with a C compiler. Needs only the standard library.
 
-``pip install`` runs it through ``hatch_build.py``; ``python -m charrnn.backend.native.build``
-compiles anew in place.
+``pip install`` runs this through ``hatch_build.py``; ``python -m charrnn.backend.native.build``
+recompiles in place.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "aarch64": {"aarch64": ()},
 }
-"""For each architecture the targets, best first, and the processor features that each needs, as
-NumPy names them."""
+"""The targets of each architecture, best first, with the processor features that each needs (by
+their names in NumPy)."""
 
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
-"""No flag may let the compiler change the order or the rounding of an operation."""
+"""None of these may allow the compiler to change the order or the rounding of operations."""
 
 COMPILERS = ("cc", "gcc", "clang")
 
@@ -48,7 +48,7 @@ def file_name(target: str) -> str:
 
 
 def compiler() -> list[str] | None:
-    """Return the command of the C compiler: ``CC`` if it is set, else the first one in ``PATH``."""
+    """Return the command of the C compiler: ``CC`` if set, else the first in ``PATH``, or None."""
     chosen = os.environ.get("CC")
     if chosen:
         return chosen.split()
@@ -64,25 +64,26 @@ def compile_core(target: str, out: Path, command: Sequence[str], extra: Sequence
     subprocess.CalledProcessError
         If the compiler fails.
     OSError
-        If it cannot be run, or the file cannot be written.
+        If the compiler cannot be run, or the file cannot be written.
     """
     march = [] if target == "aarch64" else [f"-march={target}"]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        made = Path(folder) / out.name
-        arguments = [*FLAGS, *march, *extra, "-fPIC", "-shared", str(SOURCE), "-o", str(made)]
+        library = Path(folder) / out.name
+        arguments = [*FLAGS, *march, *extra, "-fPIC", "-shared", str(SOURCE), "-o", str(library)]
         subprocess.run(
             [*command, *arguments, "-lpthread", "-lm"], check=True, capture_output=True, text=True
         )
-        made.replace(out)
+        library.replace(out)
 
 
 def build(folder: Path = FOLDER) -> list[Path]:
-    """Compile the core for every target of this machine; return the libraries made.
+    """Compile the core for every target of this machine; return the libraries.
 
-    Without a C compiler, or where it fails, there is none: charrnn then computes with NumPy.
+    There are none without a C compiler or if it fails: charrnn then computes with NumPy.
     """
-    command, made = compiler(), []
+    command = compiler()
+    libraries: list[Path] = []
     for target in FEATURES.get(machine(), {}) if command else ():
         out = folder / file_name(target)
         try:
@@ -90,8 +91,8 @@ def build(folder: Path = FOLDER) -> list[Path]:
         except (OSError, subprocess.CalledProcessError):
             out.unlink(missing_ok=True)
         else:
-            made.append(out)
-    return made
+            libraries.append(out)
+    return libraries
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Opening the compiled core that suits this processor.
+"""Open the compiled core that suits this processor.
 
-The same source is compiled for several kinds of processors (see
+The source is compiled for several kinds of processors (see
 :mod:`charrnn.backend.native.build`); the best library that the processor can run is opened.
 """
 
@@ -31,16 +31,16 @@ def open_core(threads: int, folder: Path = FOLDER) -> Core:
     Raises
     ------
     BackendError
-        If there is none that this processor can run; the message says why.
+        If this processor can run none of them; the message says why.
     """
     targets = FEATURES.get(machine(), {})
-    able = runnable(targets, features())
-    if not able:
+    usable = runnable(targets, features())
+    if not usable:
         raise BackendError(
             f"the compiled core does not support this processor ({platform.machine()})",
             f"leave out {setting('core')}",
         )
-    for target in able:
+    for target in usable:
         path = folder / file_name(target)
         if path.is_file():
             return open_library(path, target, threads)
@@ -50,13 +50,13 @@ def open_core(threads: int, folder: Path = FOLDER) -> Core:
     )
 
 
-def runnable(targets: Mapping[str, tuple[str, ...]], there: Mapping[str, bool]) -> list[str]:
-    """Return those of the targets whose features are all there, the best first."""
-    return [target for target, needed in targets.items() if all(there.get(f) for f in needed)]
+def runnable(targets: Mapping[str, tuple[str, ...]], available: Mapping[str, bool]) -> list[str]:
+    """Return the targets whose features are all available, best first."""
+    return [target for target, needed in targets.items() if all(available.get(f) for f in needed)]
 
 
 def features() -> Mapping[str, bool]:
-    """Return what the processor can do, as NumPy knows it."""
+    """Return the features of this processor, by their names in NumPy, as true or false."""
     name = "numpy._core" if find_spec("numpy._core") else "numpy.core"  # NumPy 2, or 1
     known: Mapping[str, bool] = import_module(f"{name}._multiarray_umath").__cpu_features__
     return known

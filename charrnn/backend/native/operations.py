@@ -1,6 +1,6 @@
-"""Compiled functions for operations, by the names of :mod:`charrnn.backend.operations`.
+"""Compiled implementations of operations (see :mod:`charrnn.backend.operations`), for float32.
 
-Each takes the arguments of the plain definition, and leaves other types than float32 to it.
+Each takes the arguments of the plain definition.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from charrnn.backend.native import jobs
 from charrnn.backend.native.core import Core, address
 
 BLOCK = 4096
-"""Elements whose squares are added up in float32, before all are in float64."""
+"""Elements whose squares are summed in float32; the sums of blocks are added in float64."""
 
 
 def implementation(name: str, core: Core) -> Callable[..., Any] | None:
@@ -83,12 +83,12 @@ def norm(core: Core, flat: Array) -> Array:
     """Return the Euclidean norm: blocks of squares in float32, their sum in float64."""
     sums = np.empty(-(-flat.size // BLOCK))
     core.call("squares", jobs.Squares(flat.size, address(flat), address(sums)), 2.0 * flat.size)
-    total = np.add.accumulate(sums)[-1]  # one after the other, unlike sum()
+    total = np.add.accumulate(sums)[-1]  # in order, unlike sum()
     return np.sqrt(total).astype(flat.dtype)
 
 
 def draw(core: Core, out: Array, key: Any, threshold: int, scale: float) -> None:
-    """Draw a dropout mask of up to three axes, in whatever layout."""
+    """Draw a dropout mask of up to three axes, in any memory layout."""
     more = (1,) * (3 - out.ndim)
     strides = (stride // out.itemsize for stride in out.strides)
     job = jobs.Dropout(
@@ -98,7 +98,7 @@ def draw(core: Core, out: Array, key: Any, threshold: int, scale: float) -> None
 
 
 def column_sums(core: Core, rows: Array, ids: Array, out: Array) -> None:
-    """Add up the columns of each symbol."""
+    """Sum the columns of each symbol."""
     sums = np.empty(out.shape[::-1], np.float32)
     symbols = np.ascontiguousarray(ids, np.int32)
     core.symbol_sums(np.ascontiguousarray(rows.T), symbols, sums)

@@ -4,7 +4,7 @@
 
 #include "pool.h"
 
-// Element (t, h, n) of a mask (T, H, N) takes the 32-bit word t·H·N + h·N + n.
+// Element (t, h, n) of a mask (T, H, N) uses the 32-bit word t·H·N + h·N + n.
 typedef struct {
     int64_t T, H, N;
     int64_t each_t, each_h, each_n; // distances of elements in memory

@@ -1,15 +1,15 @@
 // exp, tanh and the logistic function, within 3 ulp of the exact value for every float.
 //
 // x = n ln 2 + r with |r| <= ln 2 / 2; e^r - 1 = r + r² p(r), p a minimax polynomial; ln 2 in two
-// parts, so that r is exact enough (Cody and Waite 1980). tanh through e^(-2|x|) - 1, which keeps
-// small x accurate.
+// parts, so that r is exact enough (Cody and Waite 1980). tanh is computed from e^(-2|x|) - 1, which
+// keeps small x accurate.
 #ifndef CHARRNN_ELEMENTARY_H
 #define CHARRNN_ELEMENTARY_H
 
 #include "vector.h"
 
-// n / d for d in [1, 2], within 1 ulp: divisions take several times as long. 1 / d by a quadratic
-// (error 0.0102), by a step of third order (1.1e-6), and the quotient corrected by its remainder.
+// n / d for d in [1, 2], within 1 ulp, several times as fast as a division: 1 / d by a quadratic
+// (error 0.0102) and a step of third order (1.1e-6); then the remainder corrects the quotient.
 INLINE vf quotient(vf n, vf d)
 {
     vf r = fma_(fma_(d, splat(0.32323238253593445f), splat(-1.4545457363128662f)), d, splat(2.1212122440338135f));
@@ -19,7 +19,7 @@ INLINE vf quotient(vf n, vf d)
     return fma_(r, fma_(-d, q, n), q);
 }
 
-// With e^x = e^r 2^n, return e^r - 1, and n.
+// With e^x = e^r 2^n, returns e^r - 1 and sets n.
 INLINE vf expm1_reduced(vf x, vi *n)
 {
     const vf shift = splat(12582912.0f); // 1.5 · 2^23: adding it rounds to an integer
@@ -38,7 +38,7 @@ INLINE vf expm1_reduced(vf x, vi *n)
 // 2^n for -127 < n < 128
 INLINE vf power_of_two(vi n) { return (vf)((n + 127) << 23); }
 
-// e^x, in two halves of 2^n, so that it may be subnormal or infinite
+// e^x, multiplied by 2^n in two halves so that the result may be subnormal or infinite
 INLINE vf exponential(vf x)
 {
     vi n;
@@ -48,7 +48,7 @@ INLINE vf exponential(vf x)
     return fma_(e, power, power) * power_of_two(n - half);
 }
 
-// 1 / (1 + e^-x), through e^-|x|, which does not overflow
+// 1 / (1 + e^-x), computed from e^-|x|, which does not overflow
 INLINE vf logistic(vf x)
 {
     vf e = exponential((vf)((vi)x | (int32_t)0x80000000));

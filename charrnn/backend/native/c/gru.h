@@ -129,7 +129,7 @@ INLINE void gru_before_candidate(const step *s, const float *p, long u, long wid
     hand_on(s, column, u, width, n0, streams);
 }
 
-// From ∂L/∂h to n's pre-activation. dh becomes what z passes on, room ∂L/∂z.
+// From ∂L/∂h to n's pre-activation. dh becomes the part that z passes on; room receives ∂L/∂z.
 INLINE void gru_before_d_candidate(const step *s, const float *p, long u, long width, long n0, long streams)
 {
     const layer *l = s->l;
@@ -150,7 +150,7 @@ INLINE void gru_before_d_candidate(const step *s, const float *p, long u, long w
     hand_on(s, column, u, width, n0, streams);
 }
 
-// From ∂L/∂(r ⊙ h'), the products, to r's and z's pre-activations.
+// From ∂L/∂(r ⊙ h'), which the products give, to r's and z's pre-activations.
 INLINE void gru_before_d_gates(const step *s, const float *p, long u, long width, long n0, long streams)
 {
     const layer *l = s->l;

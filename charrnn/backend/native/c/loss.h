@@ -5,10 +5,10 @@
 #include "elementary.h"
 #include "products.h"
 
-#define LANES 32 // of a sum, whatever VL is
+#define LANES 32 // partial sums, whatever VL is
 
-// Logits of rows: top (rows, H) times decoder and bias. Leaves -ln p[target] in nats and, if d_top
-// is given, the gradients of the sum of nats times `scale`: of the logits and of top.
+// The logits are top (rows, H) times the decoder, plus the bias. Writes -ln p[target] to nats and, if
+// d_top is given, the gradients of `scale` times the sum of nats, with respect to logits and top.
 typedef struct {
     int64_t rows, H, V;
     const float *top;
@@ -23,7 +23,8 @@ typedef struct {
     float *d_top;    // (rows, H)
 } loss_job;
 
-// z (V) becomes e^(z - max); returns their sum, max in `top`. z is padded by room for LANES floats.
+// z (V) becomes e^(z - max); returns the sum of these, and max in `top`. z has padding for LANES
+// floats.
 INLINE float exponentials(float *z, long V, float *top)
 {
     float most = -HUGE_VALF;
@@ -31,7 +32,7 @@ INLINE float exponentials(float *z, long V, float *top)
     vf high = splat(-HUGE_VALF);
     for (long v = 0; v < V; v += VL) {
         vf a = load(z + v);
-        high = choose(high > a, high, a); // a NaN is taken, and lost again: the sum below keeps it
+        high = choose(high > a, high, a); // a NaN may be lost here: the sum below keeps it
     }
     for (int i = 0; i < VL; i++) most = high[i] > most ? high[i] : most;
     vf sums[LANES / VL];

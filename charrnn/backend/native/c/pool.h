@@ -1,8 +1,8 @@
-// Threads that share a piece of work: run(n, f, context) calls f(context, k, n) for k = 0 … n - 1,
-// all at the same time.
+// Threads that share a piece of work: run(n, f, context) calls f(context, k, n) for k = 0 … n - 1
+// concurrently.
 //
-// Threads are started when they are first needed and wait for work afterwards. If another caller is
-// using them, the calls are made one after the other; no result depends on who computes it.
+// Threads are started when they are first needed and wait for work afterwards. While another caller
+// uses them, the calls are made one after the other; no result depends on which thread computes it.
 #ifndef CHARRNN_POOL_H
 #define CHARRNN_POOL_H
 
@@ -12,13 +12,13 @@
 #include "vector.h"
 
 #define MOST_THREADS 256
-#define SPINS 1000 // some 10 to 30 µs: the next piece of work often comes that soon
+#define SPINS 1000 // about 10 to 30 µs: the next piece of work often comes that soon
 
 typedef void share_fn(void *context, int share, int shares);
 
 static struct {
-    pthread_mutex_t user; // held by the caller whose work it is
-    pthread_mutex_t lock; // of `work` and `done`
+    pthread_mutex_t user; // held by the caller that uses the pool
+    pthread_mutex_t lock; // guards `work` and `done`
     pthread_cond_t work, done;
     share_fn *f;
     void *context;
@@ -65,7 +65,7 @@ static void *pool_thread(void *number)
     return 0;
 }
 
-// A forked process has the caller's thread alone.
+// A forked process has only the thread that called fork.
 static void pool_forked(void)
 {
     pthread_mutex_init(&pool.user, 0);
@@ -120,13 +120,13 @@ static void run(int shares, share_fn *f, void *context)
     for (int k = 0; k < shares; k++) f(context, k, shares);
 }
 
-// The part of `count` things, in units of `unit`, that is a share's: [first, last).
+// A share's part of `count` items, in multiples of `unit`: [first, last).
 INLINE long part(long count, long unit, int share, int shares)
 {
     return least(count, (count + unit - 1) / unit * share / shares * unit);
 }
 
-// Memory of the calling thread, kept for its next call; never freed.
+// Memory of the calling thread, reused by its next call; never freed.
 static float *scratch(size_t floats)
 {
     static __thread float *memory;

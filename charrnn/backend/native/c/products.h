@@ -1,15 +1,15 @@
-// Products over all steps and streams of a window, whose rows lie one after the other.
+// Products over all steps and streams of a window, whose rows are contiguous.
 #ifndef CHARRNN_PRODUCTS_H
 #define CHARRNN_PRODUCTS_H
 
 #include "pool.h"
 #include "tile.h"
 
-#define ROWS (4 * COLUMNS) // handled at once
+#define ROWS (4 * COLUMNS) // rows at a time
 #define ROWS_STRIDE ((ROWS + VL - 1) / VL * VL)
-#define DEPTH 256 // of the sum over rows that is taken at once
+#define DEPTH 256 // rows that are summed at a time
 
-// A tile of which only `width` features exist goes through `room` (PAIR × count).
+// A tile with only `width` features is computed in `room` (PAIR × count).
 INLINE void edge_product(long K, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
 {
     if (width >= PAIR) {
@@ -130,7 +130,7 @@ static void forth_share(void *context, int share, int shares)
     }
 }
 
-// Panels of the columns of a matrix (K, M), whose rows are taken from row `start` on, in a circle
+// Panels of the columns of a matrix (K, M), whose rows are taken from row `start` on, wrapping around
 typedef struct {
     int64_t K, M;
     const float *matrix;

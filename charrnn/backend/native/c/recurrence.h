@@ -1,8 +1,8 @@
-// What the cells share: one layer over a window of T steps, a share of its N streams.
+// Common to all cells: one layer over a window of T steps, for a share of its N streams.
 //
 // Arrays hold a stream's features side by side: work (T, N, R·H), states (T + 1, N, H). The operand
-// of a recurrent product is kept as columns, (K, stride), one per stream; the epilogue of a product
-// makes that of the next. Units are handled PAIR at a time, streams CHUNK at a time.
+// of a recurrent product is stored as columns, (K, stride), one per stream; the epilogue of a product
+// writes that of the next. Units are handled PAIR at a time, streams CHUNK at a time.
 #ifndef CHARRNN_RECURRENCE_H
 #define CHARRNN_RECURRENCE_H
 
@@ -10,7 +10,7 @@
 #include "pool.h"
 #include "tile.h"
 
-#define CHUNK 32 // streams between a product and its epilogue: what the first cache holds
+#define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
 #define GATE (PAIR * CHUNK) // floats of one gate's products
 
 typedef struct {
@@ -26,7 +26,7 @@ typedef struct {
     float *saved;        // (T, N, H)
     const float *d_out;  // (T, N, H), ∂L/∂h from above
     float *dh, *dc;      // (N, H), gradients of the states: after the window, then before it
-    float *room;         // (N, H), if the cell needs it
+    float *room;         // (N, H), scratch memory, if the cell needs it
     int64_t kind;        // the cell's variant
 } layer;
 
@@ -54,7 +54,7 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// For all units: the products of K × `gates` panels with the operand, if there is one; the epilogue.
+// For all units: the products of K × `gates` panels with the operand, if there is one; then the epilogue.
 INLINE void sweep(const step *s, long gates, long K, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR;
@@ -76,14 +76,14 @@ INLINE void sweep(const step *s, long gates, long K, const float *panels, const 
         }
 }
 
-// Features [u, u + width) of `streams` rows become columns of the next product's operand.
+// Copies features [u, u + width) of `streams` rows to the columns of the next product's operand.
 INLINE void hand_on(const step *s, vf *rows, long feature, long width, long n, long streams)
 {
     for (long j = streams; j < VL; j++) rows[j] = splat(0.0f);
     put_columns(rows, s->next + feature * s->stride + n, s->stride, width);
 }
 
-// Input product and bias of one gate; a table has its bias already.
+// Input product plus bias of one gate; a table already includes the bias.
 INLINE vf input(const layer *l, const float *x, long gate, long u, long width)
 {
     vf v = load_some(x + gate * l->H + u, width);
@@ -91,14 +91,14 @@ INLINE vf input(const layer *l, const float *x, long gate, long u, long width)
     return v;
 }
 
-// Where the G gates' inputs of stream n are: in the table, or in the stream's row of `work`.
+// The inputs of stream n's G gates: in the table, or in the stream's row of `work`.
 INLINE const float *inputs(const step *s, long G, long n, const float *row)
 {
     const layer *l = s->l;
     return l->ids ? l->table + (long)l->ids[s->at + n] * G * l->H : row;
 }
 
-// What arrives for dh: from the step after by a product, or from after the window.
+// The gradient that arrives for dh: a product from the next step, or the one after the window.
 INLINE void keep_product(const step *s, const float *p, long u, long width, long n, long streams)
 {
     for (long j = 0; j < streams; j++) store_some(s->l->dh + (s->first + n + j) * s->H + u, load(p + j * PAIR), width);

@@ -53,8 +53,8 @@ static tile_fn *const TILES[] = {
 #endif
 };
 
-// The same for one column and NP panels, `apart` floats from each other: a single column would wait
-// for each of its sums.
+// The same for one column and NP panels, `apart` floats from each other: with a single panel, each
+// multiply-add would wait for the one before.
 typedef void few_fn(long K, const float *panel, long apart, const float *column, long stride, float *out, long out_apart);
 
 #define FEW(NP)                                                                                    \
@@ -96,14 +96,14 @@ INLINE void panel_product(long K, const float *panel, const float *columns, long
     }
 }
 
-// VL rows of VL features each, a[j] one row's, become columns: columns[i][j] for i < features.
+// VL rows of VL features each (a[j] is one row) become columns: columns[i][j] for i < features.
 INLINE void put_columns(vf *a, float *columns, long stride, long features)
 {
     transpose(a);
     for (long i = 0; i < least(features, VL); i++) store(columns + i * stride, a[i]);
 }
 
-// Rows (count, F) with stride ld become columns (F, stride); stride >= count padded to VL.
+// Rows (count, F) with stride ld become columns (F, stride); stride >= count rounded up to VL.
 static void pack_columns(long count, long F, const float *rows, long ld, float *columns, long stride)
 {
     for (long f = 0; f < F; f += VL)
@@ -114,7 +114,7 @@ static void pack_columns(long count, long F, const float *rows, long ld, float *
         }
 }
 
-// Panels of a matrix (K, M), its columns side by side: [M / PAIR][K][PAIR], the last padded by 0.
+// Panels of a matrix (K, M), its columns side by side: [M / PAIR][K][PAIR], the last padded with 0.
 static void pack_panel(long K, long count, const float *matrix, long ld, float *panel)
 {
     for (long k = 0; k < K; k++, panel += PAIR, matrix += ld) {
@@ -123,7 +123,7 @@ static void pack_panel(long K, long count, const float *matrix, long ld, float *
     }
 }
 
-// The same of the transpose, whose rows are the panel's columns: `count` rows of K.
+// The same of the transpose, whose rows are the panel's columns: `count` rows of K elements.
 static void pack_panel_of_rows(long K, long count, const float *rows, long ld, float *panel)
 {
     for (long half = 0; half < 2; half++)

@@ -1,5 +1,5 @@
-// The update of a flat vector of parameters (equations: charrnn/train/optimizers). Not fused, each
-// operation in the order of the plain definitions: the same bits as NumPy's.
+// The update of a flat vector of parameters (equations: charrnn/train/optimizers). Nothing is fused
+// and the operations are in the order of the plain definitions: the bits are the same as NumPy's.
 #ifndef CHARRNN_UPDATE_H
 #define CHARRNN_UPDATE_H
 
@@ -75,7 +75,7 @@ static void rmsprop_share(void *context, int share, int shares)
 typedef struct {
     int64_t count;
     const float *g;
-    double *sums; // one of each BLOCK
+    double *sums; // one for each BLOCK
 } squares_job;
 
 static void squares_share(void *context, int share, int shares)

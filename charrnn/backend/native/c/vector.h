@@ -1,7 +1,7 @@
-// Vectors of VL floats, and the few functions of them that the compilers have no operator for.
+// Vectors of VL floats, and the few functions on them for which compilers have no operator.
 //
-// Every function gives the same bits for every VL. Products are fused into sums only where FMA says
-// so: the compiler is told not to contract anything itself.
+// Every function gives the same bits for every VL. Products are fused into sums only by fma_: the
+// compiler must not contract anything itself (-ffp-contract=off).
 #ifndef CHARRNN_VECTOR_H
 #define CHARRNN_VECTOR_H
 
@@ -13,7 +13,7 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VL 16
-#define COLUMNS 14 // of an output tile, 2 vectors each: as many as the registers hold
+#define COLUMNS 14 // columns of an output tile, 2 vectors each: as many as the registers hold
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define VL 8
