@@ -9,8 +9,9 @@ import numpy as np
 
 from charrnn.backend import Backend
 from charrnn.backend.threads import Threads
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.display import shell
+from charrnn.errors import CorpusError, UsageError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
@@ -184,12 +185,12 @@ def _continued(
     data, train = request.resumed(checkpoint)
     if not request.sources and "-" in data.sources:
         raise UsageError("the run was trained on standard input", "pass the text again")
-    corpus = read_corpus(data, train.seed)
+    corpus = _read_again(request, data, train.seed)
     expected = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != expected:
         raise CorpusError(
             "the text is not the one that the run was trained on",
-            f"give the same text, or start a new run from its weights with {setting('init_from')}",
+            f"give the same text, or start a new run from its weights: {request.anew(checkpoint)}",
         )
     needed = required_memory(checkpoint.config, corpus, train, backend)
     session = Session(
@@ -214,3 +215,15 @@ def _continued(
         lost = "the missing lines are lost"
         session.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
     return session
+
+
+def _read_again(request: Request, data: DataConfig, seed: int) -> Corpus:
+    """Read the text of a run that is resumed."""
+    try:
+        return read_corpus(data, seed)
+    except CorpusError as problem:
+        moved = [name for name in data.sources if Path(name).is_absolute()]
+        if not request.sources and any(not Path(name).exists() for name in moved):
+            again = f"charrnn train TEXT --resume {shell(str(request.resume))}"
+            raise CorpusError(problem.message, f"if it was moved, name it: {again}") from None
+        raise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
+from charrnn.plugins import loaded
 from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
@@ -133,12 +134,12 @@ class Request:
                 f"start from it with {setting('init_from')}",
             )
         self._refuse_conflicts(self.model, checkpoint.config)
-        self._refuse_conflicts(
-            {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}, data
-        )
+        given = {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}
         free = {name: value for name, value in self.train.items() if name in FREE}
         fixed = {name: value for name, value in self.train.items() if name not in FREE}
-        self._refuse_conflicts(fixed, train)
+        remedy = f"leave it out, or start a new run from its weights: {self.anew(checkpoint)}"
+        self._refuse_conflicts(given, data, "leave it out" if "level" in given else remedy)
+        self._refuse_conflicts(fixed, train, remedy)
         if any(stop in free for stop in STOPS):
             free = dict.fromkeys(STOPS) | {"horizon": _horizon(checkpoint, train)} | free
         data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
@@ -153,15 +154,27 @@ class Request:
             if name in unused:
                 raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
 
-    def _refuse_conflicts(self, given: Options, config: Configuration) -> None:
+    def _refuse_conflicts(
+        self, given: Options, config: Configuration, remedy: str = "leave it out"
+    ) -> None:
         changed = config.changed(**given)
         for name in given:
-            if changed.get(name) != config.get(name):
+            new, old = changed.get(name), config.get(name)
+            if new != old:
+                new, old = (", ".join(v) if isinstance(v, tuple) else v for v in (new, old))
                 raise UsageError(
-                    f"{setting(name)} {changed.get(name)} conflicts with the checkpoint, "
-                    f"which has {config.get(name)}",
-                    "leave it out",
+                    f"{setting(name)} {new} conflicts with the checkpoint, "
+                    f"which has {'none' if old in (None, '') else old}",
+                    remedy,
                 )
+
+    def anew(self, checkpoint: Checkpoint) -> str:
+        """Return the command for a new run from the weights of a run, with what was given."""
+        assert checkpoint.data is not None and checkpoint.train is not None
+        assert checkpoint.path is not None
+        data = checkpoint.data.changed(**self.data)
+        data = absolute_sources(data, self.sources or data.sources)
+        return new_run(checkpoint.path.parent, data, checkpoint.train.changed(**self.train))
 
 
 def refuse_reset(data: DataConfig, train: TrainConfig) -> None:
@@ -218,9 +231,11 @@ def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))
 
 
-def new_run(folder: Path, data: DataConfig, train: TrainConfig, lr: float) -> str:
-    """Return the command for a new run from a run's weights, with its settings but for ``lr``."""
-    words = ["charrnn", "train", *data.sources, "--init-from", str(folder), "--lr", f"{lr:.3g}"]
+def new_run(folder: Path, data: DataConfig, train: TrainConfig) -> str:
+    """Return the command for a new run with these settings from the weights of a run."""
+    words = ["charrnn", "train", *data.sources, "--init-from", str(folder)]
+    words += ["--lr", f"{train.lr:.6g}"]
+    words += [word for source in loaded() for word in ("--plugin", source)]
     left_out = {"sources", "lr", "horizon", *_unused(data, train)}
     for config in (data, train):
         options = declared(type(config))

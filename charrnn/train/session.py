@@ -195,7 +195,7 @@ class Session:
         if not self._resumed:
             return f"{examine}, or lower {setting('lr')}"
         lr = self._train.lr * self.loop.progress.lr_factor * FACTOR
-        return f"{examine}, or run: {new_run(self.folder, self._data, self._train, lr)}"
+        return f"{examine}, or run: {new_run(self.folder, self._data, replace(self._train, lr=lr))}"
 
     def close(self) -> None:
         """Close the metrics and release the folder; :meth:`records` does it at its end."""

@@ -1,0 +1,189 @@
+"""What a message advises can be done: the options and commands that it names exist there."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from helpers.command_tree import commands, options
+from helpers.commands import inside
+from helpers.messages import NAMED, messages
+
+TEXTS = ("train", "eval", "diagnose", "corpus info")
+READERS = (*TEXTS, "sample")
+COMPUTING = ("train", "sample", "eval", "bench")
+
+PRINTED_BY = {
+    "api/drawing.py": ("sample",),
+    "backend/gpu/open.py": COMPUTING,
+    "backend/native/library.py": COMPUTING,
+    "backend/selection.py": COMPUTING,
+    "backend/threads.py": (*COMPUTING, "diagnose"),
+    "cells/": ("train",),
+    "cli/_diagnosing.py": ("diagnose",),
+    "cli/_sample_options.py": ("sample",),
+    "cli/_samples.py": ("sample",),
+    "cli/_scored_text.py": ("eval",),
+    "cli/_shared.py": COMPUTING,
+    "cli/app.py": ("diagnose",),
+    "cli/bench.py": ("bench",),
+    "cli/corpus.py": ("corpus make",),
+    "cli/diagnose.py": ("diagnose",),
+    "cli/evaluate.py": ("eval",),
+    "cli/info.py": ("info",),
+    "cli/sample.py": ("sample",),
+    "cli/train.py": ("train",),
+    "config.py": ("train",),
+    "diagnosis/": ("diagnose",),
+    "diagnosis/history.py": ("train",),
+    "diagnosis/verdicts/": ("train",),
+    "registry.py": ("train", "diagnose", "bench"),
+    "report/bench.py": ("train",),
+    "report/diagnose/history.py": ("train",),
+    "report/training.py": ("train",),
+    "sampling/": ("sample",),
+    "settings.py": ("train", "sample", "eval", "info"),
+    "storage/checkpoint.py": ("info",),
+    "storage/container.py": ("train",),
+    "storage/heldout.py": ("train",),
+    "storage/runs.py": ("train",),
+    "text/builtin/": ("corpus make",),
+    "text/corpus.py": ("train",),
+    "text/decoding.py": READERS,
+    "text/encode.py": ("train",),
+    "text/finding.py": READERS,
+    "text/formats.py": READERS,
+    "text/layout.py": TEXTS,
+    "text/remarks.py": READERS,
+    "text/units/": ("train",),
+    "text/values/": TEXTS,
+    "text/vocabulary.py": ("sample", "eval", "diagnose"),
+    "text/windows.py": ("train",),
+    "train/": ("train",),
+    "train/bench.py": ("bench",),
+}
+"""For each file, or folder, the commands that its messages are about; the longest name counts."""
+
+OTHERWISE = {
+    "set --errors to replace, name another --encoding, or set --level to byte": (
+        "train",
+        "diagnose",
+        "corpus info",
+    ),
+    "train it with a lower --min-count": ("train",),
+    "its training has diverged; train again with a lower --lr or --clip-norm": ("train",),
+    "--until-join needs an end, and --join was empty": ("sample", "train"),
+    "--until-join needs a run that was trained with --join": ("sample", "train"),
+    "the --join of the run": ("train",),
+    "Stop where the next text would begin: at the --join": ("train",),
+    "Text to continue (a newline: $'\\n')": ("train",),
+    "newline for a run of --examples line]": ("eval", "train"),
+    "--matmul tf32 needs {}": ("train", "bench"),
+    "--matmul {} needs a GPU, and NumPy computes here{}": ("train", "bench"),
+    "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),
+    "--fail-on {} is not a verdict": ("diagnose",),
+}
+"""The beginning or end of single messages that are about other commands, often a training run.
+
+Each option must be one of any of them.
+"""
+PROSE = {"was", "again", "may", "reads", "that", "checkpoint", "diagnose:"}
+"""What follows the program's name where no command is meant."""
+
+
+def about(name, text):
+    """Return the commands that a message is about, and whether any of them may have its options."""
+    for part, found in OTHERWISE.items():
+        if text.startswith(part) or text.endswith(part):
+            return found, True
+    fitting = [
+        key for key in PRINTED_BY if name == key or (key[-1] == "/" and name.startswith(key))
+    ]
+    assert fitting, f"{name} has a message that names an option; say which commands print it"
+    return PRINTED_BY[max(fitting, key=len)], False
+
+
+def all_messages():
+    """Yield each message with its file and line."""
+    import charrnn
+
+    package = Path(charrnn.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        for line, text in messages(path):
+            yield path.relative_to(package).as_posix(), line, text
+
+
+def test_what_a_message_names_is_there():
+    tree = commands()
+    known = {name: options(command).keys() | {"--help"} for name, command in tree.items()}
+    first_words = {name.split()[0] for name in tree if name}
+    wrong, seen = [], 0
+    for name, line, text in all_messages():
+        for word in NAMED.findall(text):
+            seen += 1
+            if word.startswith("--"):
+                printed, of_any = about(name, text)
+                there = [word in known[command] for command in printed]
+                right = any(there) if of_any else all(there)
+            else:
+                right = word.split()[1] in first_words | PROSE
+            if not right:
+                wrong.append(f"{name}:{line}: {word}: {text}")
+    assert not wrong, "\n".join(wrong)
+    assert seen > 150
+
+
+SMALL = ("--hidden", "4", "--batch", "2", "--seq-len", "4", "--backend", "numpy", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a text and a run, whose names have spaces and quotes."""
+    where = tmp_path_factory.mktemp("it's a place")
+    (where / "a text.txt").write_text("the cat sat on the mat.\n" * 20)
+    (where / "other.txt").write_text("the mat sat on the cat.\n" * 20)
+    run = ("--out", "my runs/it's", "--steps", "3", "--momentum", "0.3", "--optimizer", "sgd")
+    done = inside("train", "a text.txt", *SMALL, *run, cwd=where)
+    assert done.returncode == 0, done.stderr
+    return where
+
+
+def follow(place, *arguments, code=2):
+    """Run a command that fails; run what it advises after its last colon; return that."""
+    refused = inside(*arguments, "--backend", "numpy", cwd=place)
+    assert refused.returncode == code, refused.stderr
+    assert refused.stderr.count("\n") == 1
+    line = refused.stderr.strip().rpartition(": ")[2]
+    words = shlex.split(line.replace("TEXT", "'moved text.txt'"))
+    assert words[0] == "charrnn"
+    done = inside(*words[1:], "--backend", "numpy", "--quiet", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return words
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (["--lr", "0.001"], {"lr": 0.001, "momentum": 0.3, "val_frac": 0.1}),
+        (["--val-frac", "0.3"], {"lr": 0.008, "momentum": 0.3, "val_frac": 0.3}),
+        (["--lr", "0.02", "--batch", "3", "--steps", "5"], {"lr": 0.02, "batch": 3, "step": 5}),
+    ],
+)
+def test_what_a_resumed_run_refuses_is_had_by_a_new_one(given, made, place):
+    follow(place, "train", "--resume", "my runs/it's", *given)
+    told = json.loads(inside("info", "--json", cwd=place).stdout)
+    assert {name: told[name] for name in made} == made
+
+
+def test_another_text_is_had_by_a_new_run(place):
+    words = follow(place, "train", "other.txt", "--resume", "my runs/it's", code=1)
+    assert Path(words[2]).name == "other.txt"
+
+
+def test_a_text_that_was_moved_is_named_again(place):
+    (place / "a text.txt").rename(place / "moved text.txt")
+    try:
+        more = ("--steps", "6")
+        follow(place, "train", "--resume", "my runs/it's", *more, code=1)
+    finally:
+        (place / "moved text.txt").rename(place / "a text.txt")
