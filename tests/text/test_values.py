@@ -32,19 +32,21 @@ def read(text, layout=TEXT, chunk=1 << 20, name="t.csv", errors="strict"):
     return "".join(joined(values_of(parts, source(name), layout, errors), layout)).split("|")
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_table_is_read_as_the_standard_library_reads_it(separator, end, seed):
+def test_a_table_is_read_as_the_standard_library_writes_it(separator, end, seed):
     rng = random.Random(seed)
-    cells = ["a", 'say "x"', "two\nlines", "cr\r\nlf", ",", ";", "\t", '"', "é", " blank ", "0"]
+    cells = ["a", 'say "x"', "two\nlines", ",", ";", "\t", '"', "é", " blank ", "0"]
+    cells += ["cr\r\nlf"] if end != "\r" else []
     rows = [["id", "text", "more"]] + [
         ["".join(rng.choices(cells, k=rng.randint(1, 3))) for _ in range(3)] for _ in range(40)
     ]
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=separator, lineterminator=end).writerows(rows)
+    quoting = csv.QUOTE_ALL if end == "\r" else csv.QUOTE_MINIMAL  # which quotes no newline then
+    csv.writer(out, delimiter=separator, lineterminator=end, quoting=quoting).writerows(rows)
     table = out.getvalue()
-    expected = [row[1] for row in csv.reader(io.StringIO(table, newline=""), delimiter=separator)]
+    expected = [row[1] for row in rows]
     for chunk in (1, 7, 1 << 20):
         assert read(table, chunk=chunk) == expected[1:]
     assert read(table.removesuffix(end), chunk=5) == expected[1:]
@@ -121,6 +123,13 @@ def test_a_damaged_line_is_named(line, says):
     with pytest.raises(CorpusError) as problem:
         read(f'{{"text": "a"}}\n{line}\n', FIELD, name="x.jsonl")
     assert str(problem.value).startswith(f"x.jsonl {says}")
+
+
+def test_a_file_of_the_other_kind_gets_a_remedy():
+    with pytest.raises(CorpusError, match="for a table give column"):
+        read("id,text\n1,a\n", FIELD)
+    with pytest.raises(CorpusError, match="for JSON lines give field"):
+        read('{"text": "a"}\n')
 
 
 def test_half_a_surrogate_pair_can_be_replaced():

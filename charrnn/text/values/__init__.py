@@ -90,9 +90,8 @@ def _reader(source: Source, layout: Layout, errors: str) -> Reader:
             f"{name} is a built-in corpus, which has no {kind(layout)}s",
             f"leave out {setting(kind(layout))}",
         )
-    advice = ""
-    if kind(layout) in layout.inherited:
-        advice = f", as the run's own text has; {setting(kind(layout))} '' reads the whole text"
+    inherited = kind(layout) in layout.inherited
+    advice = f"; {setting(kind(layout))} '' reads the whole text" if inherited else ""
     if layout.column is not None:
         from charrnn.text.values.table import Table
 

@@ -75,9 +75,12 @@ class JsonLines:
             reason = getattr(problem, "msg", "") or "it cannot be read"
             at = f" at column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
             remedy = "mend that line"
+            if self._line == 1:
+                remedy = f"write one object per line; for a table give {setting('column')}"
             if line.lstrip()[0] == "[" or (self._line == 1 and line.strip() == "{"):
                 remedy = "write one object per line, for example with jq -c '.[]' or jq -c ."
-            raise CorpusError(f"{self._where()} is not JSON: {reason}{at}", remedy) from None
+            message = f"{self._where()} is not JSON: {reason}{at}"
+            raise CorpusError(message, remedy + self._advice) from None
         value = self._look_up(found)
         if value is None:
             return None

@@ -1,14 +1,14 @@
 """A column of a table: CSV or TSV with a header line, as RFC 4180 describes it.
 
 Fields are separated by commas, semicolons or tabs. A field in double quotes may hold the separator,
-newlines, and quotes that are doubled. Lines end with a newline or with CR LF. Python's ``csv`` is
-not used because its limit on the length of a field is a setting of the whole process.
+newlines, and quotes that are doubled. Lines end with a newline, CR LF or a lone CR. Python's
+``csv`` is not used because its limit on the length of a field is a setting of the whole process.
 """
 
 from __future__ import annotations
 
 from charrnn.display import brief, count
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, setting
 
 LONGEST = 1 << 26
 """Maximum characters of a row: a quote that is never closed must not fill the memory."""
@@ -45,6 +45,7 @@ class Table:
         self._held = 0  # characters in it
         self._line = 1  # on which the pending text begins
         self._first = True
+        self._returns: bool | None = None  # whether lines end with a lone CR, once it is known
         self._separator = ""
         self._width = self._index = 0
 
@@ -56,6 +57,7 @@ class Table:
         CorpusError
             If there is no such column, or a row is damaged.
         """
+        text = self._with_newlines(text)
         self._pending.append(text)
         self._held += len(text)
         if "\n" in text:
@@ -66,6 +68,19 @@ class Table:
     def end(self) -> list[str]:
         """Return the value of a last row without a newline; errors as in :meth:`feed`."""
         return self._take(final=True)
+
+    def _with_newlines(self, text: str) -> str:
+        """Return a piece with newlines where its lines end, if they end with a lone CR."""
+        if self._returns is None:
+            seen = "".join(self._pending) + text
+            end, newline = seen.find("\r"), seen.find("\n")
+            if newline >= 0 and not 0 <= end < newline:
+                self._returns = False
+            elif 0 <= end < len(seen) - 1:
+                self._returns = seen[end + 1] != "\n"
+            if self._returns:
+                self._pending = [part.replace("\r", "\n") for part in self._pending]
+        return text.replace("\r", "\n") if self._returns else text
 
     def _take(self, final: bool) -> list[str]:
         buffer, values, at = "".join(self._pending), [], 0
@@ -127,7 +142,9 @@ class Table:
             there = ", ".join(map(brief, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
             verb = "its columns are" if len(names) > 1 else "its only column is"
             message = f"{self._name} has no column {brief(self._column)}"
-            raise CorpusError(message, f"{verb} {there}{self._advice}")
+            json = names[0].lstrip().startswith(("{", "["))
+            hint = f"; for JSON lines give {setting('field')}" if json else ""
+            raise CorpusError(message, f"{verb} {there}{hint}{self._advice}")
         if names.count(self._column) > 1:
             message = f"{self._name} has several columns {brief(self._column)}"
             raise CorpusError(message, "rename one of them in its header line")
