@@ -98,7 +98,7 @@ class DataConfig(Configuration):
     )
     join: str | None = declare(
         None,
-        r"What stands between files, or between values of a column or field; \n is a newline.",
+        r"Text between files, or between values of a column or field; \n is a newline.",
         kind=str,
         group=TEXT,
         metavar="TEXT",
@@ -118,8 +118,9 @@ class DataConfig(Configuration):
     )
     hold_out: str | None = declare(
         None,
-        "What the fractions take: the tail of the text, or blocks or examples (values of --column "
-        "or --field, else files, or of a single file lines) drawn over all of it from the seed.",
+        "How the fractions are held out: tail (the end of the text), or blocks or examples (values "
+        "of --column or --field, or else files, or the lines of a single file) that the seed draws "
+        "from all of it.",
         kind=str,
         group=TEXT,
         choices=("tail", "blocks", "examples"),
@@ -170,19 +171,19 @@ class DataConfig(Configuration):
             raise UsageError(f"{setting('join')} is not valid text", "give it in UTF-8")
 
     def unused(self) -> dict[str, str]:
-        """Return what has no effect at byte level, or beside a separate text."""
-        found: dict[str, str] = {}
+        """Return the settings that have no effect together with others, and why."""
+        reasons: dict[str, str] = {}
         if self.level == "byte":
             why = f"is for text that is decoded, and {setting('level')} byte decodes none"
-            found |= dict.fromkeys(DECODING, why)
+            reasons |= dict.fromkeys(DECODING, why)
         if self.examples == "line":
             why = f"stands between texts, and with {setting('examples')} line each line is one"
-            found["join"] = why
+            reasons["join"] = why
         for name in ("val", "test"):
             if getattr(self, name):
                 why = f"holds out a part of the text, and {setting(name)} names another text"
-                found[f"{name}_frac"] = why
-        return found
+                reasons[f"{name}_frac"] = why
+        return reasons
 
     @property
     def held_out_by(self) -> str:
@@ -191,7 +192,7 @@ class DataConfig(Configuration):
 
     @property
     def has_validation(self) -> bool:
-        """Whether a part of the text, or another text, is for validation."""
+        """Whether a part of the text, or another text, is used for validation."""
         return bool(self.val or self.val_frac)
 
 
@@ -220,7 +221,7 @@ class TrainConfig(Configuration):
     steps: int | None = declare(
         None,
         "Stop after this many steps. The first of --steps, --epochs and --minutes to be reached "
-        "ends training",
+        "ends training.",
         kind=int,
         group=TRAINING,
         least=1,
@@ -298,20 +299,20 @@ class TrainConfig(Configuration):
     chosen: ClassVar = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
     def unused(self) -> dict[str, str]:
-        """Return what has no effect beside the other settings."""
-        found: dict[str, str] = {}
+        """Return the settings that have no effect together with others, and why."""
+        reasons: dict[str, str] = {}
         schedule = SCHEDULES.get(self.schedule)
         if self.state == "reset":
-            found["restart"] = f"is for {setting('state')} carry"
+            reasons["restart"] = f"is for {setting('state')} carry"
         if not schedule.uses_horizon:
-            found["horizon"] = f"has no effect on {setting('schedule')} {self.schedule}"
+            reasons["horizon"] = f"has no effect on {setting('schedule')} {self.schedule}"
         if not self.eval_every:
             why = f"needs evaluations, and {setting('eval_every')} 0 makes none before the end"
-            found |= {"patience": why} if self.patience else {}
-            found |= {"schedule": f"{self.schedule} {why}"} if schedule.needs_validation else {}
+            reasons |= {"patience": why} if self.patience else {}
+            reasons |= {"schedule": f"{self.schedule} {why}"} if schedule.needs_validation else {}
         if self.keep and not self.save_every:
-            found["keep"] = f"keeps what {setting('save_every')} saves, and that is 0"
-        return found
+            reasons["keep"] = f"is for checkpoints of {setting('save_every')}, which is 0"
+        return reasons
 
 
 reserve(name for config in (ModelConfig, DataConfig, TrainConfig) for name in declared(config))

@@ -46,8 +46,8 @@ def sample(
         typer.Option(
             metavar="TEXT",
             help="Text to continue (a newline: $'\\n'). Without it the model starts as after the "
-            "--join of its training, or a newline (or, if it has none, its first symbol), which is "
-            "not printed.",
+            "--join of its training, or else a newline (or, if it has none, its first symbol), "
+            "which is not printed.",
         ),
     ] = None,
     prime_file: Annotated[
@@ -79,16 +79,16 @@ def sample(
         bool,
         typer.Option(
             "--each-line",
-            help="Continue each line of standard input, as soon as it is there, to the end of the "
-            "line or --length.",
+            help="Continue each line of standard input, as soon as it has been read, to the end of "
+            "the line or --length.",
         ),
     ] = False,
     beam: Annotated[
         int | None,
         typer.Option(
             metavar="K",
-            help="Do not draw: write the most likely text that a beam search with K hypotheses "
-            "finds; with --count, the most likely ones.",
+            help="Instead of drawing, write the most likely text that a beam search with K "
+            "hypotheses finds; with --count, the most likely ones.",
             show_default=False,
         ),
     ] = None,
@@ -96,7 +96,7 @@ def sample(
         bool,
         typer.Option(
             "--novel",
-            help="Write no line of the text that the run was trained on: draw it again.",
+            help="Write no line that occurs in the run's training text: draw it again.",
             rich_help_panel=NOVELTY,
         ),
     ] = False,
@@ -104,7 +104,7 @@ def sample(
         int | None,
         typer.Option(
             metavar="N",
-            help="Write no more than N symbols in a row that stand in that text.",
+            help="Copy at most N symbols in a row from that text.",
             show_default=False,
             rich_help_panel=NOVELTY,
         ),
@@ -113,7 +113,7 @@ def sample(
         list[str] | None,
         typer.Option(
             metavar="TEXT",
-            help="Another text that is not to be copied, or that text if it has moved; may be "
+            help="The text that must not be copied, if it is another one or has moved; may be "
             "repeated. [default: the run's own]",
             show_default=False,
             rich_help_panel=NOVELTY,
@@ -134,7 +134,7 @@ def sample(
         typer.Option(
             "--next",
             metavar="K",
-            help="Instead of a sample, the K symbols most likely to be drawn next.",
+            help="Instead of a sample, write the K symbols most likely to be drawn next.",
             show_default=False,
         ),
     ] = None,
@@ -147,26 +147,26 @@ def sample(
 ) -> None:
     """Write text drawn from a trained model to standard output as it is drawn.
 
-    Nothing but the text is written (UTF-8; the bytes themselves at byte level), and on a terminal a
+    Only the text is written (UTF-8; the bytes themselves at byte level), and on a terminal a
     newline at the end. Temperature, top-k, top-p and min-p are applied in this order. The unknown
     symbol is never drawn.
 
     A sample of a run that was trained on --examples is a line or document from its beginning to its
-    end. With --count, the samples are separated by a line of three hyphens (---), but such lines by
-    nothing, and a sample that does not end with a newline gets one before the next. Each sample has
+    end. With --count, the samples are separated by a line of three hyphens (---), except such
+    lines, and a sample that does not end with a newline gets one before the next. Each sample has
     its own random numbers, which do not depend on the count, and is written once it and those
-    before it have ended.
+    before it are complete.
 
-    With --each-line, each line of standard input is a prime, and the line of output is flushed
-    before the next line is waited for. Line K is continued as sample K with its prime would be. A
-    continuation ends with the line, unless --until or --until-join says otherwise.
+    With --each-line, each line of standard input is a prime, and its output is written before the
+    next line is read. Line K is continued in the same way as sample K with that prime. A
+    continuation ends with its line, unless --until or --until-join says otherwise.
 
-    With --beam, nothing is normalised by length: of the texts that have --length symbols or end
-    with --until, the search looks for the one with the largest probability.
+    With --beam, probabilities are not normalised by length: among the texts that have --length
+    symbols or end with --until, the search looks for the most probable one.
 
-    With --novel, a line is written once it is complete. Lines of white space are free. The index of
-    the text, 2 to 4 bytes for each line or span, is kept in the run's folder; a line or symbol is
-    taken for a copy by mistake in fewer than 1 in 1,700 cases.
+    With --novel, a line is written once it is complete. Lines of only white space may be copies.
+    The index of the text, 2 to 4 bytes per line or span, is kept in the run's folder; a new line or
+    symbol is mistaken for a copy in at most 1 of 1,700 cases.
 
     With --json, for each sample: "sample" (from 1; with --each-line "line"), "seed" (null with
     --beam), "prime", "text" (without the prime, but with the text that ended it), "log_probs" (for
@@ -194,10 +194,10 @@ def sample(
     decoded = decoding(loaded, how)
     if next_ is not None:
         beginning = _prime(prime, prime_file, vocabulary, decoded)
-        found = sampling.next_symbols(
+        symbols = sampling.next_symbols(
             model, vocabulary, options, count=next_, prime=beginning, unknown=unknown, frame=frame
         )
-        _show_next(Output(), beginning, found, as_json)
+        _show_next(Output(), beginning, symbols, as_json)
         return
     novelty = novelty_of(loaded, novel, novel_span, novel_text, reading(loaded, how))
     if each_line and not ends:
