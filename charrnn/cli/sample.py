@@ -96,7 +96,7 @@ def sample(
         bool,
         typer.Option(
             "--novel",
-            help="Write no line that occurs in the run's training text: draw it again.",
+            help="Draw a line again if it occurs in the run's text, held-out parts included.",
             rich_help_panel=NOVELTY,
         ),
     ] = False,

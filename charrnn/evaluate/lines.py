@@ -12,12 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.evaluate.whole import STEPS, Ids, Score, surprisals
+from charrnn.evaluate.whole import STEPS, Score, surprisals
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
 from charrnn.text.tally import Tally
 from charrnn.text.units.examples import Units
+from charrnn.text.units.pieces import Ids
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.windows import EVALUATION_STEPS
 
 LINES = 64
 """Lines that are scored together."""
@@ -138,7 +140,9 @@ class ExampleValidation:
         Symbols of each that are read at a time.
     """
 
-    def __init__(self, model: LanguageModel, units: Units, limit: int, steps: int = 32) -> None:
+    def __init__(
+        self, model: LanguageModel, units: Units, limit: int, steps: int = EVALUATION_STEPS
+    ) -> None:
         self._model, self._steps = model, steps
         read: list[Ids] = []
         self.chars = 0

@@ -20,10 +20,9 @@ from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.text.tally import Tally
-from charrnn.text.units.pieces import TextIds
+from charrnn.text.units.pieces import Ids, TextIds
 from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, evaluation_streams
 
-Ids = NDArray[Any]
 STEPS = 256
 """Steps of one window of the exact pass."""
 

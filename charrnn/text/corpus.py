@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
@@ -29,10 +28,8 @@ from charrnn.text.layout import WHOLE, Layout, Text
 from charrnn.text.units import index
 from charrnn.text.units.examples import Units
 from charrnn.text.units.holdout import Ends, Split, split, split_examples
-from charrnn.text.units.pieces import TextIds
+from charrnn.text.units.pieces import Ids, TextIds
 from charrnn.text.vocabulary import Level, Vocabulary
-
-Ids = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, Tell
 from charrnn.text.source import Source, changed, empty, shown
 from charrnn.text.units import index
-from charrnn.text.units.index import Ends
+from charrnn.text.units.index import EndsWriter
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
 
 _SPOOLED = 1 << 20
@@ -139,7 +139,7 @@ class CountedText:
             _write(file, data)
 
         with store.writing() as (folder, file), _temporary(folder) as spool:
-            ends = Ends(spool)
+            ends = EndsWriter(spool)
             for part, ids in self._ids(ends):
                 write(np.ascontiguousarray(ids).view(np.uint8).data)
                 sizes[part] += len(ids)
@@ -169,7 +169,7 @@ class CountedText:
         try:
             parts: list[list[NDArray[Any]]] = [[], [], []]
             spool = io.BytesIO()
-            ends = Ends(spool)
+            ends = EndsWriter(spool)
             for part, ids in self._ids(ends):
                 parts[part].append(ids)
             sizes = [sum(map(len, part)) for part in parts]
@@ -184,7 +184,7 @@ class CountedText:
         meta |= {"units": ends.counts} if self.request.units else {}
         return joined, np.frombuffer(spool.getvalue(), index.TYPE), meta
 
-    def _ids(self, ends: Ends) -> Iterator[tuple[int, NDArray[Any]]]:
+    def _ids(self, ends: EndsWriter) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield the number of its part and the ids of every piece; note where units end."""
         level, units = self.request.level, self.request.units
         for number, part in enumerate(self.request.parts):

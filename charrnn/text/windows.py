@@ -8,7 +8,7 @@ gradient-based algorithm for on-line training of recurrent network trajectories"
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.randomness import Purpose, words
-from charrnn.text.units.pieces import Pieces, TextIds
-
-Ids = NDArray[Any]
+from charrnn.text.units.pieces import Ids, Pieces, TextIds
 
 EVALUATION_STEPS, EVALUATION_STREAMS = 32, 64
 """T of a window of the validation text, and the most streams that it is divided into."""
@@ -242,7 +240,7 @@ class EvaluationStreams:
 
 
 def evaluation_streams(
-    ids: TextIds, streams: int, limit: int | None = None, *, seq_len: int = 128
+    ids: TextIds, streams: int, limit: int | None = None, *, seq_len: int = EVALUATION_STEPS
 ) -> EvaluationStreams:
     """Cut a text to ``limit`` targets and divide it into at most ``streams`` parallel streams.
 

@@ -21,7 +21,7 @@ from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.model.language import LanguageModel
 from charrnn.tasks.language import resets_of, training_streams
-from charrnn.text.units.examples import Units as Examples
+from charrnn.text.units.examples import Units
 
 LEFT, RIGHT = 0.1, 0.9
 STILL = 1e-4
@@ -62,7 +62,7 @@ class TimeConstants:
 
 
 @dataclass(frozen=True)
-class Units:
+class UnitActivity:
     """Outputs of a layer's units.
 
     ``saturated`` is the share of time and units with |h| > 0.9 (0 for rectifiers), ``stuck`` the
@@ -83,12 +83,12 @@ class LayerGates:
     layer: int
     gates: list[Gate]
     time_constants: TimeConstants | None
-    units: Units
+    units: UnitActivity
     samples: int
 
 
 def measure(
-    model: LanguageModel, text: NDArray[Any] | Examples, train: TrainConfig, windows: int
+    model: LanguageModel, text: NDArray[Any] | Units, train: TrainConfig, windows: int
 ) -> list[LayerGates]:
     """Read ``windows`` successive windows as in training, and measure every gate and unit.
 
@@ -180,10 +180,10 @@ class _Layer:
             )
         return LayerGates(self.index, gates, constants, self._units(means), self.steps)
 
-    def _units(self, means: dict[str, Floats]) -> Units:
+    def _units(self, means: dict[str, Floats]) -> UnitActivity:
         variance = np.maximum(means["h2"] - means["h"] ** 2, 0.0)
         saturated = means["saturated"]
-        return Units(
+        return UnitActivity(
             0.0 if self.cell.rectified else float(saturated.mean()),
             0.0 if self.cell.rectified else float((saturated > 0.9).mean()),
             float((means["fires"] == 0.0).mean()) if self.cell.rectified else None,

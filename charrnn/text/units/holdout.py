@@ -10,7 +10,6 @@ from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.display import count
 from charrnn.errors import CorpusError, setting
@@ -18,9 +17,8 @@ from charrnn.randomness import Purpose
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.units.examples import Numbering, Units, in_order
 from charrnn.text.units.permutation import Permutation
-from charrnn.text.units.pieces import Ids, Pieces, TextIds
+from charrnn.text.units.pieces import Ids, Numbers, Pieces, TextIds
 
-Numbers = NDArray[np.int64]
 Fractions = tuple[Fraction, Fraction]
 
 BLOCKS = 10

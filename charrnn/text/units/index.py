@@ -16,7 +16,7 @@ _ALIGNED = 8
 _BATCH = 1 << 16  # characters
 
 
-class Ends:
+class EndsWriter:
     """Writes where units end, in symbols from the beginning of the text, to a file.
 
     Attributes

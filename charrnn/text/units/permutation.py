@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.randomness import Purpose, generator, words
-
-Numbers = NDArray[np.int64]
+from charrnn.text.units.pieces import Numbers
 
 TABLE = 1 << 20
 """Up to this size a permutation is a table, drawn uniformly."""

@@ -96,7 +96,7 @@ def _reader(source: Source, layout: Layout, errors: str) -> Reader:
         from charrnn.text.values.table import Table
 
         return Table(name, layout.column, suffix(source.name) in (".tsv", ".tab"), advice)
-    from charrnn.text.values.json_lines import JsonLines
+    from charrnn.text.values.json_lines import JsonField
 
     assert layout.field is not None
-    return JsonLines(name, layout.field, errors, advice)
+    return JsonField(name, layout.field, errors, advice)

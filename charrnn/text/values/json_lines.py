@@ -17,7 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number"}
 
 
-class JsonLines:
+class JsonField:
     """Reads the values of one field of JSON objects that come in pieces of text.
 
     Parameters
