@@ -133,21 +133,43 @@ class CompiledLayer(Layer):
         part: slice,
         resets: Resets | None = None,
     ) -> None:
-        job, ids = ws.scratch, None
+        table = ids = None
         if x.ndim == 3:
             received = ws.work[: len(x), self.cell.input_rows(self.H)]
             self._core.product(rows(x), staged.ih, rows_of(received))
-            job.bias = address(staged.bias)
         else:
-            ids = ws.staging["ids"] = np.ascontiguousarray(x, np.int32)
-            job.table = address(staged.table)
-        job.forth, job.extra = address(staged.forth), address(staged.extra)
+            ids, table = np.ascontiguousarray(x, np.int32), staged.table
+            ws.staging["ids"] = ids
         for start, stop, kept in resets.runs(part) if resets else whole(part):
             if kept is not None:
                 for states in ws.states.values():
                     self.xp.multiply(states[start], kept, out=states[start])
-            job.ids = None if ids is None else address(ids[start:])
-            self._run("forward", ws, start, stop)
+            self.point(staged, ws, start, stop, ids, table)
+            self._run("forward", ws.scratch)
+
+    def point(
+        self,
+        staged: Any,
+        ws: Workspace,
+        start: int,
+        stop: int,
+        ids: Array | None = None,
+        table: Array | None = None,
+    ) -> None:
+        """Let the structure of a workspace describe some steps of its window.
+
+        They read the symbols ``ids`` (T, N) by their ``table``; without, the input products are in
+        ``ws.work``.
+        """
+        job = ws.scratch
+        job.T, job.work = stop - start, address(ws.work[start:])
+        for name, states in ws.states.items():  # the structure has their names
+            setattr(job, name, address(states[start:]))
+        for array in ws.saved.values():
+            job.saved = address(array[start:])
+        job.forth, job.back, job.extra = map(address, (staged.forth, staged.back, staged.extra))
+        job.bias, job.table = address(staged.bias), address(table)
+        job.ids = None if ids is None else address(ids[start:])
 
     def backward(
         self,
@@ -158,12 +180,11 @@ class CompiledLayer(Layer):
         part: slice,
         resets: Resets | None = None,
     ) -> None:
-        job, N = ws.scratch, d_out.shape[2]
-        d_rows = rows(d_out)
-        job.back = address(staged.back)
+        d_rows, N = rows(d_out), d_out.shape[2]
         for start, stop, kept in reversed(list(resets.runs(part)) if resets else whole(part)):
-            job.d_out = address(d_rows[start * N :])
-            self._run("backward", ws, start, stop)
+            self.point(staged, ws, start, stop)
+            ws.scratch.d_out = address(d_rows[start * N :])
+            self._run("backward", ws.scratch)
             if kept is not None:
                 for gradient in ws.gradients.values():
                     self.xp.multiply(gradient, kept, out=gradient)
@@ -171,14 +192,7 @@ class CompiledLayer(Layer):
             received = ws.work[part, self.cell.input_rows(self.H)]
             self._core.product(rows_of(received), staged.ih_back, rows_of(dx))
 
-    def _run(self, direction: str, ws: Workspace, start: int, stop: int) -> None:
-        """Compute some steps of a window, in either direction."""
-        job = ws.scratch
-        job.T, job.work = stop - start, address(ws.work[start:])
-        for name, states in ws.states.items():  # the structure has their names
-            setattr(job, name, address(states[start:]))
-        for array in ws.saved.values():
-            job.saved = address(array[start:])
+    def _run(self, direction: str, job: Any) -> None:
         operations = 2.0 * job.T * job.N * len(self.cell.gates) * job.H**2
         most = -(-job.N // STREAMS)
         self._core.call(f"{self._compiled.name}_{direction}", job, operations, most)

@@ -241,10 +241,10 @@ def test_an_output_that_is_no_number_ends_sampling(device):
 
 def test_large_alphabets_and_pieces_of_logits_work_there_too(device, monkeypatch):
     from charrnn.model import head
-    from charrnn.sampling import stepper
+    from charrnn.sampling.steps import plain
 
     monkeypatch.setattr(head, "SLAB_ELEMENTS", 2 * V * 4)
-    monkeypatch.setattr(stepper, "TABLE_ELEMENTS", 1)
+    monkeypatch.setattr(plain, "TABLE_ELEMENTS", 1)
     for embed in (0, 3):
         plain, there = (
             loop_on(b, embed=embed, batch=2, seq_len=3) for b in (numpy_backend(), select("cupy"))

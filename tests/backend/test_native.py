@@ -26,6 +26,8 @@ from charrnn.model.compiled import CompiledLayer
 from charrnn.model.language import LanguageModel
 from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
+from charrnn.sampling.stepper import Stepper
+from charrnn.sampling.steps import compiled as steps
 
 TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.features())
 CELLS = (
@@ -38,18 +40,29 @@ CELLS = (
 SHAPES = ((1, 1, 1, 1, 3), (2, 7, 4, 3, 5), (2, 33, 6, 17, 40), (1, 64, 3, 50, 9))
 """Layers, hidden units, steps, streams, symbols: with remainders of every width of vectors."""
 
+LIBRARIES = "CHARRNN_TEST_LIBRARIES"
+"""The environment variable that names a folder of other libraries to test."""
+
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
 def opened(target=None, threads=2):
     """Open the library for a target, the best one by default; skip if it was not built."""
-    path = build.FOLDER / build.file_name(target or (TARGETS or ["none"])[0])
+    folder = Path(os.environ.get(LIBRARIES, build.FOLDER))
+    path = folder / build.file_name(target or (TARGETS or ["none"])[0])
     if not path.is_file():
         if "c" in os.environ.get("CHARRNN_REQUIRE_COMPILERS", "").split():
             pytest.fail(f"{path.name} was not built")
         pytest.skip("the compiled core was not built")
     return library.open_library(path, target or TARGETS[0], threads)
+
+
+@pytest.fixture(autouse=True)
+def however_little(monkeypatch):
+    """Divide even the smallest piece of work among all threads."""
+    monkeypatch.setattr("charrnn.backend.native.core.SMALL", 1e-3)
+    monkeypatch.setattr("charrnn.model.compiled.STREAMS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +336,76 @@ def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setenv("CC", "/bin/false")
     assert build.build(tmp_path / "lib") == []
     assert not list((tmp_path / "lib").glob("*.so"))
+
+
+def steps_of(backend, config, V, streams, ids):
+    """Return the logits after each of the symbols ``ids`` (T, N), and the states in the end."""
+    weights = LanguageModel.fresh(config, V, 4).weights.flat
+    stepper = Stepper(LanguageModel(config, V, backend, weights), streams)
+    logits = np.array([stepper.step(row).copy() for row in ids])
+    return logits, [stepper.state(n) for n in range(streams)], stepper
+
+
+@each_cell
+@pytest.mark.parametrize("embed", (0, 6))
+@pytest.mark.parametrize("limit", (0, 1 << 24), ids=("no table", "table"))
+def test_steps_equal_a_window_bit_for_bit_for_any_number_of_streams(
+    core, cell, embed, limit, monkeypatch
+):
+    monkeypatch.setattr(steps, "TABLE_ELEMENTS", limit)
+    config = ModelConfig(layers=2, hidden=37, embed=embed, **cell)
+    backend = numpy_backend(core=core)
+    ids = np.random.default_rng(2).integers(0, 50, (6, 3)).astype(np.uint8)
+    logits, states, _ = steps_of(backend, config, 50, 3, ids)
+    plain, _, _ = steps_of(numpy_backend(), config, 50, 3, ids)
+    np.testing.assert_allclose(logits, plain, rtol=1e-4, atol=1e-5)
+    for n in range(3):
+        alone, mine, _ = steps_of(backend, config, 50, 1, ids[:, n : n + 1])
+        np.testing.assert_array_equal(alone[:, 0], logits[:, n])
+        np.testing.assert_array_equal(mine[0], states[n])
+    weights = LanguageModel.fresh(config, 50, 4).weights.flat
+    model = LanguageModel(config, 50, backend, weights)
+    window = model.window(6, 3, backward=False)
+    model.forward(window, ids)
+    for index, (_, sequence) in enumerate(window.states()):
+        np.testing.assert_array_equal(sequence[6].T, [states[n][index] for n in range(3)])
+
+
+def test_a_stepper_goes_back_and_follows(core):
+    config = ModelConfig(layers=2, hidden=16)
+    ids = np.random.default_rng(2).integers(0, 9, (6, 2)).astype(np.uint8)
+    logits, states, stepper = steps_of(numpy_backend(core=core), config, 9, 2, ids)
+    stepper.follow(np.array([1, 1]))
+    for mine, expected in zip(stepper.state(0), states[1], strict=True):
+        np.testing.assert_array_equal(mine, expected)
+    stepper.start(ids[:5, 0])
+    again = stepper.step(np.array([ids[4, 0]] * 2))
+    np.testing.assert_array_equal(again[0], logits[4, 0])
+
+
+@pytest.mark.slow
+def test_no_address_is_wrong_and_no_behaviour_undefined(core, tmp_path):
+    """The tests above, with libraries that the compiler has made watch themselves."""
+    command = build.compiler()
+    assert command
+    checks = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=alignment")
+    runtime = subprocess.run(
+        [*command, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not Path(runtime).is_absolute():
+        pytest.skip("the compiler has no address sanitizer to load first")
+    for target in TARGETS:
+        build.compile_core(target, tmp_path / build.file_name(target), command, checks)
+    env = os.environ | {
+        LIBRARIES: str(tmp_path),
+        "LD_PRELOAD": runtime,
+        "ASAN_OPTIONS": "detect_leaks=0:halt_on_error=1",
+        "UBSAN_OPTIONS": "halt_on_error=1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", __file__,
+         "-m", "not slow", "-k", "equal or bits or finite or states or rows or elementary"],
+        env=env, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout.replace("2 skipped", "")

@@ -8,6 +8,7 @@ from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stepper
 from charrnn.sampling.stepper import Stepper
+from charrnn.sampling.steps import plain
 
 V = 7
 
@@ -43,7 +44,7 @@ CELLS = [
 def test_steps_equal_a_window(
     cell: dict[str, str], layers: int, embed: int, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stepper, "TABLE_ELEMENTS", limit)
+    monkeypatch.setattr(plain, "TABLE_ELEMENTS", limit)
     model = new_model(layers=layers, embed=embed, **cell)
     ids = symbols(1, 9, 4)
     expected = window_logits(model, ids)
@@ -101,7 +102,7 @@ def test_float32_stays_float32() -> None:
 def test_a_gpu_gives_the_logits_of_the_host(streams, table, compiling, monkeypatch):
     """With a table of input products, and without one as for a large alphabet."""
     if not table:
-        monkeypatch.setattr("charrnn.sampling.stepper.TABLE_ELEMENTS", 0)
+        monkeypatch.setattr("charrnn.sampling.steps.plain.TABLE_ELEMENTS", 0)
     host = LanguageModel.fresh(ModelConfig(hidden=5, layers=2, dtype="float64"), 7, 1)
     there = LanguageModel(host.config, 7, select("cupy"), host.weights.flat)
     steppers = [Stepper(model, streams) for model in (host, there)]

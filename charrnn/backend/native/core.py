@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.backend.native import jobs
 
-SMALL = 1 << 18
+SMALL = 1 << 20
 """Multiplications and additions that are not worth another thread."""
 
 MOST_THREADS = 256
@@ -88,11 +88,15 @@ class Core:
     def call(self, name: str, job: Any, work: float, most: int = MOST_THREADS) -> None:
         """Call a function of about ``work`` operations, in at most ``most`` threads."""
         threads = min(self.threads, 1 + int(work / SMALL), most)
+        self.function(name)(threads, byref(job))
+
+    def function(self, name: str) -> Any:
+        """Return a function of the library; it takes the number of threads, and a structure."""
         function = self._functions.get(name)
         if function is None:
             function = self._functions[name] = self.library[f"charrnn_{name}"]
             function.argtypes, function.restype = [c_int, c_void_p], None
-        function(threads, byref(job))
+        return function
 
     def panels_size(self, columns: int, K: int) -> int:
         """Return the elements of the panels of ``columns`` columns of K elements each."""

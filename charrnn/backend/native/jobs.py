@@ -46,4 +46,9 @@ Dropout = _job(
     "T:i H:i N:i t:i h:i n:i layer:u step:u seed:u purpose:u threshold:u scale:f out:p",
 )
 Squares = _job("Squares", "count:i g:p sums:p")
+Sample = _job(
+    "Sample",
+    "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedded:p "
+    "decoder:p bias:p logits:p",
+)
 Elementary = _job("Elementary", "count:i x:p exponential:p logistic:p tanh:p")

@@ -6,6 +6,7 @@
 #include "lstm.h"
 #include "products.h"
 #include "rnn.h"
+#include "sample.h"
 #include "update.h"
 
 #define API __attribute__((visibility("default")))
@@ -36,6 +37,8 @@ SHARED(sgd, sgd_share, sgd_job)
 SHARED(rmsprop, rmsprop_share, rmsprop_job)
 SHARED(dropout, dropout_share, dropout_job)
 SHARED(squares, squares_share, squares_job)
+
+API void charrnn_sample(int threads, sample_job *work) { sample(threads, work); }
 
 typedef struct {
     int64_t count;

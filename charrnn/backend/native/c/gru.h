@@ -66,7 +66,7 @@ INLINE void gru_after_backward_units(const step *s, const float *p, long u, long
 static void gru_after_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
-    step s = share_of(l, share, shares);
+    step s = share_of_step(l, share, shares);
     long H = s.H, size = H * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + 3 * GATE)), *products = operand + 2 * size;

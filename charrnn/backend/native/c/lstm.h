@@ -64,7 +64,7 @@ INLINE void lstm_backward_units(const step *s, const float *p, long u, long widt
 static void lstm_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
-    step s = share_of(l, share, shares);
+    step s = share_of_step(l, share, shares);
     long H = s.H, size = H * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + 4 * GATE)), *products = operand + 2 * size;

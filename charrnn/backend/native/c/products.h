@@ -34,22 +34,25 @@ typedef struct {
 static void rows_share(void *context, int share, int shares)
 {
     const rows_job *w = context;
-    long first = part(w->rows, COLUMNS, share, shares), last = part(w->rows, COLUMNS, share + 1, shares);
+    int few = w->rows < shares * COLUMNS; // then each thread takes some columns of out
+    long first = few ? 0 : part(w->rows, COLUMNS, share, shares);
+    long last = few ? w->rows : part(w->rows, COLUMNS, share + 1, shares);
+    long from = few ? part(w->M, PAIR, share, shares) : 0, to = few ? part(w->M, PAIR, share + 1, shares) : w->M;
     float *columns = scratch((size_t)(w->K * ROWS_STRIDE + PAIR * ROWS)), *room = columns + w->K * ROWS_STRIDE;
-    long whole = w->M / PAIR * PAIR;
+    long whole = to / PAIR * PAIR;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
         if (some == 1) {
             const float *x = w->x + row * w->x_ld;
             float *out = w->out + row * w->out_ld;
-            column_product(whole / PAIR, w->K, w->panels, w->K * PAIR, x, 1, out, PAIR);
-            if (whole == w->M) continue;
+            column_product((whole - from) / PAIR, w->K, w->panels + from * w->K, w->K * PAIR, x, 1, out + from, PAIR);
+            if (whole == to) continue;
             column_product(1, w->K, w->panels + whole * w->K, 0, x, 1, room, 0);
-            memcpy(out + whole, room, (size_t)(w->M - whole) * sizeof(float));
+            memcpy(out + whole, room, (size_t)(to - whole) * sizeof(float));
             continue;
         }
         pack_columns(some, w->K, w->x + row * w->x_ld, w->x_ld, columns, ROWS_STRIDE);
-        for (long m = 0; m < w->M; m += PAIR)
+        for (long m = from; m < to; m += PAIR)
             edge_product(w->K, w->panels + m * w->K, columns, ROWS_STRIDE, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
     }
 }

@@ -11,6 +11,7 @@
 #include "tile.h"
 
 #define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
+#define FEW_STREAMS 8 // fewer are not worth a thread
 #define GATE (PAIR * CHUNK) // floats of one gate's products
 
 typedef struct {
@@ -30,10 +31,10 @@ typedef struct {
     int64_t kind;        // the cell's variant
 } layer;
 
-// The streams [first, first + count) of a layer at step t.
+// The streams [first, first + count) of a layer at step t, and of its units some blocks of PAIR.
 typedef struct {
     const layer *l;
-    long H, t, first, count, stride;
+    long H, t, first, count, stride, block, blocks;
     long at; // row of (T, N, ·) arrays
     float *next;
 } step;
@@ -41,7 +42,19 @@ typedef struct {
 INLINE step share_of(const layer *l, int share, int shares)
 {
     long first = l->N * share / shares, count = l->N * (share + 1) / shares - first;
-    return (step){.l = l, .H = l->H, .first = first, .count = count, .stride = padded(count, VL)};
+    long blocks = (l->H + PAIR - 1) / PAIR;
+    return (step){.l = l, .H = l->H, .first = first, .count = count, .stride = padded(count, VL), .blocks = blocks};
+}
+
+// The same; but a single step of few streams is divided by units.
+INLINE step share_of_step(const layer *l, int share, int shares)
+{
+    if (l->T > 1 || l->N >= shares * FEW_STREAMS) return share_of(l, share, shares);
+    step s = share_of(l, 0, 1);
+    long blocks = s.blocks;
+    s.block = blocks * share / shares;
+    s.blocks = blocks * (share + 1) / shares;
+    return s;
 }
 
 INLINE void at_step(step *s, long t)
@@ -58,7 +71,7 @@ typedef void epilogue_fn(const step *s, const float *p, long u, long width, long
 INLINE void sweep(const step *s, long gates, long K, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR;
-    for (long block = 0; block < blocks; block++)
+    for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
             if (operand && some == 1)

@@ -1,0 +1,95 @@
+"""The model one symbol at a time, by the compiled core: one call for all layers and the logits."""
+
+from __future__ import annotations
+
+from ctypes import c_void_p, cast, pointer
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend import Array
+from charrnn.backend.native import jobs
+from charrnn.backend.native.core import address, rows_of
+from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.model.window import Window
+
+TABLE_ELEMENTS = 1 << 24
+"""Maximum number of elements of a table of embedded symbols' input products."""
+
+
+class CompiledSteps:
+    """Steps of N streams by the compiled core.
+
+    Parameters
+    ----------
+    model
+        Its weights are read now.
+    window
+        Of one step of N streams: its states, of which index 0 is always the current one.
+    """
+
+    def __init__(self, model: LanguageModel, window: Window) -> None:
+        core = model.backend.core
+        assert core is not None
+        self._core, self._embedding, self.current = core, None, 0
+        layers: list[Any] = list(model.stack.layers)
+        bottom = layers[0]
+        (V, H), N, G = (model.V, bottom.H), window.streams, len(bottom.cell.gates)
+        self._ids = np.zeros((1, N), np.int32)
+        self._logits = np.empty((N, V), np.float32)
+        self._dense = np.empty((N, model.config.embed), np.float32)
+        self._kept: list[Any] = []  # what the structures point to
+        ih = (c_void_p * len(layers))()
+        jobs_of_layers = (c_void_p * len(layers))()
+        for index, (layer, ws) in enumerate(zip(layers, window.layers, strict=True)):
+            weights = model.stack.of_layer(model.weights, index, RNN)
+            table = None
+            dense = index > 0 or bool(model.config.embed)
+            staged = layer.stage(weights, None, dense)
+            if not dense:
+                table = staged.table
+            elif index == 0 and V * G * H <= TABLE_ELEMENTS:
+                table = np.empty((V, G * H), np.float32)
+                core.product(model.weights[EMBEDDING], staged.ih, table)
+                table += staged.bias
+            elif index == 0:
+                self._embedding = model.weights[EMBEDDING]
+            layer.point(staged, ws, 0, 1, self._ids if table is not None else None, table)
+            ih[index] = None if table is not None else address(staged.ih)
+            jobs_of_layers[index] = cast(pointer(ws.scratch), c_void_p)
+            self._kept += [staged, table, ws]
+        weight, bias = model.weights[DECODER + "weight"], model.weights[DECODER + "bias"]
+        decoder = core.pack(weight, 1, core.panels(V, H))
+        rows = rows_of(window.layers[0].work)
+        forward = cast(core.function(f"{bottom.cell.compiled.name}_forward"), c_void_p)
+        self._job = jobs.Sample(
+            layers=len(layers),
+            N=N,
+            H=H,
+            V=V,
+            D=bottom.D,
+            gates=G,
+            width=rows.shape[1],
+            offset=bottom.cell.input_rows(H).start,
+            layer=cast(jobs_of_layers, c_void_p),
+            ih=cast(ih, c_void_p),
+            forward=forward,
+            embedded=address(self._dense),
+            decoder=address(decoder),
+            bias=address(bias),
+            logits=address(self._logits),
+        )
+        self._kept += [decoder, bias, jobs_of_layers, ih]
+        self._work = 2.0 * N * model.weights.flat.size
+
+    def advance(self, ids: Array) -> Array:
+        """Let stream n read the symbol ``ids[n]``; return the logits of what follows, (V, N).
+
+        The next step overwrites the logits.
+        """
+        if self._embedding is None:
+            self._ids[0] = ids
+        else:
+            self._dense[...] = self._embedding[ids]
+        self._core.call("sample", self._job, self._work)
+        return self._logits.T
