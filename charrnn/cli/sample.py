@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import check
 from charrnn.cli._samples import Samples, end_of_line, novelty_of
 from charrnn.cli._shared import (
@@ -243,7 +243,7 @@ def _reading(
     each_line: bool,
     novel_text: bool,
 ) -> dict[str, Any]:
-    """Return what was given on how the texts that are read are decoded."""
+    """Return the options given for decoding the texts that are read."""
     if prime is not None and prime_file is not None:
         raise UsageError("--prime and --prime-file exclude each other", "give one of them")
     reading = given(context, DataConfig)
@@ -261,8 +261,7 @@ def _prime(
         from charrnn.text.reading import read_text
 
         return read_text(prime_file, vocabulary.level, **reading)
-    given = prime or ""
-    return utf8(given) if vocabulary.level == "byte" else given
+    return vocabulary.text(prime or "")
 
 
 def _show_next(out: Output, prime: str | bytes, found: Any, as_json: bool) -> None:

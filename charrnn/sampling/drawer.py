@@ -196,9 +196,7 @@ def encode_prime(
     VocabularyError
         If the vocabulary lacks a symbol of the prime, and ``unknown`` is ``"error"``.
     """
-    if vocabulary.level == "byte" and isinstance(prime, str):
-        prime = prime.encode("utf-8", "surrogateescape")
-    ids = vocabulary.encode(prime, unknown) if prime else None
+    ids = vocabulary.encode(vocabulary.text(prime), unknown) if prime else None
     if ids is not None and len(ids):
         return np.concatenate((frame.start(vocabulary), ids)) if frame.examples else ids
     return frame.start(vocabulary)

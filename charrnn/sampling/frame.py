@@ -72,8 +72,7 @@ class Frame:
         lacks it, its first symbol.
         """
         if self.join and not self.examples:
-            text: Any = self.join
-            ids = vocabulary.encode(text.encode() if vocabulary.level == "byte" else text, "skip")
+            ids = vocabulary.encode(vocabulary.text(self.join), "skip")
             if len(ids):
                 return ids
         start = Layout(join=self.join, examples=self.examples).start(vocabulary)

@@ -27,8 +27,7 @@ class End:
         for text in until:
             if not text:
                 continue
-            if vocabulary.level == "byte" and isinstance(text, str):
-                text = text.encode("utf-8", "surrogateescape")
+            text = vocabulary.text(text)
             _check(vocabulary, text)
             texts.append(text)
         self._until = texts

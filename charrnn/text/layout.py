@@ -113,8 +113,7 @@ class Layout:
 
         Without an end it is the newline, or the first symbol of a vocabulary without.
         """
-        text: Any = self.end
-        ids = vocabulary.encode(text.encode() if vocabulary.level == "byte" else text, "skip")
+        ids = vocabulary.encode(vocabulary.text(self.end), "skip")
         return int(ids[-1]) if len(ids) else vocabulary.newline or 0
 
     def key(self) -> list[str | None]:

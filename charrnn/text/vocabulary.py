@@ -60,6 +60,12 @@ class Vocabulary:
         newline: Any = 10 if self.level == "byte" else "\n"
         return self.symbols.index(newline) if newline in self.symbols else None
 
+    def text(self, text: str | bytes) -> str | bytes:
+        """Return a text of the level: at byte level, the UTF-8 bytes of a string."""
+        if self.level == "byte" and isinstance(text, str):
+            return text.encode("utf-8", "surrogateescape")
+        return text
+
     def join(self, parts: Iterable[str | bytes]) -> str | bytes:
         """Return pieces of text as one: bytes at byte level, else a string."""
         empty: Any = b"" if self.level == "byte" else ""
@@ -173,13 +179,12 @@ class Vocabulary:
             raise _damaged(f"a symbol is not one {level}")
         if any(a >= b for a, b in pairwise(symbols)):
             raise _damaged("its symbols repeat or are out of order")
-        marker = UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
         if unknown is None:
             if level == "byte" and symbols[-1] == UNKNOWN_BYTE:
                 raise _damaged("it has an unknown symbol without an id")
         elif type(unknown) is not int or not 0 <= unknown < len(symbols):
             raise _damaged("the id of its unknown symbol is out of range")
-        elif symbols[unknown] != marker:
+        elif symbols[unknown] != _marker(level):
             raise _damaged("the id of its unknown symbol names another symbol")
         return cls(level, tuple(symbols), unknown)
 
@@ -284,11 +289,16 @@ def build_vocabulary(
             kept.add(symbol)
         else:
             folded = True
-    marker: Any = UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
+    marker: Any = _marker(level)
     if folded:
         kept.add(marker)
     symbols = tuple(sorted(kept))
     return Vocabulary(level, symbols, symbols.index(marker) if folded else None)
+
+
+def _marker(level: str) -> int | str:
+    """Return the unknown symbol of a level."""
+    return UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
 
 
 def _is_symbol(symbol: str, level: str) -> bool:
