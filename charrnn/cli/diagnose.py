@@ -14,6 +14,7 @@ from charrnn.cli._output import progress, write, write_json
 from charrnn.cli._shared import (
     DEVICE,
     OUTPUT,
+    OWN_READING,
     READING,
     Backend,
     Json,
@@ -119,7 +120,7 @@ _OWN = {
     name: f"the run's own; {getattr(config, name)} with --fresh and --compare"
     for config, names in ((TrainConfig, ASSUMABLE), (DataConfig, DECODING))
     for name in names
-} | dict.fromkeys(READING[len(DECODING) :], "the run's own")
+} | {name: OWN_READING[name] for name in READING[len(DECODING) :]}
 
 
 @takes(

@@ -16,6 +16,7 @@ from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     OUTPUT,
+    OWN_READING,
     READING,
     Backend,
     Core,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 
-@takes(Fields(DataConfig, READING, dict.fromkeys(READING, "the run's own")))
+@takes(Fields(DataConfig, READING, OWN_READING))
 def evaluate(
     context: typer.Context,
     text: Annotated[

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from charrnn.config import DataConfig
+from charrnn.display import brief
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
@@ -289,6 +290,7 @@ def _corpus(
     found = Ends(ends, meta.get("units", (0, 0, 0)))
     texts: Sequence[TextIds | Units]
     if how.layout.examples:
+        _require_end(how.layout, vocabulary)
         start = how.layout.start(vocabulary)
         texts = split_examples(ids, meta["parts"], found, how, start)
     else:
@@ -306,3 +308,13 @@ def _corpus(
         cached=cached,
         notes=tuple(meta["notes"]),
     )
+
+
+def _require_end(layout: Layout, vocabulary: Vocabulary) -> None:
+    """Raise :class:`UsageError` if the vocabulary does not have the end of an example."""
+    end: Any = layout.end.encode() if vocabulary.level == "byte" else layout.end
+    if end and vocabulary.unknown is not None and vocabulary.unknown in vocabulary.encode(end):
+        raise UsageError(
+            f"{setting('min_count')} folds the end of an example, {brief(end)}, where samples stop",
+            "choose a smaller number",
+        )

@@ -149,6 +149,14 @@ def test_what_examples_are(tmp_path, level):
         assert held.train.count < len(expected)
 
 
+def test_an_end_that_is_folded_is_refused(tmp_path):
+    for number in range(3):
+        (tmp_path / str(number)).write_text("aaaa" * 5)
+    with pytest.raises(UsageError, match=r"min_count folds the end of an example, '\\x03', where"):
+        open_corpus(tmp_path, layout=DOCUMENT, min_count=4)
+    open_corpus(tmp_path, layout=DOCUMENT, min_count=3)
+
+
 def test_examples_of_the_tail_and_of_other_texts(tmp_path):
     (tmp_path / "t").write_text("".join(f"{n:02}\n" for n in range(20)))
     (tmp_path / "v").write_text("98\n99")
