@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -76,18 +74,6 @@ def json_line(record: dict[str, Any]) -> bytes:
 def json_text(text: str | bytes) -> str | list[int]:
     """Return text for JSON: a string, or a list of integers for bytes."""
     return list(text) if isinstance(text, bytes) else text
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str], object]]:
-    """Show progress on a terminal only."""
-    if not sys.stderr.isatty():
-        yield lambda stage: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("reading") as status:
-        yield status.update
 
 
 def write(data: bytes) -> None:

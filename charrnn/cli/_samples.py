@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._output import Output, json_line, json_text, progress, utf8
+from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._progress import progress
 from charrnn.cli._shared import note
+from charrnn.display import count
 from charrnn.errors import UsageError, VocabularyError
 from charrnn.sampling.options import SampleOptions
 
@@ -22,6 +25,7 @@ LONG = 100_000
 """After so many symbols a note says that an endless sample has not ended."""
 
 Text = str | bytes
+Show = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,19 @@ class Samples:
             return
         lines = self._frame.examples == "line"
         separator, end = b"" if lines else SEPARATOR, b"\n"
-        for number, one in enumerate(self._made(prime, self._drawing()), 1):
-            if self.as_json:
-                out.write(self._record({"sample": number}, prime, one))
-            else:
-                text = self._text(prime, one)
-                if number > 1:
-                    out.write(separator if end == b"\n" else b"\n" + separator)
-                out.write(text)
-                end = text[-1:] or end
-            out.flush()
+        with progress("drawing" if not self.beam else "searching") as show:
+            for number, one in enumerate(self._made(prime, self._drawing(), show), 1):
+                if sys.stdout.isatty():
+                    show.end()
+                if self.as_json:
+                    out.write(self._record({"sample": number}, prime, one))
+                else:
+                    text = self._text(prime, one)
+                    if number > 1:
+                        out.write(separator if end == b"\n" else b"\n" + separator)
+                    out.write(text)
+                    end = text[-1:] or end
+                out.flush()
         if lines and end != b"\n":
             out.write(b"\n")
         out.finish()
@@ -120,8 +127,13 @@ class Samples:
         for symbol in symbols:
             out.write(utf8(symbol))
 
-    def _made(self, prime: Text, drawing: dict[str, Any]) -> Iterator[Sample]:
-        """Yield whole samples."""
+    def _made(
+        self,
+        prime: Text,
+        drawing: dict[str, Any],
+        show: Callable[[str], object] = lambda text: None,
+    ) -> Iterator[Sample]:
+        """Yield whole samples; ``show`` is told how far they have come."""
         from charrnn.sampling import in_order, most_likely
 
         more = {"prime": prime, "count": self.count, **self.ends, **drawing}
@@ -132,7 +144,13 @@ class Samples:
             )
             return
         end = "--until" if self.ends["until"] else "the --join of the run"
-        more |= {"log_probs": self.as_json, "progress": _tell_of_no_end(self.ends["length"], end)}
+        tell = _tell_of_no_end(self.ends["length"], end)
+
+        def drawn(number: int) -> None:
+            show(f"{count(number, 'symbol')} of each sample drawn")
+            tell(number)
+
+        more |= {"log_probs": self.as_json, "progress": drawn}
         yield from in_order(self.model, self.vocabulary, self.options, **more)
 
     def _text(self, prime: Text, one: Sample) -> bytes:
@@ -189,6 +207,5 @@ def novelty_of(
             return kept.of_text(texts, loaded.vocabulary, of, **how)
         return kept.of_run(loaded, of)
 
-    with progress() as stage:
-        stage("reading the text that is not to be copied")
+    with progress("reading the text that is not to be copied"):
         return Novelty(index(0) if lines else None, None if span is None else index(span))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,7 +103,10 @@ def make(
             stdout.write(chunk)
         stdout.flush()
         return
-    _save(chunks, out, force)
+    from charrnn.cli._progress import counted, progress
+
+    with progress("writing") as show:
+        _save(_told(chunks, counted(show, "bytes written")), out, force)
 
 
 @app.command(cls=GeneratorCommand)
@@ -147,6 +150,7 @@ def info(
         return
     _refuse({"seed": seed, **options}, f"is for built-in corpora, and {name!a} is not one")
     data.refuse_unused(of_text)
+    from charrnn.cli._progress import progress
     from charrnn.text.layout import Layout
     from charrnn.text.statistics import text_statistics
 
@@ -155,7 +159,9 @@ def info(
         "errors": data.errors,
         "layout": Layout.of(data),
     }
-    _show_text(text_statistics(name, level=level, **how, tell=note), as_json)
+    with progress("reading the text"):
+        found = text_statistics(name, level=level, **how, tell=note)
+    _show_text(found, as_json)
 
 
 @app.command(cls=Command)
@@ -283,6 +289,13 @@ def _save(chunks: Iterable[bytes], path: Path, force: bool) -> None:
         raise CorpusError(
             f"cannot write {shown} ({reason})", "check the path, its permissions and free space"
         ) from error
+
+
+def _told(chunks: Iterable[bytes], tell: Callable[[int], object]) -> Iterator[bytes]:
+    """Yield the chunks; tell the size of each."""
+    for chunk in chunks:
+        tell(len(chunk))
+        yield chunk
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._diagnosing import check
-from charrnn.cli._output import progress, write, write_json
+from charrnn.cli._output import write, write_json
 from charrnn.cli._shared import (
     DEVICE,
     OUTPUT,
@@ -229,15 +229,16 @@ class _Request:
 
     def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
         """Return a trained model, on its validation text or on the text given."""
+        from charrnn.cli._progress import progress
         from charrnn.diagnosis import subjects
         from charrnn.storage import checkpoint, runs
 
         loaded = checkpoint.load(runs.resolve(run), finite=False)
         ids, name = None, ""
         if self.texts:
-            ids, notes = subjects.read_text(
-                self.texts, loaded.vocabulary, unknown, **reading(loaded, self.data)
-            )
+            how = reading(loaded, self.data)
+            with progress("reading the text"):
+                ids, notes = subjects.read_text(self.texts, loaded.vocabulary, unknown, **how)
             name = ", ".join(self.texts)
             for line in notes:
                 note(line)
@@ -255,21 +256,24 @@ class _Request:
         return subjects.untrained(config, symbols, corpus.train, name, plan, engine)
 
     def _corpus(self, val_frac: float) -> tuple[Corpus, str]:
+        from charrnn.cli._progress import progress
         from charrnn.text import read_corpus
 
         texts = self.texts or [DEFAULT_TEXT]
         data = DataConfig(**self.data, sources=tuple(texts), val_frac=val_frac)
         data.refuse_unused(self.data)
-        corpus = read_corpus(data)
+        with progress("reading the text"):
+            corpus = read_corpus(data)
         for line in corpus.notes:
             note(line)
         return corpus, ", ".join(texts)
 
     def examine(self, subject: Subject, codes: frozenset[str]) -> int:
         """Examine a model and report on it."""
+        from charrnn.cli._progress import progress
         from charrnn.diagnosis.examine import examine
 
-        with progress() as show:
+        with progress("examining") as show:
             report = examine(subject, self.settings, show, option)
         for line in report.notes if self.as_json else ():
             note(line)
@@ -284,6 +288,7 @@ class _Request:
 
     def compare(self, names: str, engine: Engine, codes: frozenset[str]) -> int:
         """Train and examine several cells."""
+        from charrnn.cli._progress import progress
         from charrnn.diagnosis import compare as comparing
         from charrnn.report.diagnose.compare import compare_parts
         from charrnn.report.diagnose.terminal import render
@@ -291,7 +296,7 @@ class _Request:
         configs = comparing.architectures(names.split(","), self.model)
         plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
         corpus, text = self._corpus(val_frac=DataConfig.val_frac)
-        with progress() as show:
+        with progress("training") as show:
             contestants = [
                 comparing.train_and_examine(
                     cell, config, corpus, plan, engine, self.settings, show, option

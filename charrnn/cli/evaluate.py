@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -170,13 +169,11 @@ def _score(
 
 
 def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
-    if sys.stderr.isatty():
-        from tqdm import tqdm  # type: ignore[import-untyped]
+    from charrnn.cli._progress import counted, progress
 
-        with tqdm(unit=" chars", unit_scale=True, leave=False, file=sys.stderr) as bar:
-            found, examples = _score(source, model, bar.update)
-    else:
-        found, examples = _score(source, model)
+    with progress("scoring") as show:
+        scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
+        found, examples = _score(source, model, scored)
     out = Output()
     if as_json:
         record = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -123,14 +123,18 @@ def train(
     request.check()
     if dry_run:
         refuse(context, ("quiet",), "prints nothing, and --dry-run trains nothing")
+    from charrnn.cli._progress import progress
     from charrnn.train.opening import open_session
 
     engine = open_backend(backend, threads, matmul, core, tell=False)
 
     if dry_run:
-        return _dry_run(open_session(request, engine, dry=True), as_json)
+        with progress("reading the text"):
+            session = open_session(request, engine, dry=True)
+        return _dry_run(session, as_json)
     with Deferral() as stop:
-        session = open_session(request, engine, interrupted=stop.asked, commit=stop.begin)
+        with nullcontext() if quiet else progress("reading the text"):
+            session = open_session(request, engine, interrupted=stop.asked, commit=stop.begin)
         with closing(session):
             if not quiet:
                 note_fallback(engine)

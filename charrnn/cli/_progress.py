@@ -1,0 +1,120 @@
+"""Progress of long work: one line on a terminal, on standard error, and nothing anywhere else.
+
+The line appears if the work takes longer than a second, and is erased before anything else is
+written to standard error, and at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from shutil import get_terminal_size
+from threading import Event, RLock, Thread
+from time import monotonic
+from typing import Any, TextIO
+
+from charrnn.display import duration, one_line
+
+DELAY = 1.0
+"""Seconds after which the line appears."""
+_INTERVAL = 0.2
+_ERASE = "\r\x1b[K"
+
+
+class Line:
+    """The line; while it is shown it stands for the stream that it is written to.
+
+    Parameters
+    ----------
+    stream
+        The terminal.
+    text
+        What the work is.
+    """
+
+    def __init__(self, stream: TextIO, text: str) -> None:
+        self._stream, self._text = stream, text
+        self._lock, self._over = RLock(), Event()
+        self._shown, self._started = False, monotonic()
+        self._thread = Thread(target=self._draw, daemon=True)
+        self._thread.start()
+
+    def __call__(self, text: str) -> None:
+        """Say how far the work has come."""
+        self._text = text
+
+    def write(self, text: str) -> int:
+        """Write to the stream, in the place of the line."""
+        with self._lock:
+            self._erase()
+            return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def end(self) -> None:
+        """Erase the line; it does not appear again."""
+        self._over.set()
+        self._thread.join()
+        with self._lock:
+            self._erase()
+            self._stream.flush()
+
+    def _draw(self) -> None:
+        wait = DELAY
+        while not self._over.wait(wait):
+            wait = _INTERVAL
+            line = f"{self._text}, {duration(monotonic() - self._started)}"
+            shown = one_line(line)[: max(1, get_terminal_size().columns - 1)]
+            with self._lock:
+                self._stream.write(f"{_ERASE}{shown}")
+                self._stream.flush()
+                self._shown = True
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._stream.write(_ERASE)
+            self._shown = False
+
+
+class Nothing:
+    """Shows no line."""
+
+    def __call__(self, text: str) -> None:
+        """Say how far the work has come."""
+
+    def end(self) -> None:
+        """End the line."""
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Line | Nothing]:
+    """Show progress during a context; call what it yields to say how far the work has come."""
+    if not is_shown():
+        yield Nothing()
+        return
+    line = Line(sys.stderr, text)
+    try:
+        with redirect_stderr(line):
+            yield line
+    finally:
+        line.end()
+
+
+def is_shown() -> bool:
+    """Whether standard error is a terminal on which a line can be erased."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def counted(show: Callable[[str], object], what: str) -> Callable[[int], None]:
+    """Return a function that shows the sum of the numbers that it is given."""
+    total = 0
+
+    def add(number: int) -> None:
+        nonlocal total
+        total += number
+        show(f"{total:,} {what}")
+
+    return add

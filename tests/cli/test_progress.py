@@ -1,0 +1,172 @@
+"""Progress of long work: a line on a terminal that leaves nothing behind, and nothing elsewhere."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, redirect_stderr
+
+import pytest
+from helpers.commands import command, inside
+
+from charrnn.cli import _progress
+
+ERASE = "\r\x1b[K"
+
+
+class Terminal(io.StringIO):
+    """A terminal in memory."""
+
+    def isatty(self):
+        return True
+
+    def screen(self):
+        """Return the lines as they stand on the screen, the last one may be unfinished."""
+        lines = []
+        for line in self.getvalue().split("\n"):
+            lines.append(line.rpartition(ERASE)[2])
+        return lines
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    shown = Terminal()
+    monkeypatch.setattr(_progress, "DELAY", 0.0)
+    monkeypatch.setattr(_progress, "_INTERVAL", 0.001)
+    monkeypatch.setenv("TERM", "xterm")
+    return shown
+
+
+@contextmanager
+def progress(terminal, text):
+    """Show progress on the terminal."""
+    with redirect_stderr(terminal), _progress.progress(text) as show:
+        yield show
+
+
+def wait_for(text, terminal):
+    """Wait until the terminal shows a text."""
+    for _ in range(10_000):
+        if text in terminal.screen()[-1]:
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"{text!r} is not in {terminal.getvalue()!r}")
+
+
+def test_the_line_says_how_far_the_work_has_come_and_goes(terminal):
+    with progress(terminal, "reading\x1b the text") as show:
+        wait_for("reading\\x1b the text, 0 s", terminal)
+        _progress.counted(show, "bytes")(1234)
+        wait_for("1,234 bytes", terminal)
+    assert terminal.screen() == [""]
+
+
+def test_a_note_stands_on_a_line_of_its_own(terminal):
+    with progress(terminal, "reading"):
+        wait_for("reading", terminal)
+        print("a note", file=sys.stderr)
+        wait_for("reading", terminal)
+    assert terminal.screen() == ["a note", ""]
+
+
+def test_the_line_goes_if_the_work_fails(terminal):
+    with pytest.raises(ValueError, match="x"), progress(terminal, "reading"):
+        wait_for("reading", terminal)
+        raise ValueError("x")
+    assert terminal.screen() == [""]
+
+
+def test_a_line_that_has_ended_does_not_appear_again(terminal):
+    with progress(terminal, "drawing") as show:
+        wait_for("drawing", terminal)
+        show.end()
+        show("again")
+        time.sleep(0.02)
+    assert terminal.screen() == [""]
+
+
+def test_short_work_shows_nothing(terminal, monkeypatch):
+    monkeypatch.setattr(_progress, "DELAY", 60.0)
+    with progress(terminal, "reading") as show:
+        show("more")
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "dumb"])
+def test_elsewhere_nothing_is_shown(terminal, monkeypatch, kind):
+    if kind == "pipe":
+        monkeypatch.setattr(terminal, "isatty", lambda: False)
+    else:
+        monkeypatch.setenv("TERM", "dumb")
+    with progress(terminal, "reading") as show:
+        show("more")
+        time.sleep(0.01)
+    assert terminal.getvalue() == ""
+
+
+SMALL = ("--hidden", "4", "--batch", "2", "--seq-len", "4", "--steps", "2", "--backend", "numpy")
+QUICK = ("--windows", "1", "--anchors", "2", "--targets", "2", "--lyapunov-steps", "10")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "t.txt", *SMALL, "--json"), "reading the text"),
+        (("train", "t.txt", *SMALL, "--dry-run"), "reading the text"),
+        (("sample", "one", "--count", "2", "--seed", "1"), "drawing"),
+        (("sample", "one", "--beam", "2", "--length", "50"), "searching"),
+        (("eval", "t.txt", "--run", "one"), "characters scored"),
+        (("diagnose", "one", "--corpus", "t.txt", *QUICK), "reading the text"),
+        (("diagnose", "one", *QUICK), "norms"),
+        (("corpus", "info", "t.txt"), "reading the text"),
+        (("corpus", "make", "reber", "--out", "made"), "bytes written"),
+    ],
+)
+def test_long_work_of_each_command(arguments, says, tmp_path):
+    """On a terminal the line is there; standard output has what it has without one."""
+    import pty
+
+    (tmp_path / "t.txt").write_text("the cat sat on the mat.\n" * 4000)
+    done = inside("train", "t.txt", *SMALL, "--name", "one", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    slow = (
+        "import sys; from charrnn.cli import _progress, main; _progress.DELAY = 0;"
+        "_progress._INTERVAL = 0.0005; main()"
+    )
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow, *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            data = os.read(mine, 1 << 16)
+        except OSError:  # the end, on Linux
+            break
+        if not data:
+            break
+        shown += data
+    assert process.stdout is not None
+    out = process.stdout.read()
+    process.stdout.close()
+    os.close(mine)
+    assert process.wait(60) == 0, shown
+    assert says in shown.decode()
+    assert b"\x1b[K" not in out
+    assert all(not line.rpartition(ERASE)[2] or "note" in line for line in lines_of(shown))
+    if arguments[0] != "train" and "--out" not in arguments:
+        piped = subprocess.run(command(*arguments), cwd=tmp_path, capture_output=True)
+        assert (piped.returncode, piped.stdout) == (0, out)
+        assert ERASE.encode() not in piped.stderr
+
+
+def lines_of(shown):
+    return shown.decode().replace("\r\n", "\n").split("\n")
