@@ -12,9 +12,7 @@ from charrnn.backend.native import jobs
 from charrnn.backend.native.core import address, rows_of
 from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
 from charrnn.model.window import Window
-
-TABLE_ELEMENTS = 1 << 24
-"""Maximum number of elements of a table of embedded symbols' input products."""
+from charrnn.sampling.steps import TABLE_ELEMENTS
 
 
 class CompiledSteps:

@@ -18,9 +18,7 @@ from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
 from charrnn.model.layer import Layer, Staged
 from charrnn.model.onehot import columns
 from charrnn.model.window import Window
-
-TABLE_ELEMENTS = 1 << 24
-"""Maximum number of elements of a table of input products."""
+from charrnn.sampling.steps import TABLE_ELEMENTS
 
 _quiet = np.errstate(all="ignore")  # weights may be non-finite; the output is checked
 
