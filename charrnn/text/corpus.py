@@ -312,7 +312,7 @@ def _corpus(
 
 def _require_end(layout: Layout, vocabulary: Vocabulary) -> None:
     """Raise :class:`UsageError` if the vocabulary does not have the end of an example."""
-    end: Any = layout.end.encode() if vocabulary.level == "byte" else layout.end
+    end: Any = vocabulary.text(layout.end)
     if end and vocabulary.unknown is not None and vocabulary.unknown in vocabulary.encode(end):
         raise UsageError(
             f"{setting('min_count')} folds the end of an example, {brief(end)}, where samples stop",
