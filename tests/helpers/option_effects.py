@@ -1,7 +1,7 @@
-"""For every option of every command, command lines that come out otherwise with it.
+"""For every option of every command, command lines whose result the option changes.
 
-A line is ``REST ; --OPTION VALUE``: what the option is given beside, which may be nothing, and the
-option. Both follow the base of the command, with its text unless ``REST`` names one.
+A line is ``REST ; --OPTION VALUE``: the other options, which may be none, and the option. Both
+follow the base of the command, with its text unless ``REST`` names one.
 """
 
 BASES = {
@@ -21,7 +21,7 @@ BASES = {
     "corpus info": ("corpus info", ""),
     "corpus cache": ("corpus cache", ""),
 }
-"""By command, its base and its text."""
+"""The base and the text of each command."""
 
 _MODEL = """; --cell gru
 ; --layers 2
