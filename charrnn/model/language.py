@@ -168,7 +168,7 @@ class LanguageModel:
             :meth:`charrnn.model.head.Head.loss`).
         """
         compute = partial(self._loss_and_gradient, window, grads, dropout_masks, mask, symbols)
-        if self.backend.graphs is None or mask is not None:
+        if self.backend.graphs is None or mask is not None or window.resets is not None:
             return compute(ids, targets)
         key = (id(grads), id(dropout_masks), symbols)
         return self._recorded(window, key, compute, (grads, dropout_masks), ids, targets)
@@ -230,7 +230,7 @@ class LanguageModel:
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
-        if self.backend.graphs is None:
+        if self.backend.graphs is None or window.resets is not None:
             return self._surprisal(window, ids, targets)
         compute = partial(self._surprisal, window)
         return self._recorded(window, "surprisal", compute, None, ids, targets)

@@ -19,6 +19,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
 from charrnn.model import language
 from charrnn.model.language import LanguageModel
+from charrnn.model.resets import Resets
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train.loop import Loop
@@ -264,6 +265,25 @@ def fails_when_recorded(xp):
         return x + xp.asarray(np.ones(3))
 
     return compute
+
+
+def test_resets_inside_a_window_are_not_recorded(double, rng):
+    """They are others in every window."""
+    found = []
+    ids = rng.integers(0, V, (4, 6, 3)).astype(np.uint8)
+    starts = rng.random((4, 6, 3)) < 0.4
+    for backend in (engine(), numpy_backend()):
+        model = LanguageModel.fresh(ModelConfig(layers=2, hidden=4), V, 3, backend)
+        window = model.window(6, 3, backward=False)
+        nats = []
+        for part, begins in zip(ids, starts, strict=True):
+            window.resets = Resets.of(begins, backend, np.float32)
+            put = backend.put
+            nats.append(backend.get(model.surprisal(window, put(part), put(part[::-1].copy()))))
+            window.carry()
+        found.append(np.array(nats))
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert double.replays == 0
 
 
 def test_what_cannot_be_recorded_is_computed_as_usual(double):

@@ -222,3 +222,20 @@ def test_lines_and_statistics_are_those_of_the_values(tmp_path):
 def test_a_built_in_corpus_has_no_columns():
     with pytest.raises(CorpusError, match="hello is a built-in corpus, which has no columns"):
         open_corpus("hello", layout=TEXT)
+
+
+@pytest.mark.parametrize("layout", [TEXT, FIELD])
+def test_any_text_is_values_or_one_error_however_it_is_cut(layout):
+    rng = random.Random(7)
+    head = "id,text\n" if layout is TEXT else ""
+    signs = ['"', ",", "\n", "\r", ";", "a", '{"text": "', '"}', "é", "\t"]
+    for _ in range(600):
+        text = head + "".join(rng.choices(signs, k=rng.randint(0, 12)))
+        found = []
+        for chunk in (1, 2, 5, 100):
+            try:
+                found.append(read(text, layout, chunk))
+            except CorpusError as problem:
+                assert "\n" not in str(problem)
+                found.append(str(problem))
+        assert len(set(map(str, found))) == 1, (text, found)
