@@ -1,4 +1,4 @@
-"""Everything that needs a GPU: the checks, then training and sampling beside PyTorch on it.
+"""Everything that needs a GPU: the checks, then training and sampling compared with PyTorch on it.
 
     python benchmarks/gpu.py --out results --text path/to/tinyshakespeare.txt
 

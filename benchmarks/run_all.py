@@ -108,7 +108,7 @@ def main() -> int:
     made.add_argument("--threads", type=int, help="of every contender")
     made.add_argument("--only", nargs="+", choices=tuple(RUNS), default=list(RUNS))
     made.add_argument("--text", type=Path, help="for shakespeare; without it, that is left out")
-    made.add_argument("--readme", type=Path, help="default: README.md beside this script")
+    made.add_argument("--readme", type=Path, help="default: README.md next to this script")
     options = made.parse_args()
     readme = options.readme or (None if options.quick else README)
     with tempfile.TemporaryDirectory() as name:

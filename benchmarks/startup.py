@@ -1,7 +1,7 @@
 """Start-up: whole commands, in fresh processes, above a Python that does nothing.
 
-``charrnn sample --length 1`` reads a checkpoint of a 2×128 LSTM. ``import torch`` stands beside
-them as what a PyTorch script pays before it does anything.
+``charrnn sample --length 1`` reads a checkpoint of a 2×128 LSTM. ``import torch`` is measured too:
+every PyTorch script pays that before it does anything.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Command:
 
 
 def console_script() -> list[str]:
-    """Return what starts charrnn: its console script beside this Python, else the module."""
-    beside = Path(sys.executable).with_name("charrnn" + Path(sys.executable).suffix)
-    return [str(beside)] if beside.is_file() else [sys.executable, "-m", "charrnn"]
+    """Return the command that starts charrnn: the console script next to Python, or the module."""
+    script = Path(sys.executable).with_name("charrnn" + Path(sys.executable).suffix)
+    return [str(script)] if script.is_file() else [sys.executable, "-m", "charrnn"]
 
 
 def write_checkpoint(path: Path, layers: int, hidden: int) -> None:

@@ -87,7 +87,7 @@ class Configuration:
         """Raise :class:`UsageError` if settings that are valid alone exclude each other."""
 
     def unused(self) -> dict[str, str]:
-        """Return the settings that have no effect beside the others, and why, by name.
+        """Return the settings that have no effect together with the others, and why, by name.
 
         Each reason completes a sentence that begins with the setting's name.
         """

@@ -12,7 +12,7 @@ from tasks.data import Size
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 KEPT = {"lstm": 6, "gru": 5, "rnn": 1}
-"""Values a unit, step and stream that exact backpropagation needs.
+"""Values per unit, step and stream that exact backpropagation needs.
 
 lstm: i, f, g, o, c, h (tanh c can be had again from c). gru: r, z, n, h and the candidate's
 recurrent product, which the gradient of r multiplies. rnn: h, as tanh' = 1 - h².

@@ -195,7 +195,7 @@ def unused_in_examples(data: DataConfig) -> dict[str, str]:
 
 
 def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
-    """Return the settings that have no effect beside the others, and why, by name."""
+    """Return the settings that have no effect together with the others, and why, by name."""
     from charrnn.text.finding import undecoded
 
     texts = (*data.sources, *data.val, *data.test)

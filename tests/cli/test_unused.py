@@ -1,4 +1,4 @@
-"""An option that has no effect beside the others is refused in one line that names both."""
+"""An option that has no effect together with the others is refused in one line that names both."""
 
 import json
 
@@ -105,8 +105,8 @@ REFUSED = [
     "corpus info t.txt ; --seed 0 : built-in",
     "corpus info t.txt --level byte ; --errors strict",
 ]  # fmt: skip
-"""A command line that works, and what has no effect beside it; after a colon what is named, if it
-is not an option of the first part."""
+"""A command line that works, and an option that has no effect with it; after a colon, what the
+message names if that is not an option of the first part."""
 
 
 @pytest.mark.parametrize("line", REFUSED)
