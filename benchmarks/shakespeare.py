@@ -1,4 +1,4 @@
-"""Learning: validation loss against seconds on a given text, compared with the same model in PyTorch.
+"""Learning: validation loss against seconds on a given text, for charrnn and the same torch model.
 
 Both sides start from the same weights, read the same windows in the same order, and take the same
 number of steps with Adam, clipping at norm 1 and a cosine schedule over all of them; size and
