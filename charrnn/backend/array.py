@@ -57,7 +57,7 @@ class Backend:
         Elements of the flat parameter vector to process at a time: on a CPU as many as fit the
         caches, on a GPU all of them.
     matmul
-        How products of float32 matrices are computed, ``"fp32"`` or ``"tf32"``.
+        How products of float32 matrices are computed, ``"fp32"``, ``"tf32"`` or ``"bf16"``.
     batched
         Whether the products of one matrix with those of many steps are fastest as one batched
         product, without a copy.
@@ -97,9 +97,11 @@ class Backend:
         return host
 
 
-def numpy_backend(note: str = "", expected: bool = False, core: Core | None = None) -> Backend:
-    """Return the NumPy backend, with or without the compiled core."""
+def numpy_backend(
+    note: str = "", expected: bool = False, core: Core | None = None, matmul: str = "fp32"
+) -> Backend:
+    """Return the NumPy backend, with or without a compiled core, which multiplies as ``matmul``."""
     import numpy as np
 
     xp = np if core is None else core.module()
-    return Backend("numpy", xp, note, expected=expected, core=core)
+    return Backend("numpy", xp, note, expected=expected, core=core, matmul=matmul)

@@ -10,7 +10,7 @@ from charrnn.backend.threads import default_threads
 from charrnn.errors import BackendError, UsageError, setting
 
 NAMES: tuple[str, ...] = ("auto", "numpy", "cupy")
-MATMULS: tuple[str, ...] = ("fp32", "tf32")
+MATMULS: tuple[str, ...] = ("fp32", "tf32", "bf16")
 CORES: tuple[str, ...] = ("auto", "native", "numpy")
 CORE_VARIABLE = "CHARRNN_CORE"
 """The environment variable that says what ``auto`` means for the core."""
@@ -26,7 +26,8 @@ def select(
     name
         One of :data:`NAMES`.
     matmul
-        How it multiplies float32 matrices, ``fp32`` or (only on a GPU) ``tf32``.
+        How it multiplies float32 matrices: ``fp32``, ``tf32`` (only on a GPU) or ``bf16`` (only the
+        compiled core: factors are rounded to bfloat16, sums stay in float32).
     core
         Whether the compiled core computes on the processor: ``native``, ``numpy`` (it does not), or
         ``auto``, which is ``native`` if it can be.
@@ -36,7 +37,7 @@ def select(
     Raises
     ------
     UsageError
-        If a name is unknown, or if ``tf32`` is requested and NumPy computes.
+        If a name is unknown, or if what computes cannot multiply as requested.
     BackendError
         If CuPy or the compiled core was requested and cannot run; the message says why.
     """
@@ -48,33 +49,40 @@ def select(
     ):
         if value not in known:
             raise UsageError(f"unknown {called} {value!r}", f"choose one of {', '.join(known)}")
-    chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, matmul)
-    if chosen.matmul != matmul:
+    if matmul == "bf16" and (name == "cupy" or core == "numpy"):
+        raise UsageError(
+            f"{setting('matmul')} bf16 is for the compiled core",
+            f"leave it out, or give {setting('backend')} numpy and {setting('core')} native",
+        )
+    on_gpu = "fp32" if matmul == "bf16" else matmul
+    chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, on_gpu)
+    if chosen.matmul != on_gpu:
         why = f" ({chosen.note})" if chosen.note else ""
         raise UsageError(
             f"{setting('matmul')} {matmul} needs a GPU, and NumPy computes here{why}",
             "leave it out",
         )
     if chosen.name != "numpy":
-        if core == "native":
+        if core == "native" or matmul == "bf16":
+            asked = ("core", "native") if core == "native" else ("matmul", "bf16")
             raise UsageError(
-                f"{setting('core')} native computes on the processor, not on a GPU",
+                f"{setting(asked[0])} {asked[1]} computes on the processor, not on a GPU",
                 f"leave it out, or add {setting('backend')} numpy",
             )
         return chosen
-    return chosen if core == "numpy" else _with_core(chosen, core, threads)
+    return chosen if core == "numpy" else _with_core(chosen, core, matmul, threads)
 
 
-def _with_core(backend: Backend, core: str, threads: int | None) -> Backend:
+def _with_core(backend: Backend, core: str, matmul: str, threads: int | None) -> Backend:
     from charrnn.backend.native.library import open_core
 
     try:
-        opened = open_core(threads or default_threads())
+        opened = open_core(threads or default_threads(), matmul=matmul)
     except BackendError:
-        if core == "native":
+        if core == "native" or matmul == "bf16":
             raise
         return backend
-    return numpy_backend(backend.note, backend.expected, opened)
+    return numpy_backend(backend.note, backend.expected, opened, matmul)
 
 
 def reopen(name: str, matmul: str) -> Backend:

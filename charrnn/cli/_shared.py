@@ -30,7 +30,8 @@ Backend = Annotated[
 Matmul = Annotated[
     str,
     typer.Option(
-        help="Products of float32 matrices on a GPU: fp32, or tf32 (faster, less precise).",
+        help="Products of float32 matrices: fp32, tf32 (on a GPU) or bf16 (--core native), which "
+        "are less precise and may be faster.",
         rich_help_panel=DEVICE,
     ),
 ]

@@ -110,11 +110,11 @@ class CompiledLayer(Layer):
         forth = core.pack(hh, G, panels("forth", H, H, G))
         back = ih_forth = ih_back = table = None
         if ws is not None:
-            back, start = panels("back", H, G * H), 0
+            back, start = panels("back", H, H, G), 0
             for first, last, begin in self._compiled.products:
                 matrix = hh[first * H : last * H]
-                core.pack_transposed(matrix, back[start:], begin * H)
-                start += core.panels_size(H, len(matrix))
+                core.pack_transposed(matrix, back[start:], last - first, begin)
+                start += (last - first) * core.panels_size(H, H)
         if dense:
             ih_forth = core.pack(ih, 1, panels("ih", G * H, D))
             if ws is not None:

@@ -168,7 +168,7 @@ def test_tf32_is_for_gpus_that_have_it(device, monkeypatch):
     with pytest.raises(UsageError, match=r"NumPy computes here .*finds no GPU"):
         select("auto", "tf32")
     with pytest.raises(UsageError, match="fp32, tf32"):
-        select("cupy", "bf16")
+        select("cupy", "fp8")
 
 
 @pytest.mark.parametrize("matmul", ["fp32", "tf32"])

@@ -263,6 +263,49 @@ def test_bits_depend_neither_on_threads_nor_on_the_library(cell):
         np.testing.assert_array_equal(found[2], first[2])
 
 
+@pytest.fixture
+def rounding():
+    """The core whose products round their factors to bfloat16."""
+    able = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
+    if not able:
+        pytest.skip("this processor has no products in bfloat16")
+    return opened(able[0])
+
+
+@each_cell
+@each_shape
+def test_products_in_bfloat16_differ_by_the_rounding_of_their_factors(rounding, cell, shape):
+    """By 2^-9 of each factor at most; a wrong pairing of factors would be off by all of it."""
+    layers, hidden, T, N, V = shape
+    for embed in (0, 3):
+        config = ModelConfig(layers=layers, hidden=hidden, embed=embed, **cell)
+        mine = compute(numpy_backend(core=rounding), config, V, T, N)
+        exact = compute(numpy_backend(), replace(config, dtype="float64"), V, T, N)
+        np.testing.assert_allclose(mine[0], exact[0], rtol=5e-3)
+        for found, expected in zip(mine[1], exact[1], strict=True):
+            assert np.linalg.norm(found - expected) <= 8e-2 * np.linalg.norm(expected)
+        assert any((f != e).any() for f, e in zip(mine[1], exact[1], strict=True))
+
+
+@each_cell
+def test_neither_do_those_of_products_in_bfloat16(rounding, cell):
+    config, first = ModelConfig(layers=2, hidden=37, **cell), None
+    for rounding.threads in (1, 2, 5):
+        found = compute(numpy_backend(core=rounding), config, 23, 9, 29)
+        first = first or found
+        np.testing.assert_array_equal(found[1], first[1])
+
+
+def test_products_in_bfloat16_are_chosen_by_hand_and_refused_where_there_are_none(monkeypatch):
+    with pytest.raises(UsageError, match="bf16 is for the compiled core"):
+        select("numpy", "bf16", core="numpy")
+    with pytest.raises(UsageError, match="bf16 is for the compiled core"):
+        select("cupy", "bf16")
+    monkeypatch.setattr(library, "features", lambda: {"AVX512F": True, "AVX512_SKX": True})
+    with pytest.raises(BackendError, match=r"no products in bfloat16.*leave out"):
+        select("numpy", "bf16")
+
+
 def test_threads_may_compute_at_the_same_time(core):
     from concurrent.futures import ThreadPoolExecutor
 
@@ -314,7 +357,7 @@ def test_an_unknown_core_is_a_usage_error():
 
 
 def test_without_a_library_numpy_computes(tmp_path, monkeypatch):
-    monkeypatch.setattr(library.open_core, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(library.open_core, "__defaults__", (tmp_path, "fp32"))
     assert select("numpy").core is None
     with pytest.raises(BackendError, match=r"not built|does not support") as caught:
         select("numpy", core="native")

@@ -79,6 +79,8 @@ OTHERWISE = {
     "Text to continue (a newline: $'\\n')": ("train",),
     "newline for a run of --examples line]": ("eval", "train"),
     "--matmul tf32 needs {}": ("train", "bench"),
+    "--matmul bf16 is for the compiled core": ("train", "bench"),
+    "leave out --matmul": ("train", "bench"),
     "--matmul {} needs a GPU, and NumPy computes here{}": ("train", "bench"),
     "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),
     "--fail-on {} is not a verdict": ("diagnose",),

@@ -3,10 +3,12 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from helpers.commands import charrnn, inside
 
 from charrnn.backend import select
+from charrnn.errors import BackendError
 from charrnn.storage import checkpoint
 
 TEXT = "".join(f"{n * n % 97} squares, {n} roots; the sum is {n * 3}.\n" for n in range(400))
@@ -66,6 +68,25 @@ def test_info_prints_the_digest(run, tmp_path):
     assert shown["weights_sha256"] == digest
     shutil.copytree(tmp_path / "checkpoints/one", tmp_path / "copy")
     assert digest in inside("info", "copy", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_products_in_bfloat16_learn_as_well(run, tmp_path):
+    """The validation loss after 600 steps, over three seeds."""
+    try:
+        select("numpy", "bf16")
+    except BackendError as problem:
+        pytest.skip(str(problem))
+    losses = {}
+    for matmul in ("fp32", "bf16"):
+        losses[matmul] = []
+        for seed in "012":
+            options = ("--steps", "600", "--eval-every", "600", "--seed", seed)
+            run(f"{matmul}{seed}", CELLS[0], "--matmul", matmul, *options)
+            folder = tmp_path / "checkpoints" / f"{matmul}{seed}"
+            losses[matmul].append(checkpoint.load(folder / "last.safetensors").progress.val_loss)
+    assert abs(np.mean(losses["fp32"]) - np.mean(losses["bf16"])) < 0.02
+    assert np.mean(losses["fp32"]) < 1.2
 
 
 @pytest.mark.slow

@@ -28,6 +28,18 @@ FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
 """The targets of each architecture, best first, with the processor features that each needs (by
 their names in NumPy)."""
 
+BF16_FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
+    "x86_64": {"x86-64-v4-bf16": ("AVX512F", "AVX512_SKX", "AVX512BF16")},
+}
+"""The same for the libraries whose products round their factors to bfloat16."""
+
+TARGET_FLAGS = {
+    "x86-64-v4": ("-march=x86-64-v4",),
+    "x86-64-v4-bf16": ("-march=x86-64-v4", "-mavx512bf16", "-DBF16"),
+    "x86-64-v3": ("-march=x86-64-v3",),
+}
+"""What the compiler is told about a target, if anything."""
+
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
 """None of these may allow the compiler to change the order or the rounding of operations."""
 
@@ -66,7 +78,7 @@ def compile_core(target: str, out: Path, command: Sequence[str], extra: Sequence
     OSError
         If the compiler cannot be run, or the file cannot be written.
     """
-    march = [] if target == "aarch64" else [f"-march={target}"]
+    march = TARGET_FLAGS.get(target, ())
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         library = Path(folder) / out.name
@@ -82,9 +94,10 @@ def build(folder: Path = FOLDER) -> list[Path]:
 
     There are none without a C compiler or if it fails: charrnn then computes with NumPy.
     """
-    command = compiler()
+    command, here = compiler(), machine()
     libraries: list[Path] = []
-    for target in FEATURES.get(machine(), {}) if command else ():
+    targets = [*FEATURES.get(here, ()), *BF16_FEATURES.get(here, ())]
+    for target in targets if command else ():
         out = folder / file_name(target)
         try:
             compile_core(target, out, command or ())

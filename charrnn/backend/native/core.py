@@ -76,6 +76,7 @@ class Core:
     def __init__(self, library: CDLL, name: str, threads: int = 1) -> None:
         self.library, self.name, self.threads = library, name, threads
         self.panel: int = library.charrnn_panel()
+        self.packed: int = library.charrnn_packed()
         self._functions: dict[str, Any] = {}
 
     def module(self) -> ModuleType:
@@ -100,7 +101,7 @@ class Core:
 
     def panels_size(self, columns: int, K: int) -> int:
         """Return the elements of the panels of ``columns`` columns of K elements each."""
-        return -(-columns // self.panel) * self.panel * K
+        return -(-columns // self.panel) * self.panel * -(-K // self.packed)
 
     def panels(self, columns: int, K: int, groups: int = 1) -> np.ndarray:
         """Allocate the panels of as many matrices of ``columns`` columns of K elements."""
@@ -113,9 +114,16 @@ class Core:
         self.call("forth", job, 4 * matrix.size)
         return out
 
-    def pack_transposed(self, matrix: Float, out: np.ndarray, start: int = 0) -> np.ndarray:
-        """Pack the transpose of ``matrix`` (K, M), whose rows are taken from ``start`` on."""
-        job = jobs.Back(*matrix.shape, address(matrix), start, address(out))
+    def pack_transposed(
+        self, matrix: Float, out: np.ndarray, groups: int = 1, start: int = 0
+    ) -> np.ndarray:
+        """Pack the transpose of ``matrix`` (K, M).
+
+        Its rows are in ``groups`` of equal size, packed one after the other from group ``start``
+        on, in a circle.
+        """
+        (K, M), first = matrix.shape, address(matrix)
+        job = jobs.Back(K, M, K // groups, first, start, address(out))
         self.call("back", job, 4 * matrix.size)
         return out
 

@@ -13,12 +13,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from charrnn.backend.native.build import FEATURES, FOLDER, file_name, machine
+from charrnn.backend.native.build import BF16_FEATURES, FEATURES, FOLDER, file_name, machine
 from charrnn.backend.native.core import Core
 from charrnn.errors import BackendError, setting
 
 
-def open_core(threads: int, folder: Path = FOLDER) -> Core:
+def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core:
     """Open the best compiled core.
 
     Parameters
@@ -27,14 +27,21 @@ def open_core(threads: int, folder: Path = FOLDER) -> Core:
         Threads to divide its work among.
     folder
         Where the libraries are.
+    matmul
+        How it multiplies matrices, ``fp32`` or ``bf16``.
 
     Raises
     ------
     BackendError
         If this processor can run none of them; the message says why.
     """
-    targets = FEATURES.get(machine(), {})
-    usable = runnable(targets, features())
+    kind = BF16_FEATURES if matmul == "bf16" else FEATURES
+    usable = runnable(kind.get(machine(), {}), features())
+    if not usable and matmul == "bf16":
+        raise BackendError(
+            f"this processor has no products in bfloat16 ({platform.machine()})",
+            f"leave out {setting('matmul')}",
+        )
     if not usable:
         raise BackendError(
             f"the compiled core does not support this processor ({platform.machine()})",

@@ -15,6 +15,7 @@
 
 API int charrnn_vector_length(void) { return VL; }
 API int charrnn_panel(void) { return PAIR; }
+API int charrnn_packed(void) { return PACKED; }
 
 SHARED(lstm_forward, lstm_forward_share, layer)
 SHARED(lstm_backward, lstm_backward_share, layer)

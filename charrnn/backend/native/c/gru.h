@@ -34,7 +34,7 @@ INLINE void gru_after_forward_units(const step *s, const float *p, long u, long 
         store_some(l->h + (row + l->N) * H + u, h, width);
         column[j] = h;
     }
-    hand_on(s, column, u, width, n0, streams);
+    hand_on(s, column, 0, u, width, n0, streams);
 }
 
 INLINE void gru_after_backward_units(const step *s, const float *p, long u, long width, long n0, long streams)
@@ -60,21 +60,21 @@ INLINE void gru_after_backward_units(const step *s, const float *p, long u, long
         store_some(a + 2 * H, column[2][j], width);
         store_some(a + 3 * H, d_n, width);
     }
-    for (long g = 0; g < 3; g++) hand_on(s, column[g], g * H + u, width, n0, streams);
+    for (long g = 0; g < 3; g++) hand_on(s, column[g], g, u, width, n0, streams);
 }
 
 static void gru_after_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of_step(l, share, shares);
-    long H = s.H, size = H * s.stride;
+    long H = s.H, places = PLACES(H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + 3 * GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, 3, H, l->forth, operand, products, gru_after_forward_units);
+        sweep(&s, 3, places, l->forth, operand, products, gru_after_forward_units);
         SWAP(operand, s.next);
     }
 }
@@ -83,16 +83,16 @@ static void gru_after_backward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long K = 3 * s.H, size = K * s.stride;
+    long places = 3 * PLACES(s.H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, K, l->back, t < l->T - 1 ? operand : 0, products, gru_after_backward_units);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, gru_after_backward_units);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, K, l->back, operand, products, add_product);
+    sweep(&s, 1, places, l->back, operand, products, add_product);
 }
 
 INLINE void gru_before_gates(const step *s, const float *p, long u, long width, long n0, long streams)
@@ -110,7 +110,7 @@ INLINE void gru_before_gates(const step *s, const float *p, long u, long width, 
         store_some(a + H + u, z, width);
         store_some(l->saved + row * H + u, column[j], width);
     }
-    hand_on(s, column, u, width, n0, streams);
+    hand_on(s, column, 0, u, width, n0, streams);
 }
 
 INLINE void gru_before_candidate(const step *s, const float *p, long u, long width, long n0, long streams)
@@ -126,7 +126,7 @@ INLINE void gru_before_candidate(const step *s, const float *p, long u, long wid
         store_some(a + 2 * H + u, n, width);
         store_some(l->h + (row + l->N) * H + u, column[j], width);
     }
-    hand_on(s, column, u, width, n0, streams);
+    hand_on(s, column, 0, u, width, n0, streams);
 }
 
 // From ∂L/∂h to n's pre-activation. dh becomes the part that z passes on; room receives ∂L/∂z.
@@ -147,7 +147,7 @@ INLINE void gru_before_d_candidate(const step *s, const float *p, long u, long w
         column[j] = gru_d_n(d_h, z, n);
         store_some(a + 2 * H, column[j], width);
     }
-    hand_on(s, column, u, width, n0, streams);
+    hand_on(s, column, 0, u, width, n0, streams);
 }
 
 // From ∂L/∂(r ⊙ h'), which the products give, to r's and z's pre-activations.
@@ -166,23 +166,23 @@ INLINE void gru_before_d_gates(const step *s, const float *p, long u, long width
         store_some(a, column[0][j], width);
         store_some(a + H, column[1][j], width);
     }
-    for (long g = 0; g < 2; g++) hand_on(s, column[g], g * H + u, width, n0, streams);
+    for (long g = 0; g < 2; g++) hand_on(s, column[g], g, u, width, n0, streams);
 }
 
 static void gru_before_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long H = s.H, size = H * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    long H = s.H, places = PLACES(H), size = places * s.stride, blocks = (H + PAIR - 1) / PAIR;
     if (!s.count) return;
     float *h = scratch((size_t)(2 * size + 2 * GATE)), *reset = h + size, *products = reset + size;
     pack_columns(s.count, H, l->h + s.first * H, H, h, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
         s.next = reset;
-        sweep(&s, 2, H, l->forth, h, products, gru_before_gates);
+        sweep(&s, 2, places, l->forth, h, products, gru_before_gates);
         s.next = h; // the products of h' are done
-        sweep(&s, 1, H, l->forth + 2 * blocks * H * PAIR, reset, products, gru_before_candidate);
+        sweep(&s, 1, places, l->forth + 2 * blocks * places * PAIR, reset, products, gru_before_candidate);
     }
 }
 
@@ -190,16 +190,16 @@ static void gru_before_backward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long H = s.H, size = H * s.stride, blocks = (H + PAIR - 1) / PAIR;
-    const float *of_n = l->back + blocks * 2 * H * PAIR;
+    long H = s.H, places = PLACES(H), size = places * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    const float *of_n = l->back + blocks * 2 * places * PAIR;
     if (!s.count) return;
     float *gates = scratch((size_t)(3 * size + GATE)), *candidate = gates + 2 * size, *products = candidate + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         s.next = candidate;
-        sweep(&s, 1, 2 * H, l->back, t < l->T - 1 ? gates : 0, products, gru_before_d_candidate);
+        sweep(&s, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, products, gru_before_d_candidate);
         s.next = gates;
-        sweep(&s, 1, H, of_n, candidate, products, gru_before_d_gates);
+        sweep(&s, 1, places, of_n, candidate, products, gru_before_d_gates);
     }
-    sweep(&s, 1, 2 * H, l->back, gates, products, add_product);
+    sweep(&s, 1, 2 * places, l->back, gates, products, add_product);
 }

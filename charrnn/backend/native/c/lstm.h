@@ -25,7 +25,7 @@ INLINE void lstm_forward_units(const step *s, const float *p, long u, long width
         store_some(l->h + next * H + u, h, width);
         column[j] = h;
     }
-    hand_on(s, column, u, width, n, streams);
+    hand_on(s, column, 0, u, width, n, streams);
 }
 
 INLINE void lstm_backward_units(const step *s, const float *p, long u, long width, long n, long streams)
@@ -58,21 +58,21 @@ INLINE void lstm_backward_units(const step *s, const float *p, long u, long widt
         column[2][j] = d_g;
         column[3][j] = d_o;
     }
-    for (long g = 0; g < 4; g++) hand_on(s, column[g], g * H + u, width, n, streams);
+    for (long g = 0; g < 4; g++) hand_on(s, column[g], g, u, width, n, streams);
 }
 
 static void lstm_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of_step(l, share, shares);
-    long H = s.H, size = H * s.stride;
+    long H = s.H, places = PLACES(H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + 4 * GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, 4, H, l->forth, operand, products, lstm_forward_units);
+        sweep(&s, 4, places, l->forth, operand, products, lstm_forward_units);
         SWAP(operand, s.next);
     }
 }
@@ -81,14 +81,14 @@ static void lstm_backward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long K = 4 * s.H, size = K * s.stride;
+    long places = 4 * PLACES(s.H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, K, l->back, t < l->T - 1 ? operand : 0, products, lstm_backward_units);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, lstm_backward_units);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, K, l->back, operand, products, keep_product);
+    sweep(&s, 1, places, l->back, operand, products, keep_product);
 }

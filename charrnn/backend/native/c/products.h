@@ -10,15 +10,15 @@
 #define DEPTH 256 // rows that are summed at a time
 
 // A tile with only `width` features is computed in `room` (PAIR × count).
-INLINE void edge_product(long K, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
+INLINE void edge_product(long places, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
 {
     if (width >= PAIR) {
-        panel_product(K, panel, columns, stride, count, out, ld, add);
+        panel_product(places, panel, columns, stride, count, out, ld, add);
         return;
     }
     if (add)
         for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
-    panel_product(K, panel, columns, stride, count, room, PAIR, add);
+    panel_product(places, panel, columns, stride, count, room, PAIR, add);
     for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
 }
 
@@ -38,11 +38,12 @@ static void rows_share(void *context, int share, int shares)
     long first = few ? 0 : part(w->rows, COLUMNS, share, shares);
     long last = few ? w->rows : part(w->rows, COLUMNS, share + 1, shares);
     long from = few ? part(w->M, PAIR, share, shares) : 0, to = few ? part(w->M, PAIR, share + 1, shares) : w->M;
-    float *columns = scratch((size_t)(w->K * ROWS_STRIDE + PAIR * ROWS)), *room = columns + w->K * ROWS_STRIDE;
+    long places = PLACES(w->K);
+    float *columns = scratch((size_t)(places * ROWS_STRIDE + PAIR * ROWS)), *room = columns + places * ROWS_STRIDE;
     long whole = to / PAIR * PAIR;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
-        if (some == 1) {
+        if (some == 1 && PACKED == 1) {
             const float *x = w->x + row * w->x_ld;
             float *out = w->out + row * w->out_ld;
             column_product((whole - from) / PAIR, w->K, w->panels + from * w->K, w->K * PAIR, x, 1, out + from, PAIR);
@@ -53,7 +54,7 @@ static void rows_share(void *context, int share, int shares)
         }
         pack_columns(some, w->K, w->x + row * w->x_ld, w->x_ld, columns, ROWS_STRIDE);
         for (long m = from; m < to; m += PAIR)
-            edge_product(w->K, w->panels + m * w->K, columns, ROWS_STRIDE, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
+            edge_product(places, w->panels + m * places, columns, ROWS_STRIDE, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
     }
 }
 
@@ -78,13 +79,15 @@ static void outer_share(void *context, int share, int shares)
     float *columns = panels + DEPTH * wide, *room = columns + DEPTH * stride;
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
         long depth = least(DEPTH, w->rows - k0);
-        for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * depth);
+        long places = PLACES(depth);
+        for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * places);
         for (long tile = 0; tile < tiles; tile++) {
             long f = first + count * tile / tiles, some = first + count * (tile + 1) / tiles - f;
-            for (long k = 0; k < depth; k++)
-                for (long j = 0; j < some; j += VL) store(columns + k * stride + j, load_some(w->d + (k0 + k) * w->d_ld + f + j, some - j));
+            for (long k = 0; k < depth; k += PACKED)
+                for (long j = 0; j < some; j += VL)
+                    store(columns + PLACES(k) * stride + j, place(w->d + (k0 + k) * w->d_ld + f + j, w->d_ld, depth - k, some - j));
             for (long m = 0; m < w->M; m += PAIR)
-                edge_product(depth, panels + m * depth, columns, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
+                edge_product(places, panels + m * places, columns, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
         }
     }
 }
@@ -129,13 +132,14 @@ static void forth_share(void *context, int share, int shares)
     long blocks = (w->rows + PAIR - 1) / PAIR, all = w->groups * blocks;
     for (long k = all * share / shares; k < all * (share + 1) / shares; k++) {
         long row = k % blocks * PAIR;
-        pack_panel_of_rows(w->K, w->rows - row, w->matrix + (k / blocks * w->rows + row) * w->K, w->K, w->panels + k * w->K * PAIR);
+        pack_panel_of_rows(w->K, w->rows - row, w->matrix + (k / blocks * w->rows + row) * w->K, w->K, w->panels + k * PLACES(w->K) * PAIR);
     }
 }
 
-// Panels of the columns of a matrix (K, M), whose rows are taken from row `start` on, wrapping around
+// Panels of the columns of a matrix (K, M): its rows in groups of `group`, each with places of its own,
+// and taken from group `start` on, in a circle
 typedef struct {
-    int64_t K, M;
+    int64_t K, M, group;
     const float *matrix;
     int64_t start;
     float *panels;
@@ -144,12 +148,12 @@ typedef struct {
 static void back_share(void *context, int share, int shares)
 {
     const back_job *w = context;
-    long blocks = (w->M + PAIR - 1) / PAIR, before = w->K - w->start;
-    for (long k = blocks * share / shares; k < blocks * (share + 1) / shares; k++) {
-        float *panel = w->panels + k * w->K * PAIR;
-        pack_panel(before, w->M - k * PAIR, w->matrix + w->start * w->M + k * PAIR, w->M, panel);
-        pack_panel(w->start, w->M - k * PAIR, w->matrix + k * PAIR, w->M, panel + before * PAIR);
-    }
+    long blocks = (w->M + PAIR - 1) / PAIR, groups = w->K / w->group, size = PLACES(w->group) * PAIR;
+    for (long k = blocks * share / shares; k < blocks * (share + 1) / shares; k++)
+        for (long g = 0; g < groups; g++) {
+            const float *rows = w->matrix + (w->start + g) % groups * w->group * w->M;
+            pack_panel(w->group, w->M - k * PAIR, rows + k * PAIR, w->M, w->panels + (k * groups + g) * size);
+        }
 }
 
 // out (C, R) = matrix (R, C) transposed, plus bias (R) if there is one

@@ -16,7 +16,7 @@
 
 typedef struct {
     int64_t T, N, H;
-    const float *forth;  // panels of the recurrent weights, [gate][H / PAIR][H][PAIR]
+    const float *forth;  // panels of the recurrent weights, [gate][H / PAIR][PLACES(H)][PAIR]
     const float *back;   // panels of their transpose, [H / PAIR][K][PAIR]
     const float *table;  // (V, G·H), input product and bias of each symbol, if ids are given
     const int32_t *ids;  // (T, N), symbols; or null, if `work` holds the input products
@@ -68,17 +68,17 @@ INLINE void at_step(step *s, long t)
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
 // For all units: the products of K × `gates` panels with the operand, if there is one; then the epilogue.
-INLINE void sweep(const step *s, long gates, long K, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
+INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR;
     for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
             if (operand && some == 1)
-                column_product(gates, K, panels + block * K * PAIR, blocks * K * PAIR, operand + start, s->stride, products, GATE);
+                column_product(gates, places, panels + block * places * PAIR, blocks * places * PAIR, operand + start, s->stride, products, GATE);
             else if (operand)
                 for (long g = 0; g < gates; g++)
-                    panel_product(K, panels + (g * blocks + block) * K * PAIR, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
+                    panel_product(places, panels + (g * blocks + block) * places * PAIR, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
             for (long half = 0; half < PAIR && block * PAIR + half < H; half += VL)
                 for (long n = start; n < start + some; n += VL) {
                     long u = block * PAIR + half, streams = least(VL, start + some - n);
@@ -90,10 +90,10 @@ INLINE void sweep(const step *s, long gates, long K, const float *panels, const 
 }
 
 // Copies features [u, u + width) of `streams` rows to the columns of the next product's operand.
-INLINE void hand_on(const step *s, vf *rows, long feature, long width, long n, long streams)
+INLINE void hand_on(const step *s, vf *rows, long gate, long u, long width, long n, long streams)
 {
     for (long j = streams; j < VL; j++) rows[j] = splat(0.0f);
-    put_columns(rows, s->next + feature * s->stride + n, s->stride, width);
+    put_columns(rows, s->next + (gate * PLACES(s->H) + PLACES(u)) * s->stride + n, s->stride, width);
 }
 
 // Input product plus bias of one gate; a table already includes the bias.

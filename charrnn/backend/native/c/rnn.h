@@ -13,7 +13,7 @@ INLINE void rnn_forward_units(const step *s, const float *p, long u, long width,
         store_some(l->h + (row + l->N) * H + u, h, width);
         column[j] = h;
     }
-    hand_on(s, column, u, width, n, streams);
+    hand_on(s, column, 0, u, width, n, streams);
 }
 
 INLINE void rnn_backward_units(const step *s, const float *p, long u, long width, long n, long streams)
@@ -31,21 +31,21 @@ INLINE void rnn_backward_units(const step *s, const float *p, long u, long width
         column[j] = d_h * slope;
         store_some(l->work + row * H + u, column[j], width);
     }
-    hand_on(s, column, u, width, n, streams);
+    hand_on(s, column, 0, u, width, n, streams);
 }
 
 static void rnn_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of_step(l, share, shares);
-    long H = s.H, size = H * s.stride;
+    long H = s.H, places = PLACES(H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, 1, H, l->forth, operand, products, rnn_forward_units);
+        sweep(&s, 1, places, l->forth, operand, products, rnn_forward_units);
         SWAP(operand, s.next);
     }
 }
@@ -54,14 +54,14 @@ static void rnn_backward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long H = s.H, size = H * s.stride;
+    long H = s.H, places = PLACES(H), size = places * s.stride;
     if (!s.count) return;
     float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
     s.next = operand + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, H, l->back, t < l->T - 1 ? operand : 0, products, rnn_backward_units);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, rnn_backward_units);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, H, l->back, operand, products, keep_product);
+    sweep(&s, 1, places, l->back, operand, products, keep_product);
 }
