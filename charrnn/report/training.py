@@ -212,12 +212,26 @@ def conclusion(end: End) -> str:
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
+    if end.no_better_than is not None:
+        lines.append(_no_better(end))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: charrnn train --resume {run}")
     else:
         lines.append(f"to sample: charrnn sample {run}")
     return "\n".join(lines)
+
+
+def _no_better(end: End) -> str:
+    """Return what to say of a model that a guess equals."""
+    guess = {
+        "uniform": "a guess among all symbols alike (ln V =",
+        "unigram": "a guess by the frequencies of the symbols (",
+    }[str(end.no_better_than)]
+    return (
+        f"the model is no better than {guess} {end.guess_loss:.4f} nats): train for longer or with "
+        f"another --lr, and see charrnn diagnose {shell(end.run)}"
+    ).replace("( ", "(")
 
 
 def share_done(start: Start, step: Step) -> tuple[float, float]:

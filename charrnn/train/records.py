@@ -150,7 +150,9 @@ class Save(Record):
 class End(Record):
     """Training stops: after ``steps``, ``epochs``, ``minutes``, by ``patience``, or interrupted.
 
-    ``run`` is the run's folder, empty if nothing is saved.
+    ``run`` is the run's folder, empty if nothing is saved. ``no_better_than`` is the guess that
+    predicts no worse than the best model: ``uniform`` (all symbols alike) or ``unigram`` (by their
+    frequencies); None if the model is better. ``guess_loss`` is the loss of that guess.
     """
 
     event = "end"
@@ -160,3 +162,5 @@ class End(Record):
     best_val_loss: float | None
     seconds: float
     run: str = ""
+    no_better_than: str | None = None
+    guess_loss: float | None = None

@@ -14,6 +14,7 @@ from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import one_line, shell
 from charrnn.errors import CharRNNError, setting
+from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
@@ -140,6 +141,8 @@ class Session:
         notes.extend(corpus.notes)
         if lowered:
             notes.append(lowered)
+        if data.val and not resumed:
+            notes.extend(differences(corpus))
         if len(corpus.val) < 2:
             notes.append("no validation text: the last checkpoint counts as the best")
         self.loop.progress.total_steps = self.loop.total_steps
@@ -216,9 +219,12 @@ class Session:
             yield self._written(record)
             yield self._save(runs.LAST)  # the lower rate must survive, too
         elif isinstance(record, End):
-            end = replace(record, run=str(self.folder))
+            end, progress = replace(record, run=str(self.folder)), self.loop.progress
             if end.reason != "interrupted":
-                self.loop.progress.ended = end.step
+                progress.ended = end.step
+                loss = progress.smoothed if len(self.corpus.val) < 2 else end.best_val_loss
+                name, guessed = no_better_than(self.corpus, loss)
+                end = replace(end, no_better_than=name, guess_loss=guessed)
             yield self._save(runs.LAST, end)
             yield end
         else:
