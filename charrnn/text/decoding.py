@@ -147,6 +147,7 @@ def pieces(
     verify: bool = False,
     observe: Callable[[bytes], None] | None = None,
     remedy: str = _DECODE_OR_NOT,
+    empty: Callable[[int], object] = lambda count: None,
 ) -> Iterator[str | bytes]:
     """Read the sources, joined, in pieces that split no symbol of the level.
 
@@ -163,6 +164,7 @@ def pieces(
         verify=verify,
         observe=observe,
         remedy=remedy,
+        empty=empty,
         borders=False,
     )
     return (piece for piece in found if not isinstance(piece, Border))
@@ -180,6 +182,7 @@ def pieces_and_borders(
     verify: bool = False,
     observe: Callable[[bytes], None] | None = None,
     remedy: str = _DECODE_OR_NOT,
+    empty: Callable[[int], object] = lambda count: None,
     borders: bool = True,
 ) -> Iterator[str | bytes | Border]:
     """Read the sources, joined, in pieces that split no symbol of the level.
@@ -200,6 +203,8 @@ def pieces_and_borders(
     remedy
         What to do about bytes that cannot be decoded. The text of a built-in corpus is UTF-8
         whatever the encoding of the others.
+    empty
+        Called with the number of values of each source that were left out because they are empty.
     borders
         Whether a border stands between two documents: files, or the values in them.
     """
@@ -210,7 +215,7 @@ def pieces_and_borders(
                 observe(data)
             yield data
 
-    how = _How(encoding, errors, layout, borders, remedy)
+    how = _How(encoding, errors, layout, borders, remedy, empty)
     if level == "byte":
         yield from _joined((_bytes_of(source, raw(source), how) for source in sources), how)
         return
@@ -226,6 +231,7 @@ class _How(NamedTuple):
     layout: Layout
     borders: bool
     remedy: str
+    empty: Callable[[int], object]
 
 
 def _joined(texts: Iterable[Iterator[Any]], how: _How) -> Iterator[Any]:
@@ -254,12 +260,11 @@ def _text_of(source: Source, raw: Iterator[bytes], how: _How) -> Iterator[Any]:
     if source.kind != "builtin":
         chunks, codec = text_of(raw, source.name, how.encoding), how.encoding
     text = decode_chunks(chunks, source.name, codec, how.errors, how.remedy)
-    if not how.layout.values:
-        found: Iterator[Any] = text
-    elif how.borders:
-        found = bordered(values_of(text, source, how.layout, how.errors), how.layout, BORDER)
-    else:
-        found = joined(values_of(text, source, how.layout, how.errors), how.layout)
+    found: Iterator[Any] = text
+    if how.layout.values:
+        groups = values_of(text, source, how.layout, how.errors, how.empty)
+        layout = how.layout
+        found = bordered(groups, layout, BORDER) if how.borders else joined(groups, layout)
     try:
         yield from found
     except CorpusError:

@@ -28,7 +28,7 @@ from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, Tell
 from charrnn.text.source import Source, changed, empty, shown
 from charrnn.text.units import index
 from charrnn.text.units.index import EndsWriter
@@ -221,7 +221,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
     """Make the first pass; return the vocabulary and the metadata."""
     counts = SymbolCounts(request.level)
     digests = [hashlib.sha256(), hashlib.sha256()]
-    returns = CarriageReturns()
+    returns, left_out = CarriageReturns(), EmptyValues()
     total = 0
     for i, part in enumerate(request.parts):
         digest, symbols = digests[min(i, 1)], 0
@@ -231,7 +231,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
             digest.update(data)
             total += len(data)
 
-        for piece in _pieces(request, part, observe):
+        for piece in _pieces(request, part, observe, left_out):
             if isinstance(piece, Border):
                 continue
             counts.add(piece)
@@ -239,13 +239,13 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
             symbols += len(piece)
         if part and not symbols:
             raise empty(_names(part), request.layout.values)
-    note = "" if request.level == "byte" else returns.note()
+    notes = [left_out.note(), "" if request.level == "byte" else returns.note()]
     return vocabulary_of(counts, request.min_count), {
         "sha256": digests[0].hexdigest(),
         "heldout_sha256": digests[1].hexdigest() if any(request.parts[1:]) else "",
         "bytes": total,
         "sources": [source.name for source in request.parts[0]],
-        "notes": [note] if note else [],
+        "notes": [note for note in notes if note],
     }
 
 
@@ -253,10 +253,12 @@ def _pieces(
     request: EncodingRequest,
     part: Sequence[Source],
     observe: Callable[[bytes], None] | None = None,
+    left_out: EmptyValues | None = None,
 ) -> Iterator[str | bytes | Border]:
     level, encoding, errors = request.level, request.encoding, request.errors
     how: dict[str, Any] = {"layout": request.layout, "borders": request.units == "document"}
-    return pieces_and_borders(part, level, encoding, errors, **how, verify=True, observe=observe)
+    how |= {"empty": (left_out or EmptyValues()).add, "verify": True, "observe": observe}
+    return pieces_and_borders(part, level, encoding, errors, **how)
 
 
 def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:

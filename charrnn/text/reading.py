@@ -21,7 +21,7 @@ from charrnn.text.decoding import (
 )
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import Tell
+from charrnn.text.remarks import EmptyValues, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
@@ -223,7 +223,7 @@ def _pieces_and_borders(
     found = find_sources(names)
     how.layout.check(found)
     sources = text_sources(found, codec, how.tell, how.layout)
-    any_piece = False
+    any_piece, empty_values = False, EmptyValues()
     for piece in pieces_and_borders(
         sources,
         how.level,
@@ -233,11 +233,14 @@ def _pieces_and_borders(
         stdin=how.stdin,
         chunk=how.chunk,
         remedy=DECODE_OTHERWISE,
+        empty=empty_values.add,
     ):
         any_piece = True
         yield piece
     if not any_piece:
         raise empty(sources[0].name, how.layout.values)
+    if how.tell is not None and empty_values.note():
+        how.tell(empty_values.note())
 
 
 def _lines(pieces: Iterator[str | bytes]) -> Iterator[str | bytes]:

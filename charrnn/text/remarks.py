@@ -25,6 +25,21 @@ def about_files(left_out: Sequence[tuple[Source, str]]) -> str:
     return f"left out {count(len(ordered), 'file')}: {', '.join(named)}{more}"
 
 
+class EmptyValues:
+    """How many values of a column or field were left out because they are empty."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, empty: int) -> None:
+        """Count values of one more source."""
+        self._count += empty
+
+    def note(self) -> str:
+        """Return what a person should be told; empty if there are none."""
+        return f"left out {count(self._count, 'empty value')}" if self._count else ""
+
+
 def _short(source: Source) -> str:
     """Return the name of a file of a directory, from the directory on."""
     return Path(source.name).relative_to(Path(source.directory).parent).as_posix()

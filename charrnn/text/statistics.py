@@ -14,7 +14,7 @@ from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.entropy import entropy
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
@@ -94,7 +94,9 @@ def text_statistics(
 
     counts, lines, returns = _PairCounts(), _Lines(), CarriageReturns()
     words: dict[str, int] = {}
+    left_out = EmptyValues()
     how: dict[str, Any] = {"layout": layout, "stdin": stdin, "chunk": chunk, "observe": observe}
+    how["empty"] = left_out.add
     for piece in pieces(sources, level, encoding, errors, **how):
         if piece:
             lines.add(piece)
@@ -102,6 +104,8 @@ def text_statistics(
             counts.add(_codes(piece, level, words))
     if not counts.total:
         raise empty(name, layout.values)
+    if tell is not None and left_out.note():
+        tell(left_out.note())
     if tell is not None and level != "byte" and returns.note():
         tell(returns.note())
     codes, totals = counts.symbols()

@@ -58,6 +58,20 @@ def test_empty_values_and_blank_lines_give_nothing():
     assert read('{"text": "a"}\n\n{"text": null}\n{"text": ""}\n{"text": "b"}', FIELD) == ["a", "b"]
 
 
+def test_empty_values_are_counted(tmp_path):
+    for name, text, layout in (
+        ("t.csv", 'id,text\n1,a\n\n2,\n3,""\n4,b\n', TEXT),
+        ("t.jsonl", '{"text": "a"}\n\n{"text": null}\n{"text": ""}\n{"text": "b"}', FIELD),
+    ):
+        path = tmp_path / name
+        path.write_text(text)
+        told = []
+        corpus = open_corpus(path, layout=layout)
+        list(iter_lines(path, corpus.vocabulary, layout=layout, tell=told.append))
+        text_statistics(str(path), layout=layout, tell=told.append)
+        assert [*corpus.notes, *told] == ["left out 2 empty values"] * 3
+
+
 def test_the_separator_is_that_with_which_the_column_is_there():
     assert read("id\ttext,more\n1\tx,y\n", Layout(column="text,more")) == ["x,y"]
     assert read("text\nHello there\n") == ["Hello there"]

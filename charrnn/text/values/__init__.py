@@ -5,7 +5,7 @@ A reader gets the decoded text of one source in pieces and returns the values th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from charrnn.errors import CorpusError, setting
@@ -45,19 +45,33 @@ def suffix(name: str) -> str:
 
 
 def values_of(
-    pieces: Iterable[str], source: Source, layout: Layout, errors: str
+    pieces: Iterable[str],
+    source: Source,
+    layout: Layout,
+    errors: str,
+    left_out: Callable[[int], object] = lambda empty: None,
 ) -> Iterator[list[str]]:
     """Yield the values that are complete with each piece of a source, without empty ones.
+
+    ``left_out`` is called with the number of empty values at the end.
 
     Raises
     ------
     CorpusError
         If the source has no such column or field, or is damaged; the message names the line.
     """
-    reader = _reader(source, layout, errors)
-    for piece in pieces:
-        yield [value for value in reader.feed(piece) if value]
-    yield [value for value in reader.end() if value]
+    reader, empty = _reader(source, layout, errors), 0
+
+    def groups() -> Iterator[list[str]]:
+        yield from map(reader.feed, pieces)
+        yield reader.end()
+
+    for values in groups():
+        kept = [value for value in values if value]
+        empty += len(values) - len(kept)
+        yield kept
+    if empty:
+        left_out(empty)
 
 
 def joined(groups: Iterable[list[str]], layout: Layout) -> Iterator[str]:

@@ -40,7 +40,7 @@ class JsonField:
         self._line = 0  # complete lines
 
     def feed(self, text: str) -> list[str]:
-        """Return the values of the lines that are complete with this piece; null gives none.
+        """Return the values of the lines that are complete with this piece; null is empty.
 
         Raises
         ------
@@ -56,12 +56,12 @@ class JsonField:
         if self._held > LONGEST:
             problem = f"has more than {LONGEST:,} characters"
             raise self._damaged(self._line + 1 + len(lines), problem)
-        return [value for line in lines if (value := self._value(line))]
+        return [value for line in lines if (value := self._value(line)) is not None]
 
     def end(self) -> list[str]:
         """Return the value of a last line without a newline; errors as in :meth:`feed`."""
         value = self._value("".join(self._pending))
-        return [value] if value else []
+        return [] if value is None else [value]
 
     def _value(self, line: str) -> str | None:
         self._line += 1
@@ -83,7 +83,7 @@ class JsonField:
             raise CorpusError(message, remedy + self._advice) from None
         value = self._look_up(found)
         if value is None:
-            return None
+            return ""
         if not isinstance(value, str):
             kind = _KINDS.get(type(value), "a number")
             message = f"{self._where()}: field {brief(self._field)} is {kind}, not a string"
