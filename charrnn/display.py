@@ -9,12 +9,14 @@ kind, joiners and direction marks among them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _SEPARATORS_AND_BIDI = "\u2028-\u202e\u2066-\u2069"
 _IN_JSON = re.compile(f"[\x7f-\x9f{_SEPARATORS_AND_BIDI}]")
 _UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_SEPARATORS_AND_BIDI}\ud800-\udfff]")
 _UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _BRIEF = 60  # characters of a value in a message
+_LISTED = 20  # names in a message
 _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -72,6 +74,11 @@ def brief(value: object) -> str:
     if "\n" in line:  # an array, for example
         line = " ".join(line.split())
     return line if len(line) <= _BRIEF else line[:_BRIEF] + "…"
+
+
+def brief_list(names: Sequence[object]) -> str:
+    """Return the first names for a message, each as by :func:`brief`."""
+    return ", ".join(map(brief, names[:_LISTED])) + (", …" if len(names) > _LISTED else "")
 
 
 def safe_json(line: str) -> str:

@@ -25,8 +25,8 @@ TEXT, MODEL, TRAINING, SAVING = "Text", "Model", "Training", "Saving and reports
 _KEY = "option"
 _ESCAPE = re.compile(r"\\([ntr\\]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-LONGEST = 1000
-"""Characters of a free string, at most."""
+MAX_FREE_TEXT = 1000
+"""Maximum number of characters of a free string."""
 _LIMIT = 2**63
 _WORDS = {int: "an integer", float: "a number", str: "a string"}
 
@@ -118,8 +118,8 @@ class Option:
     def _string(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise UsageError(f"{setting(name)} must be a string, not {brief(value)}")
-        if self.free and len(value) > LONGEST:
-            raise UsageError(f"{setting(name)} has more than {LONGEST:,} characters")
+        if self.free and len(value) > MAX_FREE_TEXT:
+            raise UsageError(f"{setting(name)} has more than {MAX_FREE_TEXT:,} characters")
         valid = self.valid
         if valid and value not in valid:
             raise UsageError(

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Self
 
 from charrnn.display import brief
 from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.options import LONGEST, Option, check_values, declared
+from charrnn.options import MAX_FREE_TEXT, Option, check_values, declared
 from charrnn.registry import Registry, UnknownNameError
 
-_LONGEST = 100  # characters of a string in a file
+_MAX_TEXT = 100  # characters of a string in a file
 
 
 class Values(Mapping[str, Any]):
@@ -207,7 +207,7 @@ class Configuration:
         for field, registry in cls.chosen.items():
             name = data.get(field, options[field].default)
             if isinstance(name, str):
-                options |= registry.get(name[:_LONGEST]).options
+                options |= registry.get(name[:_MAX_TEXT]).options
         unknown = [name for name in data if name not in options]
         for registry in cls.chosen.values() if unknown else ():
             for owner in registry.builtin():
@@ -234,6 +234,6 @@ def _from_json(value: object, option: Option) -> bool:
         )
     if option.kind is str:
         if option.free:
-            return isinstance(value, str) and len(value) <= LONGEST
-        return isinstance(value, str) and len(value) <= _LONGEST and value.isprintable()
+            return isinstance(value, str) and len(value) <= MAX_FREE_TEXT
+        return isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable()
     return type(value) is int or (type(value) is float and option.kind is float)

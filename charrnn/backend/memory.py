@@ -71,8 +71,8 @@ def _resource_limits() -> list[int]:
         import resource
     except ImportError:  # Windows
         return []
-    found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return [limit for limit in found if limit != resource.RLIM_INFINITY]
+    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return [limit for limit in limits if limit != resource.RLIM_INFINITY]
 
 
 def explain(problem: BaseException, need: int | None = None) -> CharRNNError | None:

@@ -160,8 +160,8 @@ def info(
         "layout": Layout.of(data),
     }
     with progress("reading the text"):
-        found = text_statistics(name, level=level, **how, tell=note)
-    _show_text(found, as_json)
+        statistics = text_statistics(name, level=level, **how, tell=note)
+    _show_text(statistics, as_json)
 
 
 @app.command(cls=Command)
@@ -198,68 +198,68 @@ def cache(
 def _show_builtin(name: str, seed: int, options: dict[str, Any], as_json: bool) -> None:
     from charrnn.text import builtin
 
-    found = builtin.info(name, seed, **options)
-    bits = None if found.entropy is None else found.entropy * _NATS_TO_BITS
+    corpus = builtin.info(name, seed, **options)
+    bits = None if corpus.entropy is None else corpus.entropy * _NATS_TO_BITS
     if as_json:
         write_json(
             {
-                "name": found.name,
-                "description": found.description,
-                "chars": found.chars,
-                "alphabet": found.alphabet,
-                "entropy_nats_per_char": found.entropy,
+                "name": corpus.name,
+                "description": corpus.description,
+                "chars": corpus.chars,
+                "alphabet": corpus.alphabet,
+                "entropy_nats_per_char": corpus.entropy,
                 "entropy_bits_per_char": bits,
                 "seed": seed,
-                "options": found.options,
+                "options": corpus.options,
             }
         )
         return
     known = (
-        "unknown" if bits is None else f"{found.entropy:.6f} nats, {bits:.6f} bits per character"
+        "unknown" if bits is None else f"{corpus.entropy:.6f} nats, {bits:.6f} bits per character"
     )
     rows = [
-        ("name", found.name),
-        ("description", found.description),
-        ("characters", f"{found.chars:,} by default"),
-        ("alphabet", f"{found.alphabet:,}"),
+        ("name", corpus.name),
+        ("description", corpus.description),
+        ("characters", f"{corpus.chars:,} by default"),
+        ("alphabet", f"{corpus.alphabet:,}"),
         ("entropy", known),
         ("seed", str(seed)),
     ]
-    rows += [(f"--{key.replace('_', '-')}", str(value)) for key, value in found.options.items()]
+    rows += [(f"--{key.replace('_', '-')}", str(value)) for key, value in corpus.options.items()]
     _print_table(rows)
 
 
-def _show_text(found: TextStatistics, as_json: bool) -> None:
+def _show_text(statistics: TextStatistics, as_json: bool) -> None:
     if as_json:
         write_json(
             {
-                "name": found.name,
-                "level": found.level,
-                "bytes": found.bytes,
-                "chars": found.chars,
-                "lines": found.lines,
-                "distinct": found.distinct,
-                "sha256": found.sha256,
-                "unigram_nats_per_char": found.unigram,
-                "bigram_nats_per_char": found.bigram,
-                "frequent": [{"symbol": s, "count": times} for s, times in found.frequent],
+                "name": statistics.name,
+                "level": statistics.level,
+                "bytes": statistics.bytes,
+                "chars": statistics.chars,
+                "lines": statistics.lines,
+                "distinct": statistics.distinct,
+                "sha256": statistics.sha256,
+                "unigram_nats_per_char": statistics.unigram,
+                "bigram_nats_per_char": statistics.bigram,
+                "frequent": [{"symbol": s, "count": times} for s, times in statistics.frequent],
             }
         )
         return
-    called = unit(found.level)
-    rows = [("name", one_line(found.name))]
-    if found.level != "byte":
-        rows.append(("bytes", f"{found.bytes:,}"))
+    called = unit(statistics.level)
+    rows = [("name", one_line(statistics.name))]
+    if statistics.level != "byte":
+        rows.append(("bytes", f"{statistics.bytes:,}"))
     rows += [
-        (f"{called}s", f"{found.chars:,}"),
-        ("distinct symbols", f"{found.distinct:,}"),
-        ("lines", f"{found.lines:,}"),
-        ("sha256", found.sha256),
-        ("entropy", f"{found.unigram:.4f} nats per {called} without context"),
+        (f"{called}s", f"{statistics.chars:,}"),
+        ("distinct symbols", f"{statistics.distinct:,}"),
+        ("lines", f"{statistics.lines:,}"),
+        ("sha256", statistics.sha256),
+        ("entropy", f"{statistics.unigram:.4f} nats per {called} without context"),
     ]
-    if found.bigram is not None:
-        rows.append(("", f"{found.bigram:.4f} nats per {called} given the previous one"))
-    for rank, (symbol, times) in enumerate(found.frequent):
+    if statistics.bigram is not None:
+        rows.append(("", f"{statistics.bigram:.4f} nats per {called} given the previous one"))
+    for rank, (symbol, times) in enumerate(statistics.frequent):
         sign = bytes([symbol]) if isinstance(symbol, int) else symbol
         rows.append(("" if rank else "most frequent", f"{sign!a}  {times:,}"))
     _print_table(rows)

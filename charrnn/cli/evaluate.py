@@ -173,19 +173,19 @@ def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_
 
     with progress("scoring") as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
-        found, examples = _score(source, model, scored)
+        total, examples = _score(source, model, scored)
     out = Output()
     if as_json:
         record = {
-            "chars": found.chars,
-            "nats_per_char": _finite(found.nats_per_char),
-            "bits_per_char": _finite(found.bits_per_char),
-            "perplexity": _finite(found.perplexity),
-            "nats": _finite(found.nats),
-            "bits": _finite(found.bits),
-            "bytes": found.bytes,
-            "bits_per_byte": _finite(found.bits_per_byte),
-            "skipped": found.skipped,
+            "chars": total.chars,
+            "nats_per_char": _finite(total.nats_per_char),
+            "bits_per_char": _finite(total.bits_per_char),
+            "perplexity": _finite(total.perplexity),
+            "nats": _finite(total.nats),
+            "bits": _finite(total.bits),
+            "bytes": total.bytes,
+            "bits_per_byte": _finite(total.bits_per_byte),
+            "skipped": total.skipped,
             "examples": examples,
             "run": str(source.checkpoint),
             "source": source.text or None,
@@ -198,17 +198,17 @@ def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_
             "run": display.one_line(str(source.checkpoint)),
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
             **({} if examples is None else {"examples": f"{examples:,}"}),
-            f"{unit}s scored": f"{found.chars:,}",
-            f"nats per {unit}": f"{found.nats_per_char:.6f}",
-            f"bits per {unit}": f"{found.bits_per_char:.6f}",
-            "perplexity": f"{found.perplexity:.4f}",
-            "nats in all": f"{found.nats:.6f}",
-            "bits in all": f"{found.bits:.6f}",
-            "bytes of the text": "not known" if found.bytes is None else f"{found.bytes:,}",
-            "bits per byte": "not known" if found.bytes is None else f"{found.bits_per_byte:.6f}",
+            f"{unit}s scored": f"{total.chars:,}",
+            f"nats per {unit}": f"{total.nats_per_char:.6f}",
+            f"bits per {unit}": f"{total.bits_per_char:.6f}",
+            "perplexity": f"{total.perplexity:.4f}",
+            "nats in all": f"{total.nats:.6f}",
+            "bits in all": f"{total.bits:.6f}",
+            "bytes of the text": "not known" if total.bytes is None else f"{total.bytes:,}",
+            "bits per byte": "not known" if total.bytes is None else f"{total.bits_per_byte:.6f}",
         }
         if source.skipping:
-            rows[f"{unit}s skipped"] = f"{found.skipped:,}"
+            rows[f"{unit}s skipped"] = f"{total.skipped:,}"
         width = max(map(len, rows))
         for name, value in rows.items():
             out.write(utf8(f"{name:<{width}}  {value}\n"))
@@ -228,8 +228,8 @@ def _per_line(source: ScoredText, model: LanguageModel, start: int | None, as_js
     from charrnn.evaluate import LINES, score_lines
 
     out = Output()
-    found = score_lines(model, source.lines(), start=start, tally=source.tally_of)
-    for number, scored in enumerate(found, 1):
+    scores = score_lines(model, source.lines(), start=start, tally=source.tally_of)
+    for number, scored in enumerate(scores, 1):
         out.write(_line_record(number, scored) if as_json else _line(scored))
         if number % LINES == 0:  # the next line may take a while
             out.flush()
@@ -270,11 +270,11 @@ def _per_char(
 
     out = Output()
     if source.examples is None:
-        found, amount = surprisals(model, source.chunks(), tally=source.tally), "-"
+        scores, amount = surprisals(model, source.chunks(), tally=source.tally), "-"
     else:
-        found, amount = example_surprisals(model, _tallied(source), source.start), ""
+        scores, amount = example_surprisals(model, _tallied(source), source.start), ""
     shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
-    for ids, nats in found:
+    for ids, nats in scores:
         for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
             if as_json:
                 symbol = vocabulary.symbols[i]

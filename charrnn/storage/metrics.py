@@ -18,7 +18,7 @@ from charrnn.display import one_line
 from charrnn.errors import CharRNNError
 from charrnn.own import METRICS
 
-_LONGEST_LINE = 1 << 20
+_MAX_LINE = 1 << 20
 
 
 class Metrics:
@@ -115,10 +115,10 @@ def read_metrics(folder: Path) -> Iterator[dict[str, Any]]:
     number = 0
     try:
         with os.fdopen(files.open_regular(path, follow=True), "rb") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(_MAX_LINE):
                 number += 1
                 if not line.endswith(b"\n"):
-                    if len(line) == _LONGEST_LINE:
+                    if len(line) == _MAX_LINE:
                         raise ValueError
                     return
                 record = json.loads(line)

@@ -67,8 +67,8 @@ def undecoded(names: Sequence[str], encoding: str, errors: str) -> dict[str, str
     if not names or any(name not in builtin.NAMES or Path(name).exists() for name in names):
         return {}
     why = "has no effect on built-in corpora, which are UTF-8"
-    told = {} if encoding.lower().replace("-", "") == "utf8" else {"encoding": why}
-    return told if errors == "strict" else told | {"errors": why}
+    reasons = {} if encoding.lower().replace("-", "") == "utf8" else {"encoding": why}
+    return reasons if errors == "strict" else reasons | {"errors": why}
 
 
 def text_sources(

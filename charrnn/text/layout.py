@@ -118,8 +118,8 @@ class Layout:
 
     def key(self) -> list[str | None]:
         """Return a key that identifies the layout; empty if all of a source is text."""
-        found = [self.column, self.field, self.join, *([self.examples] if self.examples else [])]
-        return [] if found == [None, None, None] else found
+        key = [self.column, self.field, self.join, *([self.examples] if self.examples else [])]
+        return [] if key == [None, None, None] else key
 
     def check(self, *parts: Sequence[Source]) -> None:
         """Raise :class:`UsageError` if ``join`` was given and there is nothing to join."""

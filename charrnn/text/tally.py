@@ -29,9 +29,9 @@ class Tally:
     @classmethod
     def of(cls, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> Tally:
         """Return the counts of a text and of the ids that were made of it."""
-        made = cls()
-        made.add(vocabulary, text, ids)
-        return made
+        tally = cls()
+        tally.add(vocabulary, text, ids)
+        return tally
 
     def add(self, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> None:
         """Count a piece of text with whole symbols, and the ids that were made of it."""

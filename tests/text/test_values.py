@@ -100,8 +100,8 @@ def test_a_damaged_table_is_one_line_with_its_number(table, says, chunk):
 
 
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("charrnn.text.values.table.LONGEST", 1000)
-    monkeypatch.setattr("charrnn.text.values.json_lines.LONGEST", 1000)
+    monkeypatch.setattr("charrnn.text.values.table.MAX_ROW", 1000)
+    monkeypatch.setattr("charrnn.text.values.json_lines.MAX_LINE", 1000)
     endless = (part for part in ['id,text\n1,a\n2,"', *["b\n" * 100] * 100, None])
     with pytest.raises(CorpusError, match="line 3 begins a row of more than 1,000 characters"):
         list(values_of(endless, source(), TEXT, "strict"))

@@ -6,13 +6,12 @@ import json
 import re
 from typing import Any
 
-from charrnn.display import brief
+from charrnn.display import brief, brief_list
 from charrnn.errors import CorpusError, setting
 from charrnn.text.vocabulary import UNKNOWN_CHAR
 
-LONGEST = 1 << 26
+MAX_LINE = 1 << 26
 """Maximum characters of a line."""
-_NAMED = 20  # fields that a message lists
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number"}
 
@@ -53,8 +52,8 @@ class JsonField:
             self._pending, self._held = [], 0
         self._pending.append(rest)
         self._held += len(rest)
-        if self._held > LONGEST:
-            problem = f"has more than {LONGEST:,} characters"
+        if self._held > MAX_LINE:
+            problem = f"has more than {MAX_LINE:,} characters"
             raise self._damaged(self._line + 1 + len(lines), problem)
         return [value for line in lines if (value := self._value(line)) is not None]
 
@@ -70,7 +69,7 @@ class JsonField:
         if not line or line.isspace():
             return None
         try:
-            found = json.loads(line)
+            record = json.loads(line)
         except (ValueError, RecursionError) as problem:
             reason = getattr(problem, "msg", "") or "it cannot be read"
             at = f" at column {problem.colno}" if isinstance(problem, json.JSONDecodeError) else ""
@@ -81,7 +80,7 @@ class JsonField:
                 remedy = "write one object per line, for example with jq -c '.[]' or jq -c ."
             message = f"{self._where()} is not JSON: {reason}{at}"
             raise CorpusError(message, remedy + self._advice) from None
-        value = self._look_up(found)
+        value = self._look_up(record)
         if value is None:
             return ""
         if not isinstance(value, str):
@@ -95,9 +94,9 @@ class JsonField:
             value = _SURROGATE.sub(UNKNOWN_CHAR, value)
         return value
 
-    def _look_up(self, found: Any) -> Any:
-        """Return what the field holds."""
-        name, place = self._field, found
+    def _look_up(self, record: Any) -> Any:
+        """Return the value of the field."""
+        name, place = self._field, record
         while True:
             if not isinstance(place, dict):
                 kind = "a list" if isinstance(place, list) else "a single value"
@@ -111,10 +110,9 @@ class JsonField:
                 break
             name, place = rest, place[first]
         names = list(place)
-        there = ", ".join(map(brief, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
-        told = f"its fields are {there}" if names else "it has none"
+        fields = f"its fields are {brief_list(names)}" if names else "it has none"
         raise CorpusError(
-            f"{self._where()} has no field {brief(self._field)}", f"{told}{self._advice}"
+            f"{self._where()} has no field {brief(self._field)}", f"{fields}{self._advice}"
         )
 
     def _where(self) -> str:

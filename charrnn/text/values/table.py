@@ -7,12 +7,11 @@ newlines, and quotes that are doubled. Lines end with a newline, CR LF or a lone
 
 from __future__ import annotations
 
-from charrnn.display import brief, count
+from charrnn.display import brief, brief_list, count
 from charrnn.errors import CorpusError, setting
 
-LONGEST = 1 << 26
+MAX_ROW = 1 << 26
 """Maximum characters of a row: a quote that is never closed must not fill the memory."""
-_NAMED = 20  # columns that a message lists
 _SEPARATORS = (",", ";", "\t")
 
 Row = tuple[list[str], int]
@@ -139,12 +138,11 @@ class Table:
         has, self._width, self._separator, names = max(found, key=lambda one: one[:2])
         names = _bare(names, self._column)
         if not has:
-            there = ", ".join(map(brief, names[:_NAMED])) + (", …" if len(names) > _NAMED else "")
             verb = "its columns are" if len(names) > 1 else "its only column is"
             message = f"{self._name} has no column {brief(self._column)}"
             json = names[0].lstrip().startswith(("{", "["))
             hint = f"; for JSON lines give {setting('field')}" if json else ""
-            raise CorpusError(message, f"{verb} {there}{hint}{self._advice}")
+            raise CorpusError(message, f"{verb} {brief_list(names)}{hint}{self._advice}")
         if names.count(self._column) > 1:
             message = f"{self._name} has several columns {brief(self._column)}"
             raise CorpusError(message, "rename one of them in its header line")
@@ -152,8 +150,8 @@ class Table:
         return [], after
 
     def _check_length(self) -> None:
-        if self._held > LONGEST:
-            raise self._damaged(f"begins a row of more than {LONGEST:,} characters")
+        if self._held > MAX_ROW:
+            raise self._damaged(f"begins a row of more than {MAX_ROW:,} characters")
 
     def _damaged(self, problem: str) -> CorpusError:
         message = f"{self._name} line {self._line} {problem}"
