@@ -152,7 +152,8 @@ class Model:
         ends = options.get("until") or options.get("until_join") or Frame.of(self.data).end
         if length == 0 and not ends:
             raise UsageError(f"a sample of length {length} never ends", "give a length or until")
-        return self.vocabulary.join(symbols)
+        with self.network.inference(1):
+            return self.vocabulary.join(symbols)
 
     def samples(self, count: int, length: int = DEFAULT_LENGTH, **options: Any) -> Iterator[Sample]:
         """Yield ``count`` samples in order, each once it is complete; they are computed together.
@@ -208,7 +209,9 @@ class Model:
                 stepper=stepper,
                 **how.arguments,
             )
-            yield self.vocabulary.join(how.frame.shown(symbols))
+            with self.network.inference(1):
+                text = self.vocabulary.join(how.frame.shown(symbols))
+            yield text
 
     def most_likely(
         self,

@@ -8,8 +8,10 @@ two to four times as fast on a busy machine, where BLAS threads mostly wait for 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn.backend.array import Backend
@@ -70,6 +72,90 @@ def set_threads(backend: Backend, count: int | None) -> None:
         backend.core.threads = count or default_threads()
 
 
+class _Blas:
+    """The number of threads that BLAS uses: one number for all threads of a process.
+
+    So a thread that needs BLAS to be serial decides for the others too, and gives the number back
+    only when no other one needs it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._found: list[Any] | None = None
+        self._own: list[int] = []
+        """The numbers outside all contexts, while one is entered that needs another number."""
+        self._serial = 0
+        self._sharing: Counter[int] = Counter()
+
+    @property
+    def count(self) -> int:
+        """Number of threads outside all contexts; 1 if it cannot be changed."""
+        with self._lock:
+            return min(self._own or self._numbers(), default=1)
+
+    def need(self, serial: int = 0, sharing: int = 0, thread: int = 0) -> None:
+        """Add to the contexts that need BLAS to be serial, or that share its threads.
+
+        A thread may share them with itself.
+        """
+        with self._lock:
+            self._serial += serial
+            self._sharing[thread] += sharing
+            if not self._sharing[thread]:
+                del self._sharing[thread]
+            limited = self._serial > 0 or len(self._sharing) > 1
+            if limited and not self._own:
+                self._own = self._numbers()
+                self._set([1] * len(self._own))
+            elif self._own and not limited:
+                self._set(self._own)
+                self._own = []
+
+    def _numbers(self) -> list[int]:
+        return [library.num_threads or 1 for library in self._libraries()]
+
+    def _set(self, numbers: Sequence[int]) -> None:
+        for library, number in zip(self._libraries(), numbers, strict=True):
+            # threadpoolctl ignores all threads but the first that sets a number, to keep them from
+            # setting different ones; here the lock does that
+            free = getattr(library, "clear_controlling_thread", lambda force: None)
+            free(force=True)
+            library.set_num_threads(number)
+            free(force=True)
+
+    def _libraries(self) -> list[Any]:
+        if self._found is None:
+            from threadpoolctl import ThreadpoolController
+
+            self._found = list(ThreadpoolController().select(user_api="blas").lib_controllers)
+        return self._found
+
+
+_blas = _Blas()
+
+
+class _Context:
+    """A context that tells BLAS what is needed; it can be entered many times, also in itself."""
+
+    def __init__(self, serial: bool) -> None:
+        self._serial = serial
+        self._threads: list[int] = []
+
+    def __enter__(self) -> None:
+        if self._serial:
+            _blas.need(serial=1)
+        else:
+            thread = get_ident()
+            self._threads.append(thread)
+            _blas.need(sharing=1, thread=thread)
+
+    def __exit__(self, *raised: object) -> None:
+        if self._serial:
+            _blas.need(serial=-1)
+        else:  # a generator may end in another thread than it began in
+            _blas.need(sharing=-1, thread=self._threads.pop())
+
+
 class Threads:
     """The threads that BLAS uses, for other tasks.
 
@@ -86,19 +172,13 @@ class Threads:
 
     def __init__(self, backend: Backend) -> None:
         self.compiled = backend.core is not None
-        self._libraries: list[Any] = []
-        if backend.name == "numpy":
-            from threadpoolctl import ThreadpoolController
-
-            blas = ThreadpoolController().select(user_api="blas")
-            self._libraries = list(blas.lib_controllers)
+        self._on_host = backend.name == "numpy"
         self._pool: ThreadPoolExecutor | None = None
 
     @property
     def count(self) -> int:
-        """Number of threads that BLAS uses now; 1 if it cannot be changed."""
-        counts = [library.num_threads or 1 for library in self._libraries]
-        return min(counts, default=1)
+        """Number of threads that BLAS may use, whatever contexts are entered now."""
+        return _blas.count if self._on_host else 1
 
     def shares(self, streams: int, matrix: int) -> int:
         """Return the best number of shares for ``streams`` streams: one for each thread, or 1.
@@ -108,17 +188,17 @@ class Threads:
         count = self.count
         return count if streams >= MIN_STREAMS * count and matrix <= MAX_MATRIX else 1
 
-    @contextmanager
-    def serial_blas(self) -> Iterator[None]:
-        """Make BLAS compute in the calling thread alone, for the duration of the context."""
-        before = [library.num_threads for library in self._libraries]
-        try:
-            for library in self._libraries:
-                library.set_num_threads(1)
-            yield
-        finally:
-            for library, number in zip(self._libraries, before, strict=True):
-                library.set_num_threads(number)
+    def serial_blas(self) -> AbstractContextManager[None]:
+        """Return a context in which BLAS computes in the calling thread alone."""
+        return _Context(serial=True) if self._on_host else nullcontext()
+
+    def shared_blas(self) -> AbstractContextManager[None]:
+        """Return a context in which BLAS uses its threads unless another thread is in one.
+
+        BLAS called from two threads at once, with threads of its own each time, is slower than one
+        thread by orders of magnitude.
+        """
+        return _Context(serial=False) if self._on_host else nullcontext()
 
     def run(self, tasks: Sequence[Callable[[], R]]) -> list[R]:
         """Return the results of all tasks; each runs in its own thread, the first in this one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli._output import Output, json_line, json_text, utf8
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 SEPARATOR = b"---\n"
+FEW = 100
+"""Symbols of a sample that are drawn before BLAS is asked for its threads, which takes 10 ms."""
 LONG = 100_000
 """After so many symbols a note says that an endless sample has not ended."""
 
@@ -124,8 +127,11 @@ class Samples:
         if self.echo:
             out.write(utf8(prime))
         out.write(utf8(first))
-        for symbol in symbols:
+        for symbol in islice(symbols, FEW):
             out.write(utf8(symbol))
+        with self.model.inference(1):
+            for symbol in symbols:
+                out.write(utf8(symbol))
 
     def _made(
         self,

@@ -7,13 +7,16 @@ names them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from charrnn import cells
 from charrnn.backend import Array, Backend, numpy_backend, reopen
 from charrnn.backend.array import Computation
+from charrnn.backend.threads import MAX_MATRIX, Threads
 from charrnn.config import ModelConfig
 from charrnn.model import compiled, initialise
 from charrnn.model.head import LanguageModelHead
@@ -227,11 +230,26 @@ class LanguageModel:
             grads[EMBEDDING][...] = by_symbol.T
         return loss
 
+    def inference(self, streams: int) -> AbstractContextManager[None]:
+        """Return a context for sampling and scoring.
+
+        Without a compiled core, BLAS has one thread in it: its threads meet at each product, and
+        where other programs run, they wait for each other most of the time. The exception is one
+        stream of a model whose recurrent weights are too large for the caches: reading them is all
+        the work, which threads share.
+        """
+        if self.core is not None:
+            return nullcontext()
+        threads = Threads(self.backend)
+        large = recurrent_bytes(self.config) > MAX_MATRIX
+        return threads.shared_blas() if large and streams == 1 else threads.serial_blas()
+
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
         if self.backend.graphs is None or window.resets is not None:
-            return self._surprisal(window, ids, targets)
+            with self.inference(window.streams):
+                return self._surprisal(window, ids, targets)
         compute = partial(self._surprisal, window)
         return self._recorded(window, "surprisal", compute, None, ids, targets)
 
@@ -244,6 +262,12 @@ class LanguageModel:
         x = bottom.sequence(np.dtype(self.config.dtype), T, D, N)
         x[...] = self.backend.xp.take(self.weights[EMBEDDING], ids, axis=0).transpose(0, 2, 1)
         return x
+
+
+def recurrent_bytes(config: ModelConfig) -> int:
+    """Return the size of the recurrent weights of a layer, which every step multiplies by."""
+    rows = len(cells.create(config).gates) * config.hidden
+    return rows * config.hidden * np.dtype(config.dtype).itemsize
 
 
 def _parts(

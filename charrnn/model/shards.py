@@ -22,7 +22,7 @@ from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
 from charrnn.model import compiled
 from charrnn.model.dropout import run_in_turn
-from charrnn.model.language import LanguageModel
+from charrnn.model.language import LanguageModel, recurrent_bytes
 from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 from charrnn.model.window import Carried
@@ -30,11 +30,9 @@ from charrnn.model.window import Carried
 
 def shards(config: ModelConfig, streams: int, threads: Threads) -> int:
     """Return the best number of shards for ``streams`` streams of such a model."""
-    cell = cells.create(config)
-    if threads.compiled and compiled.fits(cell, config.dtype):
+    if threads.compiled and compiled.fits(cells.create(config), config.dtype):
         return 1  # the compiled functions divide their work themselves
-    rows = len(cell.gates) * config.hidden
-    return threads.shares(streams, rows * config.hidden * np.dtype(config.dtype).itemsize)
+    return threads.shares(streams, recurrent_bytes(config))
 
 
 class Shards(Carried):
@@ -87,8 +85,10 @@ class Shards(Carried):
         return len(self._parts)
 
     def serial_blas(self) -> AbstractContextManager[None]:
-        """Return a context that keeps BLAS to one thread if the shards use the others."""
-        return self._threads.serial_blas() if self.count > 1 else nullcontext()
+        """Return a context for training: BLAS has one thread if the shards use the others."""
+        if self.model.core is not None:
+            return nullcontext()
+        return self._threads.serial_blas() if self.count > 1 else self._threads.shared_blas()
 
     def states(self) -> Iterator[tuple[str, Array]]:
         """Yield name and sequence of each state; its index 0, (H, N), is carried."""

@@ -84,30 +84,31 @@ def most_likely(
     live = [Hypothesis((), (), End(vocabulary, until, frame.end), (), 0.0)]
     ended: list[Hypothesis] = []
     step, parents = 0, [0]
-    while live and not _is_decided(live, ended, count):
-        if step == length > 0:
-            ended += live
-            break
-        last = [(read + one.ids)[-1] for one in live]
-        feed = np.resize(np.array(last, np.intp), beam)
-        stepper.follow(np.resize(np.array(parents, np.intp), beam))
-        nats = _log_softmax(stepper.step(feed)[: len(live)], vocabulary.unknown)
-        for row, one in zip(nats, live, strict=True):
-            row[_repeated(before + one.ids, no_repeat)] = -np.inf
-        grown, parents = [], []
-        for parent, symbol in _best(nats + np.array([[one.total] for one in live]), beam):
-            one, end = live[parent], copy(live[parent].end)
-            text, over = end.take(texts[symbol])
-            nat = float(nats[parent, symbol])
-            new = Hypothesis(
-                (*one.ids, symbol), (*one.nats, nat), end, (*one.text, text), one.total + nat
-            )
-            if over:
-                ended.append(new)
-            else:
-                grown.append(new)
-                parents.append(parent)
-        live, step = grown, step + 1
+    with model.inference(beam):
+        while live and not _is_decided(live, ended, count):
+            if step == length > 0:
+                ended += live
+                break
+            last = [(read + one.ids)[-1] for one in live]
+            feed = np.resize(np.array(last, np.intp), beam)
+            stepper.follow(np.resize(np.array(parents, np.intp), beam))
+            nats = _log_softmax(stepper.step(feed)[: len(live)], vocabulary.unknown)
+            for row, one in zip(nats, live, strict=True):
+                row[_repeated(before + one.ids, no_repeat)] = -np.inf
+            grown, parents = [], []
+            for parent, symbol in _best(nats + np.array([[one.total] for one in live]), beam):
+                one, end = live[parent], copy(live[parent].end)
+                text, over = end.take(texts[symbol])
+                nat = float(nats[parent, symbol])
+                new = Hypothesis(
+                    (*one.ids, symbol), (*one.nats, nat), end, (*one.text, text), one.total + nat
+                )
+                if over:
+                    ended.append(new)
+                else:
+                    grown.append(new)
+                    parents.append(parent)
+            live, step = grown, step + 1
     if not ended:
         raise CharRNNError(
             f"every text would repeat {count_of(no_repeat, 'symbol')}",

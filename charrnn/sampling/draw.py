@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,7 +185,23 @@ def in_order(
         log_probs=log_probs,
         before=read,
     )
-    marks = [drawer.mark(k) for k in range(count)] if lines else []
+    steps = _steps(drawer, written, lines is not None, progress)
+    # one stream alone disturbs little, and to ask BLAS for its threads takes 10 ms
+    context = model.inference(count) if count > 1 else nullcontext()
+    while True:
+        with context:  # not while the caller has the samples
+            ended = next((some for some in steps if some), None)
+        if ended is None:
+            return
+        yield from ended
+
+
+def _steps(
+    drawer: Drawer, written: list[Written], novel: bool, progress: Callable[[int], object]
+) -> Iterator[list[Sample]]:
+    """Draw step by step until all samples have ended; yield those that are next, if any."""
+    count = len(written)
+    marks = [drawer.mark(k) for k in range(count)] if novel else []
     unfinished, given = list(range(count)), 0
     for made, draw in enumerate(drawer, 1):
         chosen = draw.ids.tolist()
@@ -198,9 +215,9 @@ def in_order(
                 drawer.rewind(k, marks[k])
             elif outcome is Outcome.LINE:
                 marks[k] = drawer.mark(k)
-        while given < count and given not in unfinished[:1]:
-            yield written[given].sample()
-            given += 1
+        first = unfinished[0] if unfinished else count
+        yield [each.sample() for each in written[given:first]]
+        given = first
         if not unfinished:
             return
         progress(made)

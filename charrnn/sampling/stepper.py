@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,9 +76,10 @@ class Stepper:
         """Let every stream read the symbols ``ids`` (1-D, host) from a zero state."""
         model = self.model
         source = model.window(min(READ_STEPS, max(1, len(ids))), 1, backward=False)
-        for start in range(0, len(ids), source.steps):
-            model.forward(source, model.backend.put(ids[start : start + source.steps, None]))
-            source.carry()
+        with model.inference(1) if len(ids) > READ_STEPS else nullcontext():
+            for start in range(0, len(ids), source.steps):
+                model.forward(source, model.backend.put(ids[start : start + source.steps, None]))
+                source.carry()
         for (_, mine), (_, read) in zip(self._window.states(), source.states(), strict=True):
             mine[0] = read[0]
         self._steps.current = 0

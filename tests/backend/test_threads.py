@@ -1,10 +1,19 @@
 """Threads: how many get a share of the streams, and what BLAS may use meanwhile."""
 
-import pytest
-from threadpoolctl import threadpool_info
+from threading import Thread
 
-from charrnn.backend import numpy_backend
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import charrnn
+from charrnn.backend import Backend, numpy_backend
 from charrnn.backend.threads import MAX_MATRIX, MIN_STREAMS, Threads
+from charrnn.config import ModelConfig
+from charrnn.evaluate import Validation, score, score_lines
+from charrnn.model.language import LanguageModel
+from charrnn.sampling import most_likely, samples
+from charrnn.text.vocabulary import Vocabulary
 
 
 def test_threads_are_shared_out_where_each_gets_enough(monkeypatch):
@@ -15,10 +24,104 @@ def test_threads_are_shared_out_where_each_gets_enough(monkeypatch):
     assert threads.shares(4 * MIN_STREAMS, MAX_MATRIX + 1) == 1
 
 
-def test_blas_gets_its_threads_back():
-    threads = Threads(numpy_backend())
-    before = [library["num_threads"] for library in threadpool_info()]
+def used():
+    """Return how many threads BLAS uses now."""
+    return min(library["num_threads"] for library in threadpool_info())
+
+
+@pytest.fixture
+def threads():
+    with threadpool_limits(2, user_api="blas"):
+        found = Threads(numpy_backend())
+        if used() != 2:
+            pytest.skip("BLAS has no threads here")
+        yield found
+        assert used() == 2
+
+
+def test_blas_gets_its_threads_back(threads):
     with pytest.raises(ValueError, match="stop"), threads.serial_blas():
-        assert threads.count == 1
+        assert (used(), threads.count) == (1, 2)
         raise ValueError("stop")
-    assert [library["num_threads"] for library in threadpool_info()] == before
+    assert (used(), threads.count) == (2, 2)
+
+
+def test_blas_is_serial_until_the_last_one_that_needs_it(threads):
+    """Whoever entered first may leave first."""
+    first, other = threads.serial_blas(), Threads(numpy_backend()).serial_blas()
+    first.__enter__()
+    other.__enter__()
+    first.__exit__(None, None, None)
+    assert (used(), threads.count) == (1, 2)
+    with first, first:
+        assert used() == 1
+    other.__exit__(None, None, None)
+    assert used() == 2
+
+
+def test_blas_keeps_its_threads_for_one_thread_of_the_process_alone(threads):
+    seen = []
+
+    def other():
+        with threads.shared_blas():
+            seen.append((used(), threads.count))
+
+    with threads.shared_blas(), threads.shared_blas():
+        assert used() == 2
+        worker = Thread(target=other)
+        worker.start()
+        worker.join()
+        assert used() == 2
+    assert seen == [(1, 2)]
+
+
+def test_a_device_has_no_such_threads(threads):
+    there = Threads(Backend("cupy", None))
+    with there.serial_blas(), there.shared_blas():
+        assert (used(), there.count) == (2, 1)
+
+
+@pytest.mark.parametrize(("hidden", "alone"), [(8, 1), (700, 2)])
+def test_sampling_and_scoring_keep_blas_to_one_thread(threads, monkeypatch, hidden, alone):
+    """Except if one stream reads weights that no cache holds."""
+    vocabulary = Vocabulary("char", tuple("\nab"))
+    model = LanguageModel(ModelConfig(hidden=hidden), 3)
+    seen = []
+
+    def forward(self, *arguments):
+        seen.append(used())
+        return original(self, *arguments)
+
+    original = type(model.stack.cell).forward
+    monkeypatch.setattr(type(model.stack.cell), "forward", forward)
+    ids = vocabulary.encode("ab\n" * 9)
+    monkeypatch.setattr("charrnn.text.windows.MIN_EVALUATION_LENGTH", 5)  # for several streams
+    for expected, work in (
+        (1, lambda: samples(model, vocabulary, count=2, length=3)),
+        (1, lambda: most_likely(model, vocabulary, beam=2, length=3)),
+        (alone, lambda: charrnn.Model(model, vocabulary).sample(3)),
+        (alone, lambda: score(model, [ids])),
+        (1, lambda: list(score_lines(model, [("ab", ids[:2])] * 3))),
+        (1, lambda: Validation(model, ids).loss()),
+    ):
+        seen.clear()
+        work()
+        assert set(seen) == {expected}
+        assert used() == 2
+
+
+def test_trainings_in_threads_leave_blas_as_it_was_and_give_the_same(threads):
+    def fit(seed, found):
+        model = charrnn.fit("the cat sat\n" * 90, hidden=8, steps=4, batch=32, seed=seed)
+        found[seed] = model.weights.flat
+
+    alone, together = {}, {}
+    for seed in (1, 2, 3):
+        fit(seed, alone)
+    workers = [Thread(target=fit, args=(seed, together)) for seed in (1, 2, 3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for seed, weights in alone.items():
+        np.testing.assert_array_equal(together[seed], weights)

@@ -46,7 +46,7 @@ def sample(*arguments, lines=None, monkeypatch=None):
     if lines is not None:
         data = lines if isinstance(lines, bytes) else lines.encode()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-    done = inside("sample", "names", "--backend", "numpy", *arguments)
+    done = inside("sample", "names", "--core", "numpy", *arguments)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
 
