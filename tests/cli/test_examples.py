@@ -83,7 +83,12 @@ def test_a_line_is_sampled_and_scored_as_it_was_trained():
 
 
 @pytest.mark.parametrize(
-    "more", [("docs",), ("t.csv", "--column", "text"), ("docs", "--join", "#é")]
+    "more",
+    [
+        ("t.csv", "--column", "text"),
+        pytest.param(("docs",), marks=pytest.mark.slow),
+        pytest.param(("docs", "--join", "#é"), marks=pytest.mark.slow),
+    ],
 )
 def test_documents_have_an_end_that_is_not_printed(more):
     trained(*more, "--examples", "document", steps=400)
@@ -106,7 +111,7 @@ def test_documents_have_an_end_that_is_not_printed(more):
     assert end not in "".join(json.loads(line)["text"] for line in lines)
 
 
-@pytest.mark.parametrize("examples", ["line", "document"])
+@pytest.mark.parametrize("examples", ["line", pytest.param("document", marks=pytest.mark.slow)])
 def test_a_run_goes_on_as_if_it_had_never_stopped(examples):
     text = "names.txt" if examples == "line" else "docs"
     often = ("--save-every", "5", "--eval-every", "10", "--log-every", "1", "--horizon", "40")

@@ -22,7 +22,7 @@ def run(*arguments, code=0):
     return done
 
 
-@pytest.mark.parametrize("hold_out", ["blocks", "examples"])
+@pytest.mark.parametrize("hold_out", ["blocks", pytest.param("examples", marks=pytest.mark.slow)])
 def test_a_resumed_run_holds_out_the_same(hold_out):
     options = ("--hold-out", hold_out, "--seed", "3", "--test-frac", "0.1", *SMALL)
     run("train", "t.txt", *options, "--steps", "30", "--horizon", "30", "--name", "cut")
@@ -44,5 +44,5 @@ def test_a_resumed_run_holds_out_the_same(hold_out):
 def test_a_hold_out_of_nothing_is_refused(more):
     refused = run("train", "t.txt", "--hold-out", "blocks", *more, code=2).stderr
     assert "--hold-out blocks is for a fraction of the text, and none is held out" in refused
-    tested = ("--hold-out", "blocks", "--test-frac", "0.1", "--dry-run", "--json")
+    tested = ("--hold-out", "blocks", "--test-frac", "0.1", "--hidden", "4", "--dry-run", "--json")
     run("train", "t.txt", *more, *tested)

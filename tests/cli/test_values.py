@@ -27,7 +27,11 @@ def run(*arguments, code=0):
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("t.csv", ("--column", "text")), ("t.jsonl", ("--field", "a.b"))]
+    ("name", "option"),
+    [
+        ("t.jsonl", ("--field", "a.b")),
+        pytest.param("t.csv", ("--column", "text"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_of_values_is_read_everywhere_as_it_was_trained(texts, name, option):
     run("train", name, *option, "--steps", "3", "--name", "r", *SMALL)
@@ -71,7 +75,9 @@ def test_what_makes_no_sense_is_refused(texts, arguments, says):
     assert says in run(*arguments, code=2).stderr
 
 
-@pytest.mark.parametrize("typed", [r"\n--\t\\\x21", "\n--\t\\!"])
+@pytest.mark.parametrize(
+    "typed", [r"\n--\t\\\x21", pytest.param("\n--\t\\!", marks=pytest.mark.slow)]
+)
 def test_a_join_is_kept_and_can_be_typed(texts, typed):
     both = ("plain.txt", "t.csv")
     run("train", *both, "--join", typed, "--steps", "1", "--name", "j", *SMALL)
@@ -85,7 +91,7 @@ def test_a_join_is_kept_and_can_be_typed(texts, typed):
     assert known["chars"] == sum(Path(name).stat().st_size for name in both) + 6 - 1
 
 
-@pytest.mark.parametrize("level", ["char", "byte"])
+@pytest.mark.parametrize("level", ["char", pytest.param("byte", marks=pytest.mark.slow)])
 def test_a_sample_begins_after_the_join_and_ends_before_it(texts, level):
     Path("docs").mkdir()
     for n in range(30):

@@ -39,7 +39,7 @@ def test_a_permutation_maps_every_number_to_another(size, table, monkeypatch):
 
 def test_a_large_permutation_is_as_random_as_a_drawn_one(monkeypatch):
     monkeypatch.setattr(permutation, "TABLE", 0)
-    size, trials = 6, 3000
+    size, trials = 6, 600
     where = np.zeros((size, size))
     for seed in range(trials):
         where[np.arange(size), Permutation(size, seed, Purpose.HOLD_OUT)(np.arange(size))] += 1
