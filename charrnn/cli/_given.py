@@ -6,12 +6,17 @@ An option counts as given if it is on the command line, even with its default va
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
 from charrnn.cli._command import given
+from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from charrnn.text.vocabulary import Vocabulary
 
 LEAVE_OUT = "leave it out"
 
@@ -42,3 +47,9 @@ def refuse_decoding(context: typer.Context, texts: Sequence[str]) -> None:
         data = DataConfig(**{k: v for k, v in of_text.items() if k in DECODING})
         for name, why in undecoded(texts, data.encoding, data.errors).items():
             refuse(context, (name,), why)
+
+
+def note_unknown(context: typer.Context, vocabulary: Vocabulary) -> None:
+    """Note that ``--unknown`` has no effect on a model that has an unknown symbol, if given."""
+    if is_given(context, "unknown") and vocabulary.unknown is not None:
+        note("--unknown has no effect: the model has a symbol for all that it does not know")

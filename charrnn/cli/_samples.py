@@ -65,6 +65,7 @@ class Samples:
     def after(self, prime: Text) -> None:
         """Write samples that continue one prime."""
         out = Output()
+        note_skipped(self.skipped(prime))
         if self.count == 1 and not (self.as_json or self.beam):
             self._stream(out, prime, self._drawing())
             out.finish()
@@ -92,8 +93,9 @@ class Samples:
         """Write one line or object for each line, as soon as the line has been read."""
         from charrnn.sampling import Stepper
 
-        stepper, out = Stepper(self.model, self.beam or 1), Output()
+        stepper, out, skipped = Stepper(self.model, self.beam or 1), Output(), 0
         for number, line in enumerate(lines, 1):
+            skipped += self.skipped(line)
             drawing = self._drawing(number - 1, stepper)
             try:
                 if self.as_json:
@@ -109,6 +111,15 @@ class Samples:
             if not self.as_json:
                 out.end_line()
             out.flush()
+        note_skipped(skipped)
+
+    def skipped(self, prime: Text) -> int:
+        """Return how many symbols of a prime are left out because the model does not know them."""
+        return skipped(self.vocabulary, prime) if self._skipping else 0
+
+    @property
+    def _skipping(self) -> bool:
+        return bool(self.ends["unknown"] == "skip")
 
     def _drawing(self, first: int = 0, stepper: Stepper | None = None) -> dict[str, Any]:
         """Return the arguments that choose the random numbers, and the text not to copy."""
@@ -167,12 +178,26 @@ class Samples:
         """Return a sample as a line of JSON."""
         facts = {"seed": self.seed, "prime": json_text(prime), "text": json_text(one.text)}
         nats = {"log_probs": one.log_probs, "log_prob": one.log_prob}
-        return json_line(numbered | facts | nats)
+        more = {"skipped": self.skipped(prime)} if self._skipping else {}
+        return json_line(numbered | facts | nats | more)
 
     @property
     def _frame(self) -> Frame:
         frame: Frame = self.ends["frame"]
         return frame
+
+
+def skipped(vocabulary: Vocabulary, prime: Text) -> int:
+    """Return how many symbols of a prime the vocabulary does not have."""
+    return vocabulary.count(prime) - len(vocabulary.encode(prime, "skip"))
+
+
+def note_skipped(number: int) -> None:
+    """Note how many symbols of primes were left out, if any."""
+    if number:
+        from charrnn.text.tally import Tally
+
+        note(Tally(skipped=number).note())
 
 
 def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:

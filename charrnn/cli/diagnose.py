@@ -10,6 +10,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._diagnosing import check
+from charrnn.cli._given import note_unknown
 from charrnn.cli._output import write, write_json
 from charrnn.cli._shared import (
     DEVICE,
@@ -194,7 +195,7 @@ def diagnose(
     limit_threads(1 if threads is None else threads)
     if compare is not None:
         return wanted.compare(compare, engine, codes)
-    subject = wanted.fresh(engine) if fresh else wanted.of_run(run, engine, unknown)
+    subject = wanted.fresh(engine) if fresh else wanted.of_run(context, run, engine, unknown)
     return wanted.examine(subject, codes)
 
 
@@ -227,7 +228,13 @@ class _Request:
 
             need_matplotlib()
 
-    def of_run(self, run: str | None, engine: Engine, unknown: Literal["error", "skip"]) -> Subject:
+    def of_run(
+        self,
+        context: typer.Context,
+        run: str | None,
+        engine: Engine,
+        unknown: Literal["error", "skip"],
+    ) -> Subject:
         """Return a trained model, on its validation text or on the text given."""
         from charrnn.cli._progress import progress
         from charrnn.diagnosis import subjects
@@ -235,6 +242,7 @@ class _Request:
 
         loaded = checkpoint.load(runs.resolve(run), finite=False)
         ids, name = None, ""
+        note_unknown(context, loaded.vocabulary)
         if self.texts:
             how = reading(loaded, self.data)
             with progress("reading the text"):

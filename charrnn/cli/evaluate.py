@@ -10,7 +10,7 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse_decoding
+from charrnn.cli._given import note_unknown, refuse_decoding
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
@@ -126,6 +126,7 @@ def evaluate(
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    note_unknown(context, vocabulary)
     options = {"unknown": unknown or "error", **reading_of(loaded, reading)}
     source = ScoredText(text or [], split, path, vocabulary, options)
     if per_line:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import note_unknown
 from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import check
-from charrnn.cli._samples import Samples, end_of_line, novelty_of
+from charrnn.cli._samples import Samples, end_of_line, note_skipped, novelty_of, skipped
 from charrnn.cli._shared import (
     OUTPUT,
     Backend,
@@ -171,7 +172,8 @@ def sample(
     With --json, for each sample: "sample" (from 1; with --each-line "line"), "seed" (null with
     --beam), "prime", "text" (without the prime, but with the text that ended it), "log_probs" (for
     each symbol ln p under the model itself, before temperature and filters) and their sum
-    "log_prob". Texts are lists of integers at byte level.
+    "log_prob"; with --unknown skip also "skipped" (symbols of the prime that were left out).
+    Texts are lists of integers at byte level.
 
     With --next, each line is a symbol in quotes, a tab and its probability; with --json one object
     with "prime" and "next", a list of "symbol", "p" and "log_p" (ln p).
@@ -188,6 +190,7 @@ def sample(
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
     vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    note_unknown(context, vocabulary)
     strict = unknown == "error" and vocabulary.unknown is None
     _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
     frame = sampling.Frame.of(loaded.data, until_join)
@@ -197,6 +200,8 @@ def sample(
         symbols = sampling.next_symbols(
             model, vocabulary, options, count=next_, prime=beginning, unknown=unknown, frame=frame
         )
+        if unknown == "skip":
+            note_skipped(skipped(vocabulary, beginning))
         _show_next(Output(), beginning, symbols, as_json)
         return
     novelty = novelty_of(loaded, novel, novel_span, novel_text, reading(loaded, how))

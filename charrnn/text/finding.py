@@ -212,8 +212,8 @@ def _absolute(path: Path) -> str:
 
 def _without_text(directory: str, found: Collection[str] = ()) -> CorpusError:
     """Return the error for a directory that holds only files of the kinds found."""
-    for mark in ("UTF-16", "UTF-32"):
-        if mark in found:
+    for mark in sorted(found):
+        if mark.startswith("UTF"):
             return CorpusError(
                 f"directory {one_line(directory)} holds no text file but files in {mark}",
                 f"use {setting('encoding')} {mark.lower()}",

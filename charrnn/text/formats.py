@@ -16,6 +16,8 @@ from charrnn.text.source import CHUNK, shown
 
 SNIFF = 8192
 """First bytes of a file of a directory that decide whether it is text."""
+MIN_UNMARKED, MANY, FEW = 16, 0.9, 0.1
+"""Bytes of the shortest text whose encoding is guessed; shares of bytes that show it."""
 SNIFF_COMPRESSED = 1 << 20  # bzip2 gives nothing before the end of its first block
 
 BOMB_BYTES, BOMB_RATIO = 200_000_000, 200
@@ -106,12 +108,34 @@ def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
         return "binary"
     if has_nul(encoding):
         return ""
-    return _mark(data) or ("binary" if b"\0" in data else "")
+    return _mark(data) or unmarked(data) or ("binary" if b"\0" in data else "")
 
 
 def has_nul(encoding: str) -> bool:
     """Whether plain English has NUL bytes in an encoding, as in UTF-16."""
     return b"\0" in "a".encode(encoding)
+
+
+def unmarked(head: bytes) -> str:
+    """Return in which form of UTF-16 or UTF-32 a text without a mark seems to be; empty if in none.
+
+    In UTF-32 two bytes of four are 0 or nearly so, in UTF-16 every second one, if the script is not
+    one of many characters: 0 in Latin, 4 in Cyrillic, and 0 in the spaces between.
+    """
+    data = head[: min(len(head), SNIFF) // 4 * 4]
+    if len(data) < MIN_UNMARKED or b"\0" not in data:
+        return ""
+    small = [sum(byte < 9 for byte in data[k::4]) / (len(data) // 4) for k in range(4)]
+    zero = [data[k::4].count(0) / (len(data) // 4) for k in range(4)]
+    if small[2] >= MANY and zero[3] == 1 and zero[0] <= FEW:
+        return "UTF-32-LE"
+    if small[1] >= MANY and zero[0] == 1 and zero[3] <= FEW:
+        return "UTF-32-BE"
+    if min(small[1], small[3]) >= MANY and max(small[0], small[2]) <= FEW:
+        return "UTF-16-LE"
+    if min(small[0], small[2]) >= MANY and max(small[1], small[3]) <= FEW:
+        return "UTF-16-BE"
+    return ""
 
 
 def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
@@ -121,6 +145,9 @@ def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
     if mark and not has_nul(encoding):
         message = f"{shown(name)} begins with the byte order mark of {mark}"
         raise CorpusError(message, f"use {setting('encoding')} {mark.lower()}")
+    if not has_nul(encoding) and (form := unmarked(head)):
+        message = f"{shown(name)} seems to be {form}, without a byte order mark"
+        raise CorpusError(message, f"use {setting('encoding')} {form.lower()}")
 
 
 def compression(head: bytes) -> str:

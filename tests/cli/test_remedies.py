@@ -22,6 +22,7 @@ PRINTED_BY = {
     "cells/": ("train",),
     "cli/_diagnosing.py": ("diagnose",),
     "cli/_sample_options.py": ("sample",),
+    "cli/_given.py": ("sample", "eval", "diagnose"),
     "cli/_samples.py": ("sample",),
     "cli/_scored_text.py": ("eval",),
     "cli/_shared.py": COMPUTING,

@@ -319,3 +319,27 @@ def test_on_a_terminal_the_text_ends_its_line(model) -> None:
     os.close(outer)
     expected = text(model, length=5, until="a", seed=3)
     assert written.decode().replace("\r\n", "\n") == expected + "\n" * (expected[-1] != "\n")
+
+
+def test_what_a_prime_lost_is_counted(model, call) -> None:
+    arguments = ("--length", "5", "--seed", "1", "--unknown", "skip")
+    note = "charrnn: note: 2 symbols that the model does not know were skipped\n"
+    assert call(*arguments, "--prime", "aXbY")[2] == note
+    assert call(*arguments, "--prime", "aXbY", "--next", "2")[0] == 2
+    shown = call("--next", "2", "--unknown", "skip", "--prime", "aXbY")
+    assert (shown[0], shown[2]) == (0, note)
+    _, out, err = call(*arguments, "--prime", "aXbY", "--json", "--count", "2")
+    assert [json.loads(line)["skipped"] for line in out.splitlines()] == [2, 2]
+    assert err == note
+    _, out, err = call(*arguments, "--prime", "ab", "--json")
+    assert (json.loads(out)["skipped"], err) == (0, "")
+    assert "skipped" not in json.loads(call("--length", "5", "--prime", "ab", "--json")[1])
+
+
+def test_a_model_with_an_unknown_symbol_skips_nothing(home, call) -> None:
+    save("unknown", Vocabulary("char", ("\n", "a", "\ufffd"), 2))
+    arguments = ("--length", "5", "--seed", "1", "--prime", "aX", "--unknown", "skip")
+    code, out, err = call(*arguments)
+    assert (code, err.count("\n")) == (0, 1)
+    assert "--unknown has no effect" in err
+    assert call(*arguments[:-2])[1:] == (out, "")

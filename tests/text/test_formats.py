@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers.corpora import whole
 
-from charrnn.errors import CorpusError, option
+from charrnn.errors import CorpusError, in_words, option
 from charrnn.text import formats, iter_ids, iter_lines, open_corpus, read_text
 from charrnn.text.statistics import text_statistics
 
@@ -203,3 +203,33 @@ def test_a_directory_s_compressed_texts_are_read(tmp_path, compress):
     assert whole(open_corpus(tmp_path)) == "<a><b>"
     (tmp_path / "d.gz").write_bytes(compress(RAW)[:-9])
     assert "d.gz cannot be decompressed" in said(tmp_path)
+
+
+LATIN, CYRILLIC = "the cat sat on the mat.\n" * 40, "кошка сидит на коврике, да.\n" * 40
+
+
+@pytest.mark.parametrize("text", [LATIN, CYRILLIC, LATIN.replace("\n", "\r\n")])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_without_a_mark_the_form_of_utf_16_or_32_is_named(tmp_path, text, encoding):
+    path = tmp_path / "wide.txt"
+    path.write_bytes(text.encode(encoding))
+    line = said(path)
+    assert f"seems to be {encoding.upper()}, without a byte order mark" in line
+    assert line.endswith(f"use --encoding {encoding}")
+    assert open_corpus(path, encoding=encoding).chars == len(text)
+    assert open_corpus(path, level="byte").bytes == len(text.encode(encoding))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_text("plain")
+    path.rename(folder / "wide.txt")
+    (note,) = open_corpus(folder).notes
+    assert f"wide.txt ({encoding.upper()}: --encoding {encoding})" in in_words(note, option)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"a file\0another one\0and a third one\0" * 9, b"abc\0def\0ghi\0" * 20, b"\0" * 64, b"a\0b\0"],
+)
+def test_text_with_some_nul_characters_is_text(tmp_path, data):
+    (tmp_path / "a").write_bytes(data)
+    assert open_corpus(tmp_path / "a").chars == len(data)
