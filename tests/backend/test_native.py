@@ -452,3 +452,25 @@ def test_no_address_is_wrong_and_no_behaviour_undefined(core, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout.replace("2 skipped", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checks", ((), ("-fsanitize=thread", "-g")), ids=("plain", "sanitized"))
+def test_threads_compute_every_share_once(core, tmp_path, checks):
+    command, program = build.compiler(), tmp_path / "stress"
+    assert command
+    march = build.TARGET_FLAGS.get(TARGETS[-1], ())
+    source = Path(__file__).with_name("pool_stress.c")
+    compiled = subprocess.run(
+        [*command, "-O2", "-std=gnu11", *march, *checks, "-Wno-unused-function",
+         f"-I{build.SOURCE.parent}", str(source), "-o", str(program), "-lpthread"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if checks and compiled.returncode:
+        pytest.skip("the compiler has no thread sanitizer")
+    assert compiled.returncode == 0, compiled.stderr
+    rounds = "20000" if checks else "200000"
+    done = subprocess.run([program, rounds], capture_output=True, text=True, timeout=300)
+    if checks and "unexpected memory mapping" in done.stderr:
+        pytest.skip("the thread sanitizer cannot run here")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,8 +1,10 @@
 // Threads that share a piece of work: run(n, f, context) calls f(context, k, n) for k = 0 … n - 1
 // concurrently.
 //
-// Threads are started when they are first needed and wait for work afterwards. While another caller
-// uses them, the calls are made one after the other; no result depends on which thread computes it.
+// Threads are started when they are first needed and wait for work afterwards. Each takes the next
+// share that nobody has taken, the caller too: a thread that another program keeps from running
+// delays no one. While another caller uses the threads, the calls are made one after the other; no
+// result depends on which thread computes it.
 #ifndef CHARRNN_POOL_H
 #define CHARRNN_POOL_H
 
@@ -17,22 +19,25 @@
 typedef void share_fn(void *context, int share, int shares);
 
 static struct {
-    pthread_mutex_t user; // held by the caller that uses the pool
-    pthread_mutex_t lock; // guards `work` and `done`
+    pthread_mutex_t user; // held by the caller whose work it is
+    pthread_mutex_t lock; // of `work` and `done`
     pthread_cond_t work, done;
-    share_fn *f;
-    void *context;
-    int shares;
-    int threads; // started so far; thread k computes share k + 1
-    unsigned born[MOST_THREADS]; // the turn in which each was started
-    atomic_uint turn;
-    atomic_int left; // threads that have not ended this turn
+    _Atomic(share_fn *) f;
+    _Atomic(void *) context;
+    atomic_int finished;
+    atomic_uint_fast64_t ticket; // of the piece of work its number, its shares, and the next one
+    int threads;                 // started so far
 } pool = {
     .user = PTHREAD_MUTEX_INITIALIZER,
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .work = PTHREAD_COND_INITIALIZER,
     .done = PTHREAD_COND_INITIALIZER,
 };
+
+#define TICKET(turn, shares) ((uint_fast64_t)(turn) << 32 | (uint_fast64_t)(shares) << 16)
+#define TURN(ticket) ((ticket) >> 32)
+#define SHARES(ticket) ((int)((ticket) >> 16 & 0xFFFFu))
+#define NEXT(ticket) ((int)((ticket) & 0xFFFFu))
 
 INLINE void relax(void)
 {
@@ -43,24 +48,39 @@ INLINE void relax(void)
 #endif
 }
 
-static void *pool_thread(void *number)
+// Take shares of piece `turn` until none is left. What is read of a piece is used only if the ticket
+// has not changed when the share is taken: then the piece is not finished, and nothing replaced it.
+static void take_shares(uint_fast64_t turn)
 {
-    int k = (int)(intptr_t)number;
-    unsigned seen = pool.born[k];
     for (;;) {
-        for (int spin = 0; spin < SPINS && atomic_load(&pool.turn) == seen; spin++) relax();
-        if (atomic_load(&pool.turn) == seen) {
-            pthread_mutex_lock(&pool.lock);
-            while (atomic_load(&pool.turn) == seen) pthread_cond_wait(&pool.work, &pool.lock);
-            pthread_mutex_unlock(&pool.lock);
-        }
-        seen++;
-        if (k + 1 < pool.shares) pool.f(pool.context, k + 1, pool.shares);
-        if (atomic_fetch_sub(&pool.left, 1) == 1) {
+        uint_fast64_t ticket = atomic_load(&pool.ticket);
+        share_fn *f = atomic_load(&pool.f);
+        void *context = atomic_load(&pool.context);
+        int shares = SHARES(ticket), share = NEXT(ticket);
+        if (TURN(ticket) != turn || share >= shares) return;
+        if (!atomic_compare_exchange_strong(&pool.ticket, &ticket, ticket + 1)) continue;
+        f(context, share, shares);
+        if (atomic_fetch_add(&pool.finished, 1) + 1 == shares) {
             pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
             pthread_mutex_unlock(&pool.lock);
         }
+    }
+}
+
+static void *pool_thread(void *unused)
+{
+    uint_fast64_t seen = 0;
+    (void)unused;
+    for (;;) {
+        for (int spin = 0; spin < SPINS && TURN(atomic_load(&pool.ticket)) == seen; spin++) relax();
+        if (TURN(atomic_load(&pool.ticket)) == seen) {
+            pthread_mutex_lock(&pool.lock);
+            while (TURN(atomic_load(&pool.ticket)) == seen) pthread_cond_wait(&pool.work, &pool.lock);
+            pthread_mutex_unlock(&pool.lock);
+        }
+        seen = TURN(atomic_load(&pool.ticket));
+        take_shares(seen);
     }
     return 0;
 }
@@ -75,49 +95,45 @@ static void pool_forked(void)
     pool.threads = 0;
 }
 
-static int pool_grow(int threads)
+// Start threads until there are as many; fewer will do.
+static void pool_grow(int threads)
 {
     static int watched;
     if (!watched) {
         pthread_atfork(0, 0, pool_forked);
         watched = 1;
     }
-    while (pool.threads < threads) {
+    for (; pool.threads < threads; pool.threads++) {
         pthread_t thread;
-        pool.born[pool.threads] = atomic_load(&pool.turn);
-        if (pthread_create(&thread, 0, pool_thread, (void *)(intptr_t)pool.threads)) return 0;
+        if (pthread_create(&thread, 0, pool_thread, 0)) return;
         pthread_detach(thread);
-        pool.threads++;
     }
-    return 1;
 }
 
 static void run(int shares, share_fn *f, void *context)
 {
     shares = shares > MOST_THREADS ? MOST_THREADS : shares;
-    if (shares > 1 && pthread_mutex_trylock(&pool.user) == 0) {
-        if (pool_grow(shares - 1)) {
-            pool.f = f;
-            pool.context = context;
-            pool.shares = shares;
-            atomic_store(&pool.left, pool.threads);
-            pthread_mutex_lock(&pool.lock);
-            atomic_fetch_add(&pool.turn, 1);
-            pthread_cond_broadcast(&pool.work);
-            pthread_mutex_unlock(&pool.lock);
-            f(context, 0, shares);
-            for (int spin = 0; spin < SPINS && atomic_load(&pool.left); spin++) relax();
-            if (atomic_load(&pool.left)) {
-                pthread_mutex_lock(&pool.lock);
-                while (atomic_load(&pool.left)) pthread_cond_wait(&pool.done, &pool.lock);
-                pthread_mutex_unlock(&pool.lock);
-            }
-            pthread_mutex_unlock(&pool.user);
-            return;
-        }
-        pthread_mutex_unlock(&pool.user);
+    if (shares < 2 || pthread_mutex_trylock(&pool.user)) {
+        for (int k = 0; k < shares; k++) f(context, k, shares);
+        return;
     }
-    for (int k = 0; k < shares; k++) f(context, k, shares);
+    pool_grow(shares - 1);
+    uint_fast64_t turn = TURN(atomic_load(&pool.ticket) + TICKET(1, 0));
+    atomic_store(&pool.f, f);
+    atomic_store(&pool.context, context);
+    atomic_store(&pool.finished, 0);
+    pthread_mutex_lock(&pool.lock);
+    atomic_store(&pool.ticket, TICKET(turn, shares));
+    pthread_cond_broadcast(&pool.work);
+    pthread_mutex_unlock(&pool.lock);
+    take_shares(turn);
+    for (int spin = 0; spin < SPINS && atomic_load(&pool.finished) < shares; spin++) relax();
+    if (atomic_load(&pool.finished) < shares) {
+        pthread_mutex_lock(&pool.lock);
+        while (atomic_load(&pool.finished) < shares) pthread_cond_wait(&pool.done, &pool.lock);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    pthread_mutex_unlock(&pool.user);
 }
 
 // A share's part of `count` items, in multiples of `unit`: [first, last).
