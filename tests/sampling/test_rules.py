@@ -98,6 +98,16 @@ def test_a_temperature_that_changes():
     changed = "".join(stream(model, CHARS, options, length=4000, seed=1))
     first, last = changed[:400], changed[-400:]
     assert first.count("a") < 280 < last.count("a")
+    hotter, colder = (
+        SampleOptions(0.0, temperature_end=9.0),
+        SampleOptions(9.0, temperature_end=0.0),
+    )
+    pairs = {
+        options: ["".join(stream(model, CHARS, options, length=2, seed=s)) for s in range(40)]
+        for options in (hotter, colder)
+    }
+    assert {first for first, _ in pairs[hotter]} == {last for _, last in pairs[colder]} == {"a"}
+    assert {last for _, last in pairs[hotter]} == {first for first, _ in pairs[colder]} > {"a"}
     same = SampleOptions(temperature=0.7, temperature_end=0.7)
     for length in (1, 90):
         plain = list(stream(model, CHARS, SampleOptions(0.7), length=length, seed=2))
