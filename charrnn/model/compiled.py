@@ -22,7 +22,7 @@ from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 
 STREAMS = 8
-"""Streams that are worth a thread of their own in a recurrence."""
+"""Streams that are worth a thread of their own in a recurrence; FEW_STREAMS in ``recurrence.h``."""
 
 
 def layer(cell: Cell, inputs: int, hidden: int, backend: Backend, dtype: str) -> Layer:
@@ -37,7 +37,7 @@ def fits(cell: Cell, dtype: str) -> bool:
 
 
 def head(top: Layer, vocabulary: int, backend: Backend, prefix: str) -> LanguageModelHead:
-    """Return the head of a language model whose top layer is given, compiled if that one is."""
+    """Return the language-model head for this top layer; compiled if the layer is."""
     kind = CompiledHead if isinstance(top, CompiledLayer) else LanguageModelHead
     return kind(top.width, vocabulary, backend, prefix)
 
@@ -75,6 +75,7 @@ class CompiledLayer(Layer):
         super().__init__(cell, inputs, hidden, backend)
         assert backend.core is not None
         assert cell.compiled is not None
+        assert len(cell.saved) <= 1  # the structure has one pointer for them
         self._core, self._compiled = backend.core, cell.compiled
 
     def sequence(self, dtype: Any, T: int, F: int, N: int) -> Array:
@@ -120,7 +121,9 @@ class CompiledLayer(Layer):
             if ws is not None:
                 ih_back = core.pack_transposed(ih, panels("ih_back", D, G * H))
         else:
-            table = kept.setdefault("table", np.empty((D, G * H), np.float32))
+            if "table" not in kept:
+                kept["table"] = np.empty((D, G * H), np.float32)
+            table = kept["table"]
             core.transpose(ih, bias, table)
         extra = weights[self._compiled.extra][-H:] if self._compiled.extra else None
         return Packed(forth, back, ih_forth, ih_back, table, bias, extra)
@@ -156,10 +159,10 @@ class CompiledLayer(Layer):
         ids: Array | None = None,
         table: Array | None = None,
     ) -> None:
-        """Let the structure of a workspace describe some steps of its window.
+        """Point the workspace's C structure at steps ``start`` to ``stop`` of its window.
 
-        They read the symbols ``ids`` (T, N) by their ``table``; without, the input products are in
-        ``ws.work``.
+        They look up the symbols ``ids`` (T, N) in ``table``; without these, ``ws.work`` holds the
+        input products.
         """
         job = ws.scratch
         job.T, job.work = stop - start, address(ws.work[start:])
@@ -211,8 +214,9 @@ class CompiledLayer(Layer):
         if x.ndim == 3:
             core.outer(received, rows(x), grads["weight_ih"])
         else:
-            shape = grads["weight_ih"].shape[::-1]
-            sums = ws.staging.setdefault("sums", np.empty(shape, np.float32))
+            if "sums" not in ws.staging:
+                ws.staging["sums"] = np.empty(grads["weight_ih"].shape[::-1], np.float32)
+            sums = ws.staging["sums"]
             core.symbol_sums(received, ws.staging["ids"], sums)
             core.transpose(sums, None, grads["weight_ih"])
         core.sum(received, grads["bias_ih"])
@@ -307,7 +311,7 @@ class CompiledHead(LanguageModelHead):
     def _job(
         self, weights: Parameters, outputs: Array, ids: Array, forth: Array, nats: Array
     ) -> Any:
-        """Return the task to compute the surprisals of rows of outputs, without gradients."""
+        """Return the C structure to compute the surprisal of each row of outputs, no gradients."""
         return jobs.Loss(
             rows=len(outputs),
             H=self.H,

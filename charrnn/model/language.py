@@ -72,13 +72,6 @@ class LanguageModel:
         core = self.backend.core
         return core.name if core and isinstance(self.head, compiled.CompiledHead) else None
 
-    def plain(self) -> LanguageModel:
-        """Return the model with the same weights, not copied, computed without a compiled core."""
-        if self.backend.core is None:
-            return self
-        backend = numpy_backend(self.backend.note, self.backend.expected)
-        return LanguageModel(self.config, self.V, backend, self.weights.flat)
-
     @classmethod
     def fresh(
         cls, config: ModelConfig, vocabulary: int, seed: int, backend: Backend | None = None

@@ -3,6 +3,7 @@
 All of it is skipped if no library was built, but where ``CHARRNN_REQUIRE_COMPILERS`` names ``c``.
 """
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -210,6 +211,17 @@ COMPILED = {
 
 def test_the_compiled_operations_are_known(core):
     assert {name for name in OPERATIONS if implementation(name, core)} == COMPILED
+
+
+def test_structures_have_the_same_size_on_both_sides(core):
+    names = {"Recurrence": "lstm_forward"}
+    checked = 0
+    for name, structure in vars(jobs).items():
+        size = getattr(core.library, f"charrnn_{names.get(name, name.lower())}_size", None)
+        if isinstance(structure, type) and issubclass(structure, ctypes.Structure) and size:
+            assert ctypes.sizeof(structure) == size(), name
+            checked += 1
+    assert checked >= 14
 
 
 def elementary(core, x):

@@ -17,9 +17,6 @@ from charrnn.backend.native import jobs
 SMALL = 1 << 20
 """Multiplications and additions that are not worth another thread."""
 
-MOST_THREADS = 256
-"""As many as the compiled functions start."""
-
 Float = np.ndarray
 
 
@@ -86,9 +83,9 @@ class Core:
         vars(module)["charrnn_core"] = self
         return module
 
-    def call(self, name: str, job: Any, work: float, most: int = MOST_THREADS) -> None:
+    def call(self, name: str, job: Any, work: float, most: int | None = None) -> None:
         """Call a function of about ``work`` operations, in at most ``most`` threads."""
-        threads = min(self.threads, 1 + int(work / SMALL), most)
+        threads = min(self.threads, 1 + int(work / SMALL), most or self.threads)
         self.function(name)(threads, byref(job))
 
     def function(self, name: str) -> Any:
@@ -119,8 +116,7 @@ class Core:
     ) -> np.ndarray:
         """Pack the transpose of ``matrix`` (K, M).
 
-        Its rows are in ``groups`` of equal size, packed one after the other from group ``start``
-        on, in a circle.
+        Its rows are in ``groups`` of equal size, packed in cyclic order from group ``start``.
         """
         (K, M), first = matrix.shape, address(matrix)
         job = jobs.Back(K, M, K // groups, first, start, address(out))

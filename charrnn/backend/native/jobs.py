@@ -1,8 +1,7 @@
 """The structures that the compiled functions take: the fields of the C structures, in their order.
 
-A field is written as its name and a letter: i for a 64-bit integer, u for one
-without sign, p for a pointer, f for a float,
-d for a double.
+A field is written as its name and a letter. i: signed 64-bit integer; u: unsigned 64-bit integer;
+p: pointer; f: float; d: double.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ Dropout = _job(
     "Dropout",
     "T:i H:i N:i t:i h:i n:i layer:u step:u seed:u purpose:u threshold:u scale:f out:p",
 )
-Squares = _job("Squares", "count:i g:p sums:p")
+Squares = _job("Squares", "count:i g:p block:i sums:p")
 Sample = _job(
     "Sample",
     "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedded:p "

@@ -82,7 +82,9 @@ def rmsprop(
 def norm(core: Core, flat: Array) -> Array:
     """Return the Euclidean norm: blocks of squares in float32, their sum in float64."""
     sums = np.empty(-(-flat.size // BLOCK))
-    core.call("squares", jobs.Squares(flat.size, address(flat), address(sums)), 2.0 * flat.size)
+    core.call(
+        "squares", jobs.Squares(flat.size, address(flat), BLOCK, address(sums)), 2.0 * flat.size
+    )
     total = np.add.accumulate(sums)[-1]  # in order, unlike sum()
     return np.sqrt(total).astype(flat.dtype)
 

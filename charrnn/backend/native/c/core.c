@@ -1,5 +1,5 @@
-// The compiled core: what charrnn/backend/native calls. Every function divides its work among
-// `threads` threads; no result depends on their number, nor on the processor.
+// The compiled core: what charrnn/backend/native calls. Every function takes a number of threads, on
+// which no result depends. Nor does one depend on the processor, except in a library built with BF16.
 #include "dropout.h"
 #include "gru.h"
 #include "loss.h"
@@ -11,9 +11,9 @@
 
 #define API __attribute__((visibility("default")))
 #define SHARED(name, share, job) \
-    API void charrnn_##name(int threads, job *work) { run(threads, share, work); }
+    API void charrnn_##name(int threads, job *work) { run(threads, share, work); } \
+    API int charrnn_##name##_size(void) { return (int)sizeof(job); }
 
-API int charrnn_vector_length(void) { return VL; }
 API int charrnn_panel(void) { return PAIR; }
 API int charrnn_packed(void) { return PACKED; }
 
@@ -40,7 +40,9 @@ SHARED(dropout, dropout_share, dropout_job)
 SHARED(squares, squares_share, squares_job)
 
 API void charrnn_sample(int threads, sample_job *work) { sample(threads, work); }
+API int charrnn_sample_size(void) { return (int)sizeof(sample_job); }
 
+// For tests alone: the elementary functions of many numbers
 typedef struct {
     int64_t count;
     const float *x;

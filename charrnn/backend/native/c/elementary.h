@@ -38,7 +38,7 @@ INLINE vf expm1_reduced(vf x, vi *n)
 // 2^n for -127 < n < 128
 INLINE vf power_of_two(vi n) { return (vf)((n + 127) << 23); }
 
-// e^x, multiplied by 2^n in two halves so that the result may be subnormal or infinite
+// e^x = e^r 2^n. 2^n is applied as two factors, so that the result may be subnormal or infinite.
 INLINE vf exponential(vf x)
 {
     vi n;

@@ -23,8 +23,8 @@ typedef struct {
     float *d_top;    // (rows, H)
 } loss_job;
 
-// z (V) becomes e^(z - max); returns the sum of these, and max in `top`. z has padding for LANES
-// floats.
+// z (V) becomes e^(z - max); returns their sum and stores the maximum in `top`. z is padded to a multiple
+// of LANES floats.
 INLINE float exponentials(float *z, long V, float *top)
 {
     float most = -HUGE_VALF;

@@ -119,7 +119,8 @@ static void sum_share(void *context, int share, int shares)
     }
 }
 
-// Panels of `groups` matrices of `rows` rows each, (rows, K), as [group][rows / PAIR][K][PAIR]
+// Panels of `groups` matrices of `rows` rows each, (rows, K), as
+// [group][rows / PAIR][PLACES(K)][PAIR]
 typedef struct {
     int64_t groups, rows, K;
     const float *matrix;
@@ -136,8 +137,8 @@ static void forth_share(void *context, int share, int shares)
     }
 }
 
-// Panels of the columns of a matrix (K, M): its rows in groups of `group`, each with places of its own,
-// and taken from group `start` on, in a circle
+// Panels of the columns of a matrix (K, M). Its rows are split into groups of `group` rows, each padded
+// to whole places, in cyclic order from group `start`.
 typedef struct {
     int64_t K, M, group;
     const float *matrix;

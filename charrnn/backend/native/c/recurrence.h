@@ -11,13 +11,13 @@
 #include "tile.h"
 
 #define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
-#define FEW_STREAMS 8 // fewer are not worth a thread
+#define FEW_STREAMS 8 // fewer are not worth a thread; STREAMS in charrnn/model/compiled.py
 #define GATE (PAIR * CHUNK) // floats of one gate's products
 
 typedef struct {
     int64_t T, N, H;
     const float *forth;  // panels of the recurrent weights, [gate][H / PAIR][PLACES(H)][PAIR]
-    const float *back;   // panels of their transpose, [H / PAIR][K][PAIR]
+    const float *back;   // panels of their transpose, [H / PAIR][gates · PLACES(H)][PAIR]
     const float *table;  // (V, G·H), input product and bias of each symbol, if ids are given
     const int32_t *ids;  // (T, N), symbols; or null, if `work` holds the input products
     const float *bias;   // (G·H), added to those input products
@@ -31,12 +31,12 @@ typedef struct {
     int64_t kind;        // the cell's variant
 } layer;
 
-// The streams [first, first + count) of a layer at step t, and of its units some blocks of PAIR.
+// A share of a layer's work at step t: streams [first, first + count), blocks of units [block, blocks).
 typedef struct {
     const layer *l;
     long H, t, first, count, stride, block, blocks;
-    long at; // row of (T, N, ·) arrays
-    float *next;
+    long at;     // row of (T, N, ·) arrays
+    float *next; // the next product's operand, as columns
 } step;
 
 INLINE step share_of(const layer *l, int share, int shares)
@@ -67,7 +67,8 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// For all units: the products of K × `gates` panels with the operand, if there is one; then the epilogue.
+// For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
+// the epilogue.
 INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR;
@@ -111,7 +112,8 @@ INLINE const float *inputs(const step *s, long G, long n, const float *row)
     return l->ids ? l->table + (long)l->ids[s->at + n] * G * l->H : row;
 }
 
-// The gradient that arrives for dh: a product from the next step, or the one after the window.
+// The last epilogue of a backward pass: ∂L/∂h before the window is the product (keep_product), or the
+// product and what is in dh already (add_product).
 INLINE void keep_product(const step *s, const float *p, long u, long width, long n, long streams)
 {
     for (long j = 0; j < streams; j++) store_some(s->l->dh + (s->first + n + j) * s->H + u, load(p + j * PAIR), width);

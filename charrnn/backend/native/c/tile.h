@@ -5,8 +5,8 @@
 // The sum runs over k in order, each term fused, so the result does not depend on how a product is
 // cut into tiles, nor on VL.
 //
-// Compiled with BF16, factors are rounded to bfloat16 when they are packed, two of one k and the next
-// side by side in 32 bits; sums stay in float. PACKED is how many k share a place.
+// Compiled with BF16, factors are rounded to bfloat16 when they are packed, and those of k and k + 1
+// share one 32-bit slot, a place; sums stay in float. PACKED: values of k per place.
 #ifndef CHARRNN_TILE_H
 #define CHARRNN_TILE_H
 
@@ -32,7 +32,7 @@ INLINE vf pack(vf a, vf b)
 INLINE vf multiply_add(vf a, vf b, vf sum) { return fma_(a, b, sum); }
 #endif
 
-// Places of K terms
+// The number of places that K terms need
 #define PLACES(K) (((K) + PACKED - 1) / PACKED)
 
 typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add);
@@ -157,8 +157,8 @@ INLINE vf place(const float *matrix, long ld, long K, long count)
 #endif
 }
 
-// Panels of a matrix (K, M), its columns side by side: [M / PAIR][PLACES(K)][PAIR], the last padded
-// with 0.
+// Pack one panel, [PLACES(K)][PAIR], from `count` columns of a matrix with K rows; missing columns
+// become 0.
 static void pack_panel(long K, long count, const float *matrix, long ld, float *panel)
 {
     for (long k = 0; k < K; k += PACKED, panel += PAIR, matrix += PACKED * ld) {
@@ -167,7 +167,7 @@ static void pack_panel(long K, long count, const float *matrix, long ld, float *
     }
 }
 
-// The same of the transpose, whose rows are the panel's columns: `count` rows of K elements.
+// The same from the transpose: the panel's columns are `count` rows of K elements.
 static void pack_panel_of_rows(long K, long count, const float *rows, long ld, float *panel)
 {
     for (long half = 0; half < 2; half++)

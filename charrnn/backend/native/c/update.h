@@ -1,11 +1,10 @@
-// The update of a flat vector of parameters (equations: charrnn/train/optimizers). Nothing is fused
-// and the operations are in the order of the plain definitions: the bits are the same as NumPy's.
+// The update of a flat vector of parameters (equations: charrnn/train/optimizers). In the optimizers
+// nothing is fused and operations are in the order of the plain definitions, so their bits are those
+// of NumPy. The sum of squares is fused.
 #ifndef CHARRNN_UPDATE_H
 #define CHARRNN_UPDATE_H
 
 #include "pool.h"
-
-#define BLOCK 4096 // elements whose squares are summed in float
 
 typedef struct {
     int64_t count;
@@ -75,18 +74,19 @@ static void rmsprop_share(void *context, int share, int shares)
 typedef struct {
     int64_t count;
     const float *g;
-    double *sums; // one for each BLOCK
+    int64_t block; // elements whose squares are summed in float
+    double *sums;  // one for each block
 } squares_job;
 
 static void squares_share(void *context, int share, int shares)
 {
     enum { lanes = 32, vectors = lanes / VL };
     const squares_job *w = context;
-    long blocks = (w->count + BLOCK - 1) / BLOCK;
+    long blocks = (w->count + w->block - 1) / w->block;
     for (long b = blocks * share / shares; b < blocks * (share + 1) / shares; b++) {
         vf sums[vectors];
-        const float *g = w->g + b * BLOCK;
-        long count = least(BLOCK, w->count - b * BLOCK), i = 0;
+        const float *g = w->g + b * w->block;
+        long count = least(w->block, w->count - b * w->block), i = 0;
         for (int k = 0; k < vectors; k++) sums[k] = splat(0.0f);
         for (; i + lanes <= count; i += lanes)
             UNROLL for (int k = 0; k < vectors; k++) {
