@@ -230,9 +230,10 @@ def elementary(core, x):
     return results
 
 
-def test_elementary_functions_are_within_three_units_of_the_last_place(core):
-    patterns = np.arange(0, 2**32, 3001, dtype=np.uint64).astype(np.uint32)  # over all floats
-    near = np.linspace(-110, 95, 300_001, dtype=np.float32)
+@pytest.mark.parametrize("every", (16411, pytest.param(3001, marks=pytest.mark.slow)))
+def test_elementary_functions_are_within_three_units_of_the_last_place(core, every):
+    patterns = np.arange(0, 2**32, every, dtype=np.uint64).astype(np.uint32)  # over all floats
+    near = np.linspace(-110, 95, 10**9 // every, dtype=np.float32)
     x = np.concatenate([patterns.view(np.float32), near])
     with np.errstate(all="ignore"):  # among them are signalling NaNs
         wide = x.astype(np.longdouble)

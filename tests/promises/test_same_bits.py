@@ -57,9 +57,10 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell[:3]))
 def test_threads_change_nothing(run, cell):
-    first = run("one", cell, "--threads", "1")
-    assert run("three", cell, "--threads", "3") == first
-    assert run("numpy", cell, "--core", "numpy")[0] != first[0]
+    steps = ("--steps", "12", "--eval-every", "6")
+    first = run("one", cell, "--threads", "1", *steps)
+    assert run("three", cell, "--threads", "3", *steps) == first
+    assert run("numpy", cell, "--core", "numpy", *steps)[0] != first[0]
 
 
 def test_info_prints_the_digest(run, tmp_path):
