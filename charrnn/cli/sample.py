@@ -18,6 +18,7 @@ from charrnn.cli._shared import (
     Run,
     Threads,
     decoding,
+    note,
     open_backend,
     reading,
 )
@@ -228,17 +229,21 @@ def sample(
 
 
 def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
-    """Say how a newline or a tab is typed, if its escape is and the vocabulary has no backslash."""
+    """Say how a newline or a tab is typed, if its escape is.
+
+    A vocabulary that has a backslash can mean it: then that is a note, else an error.
+    """
     backslash: Any = ord("\\") if vocabulary.level == "byte" else "\\"
-    if backslash in vocabulary.symbols:
-        return
+    known = backslash in vocabulary.symbols
     for name, typed in texts.items():
-        for escape, meant in ((r"\n", "newline"), (r"\t", "tab")):
-            if escape in typed:
-                raise VocabularyError(
-                    f"{option(name)} holds a backslash, which the vocabulary does not have",
-                    f"write a {meant} as $'{escape}'",
-                )
+        for escape, meant in ((r"\n", "newline"), (r"\t", "tab"), (r"\r", "carriage return")):
+            if escape not in typed:
+                continue
+            advice = f"write a {meant} as $'{escape}'"
+            if not known:
+                message = f"{option(name)} holds a backslash, which the vocabulary does not have"
+                raise VocabularyError(message, advice)
+            note(f"{option(name)} holds a backslash and a letter, {escape}; {advice}")
 
 
 def _reading(

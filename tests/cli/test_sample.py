@@ -140,7 +140,12 @@ def test_a_text_that_cannot_occur_is_one_line(model, call, option, typed, says, 
 def test_a_backslash_that_the_model_knows_is_text(home, call) -> None:
     save("escapes", Vocabulary("char", ("\n", "\\", "n")))
     for option in ("--until", "--prime"):
-        assert call(option, r"\n", "--length", "5")[0] == 0
+        code, _, err = call(option, r"\n", "--length", "5")
+        assert (code, err.count("\n")) == (0, 1)
+        assert err.startswith(
+            f"charrnn: note: {option} holds a backslash and a letter, \\n; write a"
+        )
+        assert call(option, "\n", "--length", "5")[2] == ""
 
 
 def test_samples_that_do_not_end_are_told_of(model, call, monkeypatch) -> None:
