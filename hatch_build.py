@@ -1,18 +1,23 @@
 """Compile the core when charrnn is installed or a wheel is built.
 
-Without a C compiler the wheel is pure Python, and charrnn computes with NumPy.
+Without a C compiler the wheel is pure Python, and charrnn computes with NumPy. The environment
+variable ``CHARRNN_WHEEL`` names the platform that a release's wheel is for, or ``any`` for a pure
+one; ``just wheels`` makes them all.
 """
 
 from __future__ import annotations
 
+import os
 import runpy
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUILD = Path("charrnn", "backend", "native", "build.py")
+NATIVE = Path("charrnn", "backend", "native")
+WHEEL = "CHARRNN_WHEEL"
 
 
 class CompileCore(BuildHookInterface[Any]):
@@ -22,10 +27,24 @@ class CompileCore(BuildHookInterface[Any]):
         """Compile, before the wheel is put together."""
         if self.target_name != "wheel":
             return
-        libraries = runpy.run_path(str(Path(self.root) / BUILD))["build"]()
-        if not libraries:
+        builder = runpy.run_path(str(Path(self.root) / NATIVE / "build.py"))
+        if version == "editable":
+            builder["build"]()
             return
-        build_data["pure_python"] = False
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["tag"] = f"py3-none-{platform}"
-        build_data["artifacts"].append("/charrnn/backend/native/lib/*.so")
+        tag = os.environ.get(WHEEL) or ""
+        if tag == "any":
+            return
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        libraries = builder["cross_build"](tag, folder) if tag else builder["build"](folder)
+        if libraries:
+            platform = tag or sysconfig.get_platform().replace("-", "_").replace(".", "_")
+            build_data["pure_python"] = False
+            build_data["tag"] = f"py3-none-{platform}"
+        for library in libraries:
+            build_data["force_include"][str(library)] = str(NATIVE / "lib" / library.name)
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the libraries, which are in the wheel."""
+        if hasattr(self, "_folder"):
+            self._folder.cleanup()

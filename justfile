@@ -46,6 +46,10 @@ same BEFORE AFTER:
 bench NAME *ARGS:
     python benchmarks/{{NAME}}.py {{ARGS}}
 
+# the files of a release, for every platform: just wheels dist
+wheels FOLDER="dist":
+    .ci/wheels {{FOLDER}}
+
 # everything that a change must pass
 gate:
     .ci/run

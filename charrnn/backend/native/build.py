@@ -1,11 +1,12 @@
 """Compile the core with a C compiler. Needs only the standard library.
 
 ``pip install`` runs this through ``hatch_build.py``; ``python -m charrnn.backend.native.build``
-recompiles in place.
+recompiles in place. For the wheels of a release, ``ziglang`` compiles for every platform.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent / "c" / "core.c"
 FOLDER = Path(__file__).parent / "lib"
+COMMAND = "python -m charrnn.backend.native.build"
+"""Recompiles the core where it is installed."""
 
 FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
@@ -40,6 +43,14 @@ TARGET_FLAGS = {
 }
 """What the compiler is told about a target, if anything."""
 
+PLATFORMS: dict[str, tuple[str, str]] = {
+    "manylinux_2_17_x86_64": ("x86_64", "x86_64-linux-gnu.2.17"),
+    "manylinux_2_17_aarch64": ("aarch64", "aarch64-linux-gnu.2.17"),
+    "macosx_10_13_x86_64": ("x86_64", "x86_64-macos.10.13"),
+    "macosx_11_0_arm64": ("aarch64", "aarch64-macos.11.0"),
+}
+"""The platform tags of a release's wheels, each with its architecture and ziglang's name for it."""
+
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden")
 """None of these may allow the compiler to change the order or the rounding of operations."""
 
@@ -54,9 +65,22 @@ def machine() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
 
+def targets(architecture: str) -> list[str]:
+    """Return the targets of an architecture; none if it is not supported."""
+    return [*FEATURES.get(architecture, ()), *BF16_FEATURES.get(architecture, ())]
+
+
 def file_name(target: str) -> str:
     """Return the name of the library for a target."""
     return f"core-{target}.so"
+
+
+def digest() -> str:
+    """Return a digest of the C source and the flags, which is compiled into every library."""
+    known = hashlib.sha256(" ".join(FLAGS).encode())
+    for path in sorted(SOURCE.parent.glob("*.[ch]")):
+        known.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return known.hexdigest()[:16]
 
 
 def compiler() -> list[str] | None:
@@ -79,10 +103,11 @@ def compile_core(target: str, out: Path, command: Sequence[str], extra: Sequence
         If the compiler cannot be run, or the file cannot be written.
     """
     march = TARGET_FLAGS.get(target, ())
+    source = [f'-DCHARRNN_SOURCE="{digest()}"', str(SOURCE)]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         library = Path(folder) / out.name
-        arguments = [*FLAGS, *march, *extra, "-fPIC", "-shared", str(SOURCE), "-o", str(library)]
+        arguments = [*FLAGS, *march, *extra, "-fPIC", "-shared", *source, "-o", str(library)]
         subprocess.run(
             [*command, *arguments, "-lpthread", "-lm"], check=True, capture_output=True, text=True
         )
@@ -94,19 +119,55 @@ def build(folder: Path = FOLDER) -> list[Path]:
 
     There are none without a C compiler or if it fails: charrnn then computes with NumPy.
     """
-    command, here = compiler(), machine()
+    command = compiler()
     libraries: list[Path] = []
-    targets = [*FEATURES.get(here, ()), *BF16_FEATURES.get(here, ())]
-    for target in targets if command else ():
+    for target in targets(machine()) if command else ():
         out = folder / file_name(target)
         try:
             compile_core(target, out, command or ())
         except (OSError, subprocess.CalledProcessError):
-            out.unlink(missing_ok=True)
-        else:
-            libraries.append(out)
+            continue
+        libraries.append(out)
     return libraries
 
 
+def cross_build(tag: str, folder: Path) -> list[Path]:
+    """Compile the core with ziglang for every target of a platform of :data:`PLATFORMS`.
+
+    Raises
+    ------
+    ValueError
+        If the platform is unknown.
+    subprocess.CalledProcessError
+        If ziglang is not installed, or fails.
+    """
+    if tag not in PLATFORMS:
+        raise ValueError(f"unknown platform {tag!r}; choose one of {', '.join(PLATFORMS)}")
+    architecture, triple = PLATFORMS[tag]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", triple]
+    libraries: list[Path] = []
+    for target in targets(architecture):
+        cpus = [flag[7:] for flag in TARGET_FLAGS.get(target, ()) if flag.startswith("-march=")]
+        renamed = [f"-mcpu={cpu.replace('-', '_')}" for cpu in cpus]  # ziglang has its own names
+        libraries.append(folder / file_name(target))
+        compile_core(target, libraries[-1], command, (*renamed, "-g0", "-s"))
+    return libraries
+
+
+def main(arguments: Sequence[str]) -> str | None:
+    """Compile the core in place; return what failed, in one line, or None."""
+    if arguments:
+        return f"takes no arguments: {COMMAND}"
+    if build():
+        return None
+    if not machine():
+        return (
+            f"the compiled core does not support {platform.system()}: charrnn computes with NumPy"
+        )
+    if not compiler():
+        return "no C compiler: install gcc or clang, or let CC name one"
+    return f"the C compiler ({' '.join(compiler() or ())}) cannot compile the core"
+
+
 if __name__ == "__main__":
-    sys.exit(None if build() else "no C compiler, or none that can compile the core")
+    sys.exit(main(sys.argv[1:]))

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from ctypes import CDLL
+from ctypes import CDLL, c_char_p
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from charrnn.backend.native.build import BF16_FEATURES, FEATURES, FOLDER, file_name, machine
+from charrnn.backend.native.build import (
+    BF16_FEATURES,
+    COMMAND,
+    FEATURES,
+    FOLDER,
+    digest,
+    file_name,
+    machine,
+)
 from charrnn.backend.native.core import Core
 from charrnn.errors import BackendError, setting
 
@@ -33,7 +41,8 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
     Raises
     ------
     BackendError
-        If this processor can run none of them; the message says why.
+        If this processor can run none of them, or the best is not of this source; the message says
+        why.
     """
     kind = BF16_FEATURES if matmul == "bf16" else FEATURES
     usable = runnable(kind.get(machine(), {}), features())
@@ -43,9 +52,9 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
             f"leave out {setting('matmul')}",
         )
     if not usable:
+        unsupported = f"this processor ({platform.machine()})" if machine() else platform.system()
         raise BackendError(
-            f"the compiled core does not support this processor ({platform.machine()})",
-            f"leave out {setting('core')}",
+            f"the compiled core does not support {unsupported}", f"leave out {setting('core')}"
         )
     for target in usable:
         path = folder / file_name(target)
@@ -53,7 +62,7 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
             return open_library(path, target, threads)
     raise BackendError(
         "the compiled core was not built when charrnn was installed",
-        "install a C compiler and then charrnn again",
+        f"install a C compiler, then run: {COMMAND}",
     )
 
 
@@ -70,11 +79,26 @@ def features() -> Mapping[str, bool]:
 
 
 def open_library(path: Path, target: str, threads: int) -> Core:
-    """Open a library, compiled for ``target``."""
+    """Open a library, compiled for ``target``.
+
+    Raises
+    ------
+    BackendError
+        If it cannot be opened, or was not compiled from the source that is installed with it: its
+        functions may take other structures.
+    """
     try:
         library = CDLL(str(path))
     except OSError as problem:
         raise BackendError(
-            f"cannot open the compiled core: {problem}", "install charrnn again"
+            f"cannot open the compiled core: {problem}", f"compile it here: {COMMAND}"
         ) from None
+    source = getattr(library, "charrnn_source", None)  # the first libraries had none
+    if source is not None:
+        source.argtypes, source.restype = [], c_char_p
+    if source is None or source().decode() != digest():
+        raise BackendError(
+            "the compiled core was built from another version of its source",
+            f"compile it again: {COMMAND}",
+        )
     return Core(library, target, threads)

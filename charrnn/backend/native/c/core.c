@@ -17,6 +17,9 @@
 API int charrnn_panel(void) { return PAIR; }
 API int charrnn_packed(void) { return PACKED; }
 
+// The digest of the source that this is compiled from: a library of another one is not opened.
+API const char *charrnn_source(void) { return CHARRNN_SOURCE; }
+
 SHARED(lstm_forward, lstm_forward_share, layer)
 SHARED(lstm_backward, lstm_backward_share, layer)
 SHARED(gru_after_forward, gru_after_forward_share, layer)

@@ -150,8 +150,9 @@ static float *scratch(size_t floats)
     if (size < floats) {
         free(memory);
         size = (floats + 1023) / 1024 * 1024;
-        memory = aligned_alloc(64, size * sizeof(float));
-        if (!memory) abort();
+        void *new = 0; // aligned_alloc is missing before macOS 10.15
+        if (posix_memalign(&new, 64, size * sizeof(float))) abort();
+        memory = new;
     }
     return memory;
 }
