@@ -69,7 +69,9 @@ class ModelConfig(Configuration):
 class DataConfig(Configuration):
     """How the text becomes symbols, and which part of it is held out."""
 
-    level: str = declare("char", "Unit of text.", group=TEXT, choices=("char", "byte", "word"))
+    level: str = declare(
+        "char", "What one symbol is.", group=TEXT, choices=("char", "byte", "word")
+    )
     encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
     errors: str = declare(
         "strict",
@@ -204,7 +206,7 @@ class TrainConfig(Configuration):
     batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
     state: str = declare(
         "carry",
-        "carry the hidden state from window to window, or reset it.",
+        "At the start of a window: carry the hidden state over, or reset it to zero.",
         group=TRAINING,
         choices=("carry", "reset"),
     )
@@ -285,8 +287,8 @@ class TrainConfig(Configuration):
     )
     max_rollbacks: int = declare(
         3,
-        "Divergences after which training returns to its last checkpoint and continues at half the "
-        "learning rate; at the next one it stops.",
+        "How many times diverged training may return to its last checkpoint and continue at half "
+        "the learning rate before it stops.",
         group=TRAINING,
         least=0,
     )

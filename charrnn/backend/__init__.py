@@ -1,7 +1,8 @@
 """The array switch: NumPy on the CPU, CuPy on a GPU.
 
-All other packages compute with ``backend.xp`` and move data with :meth:`Backend.put` and
-:meth:`Backend.get`, the only two places where an array crosses between host and device.
+All other packages compute with ``backend.xp`` or, for float32 on a CPU, with the compiled core
+(``backend.core``). They move data with :meth:`Backend.put` and :meth:`Backend.get`, the only two
+places where an array crosses between host and device.
 Nothing outside this package names CuPy.
 """
 

@@ -35,7 +35,8 @@ class Recorder(Protocol):
         """Return ``compute`` in a form that is recorded at its second call.
 
         ``compute`` takes arrays, always of the same shapes and dtypes, and returns one. ``held``
-        returns the further arrays that it reads and writes, which must stay alive as long.
+        returns the other arrays that it reads or writes; they must stay alive as long as the
+        recording.
         """
 
 

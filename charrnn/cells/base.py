@@ -112,7 +112,10 @@ class MatrixGradient(Gradient):
 
 
 class DiagonalGradient(Gradient):
-    """For a vector p whose product p ⊙ v was added to the pre-activations: Σ δ ⊙ v."""
+    """For a vector p whose product p ⊙ v was added to the pre-activations: Σ δ ⊙ v.
+
+    For cells from outside the package, such as an LSTM with peepholes.
+    """
 
     def write(self, xp: Any, delta: Array, operand: Array, out: Array) -> None:
         """Write the sums of ``delta`` times ``operand``."""

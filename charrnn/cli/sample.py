@@ -168,7 +168,7 @@ def sample(
 
     With --novel, a line is written once it is complete. Lines of only white space may be copies.
     The index of the text, 2 to 4 bytes per line or span, is kept in the run's folder; a new line or
-    symbol is mistaken for a copy in at most 1 of 1,700 cases.
+    symbol is mistaken for a copy in at most 1 in 1,700 cases.
 
     With --json, for each sample: "sample" (from 1; with --each-line "line"), "seed" (null with
     --beam), "prime", "text" (without the prime, but with the text that ended it), "log_probs" (for

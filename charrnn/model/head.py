@@ -90,8 +90,8 @@ class Head(ABC):
             1 for each target that counts and 0 for each that does not, of the shape of ``targets``;
             by default all count.
         symbols
-            Number of targets that the mean is taken over: if this window is one of several of an
-            update, those that count in all of them. By default those that count here.
+            The denominator of the mean: the number of counted targets in the whole update, which
+            may span several windows. By default those counted in this window.
         """
 
 

@@ -18,8 +18,8 @@ from charrnn.model.onehot import column_sums, columns
 from charrnn.model.resets import Resets
 
 ROWS = 64
-"""How many steps share one input product: as many as make (ROWS, steps · N) elements a block of the
-backend (see :class:`Backend`)."""
+"""Input products are batched over as many steps as keep ROWS · steps · N elements within the
+backend's block (see :class:`Backend`)."""
 
 
 class Staged(NamedTuple):

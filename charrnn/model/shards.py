@@ -2,8 +2,9 @@
 
 Streams interact only through the sum of their gradients, so each thread goes forward and backward
 over its own without waiting; then the gradients are added. The result equals that of one window up
-to the order of additions, and is reproducible with the same number of threads. On a GPU, or with
-one thread, there is one shard, which is the window itself.
+to the order of additions, and is reproducible with the same number of threads. On a GPU, with the
+compiled core (which divides its own work), or with one thread, there is one shard, which is the
+window itself.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class EncodingRequest:
     min_count: int
     layout: Layout = WHOLE
     units: str = ""
-    """Whose ends are found too: those of each ``line`` or ``document``; none if empty."""
+    """Which unit ends are recorded as well: ``line``, ``document``, or empty for none."""
 
     def key(self) -> str:
         """Return the name of the cache entry: a SHA-256 that is computed without reading a file."""

@@ -21,7 +21,7 @@ MIN_UNMARKED, MANY, FEW = 16, 0.9, 0.1
 SNIFF_COMPRESSED = 1 << 20  # bzip2 gives nothing before the end of its first block
 
 BOMB_BYTES, BOMB_RATIO = 200_000_000, 200
-"""Content that exceeds both, in bytes and in bytes for each compressed one, is refused."""
+"""Decompressed content is refused if it exceeds both: bytes, and bytes per compressed byte."""
 XZ_MEMORY = 1 << 28  # bytes that an xz file may ask for; xz -9 needs 65 MiB
 
 COMPRESSED = {b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}

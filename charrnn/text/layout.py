@@ -30,7 +30,7 @@ class Layout:
         The text between values, or between files. None: a newline after each value, and nothing
         between files.
     inherited
-        The settings that a run gave, because the user did not.
+        Settings taken over from the run because the user did not give them.
     examples
         Whether each ``line`` or ``document`` (a value, or else a file) is an example of its own,
         which has an end of its own. None: the text is one.

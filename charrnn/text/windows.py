@@ -39,8 +39,8 @@ class Batch(NamedTuple):
     mask
         (T, N), True for each target that counts; None if all of them do.
     starts
-        (T, N), True for each step of a stream before which it starts from a zero state, its first
-        step among them; None if there is none after the first. The step before one has no target.
+        (T, N), True at each step where a stream is reset to a zero state, including its first step.
+        None if no reset falls after the first step. The step before a reset has no target.
     symbols
         Targets of all streams that count; None if all of them do.
     """

@@ -117,9 +117,10 @@ class Guard:
         self._check(step, isfinite(total))
 
     def _check(self, step: int, finite: bool, what: tuple[str, float] | None = None) -> None:
-        """Raise unless all is ``finite``, naming the array at fault or else ``what``.
+        """Raise unless ``finite``, naming the array at fault or else ``what``.
 
-        Without ``what`` a non-finite sum is not proof: a sum of finite numbers may overflow.
+        Without ``what``, a non-finite sum alone proves nothing, because a sum of finite numbers may
+        overflow.
         """
         culprit = None if finite else self._first() or what
         if self._team.any(culprit is not None):

@@ -209,10 +209,10 @@ def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
 
 
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
-    """Return the schedule's horizon of a run that is given another limit; None for the new limit.
+    """Return the schedule horizon of a resumed run with a new stop condition; None: the new one.
 
-    It stays at the step at which the run would have stopped: the current step if its time is over,
-    else the first of its other limits, if it has one.
+    The horizon stays where the run would have stopped: the current step if its time limit is used
+    up, otherwise its step limit, if it has one.
     """
     progress = checkpoint.progress
     if train.horizon is not None:

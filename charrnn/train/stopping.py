@@ -36,7 +36,7 @@ class StopConditions:
         return next(self._reasons(progress, seconds), None)
 
     def remedy(self, progress: Progress, seconds: float) -> str:
-        """Return which settings let a run continue that has stopped; they are named by marks.
+        """Return which settings would let a stopped run continue; setting names are marked.
 
         A new limit on steps, epochs or time replaces all three, so one of them is enough.
         """
@@ -59,9 +59,10 @@ class StopConditions:
 
 
 def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[str]:
-    """Return a note for each setting that a run does not live to see; settings are named by marks.
+    """Return a note for each setting that cannot take effect before the run ends.
 
-    ``step`` is where it begins, ``total_steps`` its last step, None if that is not known.
+    Setting names are marked (see :func:`charrnn.errors.setting`). ``step`` is where the run begins,
+    ``total_steps`` its last step, None if that is not known.
     """
     if total_steps is None:
         return []
