@@ -53,3 +53,10 @@ def note_unknown(context: typer.Context, vocabulary: Vocabulary) -> None:
     """Note that ``--unknown`` has no effect on a model that has an unknown symbol, if given."""
     if is_given(context, "unknown") and vocabulary.unknown is not None:
         note("--unknown has no effect: the model has a symbol for all that it does not know")
+
+
+def refuse_on_gpu(context: typer.Context) -> None:
+    """Refuse what is for a CPU, if the backend is CuPy."""
+    if context.params["backend"] == "cupy":
+        names = ("threads", "core") if context.params["core"] == "numpy" else ("threads",)
+        refuse(context, names, "is for a CPU, and --backend is cupy")

@@ -11,7 +11,7 @@ import typer
 
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
-from charrnn.errors import UsageError, in_words, option
+from charrnn.errors import in_words, option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
@@ -147,10 +147,6 @@ def open_backend(
     from charrnn.backend import select
     from charrnn.backend.threads import set_threads
 
-    if threads is not None and name == "cupy":
-        raise UsageError(
-            "--threads is for products on the CPU, and --backend is cupy", "leave it out"
-        )
     backend = select(name, matmul, core)
     set_threads(backend, threads)
     if threads is not None and backend.name != "numpy":

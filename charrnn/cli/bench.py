@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse
+from charrnn.cli._given import refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import Backend, Core, Json, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
@@ -50,8 +50,7 @@ def bench(
     seq_len = TrainConfig(**given(context, TrainConfig)).seq_len
     SECONDS.check("seconds", seconds)
     THREADS.check("threads", threads)
-    if backend == "cupy":
-        refuse(context, ("threads",), "is for products on the CPU, and --backend is cupy")
+    refuse_on_gpu(context)
     from charrnn.report.bench import bench_json, bench_text
     from charrnn.train import bench as measuring
 

@@ -10,7 +10,7 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse_decoding
+from charrnn.cli._given import note_unknown, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
@@ -120,6 +120,7 @@ def evaluate(
     for name in only_for_text if split else ():
         raise UsageError(f"{option(name)} is for a text, not for --split", "leave it out")
     refuse_decoding(context, text or ())
+    refuse_on_gpu(context)
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)

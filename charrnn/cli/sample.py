@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown
+from charrnn.cli._given import note_unknown, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import check
 from charrnn.cli._samples import Samples, end_of_line, note_skipped, novelty_of, skipped
@@ -182,6 +182,7 @@ def sample(
     options = SampleOptions(**given(context, SampleOptions))
     ends = until or ("--until-join" if until_join else "")
     check(context, options)
+    refuse_on_gpu(context)
     how = _reading(context, prime, prime_file, each_line, bool(novel_text))
     from charrnn import sampling
     from charrnn.randomness import new_seed

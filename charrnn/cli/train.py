@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse
+from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
@@ -121,6 +121,7 @@ def train(
         init_from=init_from,
     )
     request.check()
+    refuse_on_gpu(context)
     if dry_run:
         refuse(context, ("quiet",), "prints nothing, and --dry-run trains nothing")
     from charrnn.cli._progress import progress

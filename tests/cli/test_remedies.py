@@ -1,6 +1,7 @@
 """What a message advises can be done: the options and commands that it names exist there."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -22,7 +23,7 @@ PRINTED_BY = {
     "cells/": ("train",),
     "cli/_diagnosing.py": ("diagnose",),
     "cli/_sample_options.py": ("sample",),
-    "cli/_given.py": ("sample", "eval", "diagnose"),
+    "cli/_given.py": ("sample", "eval"),
     "cli/_samples.py": ("sample",),
     "cli/_scored_text.py": ("eval",),
     "cli/_shared.py": COMPUTING,
@@ -90,8 +91,6 @@ OTHERWISE = {
 
 Each option must be one of any of them.
 """
-PROSE = {"was", "again", "may", "reads", "that", "checkpoint", "diagnose:"}
-"""What follows the program's name where no command is meant."""
 
 
 def about(name, text):
@@ -129,7 +128,9 @@ def test_what_a_message_names_is_there():
                 there = [word in known[command] for command in printed]
                 right = any(there) if of_any else all(there)
             else:
-                right = word.split()[1] in first_words | PROSE
+                first = word.split()[1]
+                is_command = re.search(rf"(?<!this )charrnn {first} (--|\{{|[A-Z]{{2}})", text)
+                right = first in first_words or not is_command
             if not right:
                 wrong.append(f"{name}:{line}: {word}: {text}")
     assert not wrong, "\n".join(wrong)
