@@ -13,14 +13,16 @@ from contextlib import contextmanager, redirect_stderr
 from shutil import get_terminal_size
 from threading import Event, RLock, Thread
 from time import monotonic
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from charrnn.display import duration, one_line
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 DELAY = 1.0
 """Seconds after which the line appears."""
 _INTERVAL = 0.2
-_ERASE = "\r\x1b[K"
 
 
 class Line:
@@ -36,8 +38,8 @@ class Line:
 
     def __init__(self, stream: TextIO, text: str) -> None:
         self._stream, self._text = stream, text
-        self._lock, self._over = RLock(), Event()
-        self._shown, self._started = False, monotonic()
+        self._lock, self._over, self._started = RLock(), Event(), monotonic()
+        self._bar: tqdm[NoReturn] | None = None
         self._thread = Thread(target=self._draw, daemon=True)
         self._thread.start()
 
@@ -59,7 +61,8 @@ class Line:
         self._over.set()
         self._thread.join()
         with self._lock:
-            self._erase()
+            if self._bar is not None:
+                self._bar.close()
             self._stream.flush()
 
     def _draw(self) -> None:
@@ -67,16 +70,21 @@ class Line:
         while not self._over.wait(wait):
             wait = _INTERVAL
             line = f"{self._text}, {duration(monotonic() - self._started)}"
-            shown = one_line(line)[: max(1, get_terminal_size().columns - 1)]
             with self._lock:
-                self._stream.write(f"{_ERASE}{shown}")
-                self._stream.flush()
-                self._shown = True
+                if self._bar is None:
+                    self._bar = _bar(self._stream)
+                width = max(1, get_terminal_size().columns - 1)
+                self._bar.set_description_str(one_line(line)[:width])
 
     def _erase(self) -> None:
-        if self._shown:
-            self._stream.write(_ERASE)
-            self._shown = False
+        if self._bar is not None:
+            self._bar.clear()
+
+
+def _bar(stream: TextIO) -> tqdm[NoReturn]:
+    from tqdm import tqdm  # only if the work is long
+
+    return tqdm(file=stream, bar_format="{desc}", leave=False)
 
 
 class Nothing:
