@@ -73,8 +73,8 @@ class Line:
             with self._lock:
                 if self._bar is None:
                     self._bar = _bar(self._stream)
-                width = max(1, get_terminal_size().columns - 1)
-                self._bar.set_description_str(one_line(line)[:width])
+                self._bar.ncols = max(1, get_terminal_size().columns - 1)
+                self._bar.set_description_str(one_line(line))
 
     def _erase(self) -> None:
         if self._bar is not None:
@@ -84,7 +84,7 @@ class Line:
 def _bar(stream: TextIO) -> tqdm[NoReturn]:
     from tqdm import tqdm  # only if the work is long
 
-    return tqdm(file=stream, bar_format="{desc}", leave=False)
+    return tqdm(file=stream, bar_format="{desc}", leave=False, ncols=1, nrows=20)
 
 
 class Nothing:
