@@ -72,7 +72,7 @@ class Environment:
 
 @pytest.fixture
 def source(tmp_path):
-    """Return a copy of the files that are shipped, without libraries."""
+    """Return a copy of the files that are shipped; its only library must not be."""
     folder, unwanted = tmp_path / "source", shutil.ignore_patterns("lib", "__pycache__")
     folder.mkdir()
     for name in SHIPPED:
@@ -80,6 +80,8 @@ def source(tmp_path):
             shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
         else:
             shutil.copy(ROOT / name, folder / name)
+    (folder / NATIVE / "lib").mkdir()
+    (folder / NATIVE / "lib/core-stray.so").write_bytes(b"of a build before")
     return folder
 
 
@@ -112,13 +114,25 @@ def test_the_digest_is_that_of_all_the_source_and_of_the_flags(tmp_path, monkeyp
 
 
 def test_the_command_that_compiles_says_what_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(build.build, "__defaults__", (tmp_path,))
+    monkeypatch.setattr(build.build, "__defaults__", (tmp_path / "lib",))
+    monkeypatch.setattr(build, "FOLDER", tmp_path / "lib")
     monkeypatch.setattr(build, "machine", lambda: "x86_64")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     assert "install gcc or clang" in build.main([])
     monkeypatch.setenv("CC", "no-such-compiler --fast")
-    assert "no-such-compiler --fast" in build.main([])
+    assert "no-such-compiler --fast cannot compile the core: " in build.main([])
+    assert "No such file" in build.main([])
+    old = tmp_path / "old-compiler"
+    old.write_text(
+        "#!/bin/sh\necho 'old: note: a remark' >&2\necho 'old: error: too old' >&2\nexit 1"
+    )
+    old.chmod(0o755)
+    monkeypatch.setenv("CC", str(old))
+    assert build.main([]).endswith("cannot compile the core: old: error: too old")
+    (tmp_path / "lib").rmdir()
+    (tmp_path / "lib").write_text("not a folder")
+    assert "exists" in build.main([])
     assert "no arguments" in build.main(["x86_64"])
     monkeypatch.setattr(build, "machine", lambda: "")
     assert "does not support" in build.main([])
@@ -182,7 +196,8 @@ def test_the_source_distribution_and_the_clone_bring_the_core_along(source, tmp_
     [wheel] = made.glob("*.whl")
     assert re.fullmatch(r"charrnn-[\d.]+-py3-none-(linux|macosx)_\w+\.whl", wheel.name)
     names = ZipFile(wheel).namelist()
-    assert any(name.startswith(f"{NATIVE}/lib/core-") for name in names)
+    libraries = {f"{NATIVE}/lib/{build.file_name(t)}" for t in build.targets(build.machine())}
+    assert {name for name in names if "/lib/" in name} <= libraries
     for path in build.SOURCE.parent.iterdir():
         assert f"{NATIVE}/c/{path.name}" in names
     new.pip("install", wheel)

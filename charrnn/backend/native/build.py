@@ -160,13 +160,24 @@ def main(arguments: Sequence[str]) -> str | None:
         return f"takes no arguments: {COMMAND}"
     if build():
         return None
-    if not machine():
-        return (
-            f"the compiled core does not support {platform.system()}: charrnn computes with NumPy"
-        )
-    if not compiler():
+    known, command = targets(machine()), compiler()
+    if not known:
+        return f"the compiled core does not support {platform.system()} on {platform.machine()}"
+    if not command:
         return "no C compiler: install gcc or clang, or let CC name one"
-    return f"the C compiler ({' '.join(compiler() or ())}) cannot compile the core"
+    return f"{' '.join(command)} cannot compile the core: {_failure(known[-1], command)}"
+
+
+def _failure(target: str, command: Sequence[str]) -> str:
+    """Return why the library for a target cannot be made: the compiler's first error, in a line."""
+    try:
+        compile_core(target, FOLDER / file_name(target), command)
+    except subprocess.CalledProcessError as problem:
+        lines = str(problem.stderr).strip().splitlines() or [f"exit code {problem.returncode}"]
+        return next((line for line in lines if "error" in line), lines[0]).strip()
+    except OSError as problem:
+        return str(problem)
+    return "it failed once; run this again"
 
 
 if __name__ == "__main__":
