@@ -59,8 +59,8 @@ class ModelConfig(Configuration):
             names = CELLS.names()
             owners = [name for name in names if self.init in CELLS.get(name).inits]
             raise UsageError(
-                f"{setting('init')} {self.init} is for {setting('cell')} {' or '.join(owners)}, "
-                f"not {self.cell}",
+                f"{setting('init')} {self.init} only applies to {setting('cell')} "
+                f"{' or '.join(owners)}, not {self.cell}",
                 f"use {setting('init')} orthogonal for gated cells",
             )
 
@@ -151,15 +151,15 @@ class DataConfig(Configuration):
             )
         if self.examples and self.hold_out == "blocks":
             raise UsageError(
-                f"{setting('hold_out')} blocks cuts examples, and {setting('examples')} reads them "
+                f"{setting('hold_out')} blocks cuts examples, but {setting('examples')} reads them "
                 "whole",
                 f"leave it out, or set {setting('hold_out')} to tail",
             )
         drawn = self.hold_out not in (None, "tail")
         if drawn and not self.test_frac and (self.val or not self.val_frac):
             raise UsageError(
-                f"{setting('hold_out')} {self.hold_out} is for a fraction of the text, and none is "
-                "held out",
+                f"{setting('hold_out')} {self.hold_out} only applies to a fraction of the text, "
+                "but none is held out",
                 f"leave it out, or give {setting('val_frac')} or {setting('test_frac')}",
             )
         if self.column is not None and self.field is not None:
@@ -176,14 +176,14 @@ class DataConfig(Configuration):
         """Return the settings that have no effect together with others, and why."""
         reasons: dict[str, str] = {}
         if self.level == "byte":
-            why = f"is for text that is decoded, and {setting('level')} byte decodes none"
+            why = f"only applies to decoded text, but {setting('level')} byte decodes none"
             reasons |= dict.fromkeys(DECODING, why)
         if self.examples == "line":
-            why = f"stands between texts, and with {setting('examples')} line each line is one"
+            why = f"stands between texts, but with {setting('examples')} line each line is one"
             reasons["join"] = why
         for name in ("val", "test"):
             if getattr(self, name):
-                why = f"holds out a part of the text, and {setting(name)} names another text"
+                why = f"holds out a part of the text, but {setting(name)} names another text"
                 reasons[f"{name}_frac"] = why
         return reasons
 
@@ -305,15 +305,15 @@ class TrainConfig(Configuration):
         reasons: dict[str, str] = {}
         schedule = SCHEDULES.get(self.schedule)
         if self.state == "reset":
-            reasons["restart"] = f"is for {setting('state')} carry"
+            reasons["restart"] = f"only applies to {setting('state')} carry"
         if not schedule.uses_horizon:
             reasons["horizon"] = f"has no effect on {setting('schedule')} {self.schedule}"
         if not self.eval_every:
-            why = f"needs evaluations, and {setting('eval_every')} 0 makes none before the end"
+            why = f"needs evaluations, but {setting('eval_every')} 0 makes none before the end"
             reasons |= {"patience": why} if self.patience else {}
             reasons |= {"schedule": f"{self.schedule} {why}"} if schedule.needs_validation else {}
         if self.keep and not self.save_every:
-            reasons["keep"] = f"is for checkpoints of {setting('save_every')}, which is 0"
+            reasons["keep"] = f"only applies to checkpoints of {setting('save_every')}, which is 0"
         return reasons
 
 

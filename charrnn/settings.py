@@ -110,7 +110,7 @@ class Configuration:
             owners = registry.owners(name)
             if owners:
                 raise UsageError(
-                    f"{setting(name)} is for {setting(field)} {' or '.join(owners)}, "
+                    f"{setting(name)} only applies to {setting(field)} {' or '.join(owners)}, "
                     f"not {getattr(self, field)}",
                     "leave it out",
                 )

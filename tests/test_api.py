@@ -157,8 +157,11 @@ def test_samples_continuations_and_searches_are_those_of_the_command(hello):
         (lambda m: list(m.continuations([5])), "line 0 must be a string, not 5"),
         (lambda m: m.most_likely(beam=2, count=3), "count must be at least 1 and at most 2, not 3"),
         (lambda m: m.sample(3, novel=True), "novel or novel_span needs the text that is not to be"),
-        (lambda m: m.sample(3, novel_text="x"), "novel_text is for novel or novel_span"),
-        (lambda m: m.sample(3, novel=True, novel_text="x", temperature=0), "novel draws a line of"),
+        (lambda m: m.sample(3, novel_text="x"), "novel_text only applies to novel or novel_span"),
+        (
+            lambda m: m.sample(3, novel=True, novel_text="x", temperature=0),
+            "novel redraws a copied line",
+        ),
         (lambda m: m.stream(temperature_end=1), "temperature_end is reached at the end of length"),
     ],
 )
@@ -290,10 +293,10 @@ def test_fit_takes_examples():
     joined = charrnn.fit(names, join=", ", **small)
     assert joined.sample(0, temperature=0, until_join=True) in names
     for options, says in (
-        ({"examples": "line", "join": "x"}, "join stands between texts, and with examples line"),
+        ({"examples": "line", "join": "x"}, "join stands between texts, but with examples line"),
         ({"examples": "line", "state": "reset"}, "state reset forgets the beginning of a long"),
-        ({"examples": "line", "restart": 0.2}, "restart is for a text that is read on, and exam"),
-        ({"join": "x"}, "join stands between texts, and there is a single one; leave it out"),
+        ({"examples": "line", "restart": 0.2}, "restart has no effect with examples, where"),
+        ({"join": "x"}, "join stands between texts, but there is a single one; leave it out"),
         ({"column": "x"}, "unknown option 'column'"),
     ):
         with pytest.raises(charrnn.CharRNNError, match=says):

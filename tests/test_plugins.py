@@ -176,7 +176,9 @@ def test_a_checkpoint_never_chooses_what_is_run(home, monkeypatch):
 
 def test_an_option_of_another_class_is_refused():
     charrnn.plugin(KINDS["optimizer"][0])
-    with pytest.raises(UsageError, match="beta is for optimizer lion, not adam; leave it out"):
+    with pytest.raises(
+        UsageError, match="beta only applies to optimizer lion, not adam; leave it out"
+    ):
         TrainConfig(beta=0.5)
     with pytest.raises(UsageError, match="beta must be at least 0 and below 1, not 1"):
         TrainConfig(optimizer="lion", beta=1.0)

@@ -105,7 +105,9 @@ def _subject(
     from charrnn.diagnosis import subjects
 
     if level is not None and not isinstance(model, ModelConfig):
-        raise UsageError("level is for a configuration: a model has its own", "leave it out")
+        raise UsageError(
+            "level only applies to a configuration: a model has its own", "leave it out"
+        )
     if text is None and isinstance(model, Model | ModelConfig):
         raise CorpusError("there is no text to examine the model on", "give text")
     text = None if text is None else arguments.texts_of(text)

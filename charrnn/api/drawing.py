@@ -68,7 +68,9 @@ def _novelty(vocabulary: Vocabulary, given: Mapping[str, Any]) -> Novelty:
     either = f"{setting('novel')} or {setting('novel_span')}"
     if not lines and span is None:
         if text is not None:
-            raise UsageError(f"{setting('novel_text')} is for {either}", "give one of them")
+            raise UsageError(
+                f"{setting('novel_text')} only applies to {either}", "give one of them"
+            )
         return Novelty()
     if text is None:
         raise UsageError(f"{either} needs the text that is not to be copied", "give novel_text")

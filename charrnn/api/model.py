@@ -312,7 +312,7 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
         A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
         default. A run stands for its best checkpoint.
     backend
-        ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
+        ``auto`` (a working GPU, else the CPU), ``numpy`` (the CPU) or ``cupy`` (a GPU).
 
     Raises
     ------

@@ -40,7 +40,7 @@ def fit(
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
-        ``auto`` (a working GPU, else NumPy), ``numpy`` or ``cupy``.
+        ``auto`` (a working GPU, else the CPU), ``numpy`` (the CPU) or ``cupy`` (a GPU).
     **options
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule

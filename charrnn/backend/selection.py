@@ -19,12 +19,12 @@ CORE_VARIABLE = "CHARRNN_CORE"
 def select(
     name: str = "auto", matmul: str = "fp32", core: str = "auto", threads: int | None = None
 ) -> Backend:
-    """Return the backend called ``name``; ``auto`` chooses a working GPU, else NumPy.
+    """Return the backend called ``name``; ``auto`` chooses a working GPU, else the CPU.
 
     Parameters
     ----------
     name
-        One of :data:`NAMES`.
+        One of :data:`NAMES`; ``numpy`` means the CPU, with or without the compiled core.
     matmul
         How it multiplies float32 matrices: ``fp32``, ``tf32`` (only on a GPU) or ``bf16`` (only the
         compiled core: factors are rounded to bfloat16, sums stay in float32).
@@ -51,7 +51,7 @@ def select(
             raise UsageError(f"unknown {called} {value!r}", f"choose one of {', '.join(known)}")
     if matmul == "bf16" and (name == "cupy" or core == "numpy"):
         raise UsageError(
-            f"{setting('matmul')} bf16 is for the compiled core",
+            f"{setting('matmul')} bf16 needs the compiled core",
             f"leave it out, or give {setting('backend')} numpy and {setting('core')} native",
         )
     on_gpu = "fp32" if matmul == "bf16" else matmul
@@ -59,7 +59,7 @@ def select(
     if chosen.matmul != on_gpu:
         why = f" ({chosen.note})" if chosen.note else ""
         raise UsageError(
-            f"{setting('matmul')} {matmul} needs a GPU, and NumPy computes here{why}",
+            f"{setting('matmul')} {matmul} needs a GPU, but the CPU is used{why}",
             "leave it out",
         )
     if chosen.name != "numpy":

@@ -27,20 +27,26 @@ def check(context: typer.Context) -> None:
             for p in context.command.get_params(context)
             if (name := p.name) and name not in OF_HISTORY
         ]
-        refuse(context, others, "is for an examination, and --history shows what was recorded")
+        refuse(
+            context, others, "only applies to an examination, but --history shows what was recorded"
+        )
     elif modes:
         _check_fresh(context, modes[0])
     else:
-        refuse(context, (*given(context, ModelConfig), "level"), "is for --fresh and --compare")
+        refuse(
+            context,
+            (*given(context, ModelConfig), "level"),
+            "only applies to --fresh and --compare",
+        )
         check_reading(given(context, DataConfig))
     if "--compare" not in modes:
-        refuse(context, ("steps",), "is for --compare")
+        refuse(context, ("steps",), "only applies to --compare")
     refuse_decoding(context, context.params["corpus"] or ())
     if not is_given(context, "corpus"):
         refuse(
             context,
             (*READING, "unknown"),
-            "is for a text that is given",
+            "only applies to a text that is given",
             "leave it out, or give --corpus",
         )
 
@@ -49,6 +55,8 @@ def _check_fresh(context: typer.Context, mode: str) -> None:
     """Check the options that go with a freshly made model."""
     if is_given(context, "run"):
         raise UsageError(f"{mode} makes its own model", "leave out RUN, or the option")
-    refuse(context, ("unknown",), f"is for a run; with {mode} the model knows the whole text")
+    refuse(
+        context, ("unknown",), f"only applies to a run: with {mode} the model knows the whole text"
+    )
     if mode == "--compare":
-        refuse(context, ("cell",), "chooses one cell, and --compare names the cells itself")
+        refuse(context, ("cell",), "chooses one cell, but --compare names the cells itself")

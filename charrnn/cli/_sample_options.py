@@ -33,11 +33,20 @@ def check(context: typer.Context, options: SampleOptions) -> None:
     if is_given(context, "until") and not values["until"]:
         raise UsageError("--until is empty", "leave it out, or name the text that ends a sample")
     if not (values["each_line"] or is_given(context, "prime") or is_given(context, "prime_file")):
-        refuse(context, ("no_echo", "unknown"), "is for a prime", "leave it out, or give --prime")
+        refuse(
+            context,
+            ("no_echo", "unknown"),
+            "only applies to a prime",
+            "leave it out, or give --prime",
+        )
     if values["as_json"]:
-        refuse(context, ("no_echo",), "is for text: with --json the prime is never in the sample")
+        refuse(
+            context,
+            ("no_echo",),
+            "only applies to text output: with --json the prime is never in the sample",
+        )
     if options.repetition_penalty == 1:
-        refuse(context, ("repetition_window",), "is for --repetition-penalty above 1")
+        refuse(context, ("repetition_window",), "only applies to --repetition-penalty above 1")
     options.check_sample(values["length"], _end(context), values["novel"])
 
 
@@ -59,7 +68,7 @@ def _check_numbers(context: typer.Context) -> None:
     whole = "--count" if count > 1 else "--json" if values["as_json"] else ""
     if next_ is None and length == 0 and whole and not _end(context):
         raise UsageError(
-            f"with {whole} a sample is printed when it is complete, and --length 0 never ends",
+            f"with {whole} a sample is printed when it is complete, but --length 0 never ends",
             "give a --length, --until TEXT, or --until-join",
         )
     span = values["novel_span"]
@@ -71,16 +80,16 @@ def _refuse_useless(context: typer.Context) -> None:
     """Refuse options that another option makes useless."""
     values = context.params
     if values["next_"] is not None:
-        refuse(context, OF_SAMPLES, "is for samples, and --next draws none")
+        refuse(context, OF_SAMPLES, "only applies to samples, but --next draws none")
     if values["each_line"]:
-        given_otherwise = "says what is continued, and --each-line takes it from standard input"
+        given_otherwise = "says what is continued, but --each-line takes it from standard input"
         refuse(context, ("prime", "prime_file"), given_otherwise)
         refuse(context, ("count",), "and --each-line exclude each other", "repeat the lines")
     if values["beam"] is not None:
-        refuse(context, OF_DRAWING, "is for text that is drawn, and --beam draws none")
+        refuse(context, OF_DRAWING, "only applies to drawn text, but --beam draws none")
         check_beam(values["beam"], values["count"], values["length"], _end(context))
     if values["novel_text"] and not (values["novel"] or values["novel_span"]):
-        raise UsageError("--novel-text is for --novel or --novel-span", "give one of them")
+        raise UsageError("--novel-text only applies to --novel or --novel-span", "give one of them")
 
 
 def _refuse_greedy(context: typer.Context, options: SampleOptions) -> None:

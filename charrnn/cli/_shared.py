@@ -23,7 +23,8 @@ OUTPUT, DEVICE = "Output", "Device"
 Backend = Annotated[
     str,
     typer.Option(
-        help="Where to compute: auto (a working GPU, else NumPy), numpy or cupy.",
+        help="Where to compute: auto (a working GPU, else the CPU), numpy (the CPU) or "
+        "cupy (a GPU).",
         rich_help_panel=DEVICE,
     ),
 ]
@@ -142,7 +143,7 @@ def open_backend(
 ) -> backends.Backend:
     """Select the backend and its core, and set the number of threads.
 
-    With ``tell``, print a note if ``auto`` falls back to NumPy although a GPU should work.
+    With ``tell``, print a note if ``auto`` falls back to the CPU although a GPU should work.
     """
     from charrnn.backend import select
     from charrnn.backend.threads import set_threads
@@ -157,9 +158,9 @@ def open_backend(
 
 
 def note_fallback(backend: backends.Backend) -> None:
-    """Print why ``auto`` chose NumPy although a GPU should work: CuPy is installed."""
+    """Print why ``auto`` chose the CPU although a GPU should work: CuPy is installed."""
     if backend.note and not backend.expected:
-        note(f"no GPU: {backend.note}; computing with NumPy")
+        note(f"no GPU: {backend.note}; computing on the CPU")
 
 
 def note_slower(backend: backends.Backend) -> None:

@@ -93,7 +93,7 @@ def make(
     from charrnn.text import builtin
 
     if out is None or str(out) == "-":
-        refuse(ctx, ("force",), "replaces a file, and --out names none")
+        refuse(ctx, ("force",), "replaces a file, but --out names none")
     if name in builtin.NAMES and not builtin.get(name).is_random:
         refuse(ctx, ("seed",), f"has no effect: {name} makes no random choices")
     chunks = builtin.generate(name, chars, seed, **generator_options(ctx))
@@ -143,12 +143,12 @@ def info(
     level: Any = data.level
     options = generator_options(ctx)
     if name in builtin.NAMES and not Path(name).exists():
-        _refuse(of_text, f"is for texts, and {name} is a built-in corpus")
+        _refuse(of_text, f"only applies to texts, but {name} is a built-in corpus")
         if not builtin.get(name).has_random_entropy:
             refuse(ctx, ("seed",), f"has no effect: {name} is described alike for every seed")
         _show_builtin(name, seed or 0, options, as_json)
         return
-    _refuse({"seed": seed, **options}, f"is for built-in corpora, and {name!a} is not one")
+    _refuse({"seed": seed, **options}, f"only applies to built-in corpora, but {name!a} is not one")
     data.refuse_unused(of_text)
     from charrnn.cli._progress import progress
     from charrnn.text.layout import Layout

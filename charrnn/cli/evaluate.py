@@ -113,12 +113,12 @@ def evaluate(
     """
     _check(text, split, per_line and per_char)
     if start is not None and not per_line:
-        raise UsageError("--start is for --per-line", "leave it out, or give --per-line")
+        raise UsageError("--start only applies to --per-line", "leave it out, or give --per-line")
     reading = given(context, DataConfig)
     check_reading(reading)
     only_for_text = [*reading, *([] if unknown is None else ["unknown"])]
     for name in only_for_text if split else ():
-        raise UsageError(f"{option(name)} is for a text, not for --split", "leave it out")
+        raise UsageError(f"{option(name)} only applies to a text, not to --split", "leave it out")
     refuse_decoding(context, text or ())
     refuse_on_gpu(context)
     from charrnn.storage import checkpoint, runs

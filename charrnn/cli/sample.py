@@ -261,7 +261,7 @@ def _reading(
     DataConfig(**reading)  # checks the values
     for name in reading if prime_file is None and not (each_line or novel_text) else ():
         others = "--prime-file, --each-line or --novel-text"
-        raise UsageError(f"{option(name)} is for {others}", "leave it out")
+        raise UsageError(f"{option(name)} only applies to {others}", "leave it out")
     return reading
 
 

@@ -123,7 +123,7 @@ def train(
     request.check()
     refuse_on_gpu(context)
     if dry_run:
-        refuse(context, ("quiet",), "prints nothing, and --dry-run trains nothing")
+        refuse(context, ("quiet",), "silences training, but --dry-run trains nothing")
     from charrnn.cli._progress import progress
     from charrnn.train.opening import open_session
 

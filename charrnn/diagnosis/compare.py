@@ -109,7 +109,8 @@ def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
         owners = CELLS.owners(name)
         if not configs.keys() & set(owners):
             raise UsageError(
-                f"{setting(name)} is for cell {' or '.join(owners)}, which is not compared",
+                f"{setting(name)} only applies to cell {' or '.join(owners)}, "
+                "which is not compared",
                 "leave it out",
             )
     return configs

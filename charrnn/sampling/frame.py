@@ -48,7 +48,7 @@ class Frame:
             end = Layout.of(data).end
             if until_join and not end:
                 raise UsageError(
-                    f"{setting('until_join')} needs an end, and {setting('join')} was empty",
+                    f"{setting('until_join')} needs an end, but {setting('join')} was empty",
                     f"give {setting('until')} TEXT",
                 )
             return cls(end, bool(end), data.examples)

@@ -136,15 +136,15 @@ class SampleOptions:
             )
         if self.no_repeat and length == 0 and not until:
             raise UsageError(
-                f"{setting('no_repeat')} remembers the whole sample, and {setting('length')} 0 "
+                f"{setting('no_repeat')} remembers the whole sample, but {setting('length')} 0 "
                 "never ends",
                 f"give a {setting('length')} or {setting('until')}",
             )
         for name, value in (("temperature", self.temperature), ("top_k", self.top_k - 1)):
             if novel and value == 0 and not self.temperature_end:
                 raise UsageError(
-                    f"{setting('novel')} draws a line of the text again, and {setting(name)} "
-                    f"{getattr(self, name):g} draws the same one",
+                    f"{setting('novel')} redraws a copied line, but with {setting(name)} "
+                    f"{getattr(self, name):g} every redraw is the same",
                     f"give another {setting(name)}",
                 )
 

@@ -115,7 +115,8 @@ class NoRepeat(Rule):
             allowed[n, self._next[n].get(self._end(self._written[n]), [])] = -np.inf
             if none_left(allowed[n], unknown):
                 raise CharRNNError(
-                    f"whatever symbol comes next repeats {count(self._before + 1, 'symbol')}",
+                    "every possible next symbol would repeat "
+                    f"{count(self._before + 1, 'symbol')} in a row",
                     f"raise {setting('no_repeat')} or lower {setting('length')}",
                 )
         return allowed
@@ -160,7 +161,8 @@ class NoCopy(Rule):
                 allowed[n, copies] = -np.inf
             if none_left(allowed[n], unknown):
                 raise CharRNNError(
-                    f"whatever symbol comes next, {self._seen.span + 1} symbols stand in the text",
+                    f"every possible next symbol would copy {self._seen.span + 1} symbols in a row "
+                    "from the text",
                     f"raise {setting('novel_span')}",
                 )
         return allowed

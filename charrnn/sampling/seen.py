@@ -85,7 +85,7 @@ class Seen:
         if units > MAX_UNITS:
             what = f"spans of {span + 1} symbols" if span else "lines"
             raise CharRNNError(
-                f"the text has {units:,} {what}, and an index at most {MAX_UNITS:,}",
+                f"the text has {units:,} {what}, but an index can hold at most {MAX_UNITS:,}",
                 f"name a part of it with {setting('novel_text')}",
             )
         size = max(_MIN_BITS, 1 << (_MIN_LOAD * units - 1).bit_length())

@@ -142,7 +142,7 @@ class Written:
         self._tries += 1
         if self._tries == MAX_TRIES:
             raise CharRNNError(
-                f"{MAX_TRIES:,} lines in a row stand in the text",
+                f"{MAX_TRIES:,} lines drawn in a row were all copies of lines in the text",
                 f"raise {setting('temperature')}: the model may know the text by heart",
             )
         for symbols in (self._symbols, self._nats):

@@ -158,7 +158,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         refuse_unknown(facts, _FACTS)
         if type(facts["format"]) is not int or facts["format"] != FORMAT:
             raise CheckpointError(
-                f"it has format version {brief(facts['format'])}, this charrnn reads {FORMAT}",
+                f"it has format version {brief(facts['format'])}, but this charrnn reads {FORMAT}",
                 "use the version of charrnn that wrote it",
             )
         if facts["head"] != LanguageModelHead.kind:

@@ -97,7 +97,7 @@ class Layout:
             return [one for text in texts for one in self.examples_of(text)]
         if self.join is not None and len(texts) < 2:
             raise UsageError(
-                f"{setting('join')} stands between texts, and there is a single one", "leave it out"
+                f"{setting('join')} stands between texts, but there is a single one", "leave it out"
             )
         if not self.join:
             return texts
@@ -128,7 +128,7 @@ class Layout:
         if all(len(part) < 2 for part in parts):
             names = ", ".join(shown(part[0].name) for part in parts if part)
             raise UsageError(
-                f"{setting('join')} stands between files, and {names} is a single one",
+                f"{setting('join')} stands between files, but {names} is a single one",
                 f"leave it out, or give {setting('column')} or {setting('field')}",
             )
 

@@ -166,16 +166,16 @@ def fit_window(n_train: int, batch: int, seq_len: int) -> tuple[int, int, str | 
     """
     _check_sizes(batch, seq_len)
     if n_train < 2:
-        message = f"the training text has {count(n_train, 'symbol')}, at least 2 are needed"
+        message = f"the training text has {count(n_train, 'symbol')}, but at least 2 are needed"
         fractions = f"a smaller {setting('val_frac')} and {setting('test_frac')}"
         raise CorpusError(message, f"use a longer text, or {fractions}")
     if n_train - 1 >= batch * seq_len:
         return batch, seq_len, None
     streams, steps = max(1, (n_train - 1) // seq_len), min(seq_len, n_train - 1)
     note = (
-        f"the training text has {count(n_train, 'symbol')}, one window of "
-        f"{count(batch, 'stream')} × {count(seq_len, 'step')} needs {batch * seq_len + 1:,}: "
-        f"lowered to {count(streams, 'stream')} × {count(steps, 'step')}"
+        f"the training text has {count(n_train, 'symbol')}, but one window of "
+        f"{count(batch, 'stream')} × {count(seq_len, 'step')} needs {batch * seq_len + 1:,}; "
+        f"using {count(streams, 'stream')} × {count(steps, 'step')} instead"
     )
     return streams, steps, note
 

@@ -181,7 +181,7 @@ def refuse_reset(data: DataConfig, train: TrainConfig) -> None:
     """Raise :class:`UsageError` if states are reset within examples."""
     if data.examples and train.state == "reset":
         raise UsageError(
-            f"{setting('state')} reset forgets the beginning of a long example, and "
+            f"{setting('state')} reset forgets the beginning of a long example, but "
             f"{setting('examples')} reads examples whole",
             "leave one of them out",
         )
@@ -191,7 +191,8 @@ def unused_in_examples(data: DataConfig) -> dict[str, str]:
     """Return the settings of training that have no effect on examples, and why, by name."""
     if not data.examples:
         return {}
-    return {"restart": f"is for a text that is read on, and {setting('examples')} ends it"}
+    anyway = "where every example starts from a zero state anyway"
+    return {"restart": f"has no effect with {setting('examples')}, {anyway}"}
 
 
 def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
@@ -202,7 +203,7 @@ def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
     found |= unused_in_examples(data)
     if not data.has_validation:
-        why = f"needs a validation text, and {setting('val_frac')} is 0"
+        why = f"needs a validation text, but {setting('val_frac')} is 0"
         names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)
         found |= dict.fromkeys(names, why)
     return found

@@ -102,7 +102,7 @@ def test_auto_falls_back_with_a_note_where_cupy_is_installed(stub, charrnn):
         return
     first, *rest = done.stderr.splitlines()
     assert first.startswith("charrnn: note: no GPU: CuPy")
-    assert first.endswith("; computing with NumPy")
+    assert first.endswith("; computing on the CPU")
     assert SAYS[stub].partition(";")[0] in first
     assert rest == []
     if stub == "broken":
@@ -165,7 +165,7 @@ def test_tf32_is_for_gpus_that_have_it(device, monkeypatch):
         select("cupy", "tf32")
     assert device.products == []
     device.devices = 0
-    with pytest.raises(UsageError, match=r"NumPy computes here .*finds no GPU"):
+    with pytest.raises(UsageError, match=r"the CPU is used .*finds no GPU"):
         select("auto", "tf32")
     with pytest.raises(UsageError, match="fp32, tf32"):
         select("cupy", "fp8")

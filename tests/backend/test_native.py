@@ -310,9 +310,9 @@ def test_neither_do_those_of_products_in_bfloat16(rounding, cell):
 
 
 def test_products_in_bfloat16_are_chosen_by_hand_and_refused_where_there_are_none(monkeypatch):
-    with pytest.raises(UsageError, match="bf16 is for the compiled core"):
+    with pytest.raises(UsageError, match="bf16 needs the compiled core"):
         select("numpy", "bf16", core="numpy")
-    with pytest.raises(UsageError, match="bf16 is for the compiled core"):
+    with pytest.raises(UsageError, match="bf16 needs the compiled core"):
         select("cupy", "bf16")
     monkeypatch.setattr(library, "features", lambda: {"AVX512F": True, "AVX512_SKX": True})
     with pytest.raises(BackendError, match=r"no products in bfloat16.*leave out"):

@@ -59,13 +59,25 @@ def test_a_remedy_names_options_of_the_command(run, command):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("sample", "w", "--encoding", "cp1252"), "--encoding is for --prime-file"),
-        (("sample", "w", "--prime", "I", "--errors", "replace"), "--errors is for --prime-file"),
+        (("sample", "w", "--encoding", "cp1252"), "--encoding only applies to --prime-file"),
+        (
+            ("sample", "w", "--prime", "I", "--errors", "replace"),
+            "--errors only applies to --prime-file",
+        ),
         (("sample", "w", "--prime-file", "w.txt", "--errors", "no"), "--errors"),
         (("sample", "w", "--prime-file", "w.txt", "--encoding", "no"), "--encoding 'no'"),
-        (("diagnose", "w", "--encoding", "cp1252"), "--encoding is for a text that is given"),
-        (("diagnose", "--fresh", "--encoding", "cp1252"), "--encoding is for a text that is given"),
-        (("diagnose", "w", "--corpus", "w.txt", "--level", "byte"), "--level is for --fresh"),
+        (
+            ("diagnose", "w", "--encoding", "cp1252"),
+            "--encoding only applies to a text that is given",
+        ),
+        (
+            ("diagnose", "--fresh", "--encoding", "cp1252"),
+            "--encoding only applies to a text that is given",
+        ),
+        (
+            ("diagnose", "w", "--corpus", "w.txt", "--level", "byte"),
+            "--level only applies to --fresh",
+        ),
     ],
 )
 def test_what_has_no_effect_is_refused(run, arguments, says):

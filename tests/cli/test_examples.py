@@ -157,10 +157,10 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(examples):
         ),
         (
             ("--examples", "line", "--restart", "0.1"),
-            "--restart is for a text that is read on, and ",
+            "--restart has no effect with --examples, where",
         ),
-        (("--examples", "line", "--join", "x"), "--join stands between texts, and with --examples"),
-        (("--examples", "line", "--hold-out", "blocks"), "--hold-out blocks cuts examples, and"),
+        (("--examples", "line", "--join", "x"), "--join stands between texts, but with --examples"),
+        (("--examples", "line", "--hold-out", "blocks"), "--hold-out blocks cuts examples, but"),
         (("--examples", "document", "--column", "t", "--seq-len", "1"), "t.csv has no column 't'"),
         (
             ("--examples", "line", "--seq-len", "1"),

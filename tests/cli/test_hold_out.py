@@ -43,6 +43,8 @@ def test_a_resumed_run_holds_out_the_same(hold_out):
 @pytest.mark.parametrize("more", [("--val", "t.txt"), ("--val-frac", "0")])
 def test_a_hold_out_of_nothing_is_refused(more):
     refused = run("train", "t.txt", "--hold-out", "blocks", *more, code=2).stderr
-    assert "--hold-out blocks is for a fraction of the text, and none is held out" in refused
+    assert (
+        "--hold-out blocks only applies to a fraction of the text, but none is held out" in refused
+    )
     tested = ("--hold-out", "blocks", "--test-frac", "0.1", "--hidden", "4", "--dry-run", "--json")
     run("train", "t.txt", *more, *tested)

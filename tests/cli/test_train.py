@@ -75,7 +75,7 @@ def test_a_short_text_lowers_the_batch_with_a_note(tmp_path):
     (tmp_path / "short.txt").write_text("hello world, hello")
     done = inside("train", "short.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 0
-    assert ": lowered to " in done.stderr
+    assert " steps instead" in done.stderr
     (tmp_path / "one.txt").write_text("h")
     done = inside("train", "one.txt", "--hidden", "4", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 1

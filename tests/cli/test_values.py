@@ -63,12 +63,21 @@ def test_a_run_of_values_is_read_everywhere_as_it_was_trained(texts, name, optio
     [
         (("train", "t.csv", "--column", "a", "--field", "b"), "--column and --field exclude each"),
         (("train", "t.csv", "--column", ""), "--column is empty"),
-        (("train", "t.csv", "--join", "x"), "--join stands between files, and "),
+        (("train", "t.csv", "--join", "x"), "--join stands between files, but "),
         (("train", "t.csv", "--column", "x" * 1001), "--column has more than 1,000 characters"),
-        (("corpus", "info", "hello", "--column", "a"), "--column is for texts, and hello is a"),
-        (("diagnose", "--fresh", "--column", "a"), "--column is for a text that is given"),
-        (("diagnose", "--history", "--corpus", "t.csv", "--join", "a"), "--join is for an exam"),
-        (("eval", "--split", "val", "--field", "a"), "--field is for a text, not for --split"),
+        (
+            ("corpus", "info", "hello", "--column", "a"),
+            "--column only applies to texts, but hello is a",
+        ),
+        (("diagnose", "--fresh", "--column", "a"), "--column only applies to a text that is given"),
+        (
+            ("diagnose", "--history", "--corpus", "t.csv", "--join", "a"),
+            "--join only applies to an exam",
+        ),
+        (
+            ("eval", "--split", "val", "--field", "a"),
+            "--field only applies to a text, not to --split",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(texts, arguments, says):

@@ -52,8 +52,8 @@ def trained(call):
 
 REFUSED = {
     "empty": (b"", "text is empty"),
-    "one character": (b"a", "has 0 symbols, at least 2 are needed"),
-    "two characters": (b"ab", "has 1 symbol, at least 2 are needed"),  # one is held out
+    "one character": (b"a", "has 0 symbols, but at least 2 are needed"),
+    "two characters": (b"ab", "has 1 symbol, but at least 2 are needed"),  # one is held out
     "invalid UTF-8": (b"abc\xff" * 50, "not valid utf-8 at byte offset 3 (0xff)"),
     "UTF-8 that is cut off": (
         ("abc" * 50 + "é").encode()[:-1],

@@ -73,7 +73,9 @@ def test_no_symbols_are_written_twice(temperature, n):
 
 
 def test_a_text_that_cannot_go_on_is_an_error():
-    with pytest.raises(CharRNNError, match="whatever symbol comes next repeats 1 symbol; raise no"):
+    with pytest.raises(
+        CharRNNError, match="every possible next symbol would repeat 1 symbol in a row; raise no"
+    ):
         list(stream(memoryless(), CHARS, SampleOptions(no_repeat=1), length=5, prime="a"))
     vocabulary = Vocabulary("char", ("a", "\ufffd"), unknown=1)
     model = LanguageModel(ModelConfig(hidden=2, cell="rnn"), 2)
@@ -122,7 +124,7 @@ def test_a_temperature_that_changes():
             {"length": 0},
             "temperature_end is reached at the end of length",
         ),
-        ({"no_repeat": 3}, {"length": 0}, "no_repeat remembers the whole sample, and length 0 nev"),
+        ({"no_repeat": 3}, {"length": 0}, "no_repeat remembers the whole sample, but length 0 nev"),
     ],
 )
 def test_rules_without_an_end_are_refused(options, arguments, says):

@@ -127,7 +127,7 @@ def test_every_flipped_byte_of_a_small_file_is_found(stride, path):
 @pytest.mark.parametrize(
     ("fact", "value", "match"),
     [
-        ("format", 2, "format version 2, this charrnn reads 1"),
+        ("format", 2, "format version 2, but this charrnn reads 1"),
         ("format", "\x1b[31m", "format version"),
         ("head", "classifier", "unknown head kind 'classifier'"),
         ("head", "\x1b[31m", "unknown head kind"),

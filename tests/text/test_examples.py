@@ -90,13 +90,13 @@ def test_few_examples_lower_the_window(rng):
     batch, seq_len, note = fit_examples(units, 32, 32)
     assert (batch, seq_len) == (1, 7)
     assert note.startswith(
-        "the training text has 2 examples of 5 symbols, one window of 32 streams"
+        "the training text has 2 examples of 5 symbols, but one window of 32 streams"
     )
     with pytest.raises(UsageError, match="batch must be at least 1 for examples, not 0"):
         fit_examples(units, 0, 4)
     with pytest.raises(UsageError, match="seq_len must be at least 2 for examples, not 1"):
         fit_examples(units, 1, 1)
-    with pytest.raises(CorpusError, match="the examples have 7 steps, a window 8"):
+    with pytest.raises(CorpusError, match="the examples have 7 steps, but a window 8"):
         ExampleStreams(units, 2, 4)
 
 

@@ -215,7 +215,7 @@ def test_what_stands_between_files(tmp_path, level):
 
 def test_a_join_without_two_files_is_refused(tmp_path):
     (tmp_path / "a").write_text("text of one file")
-    with pytest.raises(UsageError, match=r"join stands between files, and .*/a is a single one"):
+    with pytest.raises(UsageError, match=r"join stands between files, but .*/a is a single one"):
         open_corpus(tmp_path / "a", layout=Layout(join="x"))
     open_corpus(tmp_path / "a", layout=Layout(join="x", inherited=frozenset(["join"])))
 

@@ -114,11 +114,11 @@ def test_a_text_shorter_than_one_window_is_an_error():
     ("n", "batch", "seq_len", "fitted", "said"),
     [
         (2049, 32, 64, (32, 64), None),
-        (2048, 32, 64, (31, 64), ": lowered to 31 streams × 64 steps"),
-        (65, 32, 64, (1, 64), ": lowered to 1 stream × 64 steps"),
-        (64, 32, 64, (1, 63), ": lowered to 1 stream × 63 steps"),
-        (64, 1, 64, (1, 63), ": lowered to 1 stream × 63 steps"),
-        (2, 32, 64, (1, 1), ": lowered to 1 stream × 1 step"),
+        (2048, 32, 64, (31, 64), "; using 31 streams × 64 steps instead"),
+        (65, 32, 64, (1, 64), "; using 1 stream × 64 steps instead"),
+        (64, 32, 64, (1, 63), "; using 1 stream × 63 steps instead"),
+        (64, 1, 64, (1, 63), "; using 1 stream × 63 steps instead"),
+        (2, 32, 64, (1, 1), "; using 1 stream × 1 step instead"),
         (2, 1, 1, (1, 1), None),
     ],
 )

@@ -138,7 +138,7 @@ def test_a_little_text_lowers_batch_and_window_and_none_makes_no_folder(home):
     (home / "tiny.txt").write_text("abcabcabc")
     session, records = train("tiny.txt", **SMALL | {"steps": 2}, val_frac=0.0)
     assert (records[0].batch, records[0].seq_len) == (1, 8)
-    assert any("lowered to 1 stream × 8 steps" in line for line in session.notes)
+    assert any("using 1 stream × 8 steps instead" in line for line in session.notes)
     (home / "one.txt").write_text("a")
     with pytest.raises(CorpusError, match="at least 2"):
         begin("one.txt", **SMALL, val_frac=0.0)

@@ -215,7 +215,9 @@ class ExampleStreams:
         self._units, self._seed = units, seed
         steps = len(units) + units.count
         if steps < batch * seq_len:
-            raise CorpusError(f"the examples have {steps:,} steps, a window {batch * seq_len:,}")
+            raise CorpusError(
+                f"the examples have {steps:,} steps, but a window {batch * seq_len:,}"
+            )
         self.batch, self.seq_len = batch, seq_len
         # A stream ends before an example that does not fit, unless the example may be cut.
         spare = min(units.longest, seq_len - 1) if batch > 1 else -1
@@ -309,7 +311,7 @@ def fit_examples(units: Units, batch: int, seq_len: int) -> tuple[int, int, str 
     streams, window = max(1, steps // seq_len), min(seq_len, steps)
     note = (
         f"the training text has {count(units.count, 'example')} of {count(len(units), 'symbol')}, "
-        f"one window of {count(batch, 'stream')} × {count(seq_len, 'step')} needs more: "
-        f"lowered to {count(streams, 'stream')} × {count(window, 'step')}"
+        f"but one window of {count(batch, 'stream')} × {count(seq_len, 'step')} needs more; "
+        f"using {count(streams, 'stream')} × {count(window, 'step')} instead"
     )
     return streams, window, note
