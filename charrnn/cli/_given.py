@@ -59,4 +59,4 @@ def refuse_on_gpu(context: typer.Context) -> None:
     """Refuse what is for a CPU, if the backend is CuPy."""
     if context.params["backend"] == "cupy":
         names = ("threads", "core") if context.params["core"] == "numpy" else ("threads",)
-        refuse(context, names, "is for a CPU, and --backend is cupy")
+        refuse(context, names, "only applies to a CPU, but --backend is cupy")

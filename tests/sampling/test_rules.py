@@ -79,7 +79,7 @@ def test_a_text_that_cannot_go_on_is_an_error():
         list(stream(memoryless(), CHARS, SampleOptions(no_repeat=1), length=5, prime="a"))
     vocabulary = Vocabulary("char", ("a", "\ufffd"), unknown=1)
     model = LanguageModel(ModelConfig(hidden=2, cell="rnn"), 2)
-    with pytest.raises(CharRNNError, match="repeats 2 symbols"):
+    with pytest.raises(CharRNNError, match="would repeat 2 symbols in a row"):
         list(stream(model, vocabulary, SampleOptions(no_repeat=2), length=5, prime="a"))
 
 
