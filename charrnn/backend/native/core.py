@@ -76,6 +76,9 @@ class Core:
         self.packed: int = library.charrnn_packed()
         self._functions: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"<compiled core {self.name}>"
+
     def module(self) -> ModuleType:
         """Return NumPy as an array module whose operations this core computes."""
         module = ModuleType("numpy")
