@@ -310,6 +310,7 @@ def test_neither_do_those_of_products_in_bfloat16(rounding, cell):
 
 
 def test_products_in_bfloat16_are_chosen_by_hand_and_refused_where_there_are_none(monkeypatch):
+    monkeypatch.delenv(CORE_VARIABLE, raising=False)
     with pytest.raises(UsageError, match="bf16 needs the compiled core"):
         select("numpy", "bf16", core="numpy")
     with pytest.raises(UsageError, match="bf16 needs the compiled core"):
