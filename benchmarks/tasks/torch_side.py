@@ -209,12 +209,12 @@ class Learn(Trainer):
         """Return the validation loss in nats per character."""
         total, state = 0.0, None
         with torch.inference_mode():
-            for inputs, targets, _, _, mask in self.evaluation:
-                logits, state = self.network(_tensor(inputs), state)
-                goals = _tensor(targets).flatten()
+            for batch in self.evaluation:
+                logits, state = self.network(_tensor(batch.inputs), state)
+                goals = _tensor(batch.targets).flatten()
                 nats = cross_entropy(logits.flatten(0, 1), goals, reduction="none").double()
-                if mask is not None:
-                    nats = nats[torch.from_numpy(mask).flatten()]
+                if batch.mask is not None:
+                    nats = nats[torch.from_numpy(batch.mask).flatten()]
                 total += float(nats.sum())
         return total / int(self.evaluation.targets)
 
