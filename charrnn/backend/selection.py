@@ -41,7 +41,7 @@ def select(
     BackendError
         If CuPy or the compiled core was requested and cannot run; the message says why.
     """
-    core = core if core != "auto" else os.environ.get(CORE_VARIABLE) or "auto"
+    core = _default_core() if core == "auto" else core
     for value, known, called in (
         (name, NAMES, "backend"),
         (matmul, MATMULS, setting("matmul")),
@@ -71,6 +71,13 @@ def select(
             )
         return chosen
     return chosen if core == "numpy" else _with_core(chosen, core, matmul, threads)
+
+
+def _default_core() -> str:
+    core = os.environ.get(CORE_VARIABLE) or "auto"
+    if core not in CORES:
+        raise UsageError(f"{CORE_VARIABLE} is {core!r}", f"set it to one of {', '.join(CORES)}")
+    return core
 
 
 def _with_core(backend: Backend, core: str, matmul: str, threads: int | None) -> Backend:

@@ -365,9 +365,12 @@ def test_float64_and_numpy_s_own_path_stay_without_it(core, monkeypatch):
     np.testing.assert_array_equal(compute(numpy_backend(core=core), config, 3, 4, 2)[1], plain[1])
 
 
-def test_an_unknown_core_is_a_usage_error():
+def test_an_unknown_core_is_a_usage_error(monkeypatch):
     with pytest.raises(UsageError, match="unknown core 'fast'"):
         select("numpy", core="fast")
+    monkeypatch.setenv(CORE_VARIABLE, "fast")
+    with pytest.raises(UsageError, match="CHARRNN_CORE is 'fast'; set it to one of auto, native"):
+        select("numpy")
 
 
 def test_without_a_library_numpy_computes(tmp_path, monkeypatch):
