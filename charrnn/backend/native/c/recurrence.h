@@ -134,4 +134,36 @@ INLINE void add_product(const step *s, const float *p, long u, long width, long 
         (b) = c_;         \
     } while (0)
 
+// All steps of cells whose recurrence is one product with h: `gates` panels per block of units.
+INLINE void forward_pass(const layer *l, int share, int shares, long gates, epilogue_fn *epilogue)
+{
+    step s = share_of_step(l, share, shares);
+    long H = s.H, places = PLACES(H), size = places * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + gates * GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
+    for (long t = 0; t < l->T; t++) {
+        at_step(&s, t);
+        sweep(&s, gates, places, l->forth, operand, products, epilogue);
+        SWAP(operand, s.next);
+    }
+}
+
+// The same backwards; `last` takes the product that belongs to h before the window.
+INLINE void backward_pass(const layer *l, int share, int shares, long gates, epilogue_fn *epilogue, epilogue_fn *last)
+{
+    step s = share_of(l, share, shares);
+    long places = gates * PLACES(s.H), size = places * s.stride;
+    if (!s.count) return;
+    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    s.next = operand + size;
+    for (long t = l->T - 1; t >= 0; t--) {
+        at_step(&s, t);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, epilogue);
+        SWAP(operand, s.next);
+    }
+    sweep(&s, 1, places, l->back, operand, products, last);
+}
+
 #endif

@@ -36,32 +36,10 @@ INLINE void rnn_backward_units(const step *s, const float *p, long u, long width
 
 static void rnn_forward_share(void *context, int share, int shares)
 {
-    const layer *l = context;
-    step s = share_of_step(l, share, shares);
-    long H = s.H, places = PLACES(H), size = places * s.stride;
-    if (!s.count) return;
-    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
-    s.next = operand + size;
-    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
-    for (long t = 0; t < l->T; t++) {
-        at_step(&s, t);
-        sweep(&s, 1, places, l->forth, operand, products, rnn_forward_units);
-        SWAP(operand, s.next);
-    }
+    forward_pass(context, share, shares, 1, rnn_forward_units);
 }
 
 static void rnn_backward_share(void *context, int share, int shares)
 {
-    const layer *l = context;
-    step s = share_of(l, share, shares);
-    long H = s.H, places = PLACES(H), size = places * s.stride;
-    if (!s.count) return;
-    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
-    s.next = operand + size;
-    for (long t = l->T - 1; t >= 0; t--) {
-        at_step(&s, t);
-        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, rnn_backward_units);
-        SWAP(operand, s.next);
-    }
-    sweep(&s, 1, places, l->back, operand, products, keep_product);
+    backward_pass(context, share, shares, 1, rnn_backward_units, keep_product);
 }
