@@ -126,3 +126,9 @@ def log_probabilities(logits: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.flo
     chosen: NDArray[np.float64] = scores[np.arange(len(scores)), ids]
     result: NDArray[np.float64] = chosen - np.log(np.exp(scores, out=scores).sum(axis=1))
     return result
+
+
+def normalise(scores: NDArray[np.float64]) -> None:
+    """Turn scores (N, V) into log-probabilities, in place; they may hold -∞."""
+    scores -= scores.max(axis=1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))

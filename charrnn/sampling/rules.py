@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from charrnn.display import count
 from charrnn.errors import CharRNNError, setting
+from charrnn.sampling.filters import normalise
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.seen import Seen
 
@@ -81,8 +82,7 @@ class Penalty(Rule):
         own = np.array(scores, np.float64)
         if unknown is not None:
             own[:, unknown] = -np.inf
-        own -= own.max(axis=1, keepdims=True)
-        own -= np.log(np.exp(own).sum(axis=1, keepdims=True))
+        normalise(own)
         for n in streams:
             own[n, list(set(self._recent[n]))] *= self._factor
         return own

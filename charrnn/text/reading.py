@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 
 from numpy.typing import NDArray
 
@@ -27,33 +27,59 @@ from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
 
 
+class Reading(TypedDict, total=False):
+    """How a text is read; what is left out has its default.
+
+    Attributes
+    ----------
+    encoding, errors, layout, stdin
+        As for :func:`charrnn.text.open_corpus`.
+    chunk
+        Bytes read at a time.
+    tell
+        Is called with each note on the text, such as on the files of a directory left out.
+    """
+
+    encoding: str
+    errors: str
+    layout: Layout
+    stdin: BinaryIO | None
+    chunk: int
+    tell: Tell | None
+
+
+class _How(NamedTuple):
+    """How a text is read: its level, and the fields of :class:`Reading`."""
+
+    level: Level
+    encoding: str = DataConfig.encoding
+    errors: str = DataConfig.errors
+    layout: Layout = WHOLE
+    stdin: BinaryIO | None = None
+    chunk: int = CHUNK
+    tell: Tell | None = None
+
+
 def iter_ids(
     names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
-    encoding: str = DataConfig.encoding,
-    errors: str = DataConfig.errors,
-    layout: Layout = WHOLE,
     unknown: Unknown = "error",
-    stdin: BinaryIO | None = None,
-    chunk: int = CHUNK,
     tally: Tally | None = None,
-    tell: Tell | None = None,
+    **reading: Unpack[Reading],
 ) -> Iterator[NDArray[Any]]:
     """Yield the ids of a text, without the cache; memory does not grow with the text.
 
     Parameters
     ----------
-    names, encoding, errors, layout, stdin
+    names
         As for :func:`charrnn.text.open_corpus`.
     unknown
         As for :meth:`Vocabulary.encode`.
-    chunk
-        Bytes read at a time.
     tally
         Counts what has been read.
-    tell
-        Is called with each note on the text, such as on the files of a directory left out.
+    reading
+        How the text is read; see :class:`Reading`.
 
     Yields
     ------
@@ -68,7 +94,7 @@ def iter_ids(
         If the text holds a symbol that the vocabulary does not.
     """
     offset = 0
-    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    how = _How(vocabulary.level, **reading)
     for piece in _pieces(names, how):
         ids = vocabulary.encode(piece, unknown, offset=offset)
         offset += len(piece)
@@ -82,13 +108,8 @@ def iter_lines(
     names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
-    encoding: str = DataConfig.encoding,
-    errors: str = DataConfig.errors,
-    layout: Layout = WHOLE,
     unknown: Unknown = "error",
-    stdin: BinaryIO | None = None,
-    chunk: int = CHUNK,
-    tell: Tell | None = None,
+    **reading: Unpack[Reading],
 ) -> Iterator[tuple[str | bytes, NDArray[Any]]]:
     r"""Yield the lines of a text, each as soon as it has been read.
 
@@ -101,7 +122,7 @@ def iter_lines(
         The line (bytes at byte level) and the ids of its symbols.
     """
     offset = 0
-    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    how = _How(vocabulary.level, **reading)
     for line in _lines(_pieces(names, how)):
         yield line, vocabulary.encode(line, unknown, offset=offset)
         offset += len(line)
@@ -111,13 +132,8 @@ def iter_documents(
     names: SourceName | Sequence[SourceName],
     vocabulary: Vocabulary,
     *,
-    encoding: str = DataConfig.encoding,
-    errors: str = DataConfig.errors,
-    layout: Layout = WHOLE,
     unknown: Unknown = "error",
-    stdin: BinaryIO | None = None,
-    chunk: int = CHUNK,
-    tell: Tell | None = None,
+    **reading: Unpack[Reading],
 ) -> Iterator[tuple[str | bytes, NDArray[Any]]]:
     """Yield the documents of a text: values, or files, each with what stands after it.
 
@@ -128,7 +144,7 @@ def iter_documents(
     document, ids
         The document (bytes at byte level) and the ids of its symbols.
     """
-    how = _How(vocabulary.level, encoding, errors, layout, stdin, chunk, tell)
+    how = _How(vocabulary.level, **reading)
     held: list[Any] = []
     offset = 0
     for piece in chain(_pieces_and_borders(names, how), [BORDER]):
@@ -197,18 +213,6 @@ def _live(chunks: Iterator[bytes], encoding: str, errors: str) -> Iterator[str]:
             offset = end - len(before) + getattr(problem, "start", 0)
             message = f"standard input is not valid {encoding} at byte offset {offset}"
             raise CorpusError(message, DECODE_OTHERWISE) from None
-
-
-class _How(NamedTuple):
-    """How a text is read."""
-
-    level: Level
-    encoding: str
-    errors: str
-    layout: Layout
-    stdin: BinaryIO | None
-    chunk: int
-    tell: Tell | None
 
 
 def _pieces(names: SourceName | Sequence[SourceName], how: _How) -> Iterator[str | bytes]:

@@ -18,7 +18,7 @@ from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.randomness import Purpose
 from charrnn.text.units.permutation import Permutation
-from charrnn.text.units.pieces import Ids, Numbers, Pieces
+from charrnn.text.units.pieces import Ids, Numbers, Pieces, begins
 from charrnn.text.windows import Batch
 
 _AT_ONCE = 1 << 18
@@ -107,9 +107,8 @@ class Units:
     def spans(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
         """Return where the examples begin in the text, and their lengths."""
         units = self.number(numbers)
-        stops = self.ends[units]
-        starts = np.where(units > 0, self.ends[np.maximum(units, 1) - 1], self.first)
-        return starts, stops - starts
+        starts = begins(self.ends, units, self.first)
+        return starts, self.ends[units] - starts
 
     def text(self) -> Pieces:
         """Return the examples joined."""

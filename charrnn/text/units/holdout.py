@@ -17,7 +17,7 @@ from charrnn.randomness import Purpose
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.units.examples import Numbering, Units, in_order
 from charrnn.text.units.permutation import Permutation
-from charrnn.text.units.pieces import Ids, Numbers, Pieces, TextIds
+from charrnn.text.units.pieces import Ids, Numbers, Pieces, TextIds, begins
 
 Fractions = tuple[Fraction, Fraction]
 
@@ -210,13 +210,8 @@ def pieces_of(ids: Ids, ends: Numbers, first: int, drawn: Drawn) -> tuple[Pieces
     held = np.sort(np.concatenate([val, test]))
     # Between two held-out units lies a piece of training text, which may be empty.
     starts = np.concatenate(([first], ends[held]))
-    stops = np.concatenate((_begins(ends, held, first), ends[-1:]))
+    stops = np.concatenate((begins(ends, held, first), ends[-1:]))
     kept = starts < stops
     train = Pieces(ids, starts[kept], stops[kept])
-    parts = [Pieces(ids, _begins(ends, part, first), ends[part]) for part in (val, test)]
+    parts = [Pieces(ids, begins(ends, part, first), ends[part]) for part in (val, test)]
     return train, parts[0], parts[1]
-
-
-def _begins(ends: Numbers, units: Numbers, first: int) -> Numbers:
-    """Return where units begin."""
-    return np.where(units > 0, ends[np.maximum(units, 1) - 1], first)

@@ -59,3 +59,8 @@ class Pieces:
 
 TextIds = Ids | Pieces
 """A text, 1-D: its ids, or pieces of them."""
+
+
+def begins(ends: Numbers, units: Numbers, first: int) -> Numbers:
+    """Return where units begin, given the ends of all units and where the first one begins."""
+    return np.where(units > 0, ends[np.maximum(units, 1) - 1], first)
