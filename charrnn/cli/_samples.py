@@ -192,12 +192,12 @@ def skipped(vocabulary: Vocabulary, prime: Text) -> int:
     return vocabulary.count(prime) - len(vocabulary.encode(prime, "skip"))
 
 
-def note_skipped(number: int) -> None:
-    """Note how many symbols of primes were left out, if any."""
+def note_skipped(number: int, returns: int = 0) -> None:
+    """Note how many symbols of primes were left out, carriage returns of line ends among them."""
     if number:
         from charrnn.text.tally import Tally
 
-        note(Tally(skipped=number).note())
+        note(Tally(number, returns).note())
 
 
 def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:

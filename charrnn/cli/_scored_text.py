@@ -68,6 +68,10 @@ class ScoredText:
         lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
         return skipped and skipped + lines
 
+    def shown(self, line: str | bytes) -> str | bytes:
+        """Return a line with the line end that the model read."""
+        return self._vocabulary.newlines(line)
+
     def tally_of(self, line: str | bytes, ids: Any) -> Tally:
         """Return the counts of one line, and add them to those of the text."""
         from charrnn.text.tally import Tally
@@ -78,7 +82,8 @@ class ScoredText:
         else:
             own.add_ids(self._vocabulary, ids)
         self.tally.skipped += own.skipped
-        self._lines += own.skipped > 0
+        self.tally.returns += own.returns
+        self._lines += own.skipped > own.returns
         return own
 
     def chunks(self) -> Iterator[Any]:

@@ -29,7 +29,7 @@ from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
-    from charrnn.evaluate import LineScore, Score
+    from charrnn.evaluate import Score
     from charrnn.model.language import LanguageModel
     from charrnn.text.vocabulary import Vocabulary
 
@@ -92,9 +92,12 @@ def evaluate(
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
     "perplexity" (null if not finite), the totals "nats" and "bits", "bytes" (of the text in
     UTF-8, its first symbol included), "bits_per_byte" ("bits" by "bytes", to compare models of
-    different levels), "skipped" (symbols left out by --unknown skip), "run" (the checkpoint),
-    "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
-    symbols that were folded into the unknown one.
+    different levels), "skipped" (symbols left out), "run" (the checkpoint), "source" (the texts,
+    or null) and "split" (or null). "bytes" is null if a held-out text holds symbols that were
+    folded into the unknown one.
+
+    Symbols are left out by --unknown skip. In addition, CR LF line ends are read as newlines if the
+    model knows no carriage return; a note says so.
 
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).
@@ -105,7 +108,7 @@ def evaluate(
     "nats" is then minus the logarithm of the probability of the whole line. Control
     characters and, at byte level, invalid UTF-8 are written as Python's escapes. With --json one
     object per line: "line" (from 1), "chars", "nats_per_char" (or null), "nats" (in all), "bytes",
-    "skipped", "text" (exactly, without the newline; a list of integers at byte level).
+    "skipped", "text" (exactly, without its line end; a list of integers at byte level).
 
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
     nats; the first has - there. With --json one object per symbol: "symbol" (an integer at byte
@@ -209,7 +212,7 @@ def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_
             "bytes of the text": "not known" if total.bytes is None else f"{total.bytes:,}",
             "bits per byte": "not known" if total.bytes is None else f"{total.bits_per_byte:.6f}",
         }
-        if source.skipping:
+        if source.skipping or total.skipped:
             rows[f"{unit}s skipped"] = f"{total.skipped:,}"
         width = max(map(len, rows))
         for name, value in rows.items():
@@ -232,16 +235,19 @@ def _per_line(source: ScoredText, model: LanguageModel, start: int | None, as_js
     out = Output()
     scores = score_lines(model, source.lines(), start=start, tally=source.tally_of)
     for number, scored in enumerate(scores, 1):
-        out.write(_line_record(number, scored) if as_json else _line(scored))
+        line = source.shown(scored.line)
+        out.write(
+            _line_record(number, line, scored.score) if as_json else _line(line, scored.score)
+        )
         if number % LINES == 0:  # the next line may take a while
             out.flush()
     out.finish()
 
 
-def _line(scored: LineScore) -> bytes:
-    line = _safe(scored.line)
-    amount = f"{scored.score.nats_per_char:.6f}" if scored.score.chars else "-"
-    return amount.encode() + b"\t" + line + (b"" if line.endswith(b"\n") else b"\n")
+def _line(line: str | bytes, score: Score) -> bytes:
+    shown = _safe(line)
+    amount = f"{score.nats_per_char:.6f}" if score.chars else "-"
+    return amount.encode() + b"\t" + shown + (b"" if shown.endswith(b"\n") else b"\n")
 
 
 def _safe(line: str | bytes) -> bytes:
@@ -251,16 +257,16 @@ def _safe(line: str | bytes) -> bytes:
     return utf8(display.printable(line))
 
 
-def _line_record(number: int, scored: LineScore) -> bytes:
-    line: Any = scored.line
+def _line_record(number: int, line: str | bytes, score: Score) -> bytes:
+    text: Any = line
     record = {
         "line": number,
-        "chars": scored.score.chars,
-        "nats_per_char": _finite(scored.score.nats_per_char),
-        "nats": _finite(scored.score.nats),
-        "bytes": scored.score.bytes,
-        "skipped": scored.score.skipped,
-        "text": json_text(line.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
+        "chars": score.chars,
+        "nats_per_char": _finite(score.nats_per_char),
+        "nats": _finite(score.nats),
+        "bytes": score.bytes,
+        "skipped": score.skipped,
+        "text": json_text(text.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
     }
     return json_line(record)
 

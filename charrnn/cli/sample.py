@@ -27,7 +27,7 @@ from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
 if TYPE_CHECKING:
-    from charrnn.text.vocabulary import Vocabulary
+    from charrnn.text.vocabulary import Unknown, Vocabulary
 
 NOVELTY = "New text only"
 
@@ -198,7 +198,7 @@ def sample(
     frame = sampling.Frame.of(loaded.data, until_join)
     decoded = decoding(loaded, how)
     if next_ is not None:
-        beginning = _prime(prime, prime_file, vocabulary, decoded)
+        beginning = _prime(prime, prime_file, vocabulary, unknown, decoded)
         symbols = sampling.next_symbols(
             model, vocabulary, options, count=next_, prime=beginning, unknown=unknown, frame=frame
         )
@@ -226,7 +226,7 @@ def sample(
 
         samples.after_each(live_lines(vocabulary.level, **decoded))
     else:
-        samples.after(_prime(prime, prime_file, vocabulary, decoded))
+        samples.after(_prime(prime, prime_file, vocabulary, unknown, decoded))
 
 
 def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
@@ -266,13 +266,26 @@ def _reading(
 
 
 def _prime(
-    prime: str | None, prime_file: str | None, vocabulary: Vocabulary, reading: dict[str, Any]
+    prime: str | None,
+    prime_file: str | None,
+    vocabulary: Vocabulary,
+    unknown: Unknown,
+    reading: dict[str, Any],
 ) -> str | bytes:
+    """Return the prime with line ends that the model knows."""
     if prime_file is not None:
         from charrnn.text.reading import read_text
 
-        return read_text(prime_file, vocabulary.level, **reading)
-    return vocabulary.text(prime or "")
+        text = read_text(prime_file, vocabulary.level, **reading)
+    else:
+        text = vocabulary.text(prime or "")
+    plain = vocabulary.newlines(text)
+    if returns := len(text) - len(plain):
+        from charrnn.text.reading import encoded
+
+        encoded(vocabulary, text, unknown)  # an error has its offset in the prime as given
+        note_skipped(returns, returns)
+    return plain
 
 
 def _show_next(out: Output, prime: str | bytes, found: Any, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple, TypedDict, Unpack
 from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, VocabularyError
 from charrnn.text.decoding import (
     BORDER,
     DECODE_OTHERWISE,
@@ -68,7 +68,9 @@ def iter_ids(
     tally: Tally | None = None,
     **reading: Unpack[Reading],
 ) -> Iterator[NDArray[Any]]:
-    """Yield the ids of a text, without the cache; memory does not grow with the text.
+    r"""Yield the ids of a text, without the cache; memory does not grow with the text.
+
+    If the vocabulary has no carriage return, ``"\r\n"`` is read as ``"\n"``.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def iter_ids(
     """
     offset = 0
     how = _How(vocabulary.level, **reading)
-    for piece in _pieces(names, how):
-        ids = vocabulary.encode(piece, unknown, offset=offset)
+    for piece in _whole_ends(_pieces(names, how)):
+        ids = encoded(vocabulary, piece, unknown, offset)
         offset += len(piece)
         if tally is not None:
             tally.add(vocabulary, piece, ids)
@@ -114,7 +116,8 @@ def iter_lines(
     r"""Yield the lines of a text, each as soon as it has been read.
 
     A line ends with ``"\n"``, which is part of it; the last line may have none. A carriage return
-    does not end a line. Parameters and errors are those of :func:`iter_ids`.
+    does not end a line. Parameters and errors are those of :func:`iter_ids`; ``"\r\n"`` is read as
+    there.
 
     Yields
     ------
@@ -124,7 +127,7 @@ def iter_lines(
     offset = 0
     how = _How(vocabulary.level, **reading)
     for line in _lines(_pieces(names, how)):
-        yield line, vocabulary.encode(line, unknown, offset=offset)
+        yield line, encoded(vocabulary, line, unknown, offset)
         offset += len(line)
 
 
@@ -153,7 +156,7 @@ def iter_documents(
         elif held:
             document = vocabulary.join(held)
             held.clear()
-            yield document, vocabulary.encode(document, unknown, offset=offset)
+            yield document, encoded(vocabulary, document, unknown, offset)
             offset += len(document)
 
 
@@ -185,9 +188,10 @@ def live_lines(
     *,
     stdin: BinaryIO | None = None,
 ) -> Iterator[str | bytes]:
-    r"""Yield the lines of standard input without their ``"\n"``, each as soon as it is complete.
+    r"""Yield the lines of standard input without their ends, each as soon as it is complete.
 
-    Nothing beyond the end of a line is waited for. There may be no line.
+    A line ends with ``"\n"`` or ``"\r\n"``. Nothing beyond the end of a line is waited for. There
+    may be no line.
 
     Raises
     ------
@@ -196,8 +200,9 @@ def live_lines(
     """
     chunks = find_sources("-")[0].chunks(stdin=stdin)
     for line in _lines(chunks if level == "byte" else _live(chunks, encoding, errors)):
-        newline: Any = "\n" if isinstance(line, str) else b"\n"
-        yield line.removesuffix(newline)
+        one: Any = line
+        newline, pair = ("\n", "\r\n") if isinstance(line, str) else (b"\n", b"\r\n")
+        yield one.removesuffix(pair if one.endswith(pair) else newline)
 
 
 def _live(chunks: Iterator[bytes], encoding: str, errors: str) -> Iterator[str]:
@@ -245,6 +250,39 @@ def _pieces_and_borders(
         raise empty(sources[0].name, how.layout.values)
     if how.tell is not None and empty_values.note():
         how.tell(empty_values.note())
+
+
+def encoded(
+    vocabulary: Vocabulary, text: str | bytes, unknown: Unknown = "error", offset: int = 0
+) -> NDArray[Any]:
+    """Return the ids of a text with line ends that the vocabulary knows.
+
+    Parameters and errors are those of :meth:`Vocabulary.encode`.
+    """
+    plain = vocabulary.newlines(text)
+    if len(plain) == len(text):
+        return vocabulary.encode(text, unknown, offset=offset)
+    try:
+        return vocabulary.encode(plain, unknown)
+    except VocabularyError:
+        marked: Any = text  # the offset of the symbol is that in the text as it came
+        for line in marked.split("\r\n" if isinstance(text, str) else b"\r\n"):
+            vocabulary.encode(line, unknown, offset=offset)
+            offset += len(line) + 2
+        raise
+
+
+def _whole_ends(pieces: Iterator[str | bytes]) -> Iterator[str | bytes]:
+    r"""Split a text anew, so that no boundary falls inside ``"\r\n"``."""
+    held: Any = None
+    for piece in pieces:
+        whole: Any = piece if held is None else held + piece
+        ends = whole.endswith("\r" if isinstance(whole, str) else b"\r")
+        held = whole[-1:] if ends else None
+        if rest := whole[:-1] if ends else whole:
+            yield rest
+    if held is not None:
+        yield held
 
 
 def _lines(pieces: Iterator[str | bytes]) -> Iterator[str | bytes]:

@@ -19,11 +19,14 @@ class Tally:
     ----------
     skipped
         Symbols that were left out because the vocabulary does not have them.
+    returns
+        Those of them that are carriage returns before a newline.
     size
         Bytes of all other symbols in UTF-8 (at byte level, as they are); None if not known.
     """
 
     skipped: int = 0
+    returns: int = 0
     size: int | None = 0
 
     @classmethod
@@ -35,13 +38,14 @@ class Tally:
 
     def add(self, vocabulary: Vocabulary, text: str | bytes, ids: NDArray[Any]) -> None:
         """Count a piece of text with whole symbols, and the ids that were made of it."""
+        skipped = vocabulary.count(text) - len(ids)
+        self.skipped += skipped
+        self.returns += min(skipped, len(text) - len(vocabulary.newlines(text)))
         if vocabulary.unknown is None:
-            self.skipped += vocabulary.count(text) - len(ids)
             self.add_ids(vocabulary, ids)
         elif self.size is not None:  # what the unknown symbol stands for counts too
-            self.size += len(
-                text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-            )
+            data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            self.size += len(data) - skipped
 
     def add_ids(self, vocabulary: Vocabulary, ids: NDArray[Any]) -> None:
         """Count ids whose text is not at hand."""
@@ -50,7 +54,10 @@ class Tally:
 
     def note(self) -> str:
         """Return a note for the user; empty if nothing was skipped."""
-        if not self.skipped:
-            return ""
-        were = "was" if self.skipped == 1 else "were"
-        return f"{count(self.skipped, 'symbol')} that the model does not know {were} skipped"
+        told = []
+        if self.returns:
+            told.append("CR LF line ends were read as newlines: the model knows no carriage return")
+        if other := self.skipped - self.returns:
+            were = "was" if other == 1 else "were"
+            told.append(f"{count(other, 'symbol')} that the model does not know {were} skipped")
+        return "; ".join(told)

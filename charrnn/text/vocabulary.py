@@ -23,6 +23,13 @@ UNKNOWN_BYTE = 256
 TOKEN = re.compile(r"\w+|\W")
 """A token of the word level: a run of word characters, or one character of any other kind."""
 
+_SKIP = f"set {setting('unknown')} to skip, which leaves such symbols out"
+_REMEDIES: dict[str | bytes, str] = {
+    "\r": rf"make newlines of them (tr '\r' '\n'), or {_SKIP}",
+    b"\r": rf"make newlines of them (tr '\r' '\n'), or {_SKIP}",
+    "\ufeff": f"set {setting('encoding')} to utf-8-sig, which drops a byte order mark",
+}
+"""What else than to skip it can be done about a symbol that the model does not know."""
 _MISSING = 255  # in the byte table: never the id of an ASCII character, which is at most 127
 
 
@@ -59,6 +66,21 @@ class Vocabulary:
         """The id of the newline, None if the vocabulary does not have it."""
         newline: Any = 10 if self.level == "byte" else "\n"
         return self.symbols.index(newline) if newline in self.symbols else None
+
+    @cached_property
+    def carriage_return(self) -> bool:
+        """Whether the vocabulary has the carriage return."""
+        symbol: Any = 13 if self.level == "byte" else "\r"
+        return symbol in self.symbols
+
+    def newlines(self, text: str | bytes) -> str | bytes:
+        r"""Return a text with each ``"\r\n"`` as ``"\n"`` if there is no carriage return here.
+
+        To such a model a newline alone ends a line.
+        """
+        if self.carriage_return:
+            return text
+        return text.replace("\r\n", "\n") if isinstance(text, str) else text.replace(b"\r\n", b"\n")
 
     def text(self, text: str | bytes) -> str | bytes:
         """Return a text of the level: at byte level, the UTF-8 bytes of a string."""
@@ -251,14 +273,14 @@ class Vocabulary:
         return ids.astype(self.dtype), missing if missing.any() else None
 
     def _unknown_symbol(self, text: str | bytes, index: int, offset: int) -> VocabularyError:
-        remedy = f"set {setting('unknown')} to skip, which leaves such symbols out"
+        remedy = _REMEDIES.get(text[index : index + 1], _SKIP)
         if isinstance(text, str) and self.level == "word":
             for match in TOKEN.finditer(text):
                 if match.group() not in self._word_table:
                     where = offset + match.start()
                     word = ascii(match.group()[:40])
                     message = f"the vocabulary has no word {word} (at character offset {where})"
-                    return VocabularyError(message, remedy)
+                    return VocabularyError(message, _REMEDIES.get(match.group(), _SKIP))
         if isinstance(text, str):
             char = text[index]
             name = f"character {char!a} (U+{ord(char):04X}, at character offset"
