@@ -9,60 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from charrnn.architecture import ModelConfig
 from charrnn.errors import UsageError, setting
-from charrnn.options import MODEL, SAVING, TEXT, TRAINING, declare, declared
-from charrnn.registry import CELLS, OPTIMIZERS, SCHEDULES, reserve
+from charrnn.options import SAVING, TEXT, TRAINING, declare, declared
+from charrnn.registry import OPTIMIZERS, SCHEDULES, reserve
 from charrnn.settings import Configuration, Values
 
-INITS = ("uniform", "xavier", "orthogonal", "identity")
+__all__ = ["DECODING", "DEFAULT_STEPS", "DataConfig", "ModelConfig", "TrainConfig"]
+
 DEFAULT_STEPS = 5000
 """Steps of a run if neither steps, nor epochs, nor minutes are given."""
 
 
 DECODING = ("encoding", "errors")
 """How a text is decoded: fields of :class:`DataConfig`."""
-
-
-@dataclass(frozen=True, init=False)
-class ModelConfig(Configuration):
-    """The architecture: all that determines names, shapes and initial values of the weights."""
-
-    cell: str = declare("lstm", "Recurrent cell.", group=MODEL, choices=CELLS.names)
-    layers: int = declare(1, "Stacked layers.", group=MODEL, least=1)
-    hidden: int = declare(512, "Hidden units of a layer.", group=MODEL, least=1)
-    embed: int = declare(
-        0,
-        "Width of a learned embedding; 0 feeds one-hot vectors into the first layer.",
-        group=MODEL,
-        least=0,
-    )
-    init: str = declare(
-        "uniform",
-        "Initial weights.",
-        group=MODEL,
-        choices=INITS,
-    )
-    dropout: float = declare(
-        0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
-    )
-    dtype: str = declare(
-        "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
-    )
-
-    cell_options: Values = field(default_factory=Values)
-    """The options that the cell declares."""
-
-    chosen: ClassVar = {"cell": CELLS}
-
-    def _check_together(self) -> None:
-        if self.init not in CELLS.get(self.cell).inits:
-            names = CELLS.names()
-            owners = [name for name in names if self.init in CELLS.get(name).inits]
-            raise UsageError(
-                f"{setting('init')} {self.init} only applies to {setting('cell')} "
-                f"{' or '.join(owners)}, not {self.cell}",
-                f"use {setting('init')} orthogonal for gated cells",
-            )
 
 
 @dataclass(frozen=True, init=False)

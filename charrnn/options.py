@@ -43,7 +43,8 @@ class Option:
     help
         What it does, for the command line's help.
     kind
-        The type of one value: ``int``, ``float`` or ``str``; by default that of ``default``.
+        The type of one value: ``bool``, ``int``, ``float`` or ``str``; by default that of
+        ``default``.
     group
         The heading under which help shows it.
     choices
@@ -111,6 +112,10 @@ class Option:
             if not isinstance(value, list | tuple):
                 raise UsageError(f"{setting(name)} must be a list of strings, not {brief(value)}")
             return tuple(self._string(name, item) for item in value)
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise UsageError(f"{setting(name)} must be true or false, not {brief(value)}")
+            return value
         if self.kind is str:
             return self._string(name, value)
         return self._number(name, value)
@@ -135,6 +140,10 @@ class Option:
         """Return what to type on a command line for a value, before it is quoted."""
         text = str(value)
         return one_line(text.replace("\\", "\\\\")) if self.escapes else text
+
+    def words(self, flag: str, value: object) -> tuple[str, ...]:
+        """Return the words of a command line that give a value."""
+        return (flag,) if self.kind is bool else (flag, self.typed(value))
 
     def _number(self, name: str, value: Any) -> int | float:
         number: int | float

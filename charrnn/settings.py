@@ -236,4 +236,6 @@ def _from_json(value: object, option: Option) -> bool:
         if option.free:
             return isinstance(value, str) and len(value) <= MAX_FREE_TEXT
         return isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable()
+    if option.kind is bool:
+        return isinstance(value, bool)
     return type(value) is int or (type(value) is float and option.kind is float)

@@ -49,7 +49,11 @@ PLANTED = [
     ("cuda_in_cells", {"cells/a.py": "from charrnn.backend import gpu"}, "charrnn/cells/a.py: imp"),
     ("named_cells", {"model/a.py": "x == 'lstm'"}, "charrnn/model/a.py:1: names lstm"),
     ("named_cells", {"model/a.py": "x in ('b', 'classic')"}, "charrnn/model/a.py:1: names classic"),
-    ("named_cells", {"config.py": "cell: str = f('lstm')\nx = 'lstm'"}, "charrnn/config.py:2: na"),
+    (
+        "named_cells",
+        {"architecture.py": "cell: str = f('lstm')\nx = 'lstm'"},
+        "charrnn/architecture.py:2: na",
+    ),
     ("crowded_packages", {f"text/m{i}.py": "" for i in range(17)}, "charrnn/text: 17 files"),
     ("long_files", {"a.py": "x = 1\n" * 351}, "charrnn/a.py: 351 lines"),
     ("long_functions", {"a.py": "def f():\n" + " x = 1\n" * 60}, "charrnn/a.py:1: f has 61 lines"),
@@ -73,7 +77,7 @@ def test_every_check_has_a_planted_violation():
 def test_what_is_allowed_is_not_reported(tmp_path):
     long = 'def f():\n """' + "doc\n" * 80 + '"""\n' + " x = 1\n" * 59
     files = {
-        "config.py": "cell: str = f('lstm', 'The cell.')",
+        "architecture.py": "cell: str = f('lstm', 'The cell.')",
         "cells/base.py": CELLS,
         "cells/other.py": "from charrnn.cells.base import Cell\nassert Cell.name == 'lstm'",
         "cli/__init__.py": "from charrnn.cli.app import app",

@@ -53,6 +53,9 @@ class Workspace:
         Sequences laid out for products over all steps. Layers that take turns share them.
     steps
         For every step, the views of the above that the cell's equations use.
+    padding
+        Where the sequences in it end, for a layer that reads them backwards: a
+        :class:`charrnn.model.sequences.padding.Padding`. None: at the last step.
     """
 
     work: Array
@@ -63,6 +66,7 @@ class Workspace:
     staging: Arrays = field(default_factory=dict)
     buffers: Arrays = field(default_factory=dict)
     steps: Sequence[Any] = field(default_factory=list)
+    padding: Any = None
 
     def operand(self, name: str, steps: int) -> Array:
         """Return a state (``"h"``), the state before each step (``"h'"``) or a saved array.

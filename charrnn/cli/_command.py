@@ -100,6 +100,8 @@ class Fields:
             param_decls=[name, *dict.fromkeys((*option.flags, flag(name)))],
             type=option.kind,
             multiple=option.repeatable,
+            is_flag=option.kind is bool,
+            default=None,
             metavar=option.metavar,
             help=" ".join(texts),
             callback=partial(_keep, option),
@@ -119,7 +121,7 @@ def _help(option: Option, choices: tuple[str, ...], default: str | None) -> str:
     if not all(choice in text for choice in choices):
         text = f"{text.removesuffix('.')}: {', '.join(choices)}."
     shown = default or option.shown or option.default
-    return text if shown in (None, (), "") else f"{text} [default: {shown}]"
+    return text if shown in (None, (), "", False) else f"{text} [default: {shown}]"
 
 
 def _keep(option: Option, context: typer.Context, param: Any, value: Any) -> None:

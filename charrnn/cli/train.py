@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 RUN = "Run"
 _TEXT = tuple(name for name in declared(DataConfig) if name != "sources")
+_MODEL = tuple(n for n in declared(ModelConfig) if n not in ("task", "bidirectional", "pool"))
 
 
-@takes(Fields(DataConfig, _TEXT), Fields(ModelConfig), Fields(TrainConfig))
+@takes(Fields(DataConfig, _TEXT), Fields(ModelConfig, _MODEL), Fields(TrainConfig))
 def train(
     context: typer.Context,
     corpus: Annotated[

@@ -38,7 +38,7 @@ def fits(cell: Cell, dtype: str) -> bool:
 
 def head(top: Layer, vocabulary: int, backend: Backend, prefix: str) -> LanguageModelHead:
     """Return the language-model head for this top layer; compiled if the layer is."""
-    kind = CompiledHead if isinstance(top, CompiledLayer) else LanguageModelHead
+    kind = CompiledHead if top.compiled else LanguageModelHead
     return kind(top.width, vocabulary, backend, prefix)
 
 
@@ -71,12 +71,14 @@ class Packed(NamedTuple):
 class CompiledLayer(Layer):
     """A layer in float32 whose cell the compiled core knows."""
 
+    compiled = True
+
     def __init__(self, cell: Cell, inputs: int, hidden: int, backend: Backend) -> None:
         super().__init__(cell, inputs, hidden, backend)
         assert backend.core is not None
         assert cell.compiled is not None
         assert len(cell.saved) <= 1  # the structure has one pointer for them
-        self._core, self._compiled = backend.core, cell.compiled
+        self._core, self._functions = backend.core, cell.compiled
 
     def sequence(self, dtype: Any, T: int, F: int, N: int) -> Array:
         return sequence(T, F, N)
@@ -92,7 +94,7 @@ class CompiledLayer(Layer):
         for array in (*ws.states.values(), *ws.gradients.values()):
             array[...] = 0.0
         room = ws.staging["room"] = np.empty((N, H), np.float32)
-        job = ws.scratch = jobs.Recurrence(N=N, H=H, kind=self._compiled.kind, room=address(room))
+        job = ws.scratch = jobs.Recurrence(N=N, H=H, kind=self._functions.kind, room=address(room))
         for name, gradient in ws.gradients.items():
             setattr(job, f"d{name}", address(gradient))
         return ws
@@ -112,7 +114,7 @@ class CompiledLayer(Layer):
         back = ih_forth = ih_back = table = None
         if ws is not None:
             back, start = panels("back", H, H, G), 0
-            for first, last, begin in self._compiled.products:
+            for first, last, begin in self._functions.products:
                 matrix = hh[first * H : last * H]
                 core.pack_transposed(matrix, back[start:], last - first, begin)
                 start += (last - first) * core.panels_size(H, H)
@@ -125,7 +127,7 @@ class CompiledLayer(Layer):
                 kept["table"] = np.empty((D, G * H), np.float32)
             table = kept["table"]
             core.transpose(ih, bias, table)
-        extra = weights[self._compiled.extra][-H:] if self._compiled.extra else None
+        extra = weights[self._functions.extra][-H:] if self._functions.extra else None
         return Packed(forth, back, ih_forth, ih_back, table, bias, extra)
 
     def forward(
@@ -198,7 +200,7 @@ class CompiledLayer(Layer):
     def _run(self, direction: str, job: Any) -> None:
         operations = 2.0 * job.T * job.N * len(self.cell.gates) * job.H**2
         most = -(-job.N // STREAMS)
-        self._core.call(f"{self._compiled.name}_{direction}", job, operations, most)
+        self._core.call(f"{self._functions.name}_{direction}", job, operations, most)
 
     def accumulate(
         self,

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from charrnn.backend import Array, Backend
 from charrnn.cells.base import Cell, Gradient, Workspace
 from charrnn.cells.pointwise import scaled
+from charrnn.model import initialise
 from charrnn.model.onehot import column_sums, columns
 from charrnn.model.resets import Resets
 
@@ -60,10 +63,6 @@ class Layer:
         D and H.
     backend
         Where to compute.
-    reverse
-        Read each window backwards in time. The layer's output at step t then depends on the
-        steps from t to the window's last one, and the next window starts from zero states: what
-        comes after it is not known yet. Sequences that go in and out are in the order of time.
 
     Attributes
     ----------
@@ -71,17 +70,22 @@ class Layer:
         Features of the output, (T, width, N).
     carried
         Those of the states in ``Workspace.states`` that the next window starts from.
+    looks_ahead
+        Whether a step's output depends on later steps, so that the layer has no part of its output
+        before it has read the whole window.
+    compiled
+        Whether the compiled core computes the layer.
     """
 
-    def __init__(
-        self, cell: Cell, inputs: int, hidden: int, backend: Backend, reverse: bool = False
-    ) -> None:
+    looks_ahead = False
+    compiled = False
+
+    def __init__(self, cell: Cell, inputs: int, hidden: int, backend: Backend) -> None:
         self.cell = cell
         self.D = inputs
         self.H = self.width = hidden
         self.xp = backend.xp
-        self.reverse = reverse
-        self.carried = () if reverse else cell.states
+        self.carried = cell.states
         self._block = backend.block
         self._batched = backend.batched
         self._parallel = backend.order.parallel
@@ -98,7 +102,14 @@ class Layer:
     def full_name(self, name: str, index: int) -> str:
         """Return the name of a parameter or state in a stack where this is layer ``index``."""
         suffix = self.cell.suffix if name in self._shapes else ""
-        return f"{name}{suffix}_l{index}{'_reverse' if self.reverse else ''}"
+        return f"{name}{suffix}_l{index}"
+
+    def draw(
+        self, weights: Mapping[str, np.ndarray], scheme: str, rng: np.random.Generator
+    ) -> None:
+        """Fill the layer's host parameters, by their names in the layer, with initial weights."""
+        initialise.recurrent(weights, self.H, scheme, rng)
+        self.cell.initial_biases(weights, self.H)
 
     def workspace(self, dtype: Any, T: int, N: int) -> Workspace:
         """Allocate the arrays for windows of at most T steps of N streams."""
@@ -133,8 +144,8 @@ class Layer:
         return self._scales[dtype]
 
     def output(self, ws: Workspace, steps: int) -> Array:
-        """Return the view (steps, H, N), in time order, to which forward writes h_1 … h_steps."""
-        return self._in_time(ws.states[self.cell.states[0]][1 : steps + 1])
+        """Return the view (steps, H, N) to which forward writes h_1 … h_steps."""
+        return ws.states[self.cell.states[0]][1 : steps + 1]
 
     def forward(
         self,
@@ -147,10 +158,8 @@ class Layer:
         """Run the steps of ``part``, from the states at index ``part.start`` of ``ws``.
 
         ``x`` is the window's whole sequence. Parts follow each other in the order of the layer's
-        own steps; a layer that reads backwards takes the whole window as one part, and has no
-        resets.
+        own steps; one that looks ahead takes the whole window as one part, and has no resets.
         """
-        x = self._in_time(x)
         rows = self.cell.input_rows(self.H)
         if x.ndim == 3:
             self._receive(staged, x[part], ws.work[part, rows])
@@ -162,10 +171,6 @@ class Layer:
                 for states in ws.states.values():
                     self.xp.multiply(states[start], kept, out=states[start])
             self.cell.forward_steps(self.xp, staged.cell, ws, start, stop)
-
-    def _in_time(self, sequence: Array) -> Array:
-        """Reverse a sequence in time if this layer reads backwards."""
-        return sequence[::-1] if self.reverse else sequence
 
     def table(self, staged: Staged) -> Array:
         """Return the input product and bias of every symbol, (G·H, V), one column per symbol."""
@@ -216,7 +221,6 @@ class Layer:
         ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
         (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
         """
-        d_out = self._in_time(d_out)
         runs = list(resets.runs(part)) if resets else whole(part)
         for start, stop, kept in reversed(runs):
             self.cell.backward_steps(self.xp, staged.cell, ws, d_out, start, stop)
@@ -229,7 +233,7 @@ class Layer:
     def pass_down(self, staged: Staged, ws: Workspace, dx: Array, part: slice) -> None:
         """Write ∂L/∂x of a part, after its :meth:`backward`, to that part of ``dx`` (T, D, N)."""
         received = ws.work[part, self.cell.input_rows(self.H)]
-        self.xp.matmul(staged.weight_ih.T, received, out=self._in_time(dx)[part])
+        self.xp.matmul(staged.weight_ih.T, received, out=dx[part])
 
     def accumulate(
         self,
@@ -244,7 +248,7 @@ class Layer:
 
         ``x`` and ``dx`` (steps, D, N) are those of :meth:`forward` and :meth:`backward`.
         """
-        xp, x = self.xp, self._in_time(x)
+        xp = self.xp
         work = flatten(xp, ws.work[:steps], ws.buffers, "work")
         rows = work[self.cell.input_rows(self.H)]
         if x.ndim == 2:
@@ -256,7 +260,7 @@ class Layer:
             xp.sum(rows, axis=1, out=grads["bias_ih"])
         if dx is not None and not self._parallel:  # one product, with the steps side by side
             below = xp.matmul(staged.weight_ih.T, rows).reshape(self.D, steps, -1)
-            self._in_time(dx)[...] = below.transpose(1, 0, 2)
+            dx[...] = below.transpose(1, 0, 2)
         name, operand = "", None
         for term in self._terms:
             if term.operand and term.operand != name:

@@ -20,7 +20,8 @@ from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import CharRNNError
-from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import RNN
 from charrnn.model.onehot import elements_of_sums
 from charrnn.text.windows import (
     EVALUATION_STEPS,

@@ -23,7 +23,8 @@ from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
 from charrnn.model import compiled
 from charrnn.model.dropout import run_in_turn
-from charrnn.model.language import LanguageModel, recurrent_bytes
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import recurrent_bytes
 from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 from charrnn.model.window import Carried

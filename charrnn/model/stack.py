@@ -23,10 +23,11 @@ from charrnn.backend.order import LayerByLayer, LayerOrder
 from charrnn.config import ModelConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
-from charrnn.model import compiled, initialise
+from charrnn.model import compiled
 from charrnn.model.dropout import Masks
 from charrnn.model.layer import Layer
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.bidirectional import Bidirectional
 from charrnn.model.window import Window
 from charrnn.options import Option
 from charrnn.randomness import Purpose, generator
@@ -37,6 +38,9 @@ _SEED = Option(0, "")
 
 class Stack:
     """``config.layers`` layers of ``config.cell``; the first reads ``inputs`` features.
+
+    With ``config.bidirectional`` each layer reads in both directions
+    (:mod:`charrnn.model.sequences.bidirectional`).
 
     Parameters are named as PyTorch's modules name theirs: ``weight_ih_l0`` (G·H, D),
     ``weight_hh_l0`` (G·H, H), ``bias_ih_l0`` (G·H,), and so on; a GRU that resets after the product
@@ -51,9 +55,6 @@ class Stack:
         D of the lowest layer.
     backend
         Where to compute; NumPy by default.
-    layers
-        Other layers than those that ``config`` describes, bottom first. Each reads as many features
-        as the one below it outputs.
     """
 
     def __init__(
@@ -61,7 +62,6 @@ class Stack:
         config: ModelConfig,
         inputs: int,
         backend: Backend | None = None,
-        layers: Sequence[Layer] | None = None,
     ) -> None:
         _require("config", config, ModelConfig)
         if backend is not None:
@@ -69,21 +69,10 @@ class Stack:
         self.config = config
         self.backend = backend or numpy_backend()
         self.inputs = _SIZE.check("inputs", inputs)
-        if layers is None:
-            cell = cells.create(config)
-            widths = [inputs] + [config.hidden] * (config.layers - 1)
-            create = partial(compiled.layer, backend=self.backend, dtype=config.dtype)
-            layers = [create(cell, width, config.hidden) for width in widths]
-        _require("layers", layers, Sequence)
-        self.layers = list(layers)
-        if not self.layers:
-            raise UsageError("layers must hold at least one Layer")
-        for layer in self.layers:
-            _require("a layer", layer, Layer)
+        self.layers = layers_of(config, inputs, self.backend)
         self.cell = self.layers[0].cell
-        # a layer that reads backwards has no part of its output before it has read the whole window
-        reverse = any(layer.reverse for layer in self.layers)
-        self._order: LayerOrder = LayerByLayer() if reverse else self.backend.order
+        looks_ahead = any(layer.looks_ahead for layer in self.layers)
+        self._order: LayerOrder = LayerByLayer() if looks_ahead else self.backend.order
 
     def __repr__(self) -> str:
         cell, layers, hidden = self.config.cell, len(self.layers), self.config.hidden
@@ -106,6 +95,11 @@ class Stack:
         layer = self.layers[index]
         return {p: weights[prefix + layer.full_name(p, index)] for p in layer.shapes}
 
+    def input_weights(self) -> list[str]:
+        """Return the full names of the matrices that are multiplied with the input of the stack."""
+        names = (name for name in self.layers[0].shapes if name.startswith("weight_ih"))
+        return [self.layers[0].full_name(name, 0) for name in names]
+
     def initialise(self, seed: int) -> Parameters:
         """Return fresh weights, the same for a seed on every backend."""
         seed = _SEED.check("seed", seed)
@@ -118,8 +112,7 @@ class Stack:
         for index, layer in enumerate(self.layers):
             weights = self.of_layer(host, index, prefix)
             rng = generator(seed, Purpose.INIT, layer=index)
-            initialise.recurrent(weights, layer.H, self.config.init, rng)
-            layer.cell.initial_biases(weights, layer.H)
+            layer.draw(weights, self.config.init, rng)
 
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, zero states."""
@@ -147,11 +140,16 @@ class Stack:
                 ws.buffers = window.buffers
         return window
 
-    def masks(self, steps: int, streams: int) -> Masks:
-        """Allocate the dropout masks of a window."""
+    def masks(self, steps: int, streams: int, top_steps: int | None = None) -> Masks:
+        """Allocate the dropout masks of a window.
+
+        That of the top layer has ``top_steps`` steps; by default it has as many as the others.
+        """
         rate, dtype = self.config.dropout, np.dtype(self.config.dtype)
         layers = self.layers if rate else []
-        arrays = [layer.sequence(dtype, steps, layer.width, streams) for layer in layers]
+        sizes = [*[steps] * (len(layers) - 1), top_steps or steps]
+        each = zip(layers, sizes, strict=False)
+        arrays = [layer.sequence(dtype, T, layer.width, streams) for layer, T in each]
         return Masks(self.backend, rate, arrays)
 
     def forward(
@@ -175,7 +173,8 @@ class Stack:
         backward
             Whether :meth:`backward` will follow (the weights are then prepared for it too).
         masks
-            Factors of each layer's output on the way up, (T, H, N) each.
+            Factors of each layer's output on the way up, (T, H, N) each; layers above the last of
+            them have none.
 
         Returns
         -------
@@ -189,8 +188,11 @@ class Stack:
         self._check_input(weights, window, x, prefix)
         xp, steps, count = self.backend.xp, len(x), len(self.layers)
         window.used, window.masks = steps, masks or ()
+        for ws in window.layers:
+            ws.padding = window.padding
         outputs = [l.output(ws, steps) for l, ws in zip(self.layers, window.layers, strict=True)]
-        dropped = [xp.empty_like(out) for out in outputs] if masks else outputs
+        masked = len(window.masks)
+        dropped = [xp.empty_like(out) for out in outputs[:masked]] + outputs[masked:]
         window.inputs = [x, *dropped]
         window.staged = [
             layer.stage(
@@ -203,8 +205,8 @@ class Stack:
         for index, part in self._order.forward(count, steps):
             layer, ws = self.layers[index], window.layers[index]
             layer.forward(window.staged[index], ws, window.inputs[index], part, window.resets)
-            if masks:
-                out, kept = outputs[index][part], masks[index][part]
+            if index < masked:
+                out, kept = outputs[index][part], window.masks[index][part]
                 xp.multiply(out, kept, out=dropped[index][part])
         return window.inputs[count]
 
@@ -253,7 +255,7 @@ class Stack:
                 own, x = self.of_layer(grads, index, prefix), window.inputs[index]
                 layer.accumulate(staged, ws, x, steps, own, below[index])
                 continue
-            if window.masks:
+            if index < len(window.masks):
                 xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])
             layer.backward(staged, ws, d_out, below[index], part, window.resets)
         return bottom
@@ -281,6 +283,16 @@ class Stack:
         missing = [name for name in self.shapes() if prefix + name not in named]
         if missing:
             raise UsageError(f"{what} have no {prefix}{missing[0]}", "initialise makes them")
+
+
+def layers_of(config: ModelConfig, inputs: int, backend: Backend) -> list[Layer]:
+    """Return the layers that a configuration describes, bottom first."""
+    cell, H = cells.create(config), config.hidden
+    create = partial(compiled.layer, cell, hidden=H, backend=backend, dtype=config.dtype)
+    if not config.bidirectional:
+        return [create(inputs=H if above else inputs) for above in range(config.layers)]
+    widths = [2 * H if above else inputs for above in range(config.layers)]
+    return [Bidirectional(create(inputs=D), create(inputs=D), backend) for D in widths]
 
 
 def _require(what: str, value: object, kind: type) -> None:

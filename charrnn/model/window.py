@@ -14,6 +14,7 @@ from charrnn.backend import Array, Backend
 from charrnn.cells.base import Workspace
 from charrnn.model.layer import Staged
 from charrnn.model.resets import Resets
+from charrnn.model.sequences.padding import Padding
 
 
 class Carried(ABC):
@@ -79,6 +80,9 @@ class Window(Carried):
     resets
         Which streams start from a zero state inside the window, in the next forward pass and its
         backward pass; None if none do.
+    padding
+        Where the sequences of the window end, if not all at its last step. Layers that read
+        backwards need it, in the next forward pass and its backward pass.
     used
         How many steps the last forward pass had.
     staged, inputs, masks
@@ -98,6 +102,7 @@ class Window(Carried):
     d_out: list[Array]
     buffers: dict[str, Array]
     resets: Resets | None = None
+    padding: Padding | None = None
     used: int = 0
     staged: list[Staged] = field(default_factory=list)
     inputs: list[Array] = field(default_factory=list)

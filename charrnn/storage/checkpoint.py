@@ -25,7 +25,8 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line
 from charrnn.errors import CheckpointError, UsageError
 from charrnn.model.head import LanguageModelHead
-from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import RNN
 from charrnn.model.parameters import Parameters
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container

@@ -246,5 +246,5 @@ def new_run(folder: Path, data: DataConfig, train: TrainConfig) -> str:
             if name not in left_out and value != options[name].default:
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
-                words += [word for each in values for word in (option(name), how.typed(each))]
+                words += [word for each in values for word in how.words(option(name), each)]
     return shlex.join(words)

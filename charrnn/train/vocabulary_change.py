@@ -9,7 +9,8 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
-from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text.vocabulary import Vocabulary
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.backend import Array, Backend
-from charrnn.model.language import DECODER, EMBEDDING
+from charrnn.model.network import DECODER, EMBEDDING
 from charrnn.model.parameters import Parameters
 from charrnn.train.records import Watch
 

@@ -14,7 +14,8 @@ ROWS = (
     ("files", "options"),
     ("own", "registry"),
     ("settings",),
-    ("config", "randomness"),
+    ("architecture", "randomness"),
+    ("config",),
     ("plugins",),
     ("backend", "text"),
     ("cells",),
@@ -218,7 +219,7 @@ def named_cells(modules):
     for module in modules:
         if module.part == "cells":
             continue
-        default = _default_cell(module.tree) if module.part == "config" else None
+        default = _default_cell(module.tree) if module.part == "architecture" else None
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Constant) and node.value in names and node is not default:
                 wrong.append(f"{module.path}:{node.lineno}: names {node.value}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.model.language import RNN, LanguageModel
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import RNN
 
 ROUNDING = 1e-6
 """By how much σ₁ must be below 1/γ: an orthogonal matrix in float32 has σ₁ = 1 ± 1e-7."""

@@ -10,7 +10,8 @@ import numpy as np
 from charrnn.backend import Array
 from charrnn.backend.native import jobs
 from charrnn.backend.native.core import address, rows_of
-from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.window import Window
 from charrnn.sampling.steps import TABLE_ELEMENTS
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.backend import Array, Backend
-from charrnn.model.language import DECODER, EMBEDDING, RNN, LanguageModel
+from charrnn.model.language import LanguageModel
 from charrnn.model.layer import Layer, Staged
+from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.onehot import columns
 from charrnn.model.window import Window
 from charrnn.sampling.steps import TABLE_ELEMENTS

@@ -1,0 +1,87 @@
+"""The configuration of a model: its task, and all that determines its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from charrnn.errors import UsageError, setting
+from charrnn.options import MODEL, declare
+from charrnn.registry import CELLS
+from charrnn.settings import Configuration, Values
+
+TASKS = ("lm", "classify")
+LOOKING_AHEAD = ("classify",)
+"""The tasks whose networks may read a sequence in both directions."""
+INITS = ("uniform", "xavier", "orthogonal", "identity")
+
+
+@dataclass(frozen=True, init=False)
+class ModelConfig(Configuration):
+    """The architecture: all that determines names, shapes and initial values of the weights."""
+
+    task: str = declare(
+        "lm",
+        "What to learn: lm (to predict each symbol from those before it) or classify (a label for "
+        "each text).",
+        group=MODEL,
+        choices=TASKS,
+    )
+    cell: str = declare("lstm", "Recurrent cell.", group=MODEL, choices=CELLS.names)
+    layers: int = declare(1, "Stacked layers.", group=MODEL, least=1)
+    hidden: int = declare(512, "Hidden units of a layer.", group=MODEL, least=1)
+    embed: int = declare(
+        0,
+        "Width of a learned embedding; 0 feeds one-hot vectors into the first layer.",
+        group=MODEL,
+        least=0,
+    )
+    init: str = declare(
+        "uniform",
+        "Initial weights.",
+        group=MODEL,
+        choices=INITS,
+    )
+    dropout: float = declare(
+        0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
+    )
+    dtype: str = declare(
+        "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
+    )
+    bidirectional: bool = declare(
+        False, "Read each sequence in both directions (--task classify).", group=MODEL
+    )
+    pool: str = declare(
+        "last",
+        "What --task classify decides by: the output at the last step, or the mean or maximum over "
+        "the steps.",
+        group=MODEL,
+        choices=("last", "mean", "max"),
+    )
+
+    cell_options: Values = field(default_factory=Values)
+    """The options that the cell declares."""
+
+    chosen: ClassVar = {"cell": CELLS}
+
+    def _check_together(self) -> None:
+        if self.bidirectional and self.task not in LOOKING_AHEAD:
+            raise UsageError(
+                f"{setting('bidirectional')} lets a network see what {setting('task')} {self.task} "
+                "predicts",
+                f"leave it out, or set {setting('task')} to {' or '.join(LOOKING_AHEAD)}",
+            )
+        if self.init not in CELLS.get(self.cell).inits:
+            names = CELLS.names()
+            owners = [name for name in names if self.init in CELLS.get(name).inits]
+            raise UsageError(
+                f"{setting('init')} {self.init} only applies to {setting('cell')} "
+                f"{' or '.join(owners)}, not {self.cell}",
+                f"use {setting('init')} orthogonal for gated cells",
+            )
+
+    def unused(self) -> dict[str, str]:
+        """Return the settings that have no effect together with others, and why."""
+        if self.task == "classify":
+            return {}
+        return {"pool": f"only applies to {setting('task')} classify"}

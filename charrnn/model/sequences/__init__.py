@@ -1,0 +1,1 @@
+"""Networks that read whole sequences of unequal length, side by side in a batch."""

@@ -1,0 +1,117 @@
+"""The classifier: a label for each sequence, from one vector that stands for all its steps.
+
+    y = stack(x),   v = pool(y),   p(label) = softmax(W v + b)
+
+The loss is the mean of -ln p(label) over the sequences of a batch. The gradient enters the stack at
+the steps from which v was made: with ``last`` at a single one, so that to learn from the beginning
+of a text it must pass through all the steps between.
+
+Dropout before the output drops features of v: one mask for a sequence, not one for each step, whose
+effects a mean over the steps would cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend import Array
+from charrnn.model.dropout import Masks
+from charrnn.model.network import Network
+from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.padding import Padding
+from charrnn.model.sequences.pooling import POOLS, Pool
+from charrnn.model.window import Window
+
+
+class Classifier(Network):
+    """A network that reads whole sequences and chooses among ``outputs`` labels."""
+
+    @property
+    def pool(self) -> Pool:
+        """How one vector is made of the steps."""
+        return POOLS[self.config.pool](self.config.hidden, self.backend)
+
+    def masks(self, steps: int, streams: int) -> Masks:
+        """Allocate the dropout masks: of the layers below the top one, and of the vector."""
+        return self.stack.masks(steps, streams, top_steps=1)
+
+    def loss_and_gradient(
+        self,
+        window: Window,
+        ids: Array,
+        targets: Array,
+        grads: Parameters,
+        dropout_masks: Sequence[Array] | None = None,
+        *,
+        padding: Padding,
+        symbols: int | None = None,
+    ) -> Array:
+        """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
+
+        Parameters
+        ----------
+        ids
+            The sequences, (T, N).
+        targets
+            The labels, (N,).
+        dropout_masks
+            The result of drawing :meth:`masks`; None for no dropout.
+        padding
+            Where the sequences end.
+        symbols
+            How many sequences there are in all windows of the update; by default those here.
+        """
+        below, kept = (), None
+        if dropout_masks:
+            below, kept = tuple(dropout_masks[:-1]), dropout_masks[-1][0]
+        top = self._read(window, ids, padding, below)
+        vectors = self._vectors(top, padding)
+        if kept is not None:
+            vectors *= kept
+        d_vectors = self.stack.layers[-1].sequence(top.dtype, *vectors.shape)
+        present = padding.lengths > 0
+        loss = self.head.loss(
+            self.weights,
+            vectors,
+            targets[None],
+            grads,
+            d_vectors,
+            window.buffers,
+            mask=None if present.all() else self.backend.put(present)[None],
+            symbols=symbols or int(present.sum()),
+        )
+        if kept is not None:
+            d_vectors *= kept
+        self.pool.backward(top, padding, d_vectors[0], window.d_top)
+        self.backward(window, ids, window.d_top, grads)
+        return loss
+
+    @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
+    def log_p(self, window: Window, ids: Array, padding: Padding) -> np.ndarray:
+        """Return ln p of every label, (labels, N), on the host; no gradient is kept."""
+        with self.inference(window.streams):
+            vectors = self._vectors(self._read(window, ids, padding, None), padding)
+            logits = self.backend.get(self.head.logits(self.weights, vectors)[0])
+        logits = logits.astype(np.float64)
+        logits -= logits.max(axis=0)
+        found: np.ndarray = logits - np.log(np.exp(logits).sum(axis=0))
+        return found
+
+    def _read(
+        self, window: Window, ids: Array, padding: Padding, masks: Sequence[Array] | None
+    ) -> Array:
+        """Read sequences from zero states; ``masks`` is None if no backward pass will follow."""
+        window.padding = padding
+        window.reset()
+        backward = masks is not None
+        return self.forward(window, ids, backward=backward, dropout_masks=masks or None)
+
+    def _vectors(self, top: Array, padding: Padding) -> Array:
+        """Return one vector for each sequence, as a sequence of one step (1, F, N)."""
+        _, features, streams = top.shape
+        vectors: Any = self.stack.layers[-1].sequence(top.dtype, 1, features, streams)
+        vectors[0] = self.pool.forward(top, padding)
+        return vectors
