@@ -10,8 +10,8 @@ from charrnn.options import MODEL, declare
 from charrnn.registry import CELLS
 from charrnn.settings import Configuration, Values
 
-TASKS = ("lm", "classify")
-LOOKING_AHEAD = ("classify",)
+TASKS = ("lm", "classify", "transduce")
+LOOKING_AHEAD = ("classify", "transduce")
 """The tasks whose networks may read a sequence in both directions."""
 INITS = ("uniform", "xavier", "orthogonal", "identity")
 
@@ -22,8 +22,8 @@ class ModelConfig(Configuration):
 
     task: str = declare(
         "lm",
-        "What to learn: lm (to predict each symbol from those before it) or classify (a label for "
-        "each text).",
+        "What to learn: lm (to predict each symbol from those before it), classify (a label for "
+        "each text) or transduce (a text from each text).",
         group=MODEL,
         choices=TASKS,
     )
@@ -49,7 +49,9 @@ class ModelConfig(Configuration):
         "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
     )
     bidirectional: bool = declare(
-        False, "Read each sequence in both directions (--task classify).", group=MODEL
+        False,
+        "Read each sequence in both directions (--task classify, or the source of transduce).",
+        group=MODEL,
     )
     pool: str = declare(
         "last",
@@ -57,6 +59,14 @@ class ModelConfig(Configuration):
         "the steps.",
         group=MODEL,
         choices=("last", "mean", "max"),
+    )
+
+    attention: str = declare(
+        "dot",
+        "How the decoder of --task transduce attends to the source: dot (Luong 2015), additive "
+        "(Bahdanau 2015), or none: it knows the source from its initial state alone.",
+        group=MODEL,
+        choices=("dot", "additive", "none"),
     )
 
     cell_options: Values = field(default_factory=Values)
@@ -82,6 +92,9 @@ class ModelConfig(Configuration):
 
     def unused(self) -> dict[str, str]:
         """Return the settings that have no effect together with others, and why."""
-        if self.task == "classify":
-            return {}
-        return {"pool": f"only applies to {setting('task')} classify"}
+        owners = {"pool": "classify", "attention": "transduce"}
+        return {
+            name: f"only applies to {setting('task')} {owner}"
+            for name, owner in owners.items()
+            if self.task != owner
+        }

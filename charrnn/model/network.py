@@ -6,7 +6,7 @@ names them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
@@ -18,7 +18,6 @@ from charrnn.backend.threads import MAX_MATRIX, Threads
 from charrnn.config import ModelConfig
 from charrnn.model import compiled, initialise
 from charrnn.model.dropout import Masks
-from charrnn.model.head import LanguageModelHead
 from charrnn.model.layer import flatten
 from charrnn.model.onehot import column_sums
 from charrnn.model.parameters import Parameters
@@ -57,16 +56,25 @@ class Network:
         *,
         outputs: int | None = None,
     ) -> None:
-        self.config = config
-        self.V = vocabulary
-        self.outputs = outputs or vocabulary
-        self.backend = backend or numpy_backend()
-        self.stack, self.head = _parts(config, vocabulary, self.outputs, self.backend)
+        self._build(config, vocabulary, outputs or vocabulary, backend or numpy_backend())
         dtype = np.dtype(config.dtype)
         if weights is None:
             self.weights = Parameters.zeros(self.shapes(), self.backend.xp, dtype)
         else:
             self.weights = Parameters(self.shapes(), self.backend.put(weights, dtype))
+
+    def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
+        """Make everything but the weights."""
+        self.config, self.V, self.outputs, self.backend = config, vocabulary, outputs, backend
+        self.stack = Stack(config, config.embed or vocabulary, backend)
+        self.head = compiled.head(self.stack.layers[-1], outputs, backend, DECODER)
+
+    @classmethod
+    def _plan(cls, config: ModelConfig, vocabulary: int, outputs: int | None) -> Self:
+        """Return such a model without weights: for its shapes, and to draw initial weights."""
+        model = object.__new__(cls)
+        model._build(config, vocabulary, outputs or vocabulary, numpy_backend())
+        return model
 
     @property
     def core(self) -> str | None:
@@ -85,16 +93,9 @@ class Network:
         outputs: int | None = None,
     ) -> Self:
         """Return a model with initial weights drawn from ``seed``, the same on every backend."""
-        stack, head = _parts(config, vocabulary, outputs or vocabulary, numpy_backend())
-        host = Parameters.zeros(_shapes(config, vocabulary, stack, head), np, np.float64)
-        stack.draw(host, seed, RNN)
-        rng = generator(seed, Purpose.INIT, layer=config.layers + 1)
-        if config.embed:
-            initialise.embedding(host[EMBEDDING], rng)
-        else:
-            for name in stack.input_weights():
-                initialise.one_hot_input(host[RNN + name], config.init, rng)
-        head.draw(host, generator(seed, Purpose.INIT, layer=config.layers))
+        plan = cls._plan(config, vocabulary, outputs)
+        host = Parameters.zeros(plan.shapes(), np, np.float64)
+        plan.draw(host, seed)
         return cls(config, vocabulary, backend, host.flat, outputs=outputs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -116,13 +117,12 @@ class Network:
             f"hidden={config.hidden}, vocabulary={self.V}, parameters={size})"
         )
 
-    @staticmethod
+    @classmethod
     def describe(
-        config: ModelConfig, vocabulary: int, outputs: int | None = None
+        cls, config: ModelConfig, vocabulary: int, outputs: int | None = None
     ) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that such a model has; allocates nothing."""
-        parts = _parts(config, vocabulary, outputs or vocabulary, numpy_backend())
-        return _shapes(config, vocabulary, *parts)
+        return cls._plan(config, vocabulary, outputs).shapes()
 
     def at(self, weights: Parameters) -> Self:
         """Return the same model at other weights of the same shapes, on the same backend."""
@@ -132,7 +132,27 @@ class Network:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
-        return _shapes(self.config, self.V, self.stack, self.head)
+        return self._input_shapes() | self.head.shapes()
+
+    def _input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of the parameters of embedding and stack."""
+        embedding = {EMBEDDING: (self.V, self.config.embed)} if self.config.embed else {}
+        return embedding | {RNN + name: shape for name, shape in self.stack.shapes().items()}
+
+    def draw(self, host: Parameters, seed: int) -> None:
+        """Fill host parameters with initial weights."""
+        self._draw_input(host, seed)
+        self.head.draw(host, generator(seed, Purpose.INIT, layer=self.config.layers))
+
+    def _draw_input(self, host: Parameters, seed: int) -> None:
+        """Fill the host parameters of embedding and stack."""
+        self.stack.draw(host, seed, RNN)
+        rng = generator(seed, Purpose.INIT, layer=self.config.layers + 1)
+        if self.config.embed:
+            initialise.embedding(host[EMBEDDING], rng)
+        else:
+            for name in self.stack.input_weights():
+                initialise.one_hot_input(host[RNN + name], self.config.init, rng)
 
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states."""
@@ -156,10 +176,20 @@ class Network:
             self.weights, window, x, prefix=RNN, backward=backward, masks=dropout_masks
         )
 
-    def backward(self, window: Window, ids: Array, d_top: Array, grads: Parameters) -> None:
-        """Write the gradients of stack and embedding, given ∂L/∂top (T, F, N)."""
+    def backward(
+        self,
+        window: Window,
+        ids: Array,
+        d_top: Array,
+        grads: Parameters,
+        d_final: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Write the gradients of stack and embedding, given ∂L/∂top (T, F, N).
+
+        ``d_final`` is that of the final states, as for :meth:`Stack.backward`.
+        """
         embed = bool(self.config.embed)
-        dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=embed)
+        dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=embed, d_final=d_final)
         if dx is not None:
             xp = self.backend.xp
             by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
@@ -192,22 +222,6 @@ def recurrent_bytes(config: ModelConfig) -> int:
     """Return the size of the recurrent weights of a layer, which every step multiplies by."""
     rows = len(cells.create(config).gates) * config.hidden
     return rows * config.hidden * np.dtype(config.dtype).itemsize
-
-
-def _parts(
-    config: ModelConfig, vocabulary: int, outputs: int, backend: Backend
-) -> tuple[Stack, LanguageModelHead]:
-    stack = Stack(config, config.embed or vocabulary, backend)
-    head = compiled.head(stack.layers[-1], outputs, backend, DECODER)
-    return stack, head
-
-
-def _shapes(
-    config: ModelConfig, vocabulary: int, stack: Stack, head: LanguageModelHead
-) -> dict[str, tuple[int, ...]]:
-    embedding = {EMBEDDING: (vocabulary, config.embed)} if config.embed else {}
-    recurrent = {RNN + name: shape for name, shape in stack.shapes().items()}
-    return embedding | recurrent | head.shapes()
 
 
 def _restored(

@@ -107,11 +107,14 @@ class Stack:
         self.draw(host, seed)
         return Parameters(self.shapes(), self.backend.put(host.flat, self.config.dtype))
 
-    def draw(self, host: Parameters, seed: int, prefix: str = "") -> None:
-        """Fill host parameters with initial weights; ``prefix`` precedes their names."""
+    def draw(self, host: Parameters, seed: int, prefix: str = "", first: int = 0) -> None:
+        """Fill host parameters with initial weights; ``prefix`` precedes their names.
+
+        Random numbers are those of the layers from ``first`` on.
+        """
         for index, layer in enumerate(self.layers):
             weights = self.of_layer(host, index, prefix)
-            rng = generator(seed, Purpose.INIT, layer=index)
+            rng = generator(seed, Purpose.INIT, layer=first + index)
             layer.draw(weights, self.config.init, rng)
 
     def workspace(self, steps: int, streams: int, backward: bool = True) -> Window:
@@ -218,11 +221,18 @@ class Stack:
         *,
         prefix: str = "",
         dx: bool = True,
+        d_final: Mapping[str, Array] | None = None,
     ) -> Array | None:
         """Backpropagate ``d_top`` (T, H, N) through the last forward pass.
 
         Weight gradients are written to ``grads`` (not added), those of the initial states are left
         in ``window.state_gradients`` and every layer's total ∂L/∂h_t in ``window.d_out``.
+
+        Parameters
+        ----------
+        d_final
+            ∂L/∂(states after the last step), (H, N) each by full name; by default nothing arrives
+            from there.
 
         Returns
         -------
@@ -245,9 +255,8 @@ class Stack:
         if dx:
             bottom = self.layers[0].sequence(d_top.dtype, steps, self.layers[0].D, window.streams)
         below = [bottom, *d_outs]
-        for ws in window.layers:
-            for array in ws.gradients.values():
-                array[...] = 0.0  # nothing arrives from after the window
+        for name, array in window.state_gradients.items():
+            array[...] = 0.0 if d_final is None else d_final[name]
         for index, part in self._order.backward(count, steps):
             layer, d_out = self.layers[index], d_outs[index]
             staged, ws = window.staged[index], window.layers[index]

@@ -131,8 +131,8 @@ class Bidirectional(Layer):
         """Read the whole sequence x in both directions, from the states in ``ws``."""
         padding, steps, H = self._padding(ws, x), len(x), self.H
         ws.inputs = padding.reversed(x, self._room(ws, "inputs", x))
-        self._ahead.forward(staged[0], ws.ahead, x, part)
-        self._back.forward(staged[1], ws.back, ws.inputs, part)
+        self._ahead.forward(staged[0], ws.ahead, x, part, resets)
+        self._back.forward(staged[1], ws.back, ws.inputs, part, resets)
         ws.output[:steps, :H] = self._ahead.output(ws.ahead, steps)
         padding.reversed(self._back.output(ws.back, steps), ws.output[:steps, H:])
 
@@ -150,8 +150,8 @@ class Bidirectional(Layer):
         d_ahead, d_back = ws.d_ahead[:steps], ws.d_back[:steps]
         d_ahead[...] = d_out[:, :H]
         padding.reversed(d_out[:, H:], d_back)
-        self._ahead.backward(staged[0], ws.ahead, d_ahead, dx, part)
-        self._back.backward(staged[1], ws.back, d_back, self._room(ws, "dx", dx), part)
+        self._ahead.backward(staged[0], ws.ahead, d_ahead, dx, part, resets)
+        self._back.backward(staged[1], ws.back, d_back, self._room(ws, "dx", dx), part, resets)
         d_out[:, :H] = d_ahead  # now the total ∂L/∂h
         padding.reversed(d_back, d_out[:, H:])
 

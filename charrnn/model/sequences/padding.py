@@ -33,6 +33,8 @@ class Padding:
         T: the steps of the batch, at least the largest length.
     backend
         Where the sequences are.
+    first
+        Whether the padding comes first, and all sequences end at the last step.
 
     Attributes
     ----------
@@ -40,15 +42,23 @@ class Padding:
         (T, N), on the host: whether a step is not padding.
     """
 
-    def __init__(self, lengths: NDArray[np.integer[Any]], steps: int, backend: Backend) -> None:
+    def __init__(
+        self,
+        lengths: NDArray[np.integer[Any]],
+        steps: int,
+        backend: Backend,
+        first: bool = False,
+    ) -> None:
         self.lengths = np.asarray(lengths, np.int64)
         self.steps = steps
         self._backend, self._xp = backend, backend.xp
         t, n = np.arange(steps)[:, None], np.arange(len(self.lengths))
-        self.real: NDArray[np.bool_] = t < self.lengths
-        from_end = np.where(self.real, self.lengths - 1 - t, t)
+        self._start = steps - self.lengths if first else np.zeros_like(self.lengths)
+        self._end = self._start + self.lengths
+        self.real: NDArray[np.bool_] = (t >= self._start) & (t < self._end)
+        from_end = np.where(self.real, self._start + self._end - 1 - t, t)
         self._mirrored = backend.put(from_end * len(n) + n)
-        self._last = backend.put(np.maximum(self.lengths - 1, 0) * len(n) + n)
+        self._last = backend.put(np.maximum(self._end - 1, 0) * len(n) + n)
 
     def of(self, streams: slice) -> Padding:
         """Return the padding of some of the streams."""
