@@ -182,8 +182,7 @@ class TrainConfig(Configuration):
     evaluation."""
     steps: int | None = declare(
         None,
-        "Stop after this many steps. The first of --steps, --epochs and --minutes to be reached "
-        "ends training.",
+        "Stop after this many steps.",
         kind=int,
         group=TRAINING,
         least=1,
@@ -193,7 +192,12 @@ class TrainConfig(Configuration):
         None, "Stop after this many passes over the text.", kind=float, group=TRAINING, above=0
     )
     minutes: float | None = declare(
-        None, "Stop after this many minutes.", kind=float, group=TRAINING, above=0
+        None,
+        "Stop after this many minutes. The first of --steps, --epochs and --minutes to be reached "
+        "ends training.",
+        kind=float,
+        group=TRAINING,
+        above=0,
     )
     optimizer: str = declare(
         "adam", "Rule that updates the weights.", group=TRAINING, choices=OPTIMIZERS.names

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from charrnn.display import brief
-from charrnn.errors import CheckpointError, UsageError, setting
+from charrnn.errors import CheckpointError, UsageError, in_words, setting
 from charrnn.options import MAX_FREE_TEXT, Option, check_values, declared
 from charrnn.registry import Registry, UnknownNameError
 
@@ -197,7 +197,7 @@ class Configuration:
         try:
             return cls(**values)
         except UsageError as problem:
-            raise CheckpointError(f"damaged configuration: {problem.message}") from None
+            raise CheckpointError(f"damaged configuration: {in_words(problem.message)}") from None
 
     @classmethod
     def _declarations(cls, data: dict[Any, Any]) -> tuple[dict[str, Option], dict[str, Option]]:

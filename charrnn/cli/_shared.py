@@ -11,7 +11,7 @@ import typer
 
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
-from charrnn.errors import in_words, option
+from charrnn.errors import UsageError, in_words, option
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
@@ -88,7 +88,10 @@ def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     UsageError
         If the run's level decodes no text.
     """
-    DataConfig(level=run.vocabulary.level).refuse_unused(given)
+    if run.vocabulary.level == "byte":
+        for name in given.keys() & set(DECODING):
+            why = "only applies to decoded text, but the run reads bytes"
+            raise UsageError(f"{option(name)} {why}", "leave it out")
     own = run.data or DataConfig()
     return {name: given.get(name, own.get(name)) for name in DECODING}
 

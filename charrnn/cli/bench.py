@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,7 +58,8 @@ def bench(
     engines = _engines(backend, matmul, core)
     note(f"measuring for about {seconds:g} s; close busy programs: they distort the result")
     note_fallback(engines[-1])
-    result = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
+    measured = measuring.run(model, engines, seq_len=seq_len, threads=threads, seconds=seconds)
+    result = replace(measured, matmul=matmul, core=core)
     if as_json:
         write_json(bench_json(result))
     else:

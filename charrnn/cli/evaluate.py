@@ -68,7 +68,7 @@ def evaluate(
         Literal["none", "newline"] | None,
         typer.Option(
             help="With --per-line, what is read before each line; after a newline its first symbol "
-            "is scored too. [default: none; newline for a run of --examples line]",
+            "is scored too. [default: none; newline for a run trained on --examples line]",
             show_default=False,
         ),
     ] = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.display import count, shell
+from charrnn.errors import option
 from charrnn.plugins import loaded
 from charrnn.report.tables import aligned
 from charrnn.train.bench import ENOUGH_BATCH, Bench
@@ -47,12 +48,19 @@ def command(bench: Bench) -> str:
         value = getattr(bench.model, name)
         if value != getattr(ModelConfig, name):
             words.append(f"--{name} {value}")
+    for name, value in bench.model.cell_options.items():
+        if value != bench.model.own_options("cell")[name].default:
+            words.append(f"{option(name)} {value}")
     if bench.seq_len != TrainConfig.seq_len:
         words.append(f"--seq-len {bench.seq_len}")
     best = bench.proposal
     words.append(f"--batch {best.batch} --backend {best.backend}")
     if best.threads is not None:
         words.append(f"--threads {best.threads}")
+    if bench.matmul == ("bf16" if best.backend == "numpy" else "tf32"):
+        words.append(f"--matmul {bench.matmul}")
+    if bench.core != "auto" and best.backend == "numpy":
+        words.append(f"--core {bench.core}")
     words += [f"--plugin {shell(source)}" for source in loaded()]
     return " ".join(words)
 

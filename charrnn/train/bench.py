@@ -58,7 +58,8 @@ class Bench:
     """The measurements and the proposal.
 
     ``proposal`` is one of ``trials``; ``sampling`` is the speed of sampling one stream with the
-    proposal's backend and threads, in characters per second.
+    proposal's backend and threads, in characters per second. ``matmul`` and ``core`` are what the
+    user asked for, which the proposed command repeats.
     """
 
     model: ModelConfig
@@ -66,6 +67,8 @@ class Bench:
     trials: tuple[Trial, ...]
     proposal: Trial
     sampling: float
+    matmul: str = "fp32"
+    core: str = "auto"
 
 
 @dataclass

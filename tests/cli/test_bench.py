@@ -149,6 +149,28 @@ def test_defaults_are_left_out_of_the_command_and_threads_on_a_gpu():
     assert command(found) == "charrnn train CORPUS --batch 256 --backend cupy"
 
 
+@pytest.mark.parametrize(
+    ("asked", "backend", "more"),
+    [
+        ({"matmul": "bf16"}, "numpy", " --matmul bf16"),
+        ({"matmul": "tf32"}, "cupy", " --matmul tf32"),
+        ({"matmul": "tf32", "core": "numpy"}, "numpy", " --core numpy"),
+        ({"core": "numpy"}, "cupy", ""),
+        ({"core": "native"}, "numpy", " --core native"),
+    ],
+)
+def test_the_command_repeats_what_was_asked_for(asked, backend, more):
+    from charrnn.report.bench import command
+    from charrnn.train.bench import Bench
+
+    one = trial(None, 256, 9e5, backend)
+    model = ModelConfig(cell="gru", gru_reset="before")
+    found = Bench(model, TrainConfig.seq_len, (one,), one, 10.0, **asked)
+    assert command(found) == (
+        f"charrnn train CORPUS --cell gru --gru-reset before --batch 256 --backend {backend}{more}"
+    )
+
+
 def test_the_proposed_command_trains(tmp_path):
     options = ["--cell", "vanilla", "--hidden", "8", "--seq-len", "6", "--seconds", "0.2"]
     done = charrnn("bench", "--json", *options, "--threads", "1", cwd=tmp_path)

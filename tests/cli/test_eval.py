@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.commands import check_names
 
 from charrnn.cli.app import run
 from charrnn.config import ModelConfig
@@ -46,6 +47,7 @@ def call(capfdbinary):
     def run_it(*arguments: str) -> tuple[int, bytes, str]:
         code = run(["eval", *arguments])
         out, err = capfdbinary.readouterr()
+        check_names(("eval", *arguments), err)
         return code, out, err.decode()
 
     return run_it

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.commands import check_names
 
 from charrnn.cli.app import run
 from charrnn.config import ModelConfig
@@ -43,6 +44,7 @@ def call(capfdbinary, monkeypatch):
     def run_it(*arguments: str) -> tuple[int, bytes, str]:
         code = run(["sample", *arguments])
         out, err = capfdbinary.readouterr()
+        check_names(("sample", *arguments), err)
         return code, out, err.decode()
 
     return run_it

@@ -5,9 +5,16 @@ import io
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+from helpers.command_tree import commands, options
+from helpers.messages import foreign
+
 from charrnn.cli.app import run
+from charrnn.config import ModelConfig
+from charrnn.errors import option
+from charrnn.options import declared
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
 ENDLESS += ["--save-every", "0", "--eval-every", "0", "--backend", "numpy"]
@@ -46,7 +53,8 @@ def start(*arguments, env=None, **options):
 def inside(*arguments, cwd=None, text=True):
     """Run a command to its end in this process, which takes a tenth of the time.
 
-    It is not for signals, standard input or closed streams. An exception is not caught.
+    It is not for signals, standard input or closed streams. An exception is not caught. What it
+    says must name only options that the command has.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
@@ -60,7 +68,26 @@ def inside(*arguments, cwd=None, text=True):
         stream.flush()
         data = stream.buffer.getvalue()
         told.append(data.decode() if text else data)
+    check_names(arguments, told[1])
     return subprocess.CompletedProcess(arguments, code, *told)
+
+
+def check_names(arguments, told):
+    """Check that what a command said on standard error names only options that it has."""
+    told = told.decode() if isinstance(told, bytes) else told
+    command = " ".join(map(str, arguments[: 2 if arguments[:1] == ("corpus",) else 1]))
+    if "--" in told and command in known_options():
+        wrong = foreign(command, told.replace("No such option: --", ""), known_options())
+        assert not wrong, f"{command} has no {', '.join(wrong)}: {told}"
+
+
+@cache
+def known_options():
+    """Return the options of each command; ``info`` also shows the settings of a run."""
+    known = {name: options(command) for name, command in commands().items() if name}
+    known["info"] |= known["train"]
+    known["info"] |= {option(name): name for name in declared(ModelConfig)}
+    return known
 
 
 def _environment(more):

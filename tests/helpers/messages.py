@@ -2,35 +2,114 @@
 
 import ast
 import re
+from typing import NamedTuple
 
 MARKERS = ("setting", "option", "flag")
 NAMED = re.compile(r"--[a-z][a-z-]*[a-z]|charrnn [a-z]+(?: [a-z]+)?")
+COMING = {"--task", "--bidirectional", "--pool"}
+"""Options of the tasks, which ``train`` does not have yet."""
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+_COMMAND = re.compile(r"charrnn ((?:corpus )?[a-z]+)(?= |$)")
+
+
+class Message(NamedTuple):
+    """A string of the source.
+
+    Attributes
+    ----------
+    line
+        Where it stands.
+    text
+        Itself: the mark of a setting as its option; what else is filled in as ``{}``.
+    is_open
+        Whether the name of an option is among what is filled in.
+    """
+
+    line: int
+    text: str
+    is_open: bool
+
+    def is_in(self, told):
+        """Return whether a text has this message, whatever is filled in."""
+        parts = map(re.escape, self.text.split("{}"))
+        return re.search("(?s:.*)".join(parts), told) is not None
 
 
 def messages(path):
-    """Return the strings of a file, docstrings aside, that name an option or a command.
-
-    Each with its line. What is filled in stands as ``{}``, the mark of a setting as its option.
-    """
+    """Return the strings of a file, docstrings aside, that name an option or a command."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = dict(_assigned(tree))
     passed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            passed |= {id(part) for part in node.values}
-            found.append((node.lineno, "".join(map(_shown, node.values))))
+            passed |= {id(part) for each in node.values for part in ast.walk(each)}
+            found.append(_joined(node, names))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and id(node) not in passed:
-            found.append((node.lineno, str(node.value)))
-    return [(line, text) for line, text in sorted(found) if " " in text and NAMED.search(text)]
+        if id(node) in passed:
+            continue
+        if isinstance(node, ast.Constant):
+            found.append(Message(node.lineno, str(node.value), False))
+        elif isinstance(node, ast.Call) and (name := _marked(node)):
+            found.append(Message(node.lineno, name, False))
+    kept = [one for one in found if one.is_open or NAMED.search(one.text)]
+    return sorted(kept)
 
 
-def _shown(part):
-    if isinstance(part, ast.Constant):
-        return part.value
-    call = part.value
-    if isinstance(call, ast.Call) and getattr(call.func, "id", "") in MARKERS:
+def foreign(command, told, known):
+    """Return the options in a text that are not those of the command that printed it.
+
+    After ``charrnn COMMAND`` they are those of that command; where it speaks of training, they may
+    be those of ``train``. ``known`` are the options of each command.
+    """
+    wrong = []
+    for line in told.splitlines():
+        owners = {command, "train"} if re.search(r"\btrain(ed|ing)?\b", line) else {command}
+        at = 0
+        for found in _COMMAND.finditer(line):
+            wrong += _foreign(line[at : found.start()], owners, known)
+            owners, at = ({found[1]} & known.keys() or owners), found.end()
+        wrong += _foreign(line[at:], owners, known)
+    return wrong
+
+
+def _foreign(text, owners, known):
+    there = {"--help", "--plugin", *COMING, *(name for owner in owners for name in known[owner])}
+    return [name for name in _OPTION.findall(text) if name not in there]
+
+
+def _assigned(tree):
+    """Yield the variables that stand for the mark of one setting."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Assign):
+            continue
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = zip(target.elts, value.elts, strict=True)
+        else:
+            pairs = [(target, value)]
+        for name, one in pairs:
+            if isinstance(name, ast.Name) and (mark := _marked(one)):
+                yield name.id, mark
+
+
+def _joined(node, names):
+    text, is_open = "", False
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += part.value
+            continue
+        marker = any(isinstance(n, ast.Name) and n.id in MARKERS for n in ast.walk(part.value))
+        name = _marked(part.value) or names.get(getattr(part.value, "id", ""))
+        is_open |= not name and (marker or text.endswith("--"))
+        text += name or "{}"
+    return Message(node.lineno, text, is_open)
+
+
+def _marked(call):
+    """Return the option that a call marks, None if it is another one or has a variable name."""
+    if isinstance(call, ast.Call) and getattr(call.func, "id", "") in MARKERS and call.args:
         name = call.args[0]
-        if isinstance(name, ast.Constant):
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
             return "--" + name.value.replace("_", "-")
-    return "{}"
+    return None

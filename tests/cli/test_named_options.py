@@ -1,0 +1,198 @@
+"""Messages that fill in the name of an option while they are made: each is provoked here.
+
+``test_remedies.py`` reads the others in the source. A trace proves that the commands below reach
+every place that fills one in.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.commands import inside, known_options
+from helpers.messages import foreign, messages
+
+import charrnn
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
+from charrnn.options import Option
+from charrnn.registry import CELLS
+from charrnn.report.bench import command as command_of
+from charrnn.text.builtin import create
+from charrnn.text.units.examples import Units, fit_examples
+from charrnn.text.windows import fit_window
+from charrnn.train.bench import Bench, Trial
+
+PACKAGE = Path(charrnn.__file__).parent
+TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 8
+SMALL = "--hidden 4 --batch 2 --seq-len 4 --steps 3 --backend numpy"
+
+TOLD = f"""
+train t.txt --column ''
+train t.txt --field ''
+train t.txt --val v.txt --val-frac 0.1 --dry-run
+train t.txt --test v.txt --test-frac 0.1 --dry-run
+train t.txt --join {"x" * 1001}
+train t.txt --level line
+train t.txt --hidden 99999999999999999999
+train t.txt --lr inf
+train t.txt --lr -1
+train t.txt --momentum 0.8
+train t.txt --gru-reset before
+train t.txt --val-frac 0 --patience 3
+train t.txt --val-frac 0 --schedule plateau
+train hello --column text
+train hello --field text
+train --resume one --lr 0.5
+train --resume one --hidden 9
+train --resume one --restart 0.3
+train --resume one
+train --resume one --steps 6 --patience 2 --eval-every 0
+train --resume one --state reset
+train t.txt --examples line --restart 0.5
+train t.txt --watch 4 --name watched {SMALL}
+train t.txt --sample-every 4 --name sampled {SMALL}
+train t.txt --keep 1 --name kept {SMALL}
+eval --split test --run one
+eval --split val --run one --encoding utf-8
+eval --split val --run one --errors strict
+eval --split val --run one --unknown skip
+eval --split val --run one --column x
+eval t.txt --run bytes --encoding utf-8
+eval hello --run table
+eval hello --run lines
+eval t.csv --run lines
+sample one --prime 'a\\n'
+sample slashes --prime 'a\\n' --length 3
+sample one --until '\\t'
+sample one --prime a --encoding utf-8
+sample one --prime a --errors strict
+sample bytes --prime-file t.txt --errors strict
+sample one --novel --temp 0
+sample one --novel --top-k 1
+sample one --top-p 7
+sample one --temp nan
+diagnose --compare rnn,lstm --gru-reset before
+diagnose --fresh --corpus t.txt --level line
+diagnose one --lr -1
+diagnose bytes --corpus t.txt --errors strict
+bench --hidden 0
+corpus info t.txt --seed 3
+corpus info t.txt --order 3
+corpus info t.txt --level byte --errors strict
+corpus info hello --encoding latin-1
+corpus info markov
+corpus make hello --order 3
+corpus make reber --kinds 2
+corpus make markov --order 99
+corpus make brackets --flip 0.1
+info one
+info table
+info validated
+"""
+"""Command lines; what they tell, on either stream, has options of their own command."""
+
+
+def _fails(call):
+    with pytest.raises(CharRNNError) as failure:
+        call()
+    return str(failure.value)
+
+
+IN_PYTHON = (
+    lambda: charrnn.fit(TEXT, examples="line", restart=0.5),
+    lambda: charrnn.fit(TEXT, examples="line", join="; "),
+    lambda: charrnn.fit(TEXT, level=3),
+    lambda: charrnn.fit(TEXT, hidden="many"),
+    lambda: Option((), "").check("val", "a.txt"),
+    lambda: Option((), "").check("val", 3),
+    lambda: Option(False, "").check("val", 3),
+    lambda: CELLS.canonical(3),
+    lambda: create("markov", size=3),
+    lambda: create("hello", size=3),
+    lambda: fit_window(9, 0, 4),
+    lambda: fit_examples(Units.joined([np.arange(3)], 0), 0, 4),
+)
+"""Calls whose messages no command prints; they name settings as Python does."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with texts and runs on them."""
+    where = tmp_path_factory.mktemp("told")
+    (where / "t.txt").write_text(TEXT)
+    (where / "v.txt").write_text("the cat sat at it\n")
+    (where / "s.txt").write_text(TEXT.replace("!", "\\n"))
+    (where / "t.csv").write_text("id,text\n" + "1,the cat sat\n" * 40)
+    (where / "t.jsonl").write_text('{"text": "the cat sat"}\n' * 40)
+    for name, text in {
+        "one": "t.txt",
+        "bytes": "t.txt --level byte",
+        "slashes": "s.txt",
+        "table": "t.csv --column text",
+        "lines": "t.jsonl --field text",
+        "validated": "t.txt --val v.txt",
+    }.items():
+        done = inside("train", *text.split(), *SMALL.split(), "--name", name, cwd=where)
+        assert done.returncode == 0, done.stderr
+    return where
+
+
+class Trace:
+    """The lines of some files that run while it is active."""
+
+    def __init__(self, files):
+        self._files, self.lines = set(files), set()
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self._call)
+
+    def __exit__(self, *problem):
+        sys.settrace(self._before)
+
+    def _call(self, frame, event, value):
+        return self._line if frame.f_code.co_filename in self._files else None
+
+    def _line(self, frame, event, value):
+        self.lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._line
+
+
+def test_names_that_are_filled_in_are_those_of_the_command(place, device):
+    """``device`` is a stand-in for a GPU, which two of the messages are about."""
+    known = known_options()
+    places = {
+        (str(path), one.line)
+        for path in PACKAGE.rglob("*.py")
+        for one in messages(path)
+        if one.is_open
+    }
+    assert len(places) > 40
+    trace, wrong = Trace({path for path, _ in places}), []
+    gpu = [f"{words} --backend cupy --core native" for words in ("sample one", "train t.txt")]
+    gpu += ["train t.txt --backend cupy --matmul bf16"]
+    helps = [f"{name} --help" for name in known]
+    for line in (*TOLD.strip().splitlines(), *gpu, *helps):
+        words = shlex.split(line)
+        command = " ".join(words[: 2 if words[0] == "corpus" else 1])
+        with trace:
+            done = inside(*words, cwd=place)
+        told = done.stderr + done.stdout
+        if "--help" in words:
+            told = " ".join(told.split()).replace(". ", ".\n")
+        named = foreign(command, told, known)
+        wrong += [f"{line}: {', '.join(named)}: {done.stderr}"] if named else []
+    assert not wrong, "\n".join(wrong)
+    one = Trial("numpy", 1, 16, 0.1, 900.0)
+    model = ModelConfig(cell="gru", gru_reset="before", layers=2, embed=3)
+    with trace:
+        told = command_of(Bench(model, 4, (one,), one, 100.0, "bf16", "native"))
+    assert not foreign("bench", told, known)
+    for call in IN_PYTHON:
+        with trace:
+            told = _fails(call)
+        assert "--" not in told
+    missed = sorted(places - trace.lines)
+    assert not missed, f"name a command line in TOLD, or a call in IN_PYTHON, for {missed}"
