@@ -44,6 +44,11 @@ markov ; --concentration 2
 markov ; --order 1
 copy-lag ; --flip 0.3
 copy-lag ; --lag 3
+dates ; --first-year 1900
+dates ; --years 3
+reversal ; --letters 3
+reversal ; --longest 5
+reversal ; --shortest 3
 brackets ; --kinds 3
 brackets ; --max-depth 2
 brackets ; --open-prob 0.3"""

@@ -52,6 +52,32 @@ def test_copy_lag_is_the_entropy_of_a_flip(flip):
     assert conditional_entropy(sample, 2) == pytest.approx(LN2, abs=1e-3)
 
 
+@pytest.mark.parametrize(("first", "years"), [(1970, 100), (2000, 1)])
+def test_dates_is_the_entropy_of_a_line_over_its_mean_length(first, years):
+    found = text("dates", 400_000, 6, first_year=first, years=years).splitlines()[:-1]
+    days = sum(
+        366 if y % 4 == 0 and (y % 100 or y % 400 == 0) else 365
+        for y in range(first, first + years)
+    )
+    mean = np.mean([len(line) + 1 for line in found])
+    stated = builtin.info("dates", first_year=first, years=years).entropy
+    assert stated == pytest.approx(math.log(days * 12) / mean, rel=5e-3)
+    if years == 1:  # nothing that a line could be is missing, or there twice
+        assert len(set(found)) == pytest.approx(days * 12, rel=0.1)
+        assert len(set(found)) <= days * 12
+
+
+def test_reversal_is_the_entropy_of_a_line_over_its_mean_length():
+    stated = builtin.info("reversal", letters=3, shortest=2, longest=4).entropy
+    expected = (math.log(3) + 3 * math.log(3)) / 8
+    assert stated == pytest.approx(expected, rel=1e-14)
+    found = text("reversal", 200_000, 2, letters=3, shortest=2, longest=4).splitlines()[:-1]
+    counts = Counter(found)
+    plug_in = -sum(n * math.log(n / len(found)) for n in counts.values()) / len(found)
+    assert plug_in / 8 == pytest.approx(stated, rel=5e-3)
+    assert len(counts) == 9 + 27 + 81
+
+
 @pytest.mark.parametrize(
     ("seed", "options"),
     [

@@ -1,7 +1,10 @@
 """The form of the generated texts, checked by separate parsers."""
 
 import math
+import re
+import time
 from collections import Counter
+from datetime import date
 
 import numpy as np
 import pytest
@@ -101,6 +104,63 @@ def test_brackets_are_balanced_and_as_documented(seed, kinds, depth, p):
     for count in used.values():
         assert count == pytest.approx(used.total() / kinds, rel=0.05)
     assert len(used) == kinds
+
+
+FORMATS = (
+    *("%d %B %Y", "%B %d, %Y", "%A, %d %B %Y", "%A, %B %d, %Y", "%B %dth, %Y"),
+    *("the %dth of %B %Y", "%d.%m.%Y", "%d/%m/%y", "%d-%b-%y", "%b %d '%y", "%a %d %b %Y"),
+    "%Y, %b %d",
+)
+
+
+def read_date(text, first):
+    """Return the format of a date's spelling and its ISO form, as Python's own parser reads it."""
+    plain = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1th", text)
+    for form in FORMATS:
+        try:
+            found = time.strptime(plain, form)
+        except ValueError:
+            continue
+        year = found.tm_year
+        if "%y" in form:  # the one year of the hundred
+            year = first + (year - first) % 100
+        day = date(year, found.tm_mon, found.tm_mday)
+        if "%A" in form or "%a" in form:
+            assert found.tm_wday == day.weekday()
+        return form, day.isoformat()
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize(("seed", "first", "years"), [(0, 1970, 100), (1, 1850, 100), (2, 9900, 3)])
+def test_dates_are_what_pythons_parser_reads_and_every_spelling_is_equal(seed, first, years):
+    whole, _ = lines("dates", 60_000, seed, first_year=first, years=years)
+    forms, months = Counter(), Counter()
+    for line in whole:
+        spelling, iso = line.split("\t")
+        form, expected = read_date(spelling, first)
+        assert iso == expected
+        assert first <= int(iso[:4]) < first + years
+        forms[form] += 1
+        months[iso[5:7]] += 1
+    for found, kinds in ((forms, 12), (months, 12)):
+        assert len(found) == kinds
+        share = len(whole) / kinds
+        assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
+
+
+def test_reversal_reverses_strings_of_every_length():
+    whole, _ = lines("reversal", 60_000, 3, letters=4, shortest=2, longest=6)
+    lengths, letters = Counter(), Counter()
+    for line in whole:
+        one, other = line.split("\t")
+        assert other == "".join(reversed(one))
+        lengths[len(one)] += 1
+        letters.update(one)
+    assert set(lengths) == {2, 3, 4, 5, 6}
+    assert set(letters) == set("abcd")
+    for found in (lengths, letters):
+        share = found.total() / len(found)
+        assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
 
 
 @pytest.mark.parametrize(

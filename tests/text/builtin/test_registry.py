@@ -9,8 +9,8 @@ import pytest
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.text import builtin
 
-GENERATED = ["brackets", "copy-lag", "hello", "markov", "reber"]
-RANDOM = ["brackets", "copy-lag", "markov", "reber"]
+GENERATED = ["brackets", "copy-lag", "dates", "hello", "markov", "reber", "reversal"]
+RANDOM = [name for name in GENERATED if name != "hello"]
 
 
 def make(name, chars=None, seed=0, **options):
@@ -69,9 +69,14 @@ def test_without_random_choices_the_seed_changes_nothing(name):
         ("brackets", "open_prob", 0.3),
         ("copy-lag", "lag", 3),
         ("copy-lag", "flip", 0.4),
+        ("dates", "first_year", 1900),
+        ("dates", "years", 3),
         ("markov", "order", 1),
         ("markov", "alphabet", 5),
         ("markov", "concentration", 2.0),
+        ("reversal", "letters", 3),
+        ("reversal", "shortest", 4),
+        ("reversal", "longest", 20),
     ],
 )
 def test_every_option_changes_the_text_and_is_reported(name, option, value):
@@ -104,6 +109,8 @@ def test_no_option_is_forgotten_above():
         ("markov", {"concentration": 0.0}, "concentration must be"),
         ("brackets", {"kinds": 5}, "kinds must be at least 1 and at most 4, not 5"),
         ("brackets", {"open_prob": 0.95, "max_depth": 500}, "open_prob 0.95"),
+        ("dates", {"years": 101}, "years must be at least 1 and at most 100, not 101"),
+        ("reversal", {"shortest": 13}, "shortest 13 is above longest 12"),
         ("hello", {"chars": 0}, "chars must be at least 1, not 0"),
         ("hello", {"seed": -1}, "seed must be at least 0, not -1"),
         ("python-docs", {"chars": 10**9}, "lower chars"),
