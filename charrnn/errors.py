@@ -39,6 +39,8 @@ class CharRNNError(Exception):
     """
 
     exit_code = 1
+    everywhere = False
+    """Whether all processes that train one model together raise it alike."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         self.message = message

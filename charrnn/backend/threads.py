@@ -28,17 +28,27 @@ MAX_MATRIX = 6 << 20
 """Bytes of the matrix that every thread reads at each step; the caches hold no larger one."""
 
 
+def affinity() -> list[str]:
+    """Return the names of the cores of the processor that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return [str(core) for core in sorted(os.sched_getaffinity(0))]
+    return [str(core) for core in range(os.cpu_count() or 1)]
+
+
 def cores() -> int:
     """Return the number of cores of the processor that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(affinity())
+
+
+def threads_asked() -> int | None:
+    """Return the number of threads in ``OMP_NUM_THREADS``, None if there is none."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else None
 
 
 def default_threads() -> int:
     """Return the threads of the compiled core if none are given: ``OMP_NUM_THREADS``, or all."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() and int(given) else cores()
+    return threads_asked() or cores()
 
 
 def limit_threads(count: int | None) -> None:

@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from charrnn import __version__
-from charrnn.cli import _streams
+from charrnn.cli import _ranks, _streams
 from charrnn.display import one_line
-from charrnn.errors import CharRNNError, option
+from charrnn.errors import CharRNNError, UsageError, option
 
 _FUNCTIONS = {
     "train": ("train", "train"),
@@ -109,7 +109,8 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        _streams.complain(one_line(problem.line(option)))
+        if problem.exit_code != UsageError.exit_code or _ranks.speaks():
+            _streams.complain(one_line(problem.line(option)))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
@@ -136,6 +137,8 @@ def _usage_error(problem: Any) -> int:
 
     A group without a command shows its help.
     """
+    if not _ranks.speaks():
+        return int(problem.exit_code)
     if type(problem).__name__ == "NoArgsIsHelpError":  # Typer does not export the class
         _streams.tell(problem.format_message())
         return int(problem.exit_code)

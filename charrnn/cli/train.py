@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +29,7 @@ from charrnn.errors import in_words, option
 from charrnn.options import declared
 
 if TYPE_CHECKING:
+    from charrnn.cli._ranks import Command
     from charrnn.report.training import TrainingReport
     from charrnn.train.session import Session
 
@@ -107,6 +109,8 @@ def train(
     """Train a model on a text and keep it under checkpoints/.
 
     Ctrl-C finishes the step, saves, and prints how to continue; a second Ctrl-C ends at once.
+
+    mpirun -n K charrnn train ... trains with K processes (pip install 'charrnn[mpi]').
     """
     from charrnn.report.training import choose
     from charrnn.train.request import Request
@@ -126,24 +130,32 @@ def train(
     if dry_run:
         refuse(context, ("quiet",), "silences training, but --dry-run trains nothing")
     from charrnn.cli._progress import progress
+    from charrnn.cli._ranks import ranks
     from charrnn.train.opening import open_session
 
-    engine = open_backend(backend, threads, matmul, core, tell=False)
-
-    if dry_run:
-        with progress("reading the text"):
-            session = open_session(request, engine, dry=True)
-        return _dry_run(session, as_json)
-    with Deferral() as stop:
-        with nullcontext() if quiet else progress("reading the text"):
-            session = open_session(request, engine, interrupted=stop.asked, commit=stop.begin)
-        with closing(session):
-            if not quiet:
-                note_fallback(engine)
-            code = _follow(session, stop, choose(quiet, as_json))
-            if not quiet:
-                note_slower(engine)
-            return code
+    with ranks() as command:
+        engine = open_backend(backend, command.threads(threads), matmul, core, tell=False)
+        if dry_run:
+            command.alone("--dry-run measures a single process")
+            with progress("reading the text"):
+                session = open_session(request, engine, dry=True)
+            return _dry_run(session, as_json)
+        with Deferral() as stop:
+            with nullcontext() if quiet else progress("reading the text"):
+                session = open_session(
+                    request,
+                    engine,
+                    lambda: stop.asked() or command.unheard is not None,
+                    stop.begin,
+                    team=command.team,
+                )
+            with closing(session):
+                if not quiet:
+                    note_fallback(engine)
+                code = _follow(session, stop, choose(quiet, as_json), command)
+                if not quiet:
+                    note_slower(engine)
+                return command.code(code)
 
 
 def _dry_run(session: Session, as_json: bool) -> int:
@@ -159,19 +171,23 @@ def _dry_run(session: Session, as_json: bool) -> int:
     return 0
 
 
-def _follow(session: Session, stop: Deferral, report: TrainingReport) -> int:
+def _follow(session: Session, stop: Deferral, report: TrainingReport, command: Command) -> int:
     """Train and report; return the exit code."""
+    from charrnn.train.records import Save
+
     for line in session.notes:
         note(line)
     if session.finished:
         remedy = in_words(session.loop.stop_remedy(), option)
         note(f"the run in {session.folder} has finished; to continue it give {remedy}")
         return 0
-    stop.farewell = report.abandon
+    stop.farewell = partial(command.abandon, report)
     try:
         with explaining_memory(session.needed.total), report, closing(session.records()) as records:
             for record in records:
-                report.show(record)
+                if isinstance(record, Save):
+                    command.saved(session.folder)
+                command.show(report, record)
     except OSError:
         if not stop.asked():
             raise  # otherwise it was a hang-up and the terminal is gone

@@ -18,7 +18,7 @@ from charrnn.diagnosis.settings import DEFAULT_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
 from charrnn.display import count
 from charrnn.errors import CorpusError
-from charrnn.train.session import fit
+from charrnn.tasks.language import fit
 
 MAX_DEFAULT_LAG = 256
 """The largest default lag, however long the training window is."""

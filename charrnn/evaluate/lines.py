@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.backend.team import Alone, Team
 from charrnn.evaluate.whole import STEPS, Score, surprisals
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
@@ -138,12 +139,19 @@ class ExampleValidation:
         The most symbols that are scored, but at least one example is.
     steps
         Symbols of each that are read at a time.
+    team
+        Each member scores some of the examples.
     """
 
     def __init__(
-        self, model: LanguageModel, units: Units, limit: int, steps: int = EVALUATION_STEPS
+        self,
+        model: LanguageModel,
+        units: Units,
+        limit: int,
+        steps: int = EVALUATION_STEPS,
+        team: Team | None = None,
     ) -> None:
-        self._model, self._steps = model, steps
+        self._model, self._steps, self._team = model, steps, team or Alone()
         read: list[Ids] = []
         self.chars = 0
         for ids in units:
@@ -158,14 +166,16 @@ class ExampleValidation:
     def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
         """Return the mean surprisal in nats per symbol; None if ``stopped`` between groups."""
         total = 0.0
-        for group in self._groups:
+        for k, group in enumerate(self._groups):
             if stopped():
                 return None
+            if k % self._team.size != self._team.rank:
+                continue
             if len(group) not in self._windows:
                 window = self._model.window(self._steps, len(group), backward=False)
                 self._windows[len(group)] = window
             total += sum(_score_batch(self._model, self._windows[len(group)], group))
-        return total / self.chars
+        return self._team.total(total) / self.chars
 
 
 def example_surprisals(

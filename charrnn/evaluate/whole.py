@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
+from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
@@ -107,6 +108,8 @@ class Validation:
         Maximum number of symbols that are scored; ``None`` for all.
     seq_len
         Steps of a window.
+    team
+        Each member scores its share of the streams.
 
     Raises
     ------
@@ -121,10 +124,13 @@ class Validation:
         streams: int = EVALUATION_STREAMS,
         limit: int | None = TrainConfig.eval_chars,
         seq_len: int = EVALUATION_STEPS,
+        team: Team | None = None,
     ) -> None:
-        self._model = model
+        self._model, self._team = model, team or Alone()
         self._streams = evaluation_streams(ids, streams, limit, seq_len=seq_len)
-        self._window = model.window(seq_len, self._streams.batch, backward=False)
+        self._mine = self._team.share(self._streams.batch)
+        share = self._mine.stop - self._mine.start
+        self._window = model.window(seq_len, share, backward=False) if share else None
 
     @property
     def chars(self) -> int:
@@ -136,16 +142,20 @@ class Validation:
         model, window = self._model, self._window
         xp, put = model.backend.xp, model.backend.put
         total: Any = 0.0
-        for batch in self._streams:
+        for whole in self._streams:
             if stopped():
                 return None
+            if window is None:  # more members than streams
+                continue
+            batch = whole if window.streams == self._streams.batch else whole.of(self._mine)
             window.start(batch.reset, model.backend)
             surprisal = model.surprisal(window, put(batch.inputs), put(batch.targets))
             if batch.mask is not None:
                 surprisal = xp.where(put(batch.mask), surprisal, 0.0)
             total = total + surprisal.sum(dtype=np.float64)
             window.carry()
-        return _number(model, total) / self.chars
+        mine = 0.0 if window is None else _number(model, total)
+        return self._team.total(mine) / self.chars
 
 
 def score(

@@ -202,15 +202,19 @@ def estimate(
     return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
 
 
-def require(needed: Estimate, backend: Backend) -> None:
-    """Raise :class:`CharRNNError` if the memory of the backend is smaller than what is needed."""
+def require(needed: Estimate, backend: Backend, processes: int = 1) -> None:
+    """Raise :class:`CharRNNError` if the memory of the backend is smaller than what is needed.
+
+    On a CPU, ``processes`` of them need it at once; a GPU has one.
+    """
     available = memory.limit(backend)
-    if available is None or needed.total <= available:
+    total = needed.total * (processes if backend.name == "numpy" else 1)
+    if available is None or total <= available:
         return
     if needed.weights >= needed.windows:
         largest, lower = count(needed.parameters, "parameter"), ("hidden", "layers", "embed")
     else:
         largest, lower = "windows", ("batch", "seq_len", "hidden")
-    message = f"this needs about {size(needed.total)} of memory, most of it for {largest}; "
+    message = f"this needs about {size(total)} of memory, most of it for {largest}; "
     device = "this machine" if backend.name == "numpy" else "the GPU"
     raise CharRNNError(f"{message}{device} has {size(available)}", memory.lower(lower))

@@ -10,6 +10,8 @@ from typing import Any
 from charrnn.backend import Array, Backend
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
+from charrnn.display import count
+from charrnn.errors import UsageError, setting
 from charrnn.evaluate import ExampleValidation, Validation
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
@@ -17,7 +19,8 @@ from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
 from charrnn.tasks.base import Metric, Task
-from charrnn.text.units.examples import ExampleStreams, Units
+from charrnn.text import fit_window
+from charrnn.text.units.examples import ExampleStreams, Units, fit_examples
 from charrnn.text.units.pieces import TextIds
 from charrnn.text.windows import Batch, Streams
 
@@ -34,7 +37,12 @@ class LanguageTask(Task):
     config
         ``batch`` and ``seq_len`` must fit the text.
     team
-        Each member reads its share of the streams.
+        Each member reads its share of the streams, also of the validation text.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer streams than members.
 
     Attributes
     ----------
@@ -55,6 +63,11 @@ class LanguageTask(Task):
         team: Team | None = None,
     ) -> None:
         team = team or Alone()
+        if config.batch < team.size:
+            raise UsageError(
+                f"{count(config.batch, 'stream')} cannot be divided among {team.size} ranks",
+                f"start fewer ranks, or use a longer text or a larger {setting('batch')}",
+            )
         self.model, self.backend, self.weights = model, model.backend, model.weights
         self.guess, self.bounded = log(model.V), model.stack.cell.bounded
         self.streams = training_streams(train, config, config.restart)
@@ -62,7 +75,7 @@ class LanguageTask(Task):
         self._mine = team.share(config.batch)
         self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
-        self.validation = _validation(model, val, config.eval_chars)
+        self.validation = _validation(model, val, config.eval_chars, team)
 
     def batch(self, step: int) -> Batch:
         """Return this member's streams of a window of the text."""
@@ -97,6 +110,16 @@ class LanguageTask(Task):
         return self.window.serial_blas()
 
 
+def fit(train: TextIds | Units, batch: int, seq_len: int) -> tuple[int, int, str | None]:
+    """Lower the number of streams, and then that of steps, to what a short text can fill.
+
+    Returns and raises what :func:`charrnn.text.fit_window` does.
+    """
+    if isinstance(train, Units):
+        return fit_examples(train, batch, seq_len)
+    return fit_window(len(train), batch, seq_len)
+
+
 def training_streams(
     train: TextIds | Units, config: TrainConfig, restart: float = 0.0
 ) -> Streams | ExampleStreams:
@@ -122,8 +145,8 @@ def resets_of(batch: Batch, backend: Backend, dtype: Any) -> Resets | None:
 
 
 def _validation(
-    model: LanguageModel, val: TextIds | Units, limit: int
+    model: LanguageModel, val: TextIds | Units, limit: int, team: Team
 ) -> Validation | ExampleValidation | None:
     if isinstance(val, Units):
-        return ExampleValidation(model, val, limit) if len(val) else None
-    return Validation(model, val, limit=limit) if len(val) > 1 else None
+        return ExampleValidation(model, val, limit, team=team) if len(val) else None
+    return Validation(model, val, limit=limit, team=team) if len(val) > 1 else None

@@ -50,6 +50,8 @@ class DivergedError(CharRNNError):
         The value found there.
     """
 
+    everywhere = True
+
     def __init__(self, step: int, tensor: str, value: float) -> None:
         self.step, self.tensor, self.value = step, tensor, value
         super().__init__(

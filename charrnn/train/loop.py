@@ -93,7 +93,7 @@ class Loop:
 
     def _begin(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         """Start at the step that ``progress`` names."""
-        self._restore(moments, states)
+        self._restore(moments, self._team.shares(states, self.config.batch))
         self._loss: Any = None
         self._norm: Any = None
         self._lr = 0.0
@@ -201,7 +201,8 @@ class Loop:
         if self._watcher:
             self._watcher.begin(count, task.weights.flat, update.grads.flat)
         _, scale = update.clip(self._norm)
-        self._lr = self._learning_rate.at(progress, self._team.same(self.seconds))
+        lr = self._learning_rate.at(progress, self.seconds)
+        self._lr = self._team.same(lr)  # computed from the clock and by the system's cosine
         progress.step, progress.epoch = count, batch.epoch
         update.apply(self._lr, scale, count)
         if guard:
@@ -222,16 +223,24 @@ class Loop:
 
     def stop_reason(self) -> str | None:
         """Return which stop condition holds, if any, for the whole team."""
-        return self._stopping.reason(self.progress, self._team.same(self.seconds))
+        return self._stopping.reason(self.progress, self._common_seconds())
+
+    def saved_reason(self) -> str | None:
+        """Return which stop condition held when the progress was saved; the team is not asked."""
+        return self._stopping.reason(self.progress, self._seconds_before)
 
     def stop_remedy(self) -> str:
         """Return which settings let training continue after a stop condition has held."""
-        return self._stopping.remedy(self.progress, self._team.same(self.seconds))
+        return self._stopping.remedy(self.progress, self._common_seconds())
 
     @property
     def seconds(self) -> float:
         """Wall-clock time of the run so far, over all its sessions."""
         return self._seconds_before + perf_counter() - self._started
+
+    def _common_seconds(self) -> float:
+        """Return the first member's time, if it decides anything."""
+        return self.seconds if self.config.minutes is None else self._team.same(self.seconds)
 
     def _stopped(self) -> bool:
         """Return whether a member of the team was interrupted."""
@@ -312,7 +321,8 @@ class Loop:
     def state(self) -> State:
         """Return a resumable state of training, on the host, as a checkpoint keeps it.
 
-        On NumPy the arrays are not copies.
+        It is that of the whole team, so that a team of any size can continue from it. On NumPy the
+        arrays are not copies.
 
         Raises
         ------
@@ -331,4 +341,5 @@ class Loop:
         if self._watcher:
             self.progress.watched, self.progress.clipped = self._watcher.counts()
         self.progress.seconds = self.seconds
-        return State(self.progress, weights, moments, states)
+        whole = {name: self._team.joined(array) for name, array in states.items()}
+        return State(self.progress, weights, moments, whole)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from charrnn import __version__
 from charrnn.backend import Backend
+from charrnn.backend.team import Alone, Team
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import shell
@@ -17,16 +21,16 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
 from charrnn.own import METRICS
 from charrnn.registry import SCHEDULES
-from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import runs
+from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import is_shorter
+from charrnn.tasks.language import fit
 from charrnn.text import Corpus, Vocabulary, read_corpus
 from charrnn.text.units.examples import Units
 from charrnn.train import optimizers, vocabulary_change
 from charrnn.train.request import Request
-from charrnn.train.session import Session, fit
+from charrnn.train.session import Session
 
 
 def open_session(
@@ -35,6 +39,7 @@ def open_session(
     interrupted: Callable[[], bool] = lambda: False,
     commit: Callable[[], object] = lambda: None,
     dry: bool = False,
+    team: Team | None = None,
 ) -> Session:
     """Return a session that begins, continues or fine-tunes, as the request says.
 
@@ -49,58 +54,110 @@ def open_session(
         from then on ``interrupted`` ends the session, not an exception.
     dry
         Make no folder and take no lock: the session will not be run.
+    team
+        The members that train the model together; each opens a session, the first one writes.
 
     Raises
     ------
     UsageError
         If options are invalid, exclude each other, or conflict with the checkpoint.
     CharRNNError
-        If a text or checkpoint is not usable, or the folder cannot be made.
+        If a text or checkpoint is not usable, or the folder cannot be made; in a team, on all
+        members if it happens on one, and if text, options or version of a member are others.
     """
     request.check()
+    team = team or Alone()
     if dry:
         runs.check_free(request.name, request.out)
     if request.resume is not None:
-        return _resume(request, backend, interrupted, commit, dry)
-    start = checkpoints.load(runs.resolve(request.init_from)) if request.init_from else None
+        return _resume(request, backend, interrupted, commit, dry, team)
+    start: Checkpoint | None = None
+    if request.init_from:
+        start = shared.load(team, lambda: runs.resolve(request.init_from))
+    config, data, train = team.together(lambda: _configured(request, start, team))
+    corpus = team.in_turn(lambda: read_corpus(data, train.seed))
+
+    def session() -> Session:
+        notes: list[str] = []
+        needed = required_memory(config, corpus, train, backend, team)
+        model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
+        return Session(
+            model,
+            corpus,
+            data,
+            train,
+            notes,
+            needed=needed,
+            beginning=_beginning(model, train.seed, start),
+            interrupted=interrupted,
+            team=team,
+        )
+
+    opened = team.together(session)
+    _require_same(team, opened, train)
+    if not dry:
+        commit()
+        team.together(lambda: _make_folder(opened, request, data) if team.rank == 0 else None)
+    return opened
+
+
+def _configured(
+    request: Request, start: Checkpoint | None, team: Team
+) -> tuple[ModelConfig, DataConfig, TrainConfig]:
+    """Return the configurations of a new run, which may start from the weights of another."""
     config = request.inherited_model(start) if start else request.fresh_model()
     data = request.inherited_data(start) if start else request.fresh_data()
     train = request.fresh_train()
     request.refuse_unused(data, train)
-    corpus = read_corpus(data, train.seed)
-    notes: list[str] = []
-    needed = required_memory(config, corpus, train, backend)
-    model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
-    beginning = _beginning(model, train.seed, start)
-    session = Session(
-        model,
-        corpus,
-        data,
-        train,
-        notes,
-        needed=needed,
-        beginning=beginning,
-        interrupted=interrupted,
-    )
-    if not dry:
-        commit()
-        session.use_folder(runs.create(request.name, request.out, data.sources[0]))
-    return session
+    _refuse_stdin(data, team)
+    return config, data, train
+
+
+def _refuse_stdin(data: DataConfig, team: Team) -> None:
+    if team.size > 1 and "-" in (*data.sources, *data.val, *data.test):
+        raise UsageError("standard input reaches only one of the ranks", "name a file")
+
+
+def _make_folder(session: Session, request: Request, data: DataConfig) -> None:
+    session.use_folder(runs.create(request.name, request.out, data.sources[0]))
+
+
+def _require_same(team: Team, session: Session, train: TrainConfig) -> None:
+    """Raise :class:`CharRNNError` if the members of a team are about to train different models."""
+    if team.size == 1:
+        return
+    model, corpus, data = session.model, session.corpus, session.data.to_json()
+    del data["sources"]  # the same text may lie elsewhere
+    how = [model.config.to_json(), train.to_json(), data, model.backend.name, model.backend.matmul]
+    vocabulary, weights = corpus.vocabulary.to_json(), model.backend.get(model.weights.flat)
+    facts = {
+        "version of charrnn": __version__,
+        "set of options": json.dumps([*how, model.core is not None]),
+        "text": json.dumps([corpus.sha256, corpus.heldout_sha256, vocabulary]),
+        "checkpoint": sha256(weights.tobytes()).hexdigest(),
+    }
+    team.require_same({name: sha256(fact.encode()).hexdigest() for name, fact in facts.items()})
 
 
 def required_memory(
-    config: ModelConfig, corpus: Corpus, train: TrainConfig, backend: Backend
+    config: ModelConfig,
+    corpus: Corpus,
+    train: TrainConfig,
+    backend: Backend,
+    team: Team | None = None,
 ) -> memory.Estimate:
-    """Return the memory that training needs.
+    """Return the memory that training needs, on each member of a team.
 
     Raises
     ------
     CorpusError
         If the training text has fewer than 2 symbols.
     CharRNNError
-        If the backend has less memory.
+        If the backend has less memory, for all the members that use it.
     """
+    team = team or Alone()
     batch, seq_len, _ = fit(corpus.train, train.batch, train.seq_len)
+    batch = -(-batch // team.size)
     needed = memory.estimate(
         config,
         len(corpus.vocabulary),
@@ -110,7 +167,7 @@ def required_memory(
         shards=shards(config, batch, Threads(backend)),
         scored=_scored(corpus, train),
     )
-    memory.require(needed, backend)
+    memory.require(needed, backend, team.beside)
     return needed
 
 
@@ -157,13 +214,21 @@ def _resume(
     interrupted: Callable[[], bool],
     commit: Callable[[], object],
     dry: bool,
+    team: Team,
 ) -> Session:
-    path = runs.resolve(request.resume, "last")
-    lock = None if dry else Lock(path.parent)
-    try:
+    lock: Lock | None = None
+
+    def find() -> Path:
+        nonlocal lock
+        path = runs.resolve(request.resume, "last")
+        lock = None if dry else Lock(path.parent)
         if path != Path(str(request.resume)):
             path = runs.resolve(str(path.parent), "last")  # it may have changed before the lock
-        session = _continued(checkpoints.load(path), lock, request, backend, interrupted)
+        return path
+
+    try:
+        checkpoint = shared.load(team, find)
+        session = _continued(checkpoint, lock, request, backend, interrupted, team)
     except BaseException:
         if lock is not None:
             lock.release()
@@ -181,49 +246,58 @@ def _continued(
     request: Request,
     backend: Backend,
     interrupted: Callable[[], bool],
+    team: Team,
 ) -> Session:
-    data, train = request.resumed(checkpoint)
-    if not request.sources and "-" in data.sources:
-        raise UsageError("the run was trained on standard input", "pass the text again")
-    corpus = _read_again(request, data, train.seed)
-    expected = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
-    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != expected:
-        raise CorpusError(
-            "the text is not the one that the run was trained on",
-            f"give the same text, or start a new run from its weights: {request.anew(checkpoint)}",
+    data, train = team.together(lambda: request.resumed(checkpoint))
+    team.together(lambda: _refuse_stdin(data, team))
+    corpus = team.in_turn(lambda: _read_again(request, checkpoint, data, train.seed))
+
+    def session() -> Session:
+        needed = required_memory(checkpoint.config, corpus, train, backend, team)
+        return Session(
+            checkpoint.model(backend),
+            corpus,
+            data,
+            train,
+            [],
+            needed=needed,
+            lock=lock,
+            resumed=checkpoint,
+            interrupted=interrupted,
+            team=team,
         )
-    needed = required_memory(checkpoint.config, corpus, train, backend)
-    session = Session(
-        checkpoint.model(backend),
-        corpus,
-        data,
-        train,
-        [],
-        needed=needed,
-        lock=lock,
-        resumed=checkpoint,
-        interrupted=interrupted,
-    )
-    horizon, end = train.horizon, session.loop.total_steps
+
+    opened = team.together(session)
+    _require_same(team, opened, train)
+    horizon, end = train.horizon, opened.loop.total_steps
     ends = SCHEDULES.get(train.schedule).ends_at_floor
     if ends and horizon and (end is None or end > horizon):
         verb = "ended" if checkpoint.step >= horizon else "ends"
         floor = "from then on the learning rate stays at its floor"
-        session.notes.append(f"the {train.schedule} schedule {verb} at step {horizon}: {floor}")
+        opened.notes.append(f"the {train.schedule} schedule {verb} at step {horizon}: {floor}")
     assert checkpoint.path is not None
     if is_shorter(checkpoint.path.parent, checkpoint.progress.metrics_bytes):
         lost = "the missing lines are lost"
-        session.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
-    return session
+        opened.notes.append(f"{METRICS} is shorter than the checkpoint says: {lost}")
+    return opened
 
 
-def _read_again(request: Request, data: DataConfig, seed: int) -> Corpus:
+def _read_again(request: Request, checkpoint: Checkpoint, data: DataConfig, seed: int) -> Corpus:
     """Read the text of a run that is resumed."""
+    if not request.sources and "-" in data.sources:
+        raise UsageError("the run was trained on standard input", "pass the text again")
     try:
-        return read_corpus(data, seed)
+        corpus = read_corpus(data, seed)
     except CorpusError as problem:
         moved = [name for name in data.sources if Path(name).is_absolute()]
         if not request.sources and any(not Path(name).exists() for name in moved):
             again = f"charrnn train TEXT --resume {shell(str(request.resume))}"
             raise CorpusError(problem.message, f"if it was moved, name it: {again}") from None
         raise
+    expected = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
+    if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != expected:
+        raise CorpusError(
+            "the text is not the one that the run was trained on",
+            f"give the same text, or start a new run from its weights: {request.anew(checkpoint)}",
+        )
+    return corpus

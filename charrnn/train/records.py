@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from charrnn import __version__
+from charrnn.config import DataConfig, TrainConfig
+from charrnn.display import one_line
+
+if TYPE_CHECKING:
+    from charrnn.model.language import LanguageModel
+    from charrnn.text import Corpus
+
+NAMES = 20
+"""Maximum number of file names in the first record."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +34,9 @@ class Start(Record):
     """Training begins or continues.
 
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
-    symbols; ``total_steps`` is the last step, None if only a time limit ends training.
-    ``settings`` are all settings of model, text and training by name; ``batch`` and ``seq_len`` are
-    as fitted to the text.
+    symbols; ``total_steps`` is the last step, None if only a time limit ends training. ``ranks`` is
+    the number of processes that train together. ``settings`` are all settings of model, text and
+    training by name; ``batch`` and ``seq_len`` are as fitted to the text.
     """
 
     event = "start"
@@ -52,12 +63,45 @@ class Start(Record):
     core: str | None
     seed: int
     version: str
+    ranks: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as one JSON object, with a key for each setting."""
         record = super().to_json()
         return record | {k: v for k, v in record.pop("settings").items() if k not in record}
+
+
+def start(
+    model: LanguageModel, corpus: Corpus, data: DataConfig, train: TrainConfig, **found: Any
+) -> Start:
+    """Return the first record of a training run.
+
+    ``found`` are the fields that do not follow from model, text and configuration.
+    """
+    config, facts = model.config, data.facts(NAMES)
+    named = {k: [one_line(n) for n in v] if isinstance(v, list) else v for k, v in facts.items()}
+    return Start(
+        cell=config.cell,
+        layers=config.layers,
+        hidden=config.hidden,
+        embed=config.embed,
+        dtype=config.dtype,
+        parameters=int(model.weights.flat.size),
+        vocabulary=len(corpus.vocabulary),
+        level=corpus.vocabulary.level,
+        train_chars=len(corpus.train),
+        val_chars=len(corpus.val),
+        test_chars=len(corpus.test),
+        minutes=train.minutes,
+        backend=model.backend.name,
+        matmul=model.backend.matmul,
+        core=model.core,
+        seed=train.seed,
+        version=__version__,
+        settings={**config.facts(), **named, **train.facts()},
+        **found,
+    )
 
 
 @dataclass(frozen=True)

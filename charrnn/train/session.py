@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from charrnn import __version__
+from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, TrainConfig
-from charrnn.display import one_line, shell
+from charrnn.display import shell
 from charrnn.errors import CharRNNError, setting
 from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.files import UnflushedError
@@ -20,25 +20,23 @@ from charrnn.model import memory
 from charrnn.model.language import LanguageModel
 from charrnn.own import SUFFIX
 from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import heldout, runs
+from charrnn.storage import heldout, runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
-from charrnn.tasks.language import LanguageTask
-from charrnn.text import Corpus, fit_window
-from charrnn.text.units.examples import Units, fit_examples
+from charrnn.tasks.language import LanguageTask, fit
+from charrnn.text import Corpus
+from charrnn.text.units.examples import Units
 from charrnn.text.units.pieces import TextIds
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
-from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start
+from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start, start
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 from charrnn.train.stopping import unreached
 
 SAMPLE_LENGTH = 200
-NAMES = 20
-"""Maximum number of file names in the first record."""
 
 
 def language_loop(
@@ -46,6 +44,7 @@ def language_loop(
     train: TextIds | Units,
     val: TextIds | Units,
     config: TrainConfig,
+    team: Team | None = None,
     **resumed: Any,
 ) -> tuple[Loop, str | None]:
     """Return the loop that trains a language model on a text.
@@ -58,6 +57,8 @@ def language_loop(
         Ids of the training and validation text, or their examples; ``val`` may be empty.
     config
         ``batch`` and ``seq_len`` are lowered if the text is too short for them.
+    team
+        The members that train the same model on other streams; each calls this function.
     **resumed
         Further arguments of :class:`~charrnn.train.loop.Loop`.
 
@@ -71,25 +72,19 @@ def language_loop(
     CorpusError
         If the training text has fewer than 2 symbols.
     UsageError
-        If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols.
+        If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols; if there are fewer
+        streams than members.
     """
     batch, seq_len, note = fit(train, config.batch, config.seq_len)
     config = replace(config, batch=batch, seq_len=seq_len)
-    return Loop(LanguageTask(model, train, val, config), config, **resumed), note
-
-
-def fit(train: TextIds | Units, batch: int, seq_len: int) -> tuple[int, int, str | None]:
-    """Lower the number of streams, and then that of steps, to what a short text can fill.
-
-    Returns and raises what :func:`charrnn.text.fit_window` does.
-    """
-    if isinstance(train, Units):
-        return fit_examples(train, batch, seq_len)
-    return fit_window(len(train), batch, seq_len)
+    task = LanguageTask(model, train, val, config, team)
+    return Loop(task, config, team=team, **resumed), note
 
 
 class Session:
     """A training run that writes metrics and checkpoints into its folder.
+
+    In a team each member has a session, and the first one writes. The others have no folder.
 
     Attributes
     ----------
@@ -97,6 +92,8 @@ class Session:
         The run's folder. A new run has none before :meth:`use_folder`, when nothing else can fail.
     notes
         Notes for the user before training starts, one line each.
+    data
+        How the text is read.
     needed
         The memory that training needs.
     finished
@@ -116,14 +113,17 @@ class Session:
         resumed: Checkpoint | None = None,
         beginning: Callable[[], np.ndarray] | None = None,
         interrupted: Callable[[], bool] = lambda: False,
+        team: Team | None = None,
     ) -> None:
+        self._team = team or Alone()
+        self._writes = self._team.rank == 0
         self.model, self.corpus, self.notes, self.needed = model, corpus, notes, needed
         self._metrics: Metrics | None = None
         self._lock: Lock | None = None
         self.folder = Path()
         if lock is not None:
             self.use_folder(lock)
-        self._data = absolute_sources(data, corpus.sources)
+        self.data = absolute_sources(data, corpus.sources)
         self._train, self._resumed = train, resumed is not None
         self._good, self._beginning = resumed.path if resumed else None, beginning
         self._floor = 0  # length of the metrics before the first step of this session
@@ -132,10 +132,11 @@ class Session:
             corpus.train,
             corpus.val,
             train,
+            self._team,
             progress=resumed.progress if resumed else None,
             moments=resumed.moments if resumed else None,
             states=resumed.states if resumed else None,
-            sampler=self._sample,
+            sampler=self._sample if self._writes else lambda step: "",
             interrupted=interrupted,
         )
         notes.extend(corpus.notes)
@@ -148,7 +149,7 @@ class Session:
         self.loop.progress.total_steps = self.loop.total_steps
         notes.extend(unreached(train, self.loop.progress.step, self.loop.total_steps))
         ended = self.loop.progress.ended == self.loop.progress.step
-        self.finished = self.loop.stop_reason() if resumed and ended else None
+        self.finished = self.loop.saved_reason() if resumed and ended else None
 
     def use_folder(self, lock: Lock) -> None:
         """Write to the locked folder, and release it when training ends."""
@@ -157,7 +158,8 @@ class Session:
     def records(self) -> Generator[Record]:
         """Train; write metrics and checkpoints; yield every record.
 
-        If the iterator is closed early, the last complete step is saved.
+        If the iterator is closed early, the last complete step is saved, but not in a team: the
+        states of the others are elsewhere.
 
         Raises
         ------
@@ -165,15 +167,18 @@ class Session:
             If training diverges or a file cannot be written; the last checkpoint is intact.
         """
         try:
-            self._metrics = Metrics(self.folder, self.loop.progress.metrics_bytes)
-            if not self._resumed:
+            if self._writes:
+                self._metrics = Metrics(self.folder, self.loop.progress.metrics_bytes)
+            if self._writes and not self._resumed:
                 for split, ids in (("val", self.corpus.val), ("test", self.corpus.test)):
                     if len(ids):
                         heldout.write(self.folder, split, ids)
             yield self._written(self._start())
-            self._floor = self._metrics.size
+            self._floor = self._metrics.size if self._metrics else 0
             yield from with_rollbacks(self.loop, self._keep, self._good_state, self._remedy)
         except GeneratorExit:
+            if self._team.size > 1:
+                raise
             with suppress(DivergedError):  # then the last checkpoint is better
                 for record in self.loop.pending:
                     self._written(record)
@@ -198,7 +203,7 @@ class Session:
         if not self._resumed:
             return f"{examine}, or lower {setting('lr')}"
         lr = self._train.lr * self.loop.progress.lr_factor * FACTOR
-        return f"{examine}, or run: {new_run(self.folder, self._data, replace(self._train, lr=lr))}"
+        return f"{examine}, or run: {new_run(self.folder, self.data, replace(self._train, lr=lr))}"
 
     def close(self) -> None:
         """Close the metrics and release the folder; :meth:`records` does it at its end."""
@@ -235,8 +240,8 @@ class Session:
             yield from saved
 
     def _written(self, record: Record) -> Record:
-        assert self._metrics is not None
-        self._metrics.write(record.to_json())
+        if self._metrics is not None:
+            self._metrics.write(record.to_json())
         return record
 
     def _save(self, name: str, end: End | None = None, counted: bool = True) -> Record:
@@ -246,31 +251,39 @@ class Session:
         came after it. The line of this save is within that length if it is ``counted``; the line
         of the end never is.
         """
-        loop, metrics = self.loop, self._metrics
-        assert metrics is not None
-        path = self.folder / name
-        _, weights, moments, states = loop.state()
+        path, state = self.folder / name, self.loop.state()
+        record = Save(state.progress.step, str(path))
+        if self._metrics is not None:
+            self._write(self._metrics, record, state, end, counted)
+        if name in (runs.LAST, runs.BEST):
+            self._good, self._beginning = path, None
+        return record
+
+    def _write(
+        self, metrics: Metrics, record: Save, state: State, end: End | None, counted: bool
+    ) -> None:
+        """Write a save's lines of metrics and its checkpoint."""
         before = metrics.size
-        record = self._written(Save(loop.progress.step, str(path)))
-        loop.progress.metrics_bytes = metrics.size if counted else before
+        self._written(record)
+        state.progress.metrics_bytes = metrics.size if counted else before
         if end is not None:
             self._written(end)
         metrics.flush()
         try:
             checkpoints.save(
-                path,
+                Path(record.path),
                 Checkpoint(
                     config=self.model.config,
                     vocabulary=self.corpus.vocabulary,
-                    weights=weights,
-                    data=self._data,
+                    weights=state.weights,
+                    data=self.data,
                     train=self._train,
                     corpus_sha256=self.corpus.sha256,
                     heldout_sha256=self.corpus.heldout_sha256,
-                    progress=loop.progress,
-                    moments=moments,
-                    states=states,
-                    kind=loop.task.kind,
+                    progress=state.progress,
+                    moments=state.moments,
+                    states=state.states,
+                    kind=self.loop.task.kind,
                 ),
             )
         except UnflushedError:
@@ -278,26 +291,26 @@ class Session:
         except CharRNNError:
             metrics.cut(before)
             raise
-        if name in (runs.LAST, runs.BEST):
-            self._good, self._beginning = path, None
-        return record
 
     def _good_state(self) -> State:
         """Return the last saved state, or the initial one before the first save."""
-        if self._good is not None:
-            saved = checkpoints.load(self._good)
+        good = self._good
+        if good is not None:
+            saved = shared.load(self._team, lambda: good)
             return State(saved.progress, saved.weights, saved.moments, saved.states)
         assert self._beginning is not None
         return State(Progress(), self._beginning(), {}, {})
 
     def _cut(self) -> None:
         """Drop the metrics of the steps that a rollback undid."""
-        assert self._metrics is not None
-        self._metrics.cut(max(self._floor, self.loop.progress.metrics_bytes))
+        if self._metrics is not None:
+            self._metrics.cut(max(self._floor, self.loop.progress.metrics_bytes))
 
     def _save_numbered(self, step: int) -> Record:
         """Save this step's checkpoint under its number; remove all but the newest ``keep``."""
         record = self._save(f"step-{step:08d}{SUFFIX}", counted=False)
+        if not self._writes:
+            return record
         kept = sorted(self.folder.glob(f"step-*{SUFFIX}"))
         for path in kept[: -self._train.keep]:
             path.unlink(missing_ok=True)
@@ -306,44 +319,25 @@ class Session:
     def _sample(self, step: int) -> str:
         from charrnn.sampling import Frame, samples
 
-        frame, vocabulary = Frame.of(self._data), self.corpus.vocabulary
+        frame, vocabulary = Frame.of(self.data), self.corpus.vocabulary
         how: dict[str, Any] = {"length": SAMPLE_LENGTH, "seed": self._train.seed + step}
         made = samples(self.model, vocabulary, **how, frame=frame)
         sample = vocabulary.join(frame.shown([one.text for one in made]))
         return sample if isinstance(sample, str) else sample.decode("utf-8", "replace")
 
     def _start(self) -> Start:
-        loop, config = self.loop, self.model.config
-        return Start(
+        loop = self.loop
+        return start(
+            self.model,
+            self.corpus,
+            self.data,
+            self._train,
             step=loop.progress.step,
             run=str(self.folder),
             resumed=self._resumed,
-            cell=config.cell,
-            layers=config.layers,
-            hidden=config.hidden,
-            embed=config.embed,
-            dtype=config.dtype,
-            parameters=int(self.model.weights.flat.size),
-            vocabulary=len(self.corpus.vocabulary),
-            level=self.corpus.vocabulary.level,
-            train_chars=len(self.corpus.train),
-            val_chars=len(self.corpus.val),
-            test_chars=len(self.corpus.test),
             batch=loop.config.batch,
             seq_len=loop.config.seq_len,
             steps_per_epoch=loop.task.windows_per_epoch,
             total_steps=loop.total_steps,
-            minutes=loop.config.minutes,
-            backend=self.model.backend.name,
-            matmul=self.model.backend.matmul,
-            core=self.model.core,
-            seed=self._train.seed,
-            version=__version__,
-            settings={**config.facts(), **_named(self._data), **self._train.facts()},
+            ranks=self._team.size,
         )
-
-
-def _named(data: DataConfig) -> dict[str, Any]:
-    """Return how the text was read; its names are escaped so that any file can hold them."""
-    facts = data.facts(NAMES)
-    return {k: [one_line(n) for n in v] if isinstance(v, list) else v for k, v in facts.items()}

@@ -63,7 +63,7 @@ class Update:
         self, backend: Backend, weights: Parameters, config: TrainConfig, team: Team | None = None
     ) -> None:
         self._xp, self._weights, self._config = backend.xp, weights, config
-        self._team = team or Alone()
+        self._team, self._synchronous = team or Alone(), backend.synchronous
         self.grads = weights.like(backend.xp.empty_like(weights.flat))
         self.optimizer = optimizers.create(config, backend, weights)
 
@@ -89,15 +89,22 @@ class Update:
         return total[0]
 
     def norm(self) -> Array:
-        """Return the Euclidean norm of the gradient, 0-d."""
-        return clipping.norm(self._xp, self.grads.flat)
+        """Return the Euclidean norm of the gradient, 0-d, the same on the whole team.
+
+        Two kinds of processors may add its squares in different orders. What follows is computed
+        for each element by itself, so the weights of all members stay the same, bit for bit.
+        """
+        norm = clipping.norm(self._xp, self.grads.flat)
+        if self._team.size == 1 or not self._synchronous:
+            return norm
+        return norm.dtype.type(self._team.same(float(norm)))
 
     def clip(self, norm: Array) -> Clipped:
         """Clip the gradient, whose norm is given: by value in place, by norm as a factor."""
         config, flat = self._config, self.grads.flat
         if config.clip_value:
             clipping.by_value(self._xp, flat, config.clip_value)
-            norm = clipping.norm(self._xp, flat)
+            norm = self.norm()
         scale: Any = 1.0
         if config.clip_norm:
             scale = clipping.scale_for_norm(self._xp, norm, config.clip_norm)

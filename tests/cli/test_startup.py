@@ -8,6 +8,7 @@ MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_ext
 """Besides the standard library: the command line itself, and what Typer brings along."""
 BELOW_THE_COMMAND_LINE = {
     *("charrnn.backend", "charrnn.cells", "charrnn.model", "charrnn.train"),
+    "charrnn.architecture",
     "charrnn.cli",
     "charrnn.config",
     "charrnn.diagnosis",

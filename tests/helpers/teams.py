@@ -26,11 +26,35 @@ class ThreadTeam(Team):
         for part in parts[1:]:
             flat[...] += part
 
-    def any(self, flag):
-        return any(self._all(flag))
+    def gather(self, data):
+        assert isinstance(data, bytes)
+        return self._all(data)
 
-    def same(self, number):
-        return self._all(number)[0]
+
+def on_threads(size, work, broken=lambda: None):
+    """Return what ``work(rank)`` returns, by rank, run on ``size`` threads at once.
+
+    If one fails, ``broken`` is called, and its exception is raised.
+    """
+    results, failures = [None] * size, []
+
+    def member(rank):
+        try:
+            results[rank] = work(rank)
+        except threading.BrokenBarrierError:
+            pass
+        except BaseException as problem:
+            failures.append(problem)
+            broken()
+
+    threads = [threading.Thread(target=member, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
 
 
 def run(size, member, timeout=60):
@@ -39,23 +63,10 @@ def run(size, member, timeout=60):
     If one member fails, the others stop waiting, and its exception is raised.
     """
     barrier, given = threading.Barrier(size, timeout=timeout), [None] * size
-    results, failures = [None] * size, []
 
     def work(rank):
-        try:
-            results[rank] = member(ThreadTeam(rank, size, barrier, given))
-        except threading.BrokenBarrierError:
-            pass
-        except BaseException as problem:
-            failures.append(problem)
-            barrier.abort()
+        return member(ThreadTeam(rank, size, barrier, given))
 
-    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    results = on_threads(size, work, barrier.abort)
     assert not barrier.broken, "the members did not make the same calls"
     return results

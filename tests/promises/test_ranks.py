@@ -1,0 +1,135 @@
+"""Real ranks of MPI: they train like one process, speak with one voice, and end together."""
+
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+from helpers import mpirun
+from helpers.commands import charrnn
+from helpers.running import TEXT, metrics
+
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(mpirun.MISSING), reason=mpirun.MISSING),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
+]
+
+LONG = ["train", "text.txt", "--name", "run", "--hidden", "8", "--batch", "4", "--seq-len", "8"]
+LONG += ["--steps", "1000000", "--save-every", "10", "--eval-every", "0", "--backend", "numpy"]
+INTACT = "charrnn: error: a rank ended unexpectedly, so all were ended (mpirun says which one); "
+INTACT += "the last checkpoint is intact; to continue: charrnn train --resume checkpoints/run\n"
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "text.txt").write_text(TEXT * 3)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def last(name):
+    return checkpoints.load(runs.HOME / name / runs.LAST)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(
+    ("dtype", "losses", "weights"), [("float64", 1e-10, 1e-10), ("float32", 1e-4, 1e-3)]
+)
+def test_two_ranks_train_like_one_process(cell, dtype, losses, weights):
+    line = ["train", "text.txt", "--cell", cell, "--dtype", dtype, "--dropout", "0.3"]
+    line += ["--layers", "2", "--hidden", "24", "--batch", "6", "--seq-len", "16", "--steps", "100"]
+    line += ["--log-every", "1", "--eval-every", "20", "--backend", "numpy"]
+    done = charrnn(*line, "--name", "one")
+    assert done.returncode == 0, done.stderr
+    for name in ("two", "again"):
+        code, _, err = mpirun.run(2, *line, "--name", name)
+        assert code == 0, err
+    one, two, again = map(last, ("one", "two", "again"))
+    assert two.weights.tobytes() == again.weights.tobytes()
+    assert metrics(runs.HOME / "two") == metrics(runs.HOME / "again")
+    pairs = zip(metrics(runs.HOME / "one"), metrics(runs.HOME / "two"), strict=True)
+    for mine, theirs in pairs:
+        key = "loss" if "loss" in mine else "val_loss"
+        assert mine[key] == pytest.approx(theirs[key], rel=losses)
+    apart = np.linalg.norm(one.weights - two.weights) / np.linalg.norm(one.weights)
+    assert apart < weights
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_all_with_one_line(rank):
+    launcher = mpirun.ranks(2, *LONG, "--quiet")
+    mpirun.wait_for(runs.HOME / "run" / runs.LAST, launcher)
+    os.kill(mpirun.rank_of(launcher, rank), signal.SIGKILL)
+    code, _, err = mpirun.ended(launcher, timeout=20)
+    assert code not in (0, None)
+    assert err.count("charrnn:") == 1
+    assert INTACT in err
+    assert last("run").step >= 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("to", ["launcher", 0, 1])
+def test_a_signal_to_any_of_them_saves_and_ends_all(number, to):
+    launcher = mpirun.ranks(2, *LONG)
+    mpirun.wait_for(runs.HOME / "run" / runs.LAST, launcher)
+    os.kill(launcher.pid if to == "launcher" else mpirun.rank_of(launcher, to), number)
+    code, _, err = mpirun.ended(launcher, timeout=60)
+    assert code == 128 + number
+    assert err.count("interrupted at step") == 1
+    assert "saved; to continue: charrnn train --resume checkpoints/run\n" in err
+    for size in (1, 2, 3):
+        steps = str(last("run").step + 5)
+        code, _, err = mpirun.run(size, "train", "--resume", "run", "--steps", steps, "--quiet")
+        assert (code, err) == (0, "")
+        assert last("run").step == int(steps)
+
+
+def test_a_reader_that_goes_away_ends_all():
+    launcher = mpirun.ranks(2, *LONG, "--json", "--log-every", "1")
+    assert json.loads(launcher.stdout.readline())["ranks"] == 2
+    launcher.stdout.close()
+    launcher.stdout = None
+    code, _, err = mpirun.ended(launcher, timeout=60)
+    assert code != 0
+    assert "Traceback" not in err
+
+
+ONCE = [
+    (["train", "text.txt", "--hidden", "-3"], 2, "--hidden must be at least 1, not -3"),
+    (["train", "text.txt", "--nonsense"], 2, "No such option: --nonsense"),
+    (["train", "nowhere.txt"], 1, "nowhere.txt does not exist"),
+    (["train", "text.txt", "--batch", "1"], 2, "1 stream cannot be divided among 2 ranks"),
+    (["train", "-"], 2, "standard input reaches only one of the ranks; name a file"),
+    (["train", "text.txt", "--dry-run"], 2, "--dry-run measures a single process"),
+    (["train", "--resume", "nowhere"], 1, "there is no run 'nowhere'"),
+    ([*LONG[:-6], "--lr", "1e30", "--max-rollbacks", "0", "--quiet"], 1, "training diverged"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), ONCE)
+def test_an_error_of_all_is_reported_once(arguments, code, message):
+    found, out, err = mpirun.run(2, *arguments)
+    assert (found, out) == (code, "")
+    lines = [line for line in err.splitlines() if line]
+    assert len(lines) == 1, err
+    assert lines[0].startswith("charrnn: error: ")
+    assert message in lines[0]
+
+
+def test_an_error_of_one_names_its_rank(work):
+    (work / "other.txt").write_text("abc" * 500)
+    messages = {"no": "no does not exist", "other.txt": "has another text than rank 0"}
+    for text, message in messages.items():
+        code, _, err = mpirun.run(1, *LONG, more=[["train", text, *LONG[2:]]])
+        assert code == 1
+        assert err.startswith("charrnn: error: rank 1")
+        assert message in err
+        assert err.count("\n") == 1
+    assert not runs.HOME.exists()
