@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.backend import Array, Backend
 from charrnn.backend.native import jobs
-from charrnn.backend.native.core import Core, address, rows, rows_of, sequence
+from charrnn.backend.native.core import Core, address, empty, rows, rows_of, sequence
 from charrnn.cells.base import Cell, MatrixGradient, Workspace
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.layer import Layer, whole
@@ -93,7 +93,7 @@ class CompiledLayer(Layer):
         )
         for array in (*ws.states.values(), *ws.gradients.values()):
             array[...] = 0.0
-        room = ws.staging["room"] = np.empty((N, H), np.float32)
+        room = ws.staging["room"] = empty(N, H)
         job = ws.scratch = jobs.Recurrence(N=N, H=H, kind=self._functions.kind, room=address(room))
         for name, gradient in ws.gradients.items():
             setattr(job, f"d{name}", address(gradient))
@@ -124,7 +124,7 @@ class CompiledLayer(Layer):
                 ih_back = core.pack_transposed(ih, panels("ih_back", D, G * H))
         else:
             if "table" not in kept:
-                kept["table"] = np.empty((D, G * H), np.float32)
+                kept["table"] = empty(D, G * H)
             table = kept["table"]
             core.transpose(ih, bias, table)
         extra = weights[self._functions.extra][-H:] if self._functions.extra else None
@@ -217,7 +217,7 @@ class CompiledLayer(Layer):
             core.outer(received, rows(x), grads["weight_ih"])
         else:
             if "sums" not in ws.staging:
-                ws.staging["sums"] = np.empty(grads["weight_ih"].shape[::-1], np.float32)
+                ws.staging["sums"] = empty(*grads["weight_ih"].shape[::-1])
             sums = ws.staging["sums"]
             core.symbol_sums(received, ws.staging["ids"], sums)
             core.transpose(sums, None, grads["weight_ih"])
@@ -263,7 +263,7 @@ class CompiledHead(LanguageModelHead):
         if mask is None:
             return self._loss(weights, outputs, ids, grads, below, buffers, symbols or ids.size)
         counted = np.flatnonzero(mask)
-        d_counted = np.empty((counted.size, self.H), np.float32)
+        d_counted = empty(counted.size, self.H)
         count = symbols or counted.size
         loss = self._loss(weights, outputs[counted], ids[counted], grads, d_counted, buffers, count)
         below[...] = 0.0
@@ -306,7 +306,7 @@ class CompiledHead(LanguageModelHead):
         core, V, H = self._core, self.V, self.H
         if "decoder" not in buffers or buffers["nats"].size < M:
             buffers["decoder"], buffers["decoder_T"] = core.panels(V, H), core.panels(H, V)
-            buffers["d_logits"] = np.empty((self._steps_at_once(M, 1), V), np.float32)
+            buffers["d_logits"] = empty(self._steps_at_once(M, 1), V)
             buffers["nats"] = np.empty(M)
         return tuple(buffers[name] for name in ("decoder", "decoder_T", "d_logits", "nats"))
 

@@ -7,6 +7,7 @@ of an array (T, N, F). Matrices are packed into panels before they are multiplie
 from __future__ import annotations
 
 from ctypes import CDLL, byref, c_int, c_void_p
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,9 @@ from charrnn.backend.native import jobs
 SMALL = 1 << 20
 """Multiplications and additions that are not worth another thread."""
 
+LINE = 64
+"""Bytes of a cache line."""
+
 Float = np.ndarray
 
 
@@ -25,9 +29,17 @@ def address(array: np.ndarray | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
+def empty(*shape: int) -> np.ndarray:
+    """Allocate float32 numbers that begin at a cache line: then no vector lies in two lines."""
+    size = prod(shape)
+    room = np.empty(size + LINE // 4, np.float32)
+    skipped = -room.ctypes.data % LINE // 4
+    return room[skipped : skipped + size].reshape(shape)
+
+
 def sequence(T: int, F: int, N: int) -> np.ndarray:
     """Allocate a sequence (T, F, N), a view of an array (T, N, F)."""
-    return np.empty((T, N, F), np.float32).transpose(0, 2, 1)
+    return empty(T, N, F).transpose(0, 2, 1)
 
 
 def rows(array: np.ndarray) -> np.ndarray:
@@ -105,7 +117,7 @@ class Core:
 
     def panels(self, columns: int, K: int, groups: int = 1) -> np.ndarray:
         """Allocate the panels of as many matrices of ``columns`` columns of K elements."""
-        return np.empty(groups * self.panels_size(columns, K), np.float32)
+        return empty(groups * self.panels_size(columns, K))
 
     def pack(self, matrix: Float, groups: int, out: np.ndarray) -> np.ndarray:
         """Pack ``matrix`` (groups · M, K) to be multiplied with columns of K elements."""

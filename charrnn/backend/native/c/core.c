@@ -56,9 +56,11 @@ API void charrnn_elementary(int threads, elementary_job *w)
 {
     (void)threads;
     for (long i = 0; i < w->count; i += VL) {
-        vf x = load_some(w->x + i, w->count - i);
-        store_some(w->exponential + i, exponential(x), w->count - i);
-        store_some(w->logistic + i, logistic(x), w->count - i);
-        store_some(w->tanh + i, hyperbolic_tangent(x), w->count - i);
+        vf x = load_some(w->x + i, w->count - i), both[2] = {x, x};
+        squash(1, 1, both);
+        exponential(1, &x);
+        store_some(w->exponential + i, x, w->count - i);
+        store_some(w->logistic + i, both[0], w->count - i);
+        store_some(w->tanh + i, both[1], w->count - i);
     }
 }

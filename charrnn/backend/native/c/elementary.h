@@ -8,61 +8,90 @@
 
 #include "vector.h"
 
-// n / d for d in [1, 2], within 1 ulp, several times as fast as a division: 1 / d by a quadratic
+// Every step is done for `count` vectors, at most TOGETHER, before the next: while a processor waits for
+// one of them, it works on the others.
+#define TOGETHER 4
+#define EACH UNROLL for (int k = 0; k < count; k++)
+
+// q = n / d for d in [1, 2], within 1 ulp, several times as fast as a division: 1 / d by a quadratic
 // (error 0.0102) and a step of third order (1.1e-6); then the remainder corrects the quotient.
-INLINE vf quotient(vf n, vf d)
+INLINE void quotient(int count, const vf *n, const vf *d, vf *q)
 {
-    vf r = fma_(fma_(d, splat(0.32323238253593445f), splat(-1.4545457363128662f)), d, splat(2.1212122440338135f));
-    vf e = fma_(-d, r, splat(1.0f));
-    r = fma_(r, fma_(e, e, e), r);
-    vf q = n * r;
-    return fma_(r, fma_(-d, q, n), q);
+    vf r[TOGETHER], e[TOGETHER];
+    EACH r[k] = fma_(d[k], splat(0.32323238253593445f), splat(-1.4545457363128662f));
+    EACH r[k] = fma_(r[k], d[k], splat(2.1212122440338135f));
+    EACH e[k] = fma_(-d[k], r[k], splat(1.0f));
+    EACH e[k] = fma_(e[k], e[k], e[k]);
+    EACH r[k] = fma_(r[k], e[k], r[k]);
+    EACH q[k] = n[k] * r[k];
+    EACH e[k] = fma_(-d[k], q[k], n[k]);
+    EACH q[k] = fma_(r[k], e[k], q[k]);
 }
 
-// With e^x = e^r 2^n, returns e^r - 1 and sets n.
-INLINE vf expm1_reduced(vf x, vi *n)
+#define WHOLE 12582912.0f // 1.5 · 2^23: adding it rounds to an integer, which is in the low bits then
+
+// With e^x = e^r 2^n, x becomes e^r - 1; n is a whole number.
+INLINE void expm1_reduced(int count, vf *x, vf *n)
 {
-    const vf shift = splat(12582912.0f); // 1.5 · 2^23: adding it rounds to an integer
-    vf t = fma_(x, splat(1.44269504088896341f), shift), whole = t - shift;
-    vf r = fma_(whole, splat(-0.693145751953125f), x);
-    r = fma_(whole, splat(-1.4286068203094173e-06f), r);
-    vf p = splat(0.0013814540579915047f);
-    p = fma_(p, r, splat(0.00836874544620514f));
-    p = fma_(p, r, splat(0.04166838899254799f));
-    p = fma_(p, r, splat(0.1666652113199234f));
-    p = fma_(p, r, splat(0.4999999403953552f));
-    *n = (vi)t - 0x4B400000;
-    return fma_(r * r, p, r);
+    vf p[TOGETHER];
+    EACH n[k] = fma_(x[k], splat(1.44269504088896341f), splat(WHOLE));
+    EACH n[k] = n[k] - splat(WHOLE);
+    EACH x[k] = fma_(n[k], splat(-0.693145751953125f), x[k]);
+    EACH x[k] = fma_(n[k], splat(-1.4286068203094173e-06f), x[k]);
+    EACH p[k] = fma_(splat(0.0013814540579915047f), x[k], splat(0.00836874544620514f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.04166838899254799f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.1666652113199234f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.4999999403953552f));
+    EACH x[k] = fma_(x[k] * x[k], p[k], x[k]);
 }
 
-// 2^n for -127 < n < 128
-INLINE vf power_of_two(vi n) { return (vf)((n + 127) << 23); }
-
-// e^x = e^r 2^n. 2^n is applied as two factors, so that the result may be subnormal or infinite.
-INLINE vf exponential(vf x)
+// v 2^n for v near 1 and a whole n, rounded once; it may be subnormal or infinite.
+INLINE vf scale(vf v, vf n)
 {
-    vi n;
-    vf e = expm1_reduced(at_most(at_least(x, -105.0f), 89.5f), &n);
-    vi half = n >> 1;
-    vf power = power_of_two(half);
-    return fma_(e, power, power) * power_of_two(n - half);
+#if VL == 16
+    return (vf)_mm512_scalef_ps((__m512)v, (__m512)n);
+#else
+    vi whole = (vi)(n + splat(WHOLE)) - 0x4B400000, half = whole >> 1; // 2^n as two factors
+    return v * (vf)((half + 127) << 23) * (vf)((whole - half + 127) << 23);
+#endif
 }
 
-// 1 / (1 + e^-x), computed from e^-|x|, which does not overflow
-INLINE vf logistic(vf x)
+// x becomes e^x.
+INLINE void exponential(int count, vf *x)
 {
-    vf e = exponential((vf)((vi)x | (int32_t)0x80000000));
-    return quotient(choose(x < splat(0.0f), e, splat(1.0f)), splat(1.0f) + e);
+    vf n[TOGETHER];
+    EACH x[k] = at_most(at_least(x[k], -105.0f), 89.5f);
+    expm1_reduced(count, x, n);
+    EACH x[k] = scale(splat(1.0f) + x[k], n[k]);
 }
 
-INLINE vf hyperbolic_tangent(vf x)
+// The first `logistics` of the vectors become their logistic function, the `tangents` after them their
+// tanh. The former is computed from e^-|x|, which does not overflow.
+INLINE void squash(int logistics, int tangents, vf *x)
 {
-    vi sign = (vi)x & (int32_t)0x80000000;
-    vi n;
-    vf e = expm1_reduced(at_least(splat(-2.0f) * (vf)((vi)x & 0x7fffffff), -40.0f), &n);
-    vf power = power_of_two(n);
-    e = fma_(e, power, power - splat(1.0f)); // e^(-2|x|) - 1
-    return (vf)((vi)quotient(-e, splat(2.0f) + e) | sign);
+    const int count = logistics + tangents;
+    const vi sign = (vi)splat(-0.0f);
+    vf e[TOGETHER], n[TOGETHER], numerator[TOGETHER], denominator[TOGETHER];
+    EACH e[k] = k < logistics ? at_least((vf)((vi)x[k] | sign), -105.0f) : at_least(splat(-2.0f) * (vf)((vi)x[k] & ~sign), -40.0f);
+    expm1_reduced(count, e, n);
+    EACH if (k < logistics) {
+        e[k] = scale(splat(1.0f) + e[k], n[k]);
+        numerator[k] = choose(x[k] < splat(0.0f), e[k], splat(1.0f));
+        denominator[k] = splat(1.0f) + e[k];
+    } else {
+        vf power = scale(splat(1.0f), n[k]);
+        e[k] = fma_(e[k], power, power - splat(1.0f)); // e^(-2|x|) - 1
+        numerator[k] = -e[k];
+        denominator[k] = splat(2.0f) + e[k];
+    }
+    quotient(count, numerator, denominator, e);
+    EACH x[k] = k < logistics ? e[k] : (vf)((vi)e[k] | ((vi)x[k] & sign));
+}
+
+// x, a column of VL vectors, becomes tanh x.
+INLINE void hyperbolic_tangents(vf *x)
+{
+    for (int k = 0; k < VL; k += TOGETHER) squash(0, TOGETHER, x + k);
 }
 
 // ln x of a positive normal x, in double: 2 artanh((m - 1) / (m + 1)) + k ln 2

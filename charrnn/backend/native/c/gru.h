@@ -18,21 +18,27 @@ INLINE void gru_after_forward_units(const step *s, const float *p, long u, long 
     const layer *l = s->l;
     long H = s->H;
     vf column[VL], extra = load_some(l->extra + u, width);
+    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR) {
         long row = s->at + n0 + j;
         float *a = l->work + row * 4 * H;
         const float *x = inputs(s, 3, n0 + j, a + H);
-        vf r = logistic(input(l, x, 0, u, width) + load(p));
-        vf z = logistic(input(l, x, 1, u, width) + load(p + GATE));
-        vf v = load(p + 2 * GATE) + extra;
-        vf n = hyperbolic_tangent(fma_(r, v, input(l, x, 2, u, width)));
-        vf h = gru_state(z, n, load_some(l->h + row * H + u, width));
+        vf v = load(p + 2 * GATE) + extra, gates[2];
+        gates[0] = input(l, x, 0, u, width) + load(p);
+        gates[1] = input(l, x, 1, u, width) + load(p + GATE);
+        squash(2, 0, gates);
+        column[j] = fma_(gates[0], v, input(l, x, 2, u, width));
         store_some(a + u, v, width);
-        store_some(a + H + u, r, width);
-        store_some(a + 2 * H + u, z, width);
-        store_some(a + 3 * H + u, n, width);
-        store_some(l->h + (row + l->N) * H + u, h, width);
-        column[j] = h;
+        store_some(a + H + u, gates[0], width);
+        store_some(a + 2 * H + u, gates[1], width);
+    }
+    hyperbolic_tangents(column);
+    for (long j = 0; j < streams; j++) {
+        long row = s->at + n0 + j;
+        float *a = l->work + row * 4 * H + u;
+        store_some(a + 3 * H, column[j], width);
+        column[j] = gru_state(load_some(a + 2 * H, width), column[j], load_some(l->h + row * H + u, width));
+        store_some(l->h + (row + l->N) * H + u, column[j], width);
     }
     hand_on(s, column, 0, u, width, n0, streams);
 }
@@ -65,7 +71,7 @@ INLINE void gru_after_backward_units(const step *s, const float *p, long u, long
 
 static void gru_after_forward_share(void *context, int share, int shares)
 {
-    forward_pass(context, share, shares, 3, gru_after_forward_units);
+    forward_pass(context, share, shares, 3, 4, gru_after_forward_units);
 }
 
 static void gru_after_backward_share(void *context, int share, int shares)
@@ -82,10 +88,11 @@ INLINE void gru_before_gates(const step *s, const float *p, long u, long width, 
         long row = s->at + n0 + j;
         float *a = l->work + row * 3 * H;
         const float *x = inputs(s, 3, n0 + j, a);
-        vf r = logistic(input(l, x, 0, u, width) + load(p)), z = logistic(input(l, x, 1, u, width) + load(p + GATE));
-        column[j] = r * load_some(l->h + row * H + u, width);
-        store_some(a + u, r, width);
-        store_some(a + H + u, z, width);
+        vf gates[2] = {input(l, x, 0, u, width) + load(p), input(l, x, 1, u, width) + load(p + GATE)};
+        squash(2, 0, gates);
+        column[j] = gates[0] * load_some(l->h + row * H + u, width);
+        store_some(a + u, gates[0], width);
+        store_some(a + H + u, gates[1], width);
         store_some(l->saved + row * H + u, column[j], width);
     }
     hand_on(s, column, 0, u, width, n0, streams);
@@ -96,12 +103,15 @@ INLINE void gru_before_candidate(const step *s, const float *p, long u, long wid
     const layer *l = s->l;
     long H = s->H;
     vf column[VL];
-    for (long j = 0; j < streams; j++, p += PAIR) {
+    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
+    for (long j = 0; j < streams; j++, p += PAIR)
+        column[j] = input(l, inputs(s, 3, n0 + j, l->work + (s->at + n0 + j) * 3 * H), 2, u, width) + load(p);
+    hyperbolic_tangents(column);
+    for (long j = 0; j < streams; j++) {
         long row = s->at + n0 + j;
-        float *a = l->work + row * 3 * H;
-        vf n = hyperbolic_tangent(input(l, inputs(s, 3, n0 + j, a), 2, u, width) + load(p));
-        column[j] = gru_state(load_some(a + H + u, width), n, load_some(l->h + row * H + u, width));
-        store_some(a + 2 * H + u, n, width);
+        float *a = l->work + row * 3 * H + u;
+        store_some(a + 2 * H, column[j], width);
+        column[j] = gru_state(load_some(a + H, width), column[j], load_some(l->h + row * H + u, width));
         store_some(l->h + (row + l->N) * H + u, column[j], width);
     }
     hand_on(s, column, 0, u, width, n0, streams);
@@ -158,9 +168,9 @@ static void gru_before_forward_share(void *context, int share, int shares)
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
         s.next = reset;
-        sweep(&s, 2, places, l->forth, h, products, gru_before_gates);
+        sweep(&s, 2, places, l->forth, h, 3, products, gru_before_gates);
         s.next = h; // the products of h' are done
-        sweep(&s, 1, places, l->forth + 2 * blocks * places * PAIR, reset, products, gru_before_candidate);
+        sweep(&s, 1, places, l->forth + 2 * blocks * places * PAIR, reset, 0, products, gru_before_candidate);
     }
 }
 
@@ -175,9 +185,9 @@ static void gru_before_backward_share(void *context, int share, int shares)
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         s.next = candidate;
-        sweep(&s, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, products, gru_before_d_candidate);
+        sweep(&s, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, 0, products, gru_before_d_candidate);
         s.next = gates;
-        sweep(&s, 1, places, of_n, candidate, products, gru_before_d_gates);
+        sweep(&s, 1, places, of_n, candidate, 0, products, gru_before_d_gates);
     }
-    sweep(&s, 1, 2 * places, l->back, gates, products, add_product);
+    sweep(&s, 1, 2 * places, l->back, gates, 0, products, add_product);
 }

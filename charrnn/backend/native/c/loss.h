@@ -37,13 +37,16 @@ INLINE float exponentials(float *z, long V, float *top)
     for (int i = 0; i < VL; i++) most = high[i] > most ? high[i] : most;
     vf sums[LANES / VL];
     for (int i = 0; i < LANES / VL; i++) sums[i] = splat(0.0f);
-    for (long v = 0; v < V; v += LANES)
+    for (long v = 0; v < V; v += LANES) {
+        vf a[LANES / VL], e[LANES / VL];
+        UNROLL for (int i = 0; i < LANES / VL; i++) e[i] = (a[i] = load(z + v + i * VL)) - splat(most);
+        exponential(LANES / VL, e);
         UNROLL for (int i = 0; i < LANES / VL; i++) {
-            vf a = load(z + v + i * VL), e = exponential(a - splat(most));
-            e = choose(a == splat(-HUGE_VALF), splat(0.0f), e);
-            store(z + v + i * VL, e);
-            sums[i] += e;
+            e[i] = choose(a[i] == splat(-HUGE_VALF), splat(0.0f), e[i]);
+            store(z + v + i * VL, e[i]);
+            sums[i] += e[i];
         }
+    }
     float sum = 0.0f;
     for (int i = 0; i < LANES; i++) sum += sums[i / VL][i % VL];
     *top = most;

@@ -6,24 +6,30 @@ INLINE void lstm_forward_units(const step *s, const float *p, long u, long width
     const layer *l = s->l;
     long H = s->H;
     vf column[VL];
+    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR) {
-        long row = s->at + n + j, next = row + l->N;
+        long row = s->at + n + j;
         float *a = l->work + row * 4 * H;
         const float *x = inputs(s, 4, n + j, a);
-        vf i = logistic(input(l, x, 0, u, width) + load(p));
-        vf f = logistic(input(l, x, 1, u, width) + load(p + GATE));
-        vf g = hyperbolic_tangent(input(l, x, 2, u, width) + load(p + 2 * GATE));
-        vf o = logistic(input(l, x, 3, u, width) + load(p + 3 * GATE));
-        vf c = fma_(f, load_some(l->c + row * H + u, width), i * g);
-        vf tanh_c = hyperbolic_tangent(c), h = o * tanh_c;
-        store_some(a + u, i, width);
-        store_some(a + H + u, f, width);
-        store_some(a + 2 * H + u, g, width);
-        store_some(a + 3 * H + u, o, width);
-        store_some(l->c + next * H + u, c, width);
-        store_some(l->saved + row * H + u, tanh_c, width);
-        store_some(l->h + next * H + u, h, width);
-        column[j] = h;
+        vf v[4]; // i, f, o, g
+        v[0] = input(l, x, 0, u, width) + load(p);
+        v[1] = input(l, x, 1, u, width) + load(p + GATE);
+        v[2] = input(l, x, 3, u, width) + load(p + 3 * GATE);
+        v[3] = input(l, x, 2, u, width) + load(p + 2 * GATE);
+        squash(3, 1, v);
+        column[j] = fma_(v[1], load_some(l->c + row * H + u, width), v[0] * v[3]);
+        store_some(a + u, v[0], width);
+        store_some(a + H + u, v[1], width);
+        store_some(a + 2 * H + u, v[3], width);
+        store_some(a + 3 * H + u, v[2], width);
+        store_some(l->c + (row + l->N) * H + u, column[j], width);
+    }
+    hyperbolic_tangents(column);
+    for (long j = 0; j < streams; j++) {
+        long row = s->at + n + j;
+        store_some(l->saved + row * H + u, column[j], width);
+        column[j] = load_some(l->work + (4 * row + 3) * H + u, width) * column[j];
+        store_some(l->h + (row + l->N) * H + u, column[j], width);
     }
     hand_on(s, column, 0, u, width, n, streams);
 }
@@ -63,7 +69,7 @@ INLINE void lstm_backward_units(const step *s, const float *p, long u, long widt
 
 static void lstm_forward_share(void *context, int share, int shares)
 {
-    forward_pass(context, share, shares, 4, lstm_forward_units);
+    forward_pass(context, share, shares, 4, 4, lstm_forward_units);
 }
 
 static void lstm_backward_share(void *context, int share, int shares)

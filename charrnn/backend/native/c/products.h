@@ -13,12 +13,12 @@
 INLINE void edge_product(long places, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
 {
     if (width >= PAIR) {
-        panel_product(places, panel, columns, stride, count, out, ld, add);
+        panel_product(places, panel, panel + places * PAIR, columns, stride, count, out, ld, add);
         return;
     }
     if (add)
         for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
-    panel_product(places, panel, columns, stride, count, room, PAIR, add);
+    panel_product(places, panel, panel + places * PAIR, columns, stride, count, room, PAIR, add);
     for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
 }
 

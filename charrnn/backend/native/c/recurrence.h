@@ -67,19 +67,38 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
-// the epilogue.
-INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
+// Fetches what the epilogue of some streams will write in a forward pass: `written` groups of H features
+// of `work`, and the states. A write that has to wait for its cache line holds up all writes behind it.
+INLINE void expect(const step *s, long written, long u, long start, long some)
 {
-    long H = s->H, blocks = (H + PAIR - 1) / PAIR;
+    const layer *l = s->l;
+    long H = s->H;
+    for (long row = s->at + start; row < s->at + start + some; row++)
+        for (long i = u; i < least(u + PAIR, H); i += VL) {
+            for (long g = 0; g < written; g++) __builtin_prefetch(l->work + (row * written + g) * H + i, 1);
+            __builtin_prefetch(l->h + (row + l->N) * H + i, 1);
+            if (l->c) __builtin_prefetch(l->c + (row + l->N) * H + i, 1);
+            if (l->saved) __builtin_prefetch(l->saved + row * H + i, 1);
+        }
+}
+
+// For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
+// the epilogue. `written`: see expect; 0 for a pass that writes what it has read.
+INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, long written, float *products, epilogue_fn *epilogue)
+{
+    long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR;
     for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
+            if (written) expect(s, written, block * PAIR, start, some);
             if (operand && some == 1)
-                column_product(gates, places, panels + block * places * PAIR, blocks * places * PAIR, operand + start, s->stride, products, GATE);
+                column_product(gates, places, panels + block * size, blocks * size, operand + start, s->stride, products, GATE);
             else if (operand)
-                for (long g = 0; g < gates; g++)
-                    panel_product(places, panels + (g * blocks + block) * places * PAIR, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
+                for (long g = 0; g < gates; g++) {
+                    const float *panel = panels + (g * blocks + block) * size;
+                    const float *next = g + 1 < gates ? panel + blocks * size : panels + (block + 1 < s->blocks ? block + 1 : s->block) * size;
+                    panel_product(places, panel, next, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
+                }
             for (long half = 0; half < PAIR && block * PAIR + half < H; half += VL)
                 for (long n = start; n < start + some; n += VL) {
                     long u = block * PAIR + half, streams = least(VL, start + some - n);
@@ -134,8 +153,9 @@ INLINE void add_product(const step *s, const float *p, long u, long width, long 
         (b) = c_;         \
     } while (0)
 
-// All steps of cells whose recurrence is one product with h: `gates` panels per block of units.
-INLINE void forward_pass(const layer *l, int share, int shares, long gates, epilogue_fn *epilogue)
+// All steps of cells whose recurrence is one product with h: `gates` panels per block of units, `written`
+// groups of features of `work`.
+INLINE void forward_pass(const layer *l, int share, int shares, long gates, long written, epilogue_fn *epilogue)
 {
     step s = share_of_step(l, share, shares);
     long H = s.H, places = PLACES(H), size = places * s.stride;
@@ -145,7 +165,7 @@ INLINE void forward_pass(const layer *l, int share, int shares, long gates, epil
     pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, gates, places, l->forth, operand, products, epilogue);
+        sweep(&s, gates, places, l->forth, operand, written, products, epilogue);
         SWAP(operand, s.next);
     }
 }
@@ -160,10 +180,10 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, epi
     s.next = operand + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, products, epilogue);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, 0, products, epilogue);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, places, l->back, operand, products, last);
+    sweep(&s, 1, places, l->back, operand, 0, products, last);
 }
 
 #endif

@@ -5,6 +5,9 @@
 // The sum runs over k in order, each term fused, so the result does not depend on how a product is
 // cut into tiles, nor on VL.
 //
+// Meanwhile the next panel is fetched into the second-level cache, a line or two per step: large
+// matrices come from further away, and no processor foresees that well enough.
+//
 // Compiled with BF16, factors are rounded to bfloat16 when they are packed, and those of k and k + 1
 // share one 32-bit slot, a place; sums stay in float. PACKED: values of k per place.
 #ifndef CHARRNN_TILE_H
@@ -35,10 +38,12 @@ INLINE vf multiply_add(vf a, vf b, vf sum) { return fma_(a, b, sum); }
 // The number of places that K terms need
 #define PLACES(K) (((K) + PACKED - 1) / PACKED)
 
-typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add);
+#define FETCH(p) __builtin_prefetch(p, 0, 2)
+
+typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart);
 
 #define TILE(NB)                                                                                   \
-    static void tile_##NB(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add) \
+    static void tile_##NB(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart) \
     {                                                                                              \
         vf low[NB], high[NB];                                                                      \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
@@ -46,6 +51,8 @@ typedef void tile_fn(long places, const float *panel, const float *columns, long
             high[j] = add ? load(out + j * ld + VL) : splat(0.0f);                                 \
         }                                                                                          \
         for (long k = 0; k < places; k++) {                                                        \
+            FETCH(ahead);                                                                          \
+            FETCH(ahead + apart);                                                                  \
             vf a = load(panel), b = load(panel + VL);                                              \
             UNROLL for (int j = 0; j < NB; j++) {                                                  \
                 vf c = splat(columns[j]);                                                          \
@@ -53,6 +60,7 @@ typedef void tile_fn(long places, const float *panel, const float *columns, long
                 high[j] = multiply_add(b, c, high[j]);                                             \
             }                                                                                      \
             panel += PAIR;                                                                         \
+            ahead += VL;                                                                           \
             columns += stride;                                                                     \
         }                                                                                          \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
@@ -111,13 +119,14 @@ INLINE void column_product(long panels, long places, const float *panel, long ap
         FEWS[least(4, panels - p)](places, panel + p * apart, apart, column, stride, out + p * out_apart, out_apart);
 }
 
-// One panel times `count` columns, in tiles of about equal width.
-INLINE void panel_product(long places, const float *panel, const float *columns, long stride, long count, float *out, long ld, int add)
+// One panel times `count` columns, in tiles of about equal width. Each of the first two tiles fetches
+// half of the next panel; a single tile fetches both halves.
+INLINE void panel_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
 {
-    long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0;
+    long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0, half = places * VL;
     for (long tile = 0; tile < tiles; tile++) {
         long last = count * (tile + 1) / tiles;
-        TILES[last - first](places, panel, columns + first, stride, out + first * ld, ld, add);
+        TILES[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? 0 : half);
         first = last;
     }
 }

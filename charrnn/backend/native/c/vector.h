@@ -111,9 +111,28 @@ INLINE vf root(vf a)
 
 INLINE vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 
-// NaN passes through both: no comparison with it is true.
-INLINE vf at_least(vf a, float low) { return choose(a < splat(low), splat(low), a); }
-INLINE vf at_most(vf a, float high) { return choose(a > splat(high), splat(high), a); }
+// NaN passes through both.
+INLINE vf at_least(vf a, float low)
+{
+#if VL == 16
+    return (vf)_mm512_max_ps((__m512)splat(low), (__m512)a);
+#elif VL == 8
+    return (vf)_mm256_max_ps((__m256)splat(low), (__m256)a);
+#else
+    return choose(a < splat(low), splat(low), a);
+#endif
+}
+
+INLINE vf at_most(vf a, float high)
+{
+#if VL == 16
+    return (vf)_mm512_min_ps((__m512)splat(high), (__m512)a);
+#elif VL == 8
+    return (vf)_mm256_min_ps((__m256)splat(high), (__m256)a);
+#else
+    return choose(a > splat(high), splat(high), a);
+#endif
+}
 
 #if defined(__clang__)
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
