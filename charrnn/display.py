@@ -69,10 +69,11 @@ def symbol(item: str | int) -> str:
 
 
 def brief(value: object) -> str:
-    """Return any value for a message: as Python writes it, in ASCII, and short."""
-    line = ascii(value)
+    """Return any value for a message: as Python writes it, and short."""
+    line = repr(value)
     if "\n" in line:  # an array, for example
         line = " ".join(line.split())
+    line = one_line(line)
     return line if len(line) <= _BRIEF else line[:_BRIEF] + "…"
 
 

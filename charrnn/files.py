@@ -49,7 +49,7 @@ class NotRegularError(OSError):
     """A path names a folder, a FIFO, a device or a link instead of a regular file."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(errno.EINVAL, f"{path.name!a} is not a regular file")
+        super().__init__(errno.EINVAL, f"{path.name!r} is not a regular file")
 
 
 def write(path: Path, parts: Iterable[Bytes]) -> None:

@@ -52,7 +52,7 @@ class UnknownNameError(UsageError):
         remedy = (
             f"{choose_one_of(names)}, or give the file that defines it with {setting('plugin')}"
         )
-        super().__init__(f"unknown {kind} {name!a}", remedy)
+        super().__init__(f"unknown {kind} {name!r}", remedy)
 
 
 class Registry:
@@ -158,17 +158,17 @@ class Registry:
         name = found.name
         if not _NAME.fullmatch(name):
             raise PluginError(
-                f"{self.kind} {name!a} has an invalid name",
+                f"{self.kind} {name!r} has an invalid name",
                 "begin with a letter a to z; then a to z, 0 to 9, - and _ are valid, 40 in all",
             )
         mine = {name, *found.aliases}
         for each in self.classes():
             for taken in sorted(mine & {each.name, *each.aliases}):
                 raise PluginError(
-                    f"there is already a {self.kind} {taken!a}", "choose another name"
+                    f"there is already a {self.kind} {taken!r}", "choose another name"
                 )
         for option, declaration in found.options.items():
-            self._check_option(f"{self.kind} {name!a}", option, declaration)
+            self._check_option(f"{self.kind} {name!r}", option, declaration)
 
     def _check_option(self, owner: str, name: str, option: Option) -> None:
         """Raise :class:`PluginError` if the name of a plug-in's option is invalid or taken.
@@ -176,7 +176,7 @@ class Registry:
         Two classes of one kind may share an option, because only one of them is chosen at a time.
         """
         if not isinstance(option, Option) or not _OPTION.fullmatch(name):
-            raise PluginError(f"{owner} declares an invalid option {name!a}", "see charrnn.options")
+            raise PluginError(f"{owner} declares an invalid option {name!r}", "see charrnn.options")
         others = [registry for registry in REGISTRIES if registry is not self]
         if name in _reserved or any(registry.owners(name) for registry in others):
             raise PluginError(f"{owner} declares the option {name}, which is taken", "rename it")
@@ -201,7 +201,7 @@ class Registry:
     def _install(self, name: str) -> None:
         """Load the installed plug-in that an entry point of this name declares."""
         entry = _entry_points(self.group)[name]
-        owner = f"the installed plug-in {entry.value!a}"
+        owner = f"the installed plug-in {entry.value!r}"
         try:
             found = entry.load()
         except Exception as problem:
@@ -211,7 +211,7 @@ class Registry:
             raise PluginError(f"{owner} is not a {self._package}.base.{self._base}", "correct it")
         if getattr(found, "name", None) != name:
             raise PluginError(
-                f"{owner} is not called {name!a}", "name the entry point as its class"
+                f"{owner} is not called {name!r}", "name the entry point as its class"
             )
         self.add(found)
 

@@ -115,7 +115,7 @@ class Configuration:
                     "leave it out",
                 )
         fields = f"{type(self).__module__}.{type(self).__name__}"
-        raise UsageError(f"unknown option {name!a}", f"see the fields of {fields}")
+        raise UsageError(f"unknown option {name!r}", f"see the fields of {fields}")
 
     @classmethod
     def knows(cls, name: str) -> bool:
@@ -181,7 +181,7 @@ class Configuration:
             options, foreign = cls._declarations(data)
         except UnknownNameError as problem:
             raise CheckpointError(
-                f"the run needs the {problem.kind} {problem.name!a}, which is not installed",
+                f"the run needs the {problem.kind} {problem.name!r}, which is not installed",
                 f"give the file that defines it with {setting('plugin')}",
             ) from None
         refuse_unknown(data, options.keys() | foreign.keys())
@@ -220,7 +220,7 @@ def refuse_unknown(data: Iterable[object], known: Container[str]) -> None:
     for name in data:
         if name not in known:
             raise CheckpointError(
-                f"its field {str(name)[:60]!a} is unknown", "a newer charrnn may have written it"
+                f"its field {str(name)[:60]!r} is unknown", "a newer charrnn may have written it"
             )
 
 

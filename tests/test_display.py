@@ -109,8 +109,8 @@ def test_symbols_are_told_apart():
     ]
 
 
-def test_a_value_in_a_message_is_short_and_ascii():
-    assert brief("é\x1b") == r"'\xe9\x1b'"
+def test_a_value_in_a_message_is_short_and_harmless():
+    assert brief("é你\x1b\u202e") == r"'é你\x1b\u202e'"
     assert brief(None) == "None"
     assert brief("x" * 99) == "'" + "x" * 59 + "…"
 

@@ -159,7 +159,7 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> No
     """Raise :class:`UsageError` if there is a name that is not known."""
     unknown = set(names) - set(known)
     if unknown:
-        raise UsageError(f"unknown option {min(unknown)!a}", f"see help(charrnn.{owner})")
+        raise UsageError(f"unknown option {min(unknown)!r}", f"see help(charrnn.{owner})")
 
 
 def _wanted(level: Level) -> str:

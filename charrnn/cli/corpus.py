@@ -148,7 +148,7 @@ def info(
             refuse(ctx, ("seed",), f"has no effect: {name} is described alike for every seed")
         _show_builtin(name, seed or 0, options, as_json)
         return
-    _refuse({"seed": seed, **options}, f"only applies to built-in corpora, but {name!a} is not one")
+    _refuse({"seed": seed, **options}, f"only applies to built-in corpora, but {name!r} is not one")
     data.refuse_unused(of_text)
     from charrnn.cli._progress import progress
     from charrnn.text.layout import Layout
@@ -261,7 +261,7 @@ def _show_text(statistics: TextStatistics, as_json: bool) -> None:
         rows.append(("", f"{statistics.bigram:.4f} nats per {called} given the previous one"))
     for rank, (symbol, times) in enumerate(statistics.frequent):
         sign = bytes([symbol]) if isinstance(symbol, int) else symbol
-        rows.append(("" if rank else "most frequent", f"{sign!a}  {times:,}"))
+        rows.append(("" if rank else "most frequent", f"{sign!r}  {times:,}"))
     _print_table(rows)
 
 

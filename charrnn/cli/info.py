@@ -199,4 +199,4 @@ def _symbols(symbols: list[str | int], most: int = 100) -> str:
 def _plain(value: Any) -> str:
     if value is None or value == []:
         return "–"
-    return ", ".join(map(ascii, value)) if isinstance(value, list) else one_line(value)
+    return ", ".join(map(repr, value)) if isinstance(value, list) else one_line(value)

@@ -14,6 +14,8 @@ from charrnn.text.entropy import entropy
 from charrnn.text.units.examples import Units
 from charrnn.text.units.pieces import TextIds
 
+LEARNED = 0.05
+"""Nats per symbol below which there is nothing left to learn."""
 MAX_COUNTED = 5_000_000
 """Symbols of a text that are counted at most."""
 MIN_COMPARED = 1000
@@ -56,9 +58,12 @@ def guess(corpus: Corpus) -> Guess:
 
 
 def no_better_than(corpus: Corpus, loss: float | None) -> tuple[str, float] | tuple[None, None]:
-    """Return the guess that predicts no worse than a model of this loss, and the guess's loss."""
+    """Return the guess that predicts no worse than a model of this loss, and the guess's loss.
+
+    A model that has nothing left to learn, as of a text of one symbol, is not compared.
+    """
     losses = guess(corpus)
-    name = None if loss is None else losses.no_worse_than(loss)
+    name = None if loss is None or loss < LEARNED else losses.no_worse_than(loss)
     return (name, getattr(losses, name)) if name else (None, None)
 
 

@@ -25,6 +25,8 @@ _REASONS = {
     "patience": "no better validation loss for --patience evaluations",
     "interrupted": "interrupted",
 }
+BY_HEART = 0.8
+"""A training loss below this share of the loss of a guess: the training text is being learned."""
 
 
 class TrainingReport(ABC):
@@ -229,10 +231,21 @@ def _no_better(end: End) -> str:
         "uniform": "a guess among all symbols alike (ln V =",
         "unigram": "a guess by the frequencies of the symbols (",
     }[str(end.no_better_than)]
-    return (
-        f"the model is no better than {guess} {end.guess_loss:.4f} nats): train for longer or with "
-        f"another --lr, and see charrnn diagnose {shell(end.run)}"
-    ).replace("( ", "(")
+    worse = f"the model is no better than {guess} {end.guess_loss:.4f} nats)".replace("( ", "(")
+    if _by_heart(end):
+        return (
+            f"{worse}, except on the training text ({end.smoothed:.4f} nats), which it has learned "
+            "by heart: use a longer text, a smaller --hidden, or --dropout"
+        )
+    see = f"see charrnn diagnose {shell(end.run)}"
+    return f"{worse}: train for longer or with another --lr, and {see}"
+
+
+def _by_heart(end: End) -> bool:
+    """Whether a model that a guess equals on the validation text beats it on the training text."""
+    if end.smoothed is None or end.guess_loss is None or end.best_val_loss is None:
+        return False
+    return end.smoothed < BY_HEART * end.guess_loss
 
 
 def share_done(start: Start, step: Step) -> tuple[float, float]:

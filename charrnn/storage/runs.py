@@ -37,6 +37,8 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     """
     if run is None:
         return _of_folder(newest(), which)
+    if not run.strip():
+        raise UsageError(f"the name of a run is blank: {run!r}", "charrnn runs lists them")
     named, under_home = Path(run), HOME / run
     places = [named] if run == "last" else [named, under_home]
     try:

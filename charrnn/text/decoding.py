@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
-from charrnn.text.formats import SNIFF, compression, text_of
+from charrnn.text.formats import SNIFF, compression, text_of, unmarked
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.source import CHUNK, Source
 from charrnn.text.values import bordered, joined, values_of
@@ -23,10 +23,10 @@ _NO_WORD = re.compile(r"\W")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # These codecs never produce a lone surrogate, so none is searched for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
-DECODE_OTHERWISE = f"set {setting('errors')} to replace, or name another {setting('encoding')}"
+DECODE_OTHERWISE = f"name another {setting('encoding')}, or set {setting('errors')} to replace"
 _DECODE_OR_NOT = (
-    f"set {setting('errors')} to replace, name another {setting('encoding')}, "
-    f"or set {setting('level')} to byte"
+    f"name another {setting('encoding')}, set {setting('level')} to byte, "
+    f"or set {setting('errors')} to replace"
 )
 _NOT_UTF8 = "JSON is in UTF-8"
 
@@ -40,10 +40,10 @@ def check_codec(encoding: str, errors: str) -> str:
         If this Python has no text codec ``encoding``, or ``errors`` is neither strict nor replace.
     """
     if errors not in ("strict", "replace"):
-        message = f"{setting('errors')} {errors!a} is invalid"
+        message = f"{setting('errors')} {errors!r} is invalid"
         raise UsageError(message, "choose strict or replace")
     problem = UsageError(
-        f"{setting('encoding')} {encoding!a} is not a text encoding of this Python",
+        f"{setting('encoding')} {encoding!r} is not a text encoding of this Python",
         "choose for example utf-8, latin-1 or cp1252",
     )
     try:
@@ -74,8 +74,9 @@ def decode_chunks(
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors)
     clean = codecs.lookup(encoding).name in _CLEAN
-    end = 0
+    end, begun = 0, b""
     for chunk, final in _mark_last(chunks):
+        begun = begun or chunk
         end += len(chunk)
         try:
             text = decoder.decode(chunk, final)
@@ -85,7 +86,9 @@ def decode_chunks(
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
             message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
             raise CorpusError(f"{message} ({byte})", remedy) from None
-        except UnicodeError:
+        except UnicodeError as error:
+            if "BOM" in str(error):
+                raise _unmarked(source_name, encoding, begun) from None
             message = f"{one_line(source_name)} is not valid {encoding} before byte offset {end}"
             raise CorpusError(message, remedy) from None
         if not clean and not text.isascii() and _SURROGATE.search(text):
@@ -95,6 +98,14 @@ def decode_chunks(
             text = _SURROGATE.sub(UNKNOWN_CHAR, text)
         if text:
             yield text
+
+
+def _unmarked(source_name: str, encoding: str, begun: bytes) -> CorpusError:
+    """Return the error for a text without the byte order mark that its encoding needs."""
+    form = unmarked(begun).lower()
+    right = form or ("utf-8" if b"\0" not in begun else f"{encoding}-le")
+    message = f"{one_line(source_name)} has no byte order mark of {encoding}"
+    return CorpusError(message, f"use {setting('encoding')} {right}")
 
 
 class Border:

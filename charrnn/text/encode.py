@@ -27,8 +27,9 @@ from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
+from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, EmptyValues, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell
 from charrnn.text.source import Source, changed, empty, shown
 from charrnn.text.units import index
 from charrnn.text.units.index import EndsWriter
@@ -74,7 +75,7 @@ def check_options(level: str, encoding: str, errors: str, min_count: int) -> tup
         If an option is invalid.
     """
     if level not in LEVELS:
-        message = f"{setting('level')} {level!a} is invalid"
+        message = f"{setting('level')} {level!r} is invalid"
         raise UsageError(message, "choose char, byte or word")
     if min_count < 1:
         message = f"{setting('min_count')} {min_count} is below 1"
@@ -221,7 +222,7 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
     """Make the first pass; return the vocabulary and the metadata."""
     counts = SymbolCounts(request.level)
     digests = [hashlib.sha256(), hashlib.sha256()]
-    returns, left_out = CarriageReturns(), EmptyValues()
+    returns, left_out, replaced = CarriageReturns(), EmptyValues(), Replaced(request.errors)
     total = 0
     for i, part in enumerate(request.parts):
         digest, symbols = digests[min(i, 1)], 0
@@ -236,10 +237,15 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
                 continue
             counts.add(piece)
             returns.add(piece)
+            replaced.add(piece)
             symbols += len(piece)
         if part and not symbols:
             raise empty(_names(part), request.layout.values)
-    notes = [left_out.note(), "" if request.level == "byte" else returns.note()]
+    notes = [left_out.note(), replaced.note()]
+    if request.level != "byte" and returns.note():
+        sources = [source for part in request.parts for source in part]
+        plain = request.layout.field is None and is_plain(sources, request.encoding)
+        notes.append(returns.note(plain))
     return vocabulary_of(counts, request.min_count), {
         "sha256": digests[0].hexdigest(),
         "heldout_sha256": digests[1].hexdigest() if any(request.parts[1:]) else "",

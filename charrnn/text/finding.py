@@ -93,7 +93,7 @@ def text_sources(
     if layout.values:
         encoding = encoding or "utf-8"
     suffixes = SUFFIXES[kind(layout)] if layout.values else ()
-    named = {source.directory for source in sources if suffix(source.name) in suffixes}
+    named = {s.directory for s in sources if s.directory and suffix(s.name) in suffixes}
     for source in sources:
         reason = _why_left_out(source, encoding) if source.directory else ""
         if not reason and source.directory in named and suffix(source.name) not in suffixes:
@@ -122,6 +122,8 @@ def _why_left_out(source: Source, encoding: str) -> str:
 def _find(name: str) -> list[Source]:
     if name == "-":
         return [Source("-", "stdin")]
+    if not name:
+        raise UsageError("the name of a text is empty", "name a file, or . for this directory")
     try:
         path = Path(name)
         status = path.stat()
@@ -130,7 +132,7 @@ def _find(name: str) -> list[Source]:
     except OSError as error:
         raise unreadable(name, error) from None
     except ValueError:  # a NUL character
-        raise CorpusError(f"{name!a} is not a path", "name a file or a directory") from None
+        raise CorpusError(f"{name!r} is not a path", "name a file or a directory") from None
     if stat.S_ISDIR(status.st_mode):
         return _walk(path)
     if stat.S_ISREG(status.st_mode):

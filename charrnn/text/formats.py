@@ -6,13 +6,13 @@ gzip, bzip2 and xz are decompressed as they are read, in memory that does not gr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
 from charrnn.display import size
 from charrnn.errors import CorpusError, setting
-from charrnn.text.source import CHUNK, shown
+from charrnn.text.source import CHUNK, Source, shown
 
 SNIFF = 8192
 """First bytes of a file of a directory that decide whether it is text."""
@@ -89,6 +89,13 @@ def text_of(chunks: Iterator[bytes], name: str, encoding: str) -> Iterator[bytes
     yield from chunks
 
 
+def is_plain(sources: Iterable[Source], encoding: str) -> bool:
+    """Return whether programs for plain text can read the sources: none is compressed or UTF-16."""
+    if encoding and has_nul(encoding):
+        return False
+    return not any(s.kind == "file" and compression(s.head(SNIFF)) for s in sources)
+
+
 def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
     """Return why a file of a directory is not read as text: ``UTF-16``, ``binary``; empty if it is.
 
@@ -114,6 +121,11 @@ def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
 def has_nul(encoding: str) -> bool:
     """Whether plain English has NUL bytes in an encoding, as in UTF-16."""
     return b"\0" in "a".encode(encoding)
+
+
+def _width(encoding: str) -> int:
+    """Return the bytes of a letter in an encoding, without the mark before the first one."""
+    return len("aa".encode(encoding)) - len("a".encode(encoding))
 
 
 def unmarked(head: bytes) -> str:
@@ -142,7 +154,7 @@ def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
     if refused := _refused(head):
         raise CorpusError(f"{what} {refused[0]}, not text", refused[1])
     mark = _mark(head)
-    if mark and not has_nul(encoding):
+    if mark and (not has_nul(encoding) or (mark == "UTF-32" and _width(encoding) < 4)):
         message = f"{shown(name)} begins with the byte order mark of {mark}"
         raise CorpusError(message, f"use {setting('encoding')} {mark.lower()}")
     if not has_nul(encoding) and (form := unmarked(head)):

@@ -21,7 +21,7 @@ from charrnn.text.decoding import (
 )
 from charrnn.text.finding import SourceName, find_sources, text_sources
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import EmptyValues, Tell
+from charrnn.text.remarks import EmptyValues, Replaced, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.tally import Tally
 from charrnn.text.vocabulary import Level, Unknown, Vocabulary
@@ -232,7 +232,7 @@ def _pieces_and_borders(
     found = find_sources(names)
     how.layout.check(found)
     sources = text_sources(found, codec, how.tell, how.layout)
-    any_piece, empty_values = False, EmptyValues()
+    any_piece, empty_values, replaced = False, EmptyValues(), Replaced(how.errors)
     for piece in pieces_and_borders(
         sources,
         how.level,
@@ -245,11 +245,14 @@ def _pieces_and_borders(
         empty=empty_values.add,
     ):
         any_piece = True
+        if not isinstance(piece, Border):
+            replaced.add(piece)
         yield piece
     if not any_piece:
         raise empty(sources[0].name, how.layout.values)
-    if how.tell is not None and empty_values.note():
-        how.tell(empty_values.note())
+    for note in (empty_values.note(), replaced.note()):
+        if note and how.tell is not None:
+            how.tell(note)
 
 
 def encoded(

@@ -9,6 +9,7 @@ from typing import Any
 from charrnn.display import count
 from charrnn.errors import setting
 from charrnn.text.source import Source
+from charrnn.text.vocabulary import UNKNOWN_CHAR
 
 Tell = Callable[[str], object]
 """Called with each note, which may hold marks of settings."""
@@ -49,6 +50,28 @@ def _advice(reason: str) -> str:
     return f"{reason}: {setting('encoding')} {reason.lower()}" if "UTF" in reason else reason
 
 
+class Replaced:
+    """How often a text, which comes in pieces, has the sign for what cannot be decoded."""
+
+    def __init__(self, errors: str) -> None:
+        self._counted, self._count = errors == "replace", 0
+
+    def add(self, piece: str | bytes) -> None:
+        """Look at the next piece; bytes have no such sign."""
+        if self._counted and isinstance(piece, str):
+            self._count += piece.count(UNKNOWN_CHAR)
+
+    def note(self) -> str:
+        """Return a note for the user; empty if there is no such sign."""
+        if not self._count:
+            return ""
+        times = count(self._count, "time")
+        return (
+            f"the text has U+FFFD, the sign for what cannot be decoded, {times}: "
+            f"another {setting('encoding')} may read it"
+        )
+
+
 class CarriageReturns:
     """Whether a text, which comes in pieces, has carriage returns, and where."""
 
@@ -69,16 +92,22 @@ class CarriageReturns:
             self._before_newline |= pairs > 0
             self._lone |= text.count(cr) - self._pending > pairs
 
-    def note(self) -> str:
-        """Return a note for the user; empty if there are no carriage returns."""
+    def note(self, plain: bool = True) -> str:
+        """Return a note for the user; empty if there are no carriage returns.
+
+        If the text is not plain, but compressed for example, a program that knows only plain text
+        would damage it.
+        """
         lone = self._lone or self._pending
         if not (lone or self._before_newline):
             return ""
+        of_plain = "" if plain else " in plain text"
         if not self._before_newline:
-            advice = r"tr '\r' '\n' makes them newlines"
+            advice = rf"tr '\r' '\n' makes them newlines{of_plain}"
             return f"the text has carriage returns, which end no line here ({advice})"
         what = "CR LF line ends and other carriage returns" if lone else "CR LF line ends"
-        return rf"the text has {what}; each carriage return is a symbol (tr -d '\r' removes them)"
+        advice = rf"tr -d '\r' removes them{'' if plain else ' from plain text'}"
+        return f"the text has {what}; each carriage return is a symbol ({advice})"
 
     def _seen(self, before_newline: bool) -> None:
         self._before_newline |= before_newline

@@ -13,8 +13,9 @@ from charrnn.config import DataConfig
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.entropy import entropy
 from charrnn.text.finding import find_sources, text_sources
+from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, EmptyValues, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
@@ -92,7 +93,7 @@ def text_statistics(
         digest.update(data)
         size += len(data)
 
-    counts, lines, returns = _PairCounts(), _Lines(), CarriageReturns()
+    counts, lines, returns, replaced = _PairCounts(), _Lines(), CarriageReturns(), Replaced(errors)
     words: dict[str, int] = {}
     left_out = EmptyValues()
     how: dict[str, Any] = {"layout": layout, "stdin": stdin, "chunk": chunk, "observe": observe}
@@ -101,13 +102,16 @@ def text_statistics(
         if piece:
             lines.add(piece)
             returns.add(piece)
+            replaced.add(piece)
             counts.add(_codes(piece, level, words))
     if not counts.total:
         raise empty(name, layout.values)
-    if tell is not None and left_out.note():
-        tell(left_out.note())
-    if tell is not None and level != "byte" and returns.note():
-        tell(returns.note())
+    notes = [left_out.note(), replaced.note()]
+    if level != "byte" and returns.note():
+        notes.append(returns.note(layout.field is None and is_plain(sources, encoding)))
+    for note in notes:
+        if note and tell is not None:
+            tell(note)
     codes, totals = counts.symbols()
     return TextStatistics(
         name=name,

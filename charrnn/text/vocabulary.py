@@ -278,12 +278,12 @@ class Vocabulary:
             for match in TOKEN.finditer(text):
                 if match.group() not in self._word_table:
                     where = offset + match.start()
-                    word = ascii(match.group()[:40])
+                    word = repr(match.group()[:40])
                     message = f"the vocabulary has no word {word} (at character offset {where})"
                     return VocabularyError(message, _REMEDIES.get(match.group(), _SKIP))
         if isinstance(text, str):
             char = text[index]
-            name = f"character {char!a} (U+{ord(char):04X}, at character offset"
+            name = f"character {char!r} (U+{ord(char):04X}, at character offset"
         else:
             name = f"byte 0x{bytes(text)[index]:02x} (at byte offset"
         return VocabularyError(f"the vocabulary has no {name} {offset + index})", remedy)

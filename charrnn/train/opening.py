@@ -72,7 +72,7 @@ def open_session(
     if request.resume is not None:
         return _resume(request, backend, interrupted, commit, dry, team)
     start: Checkpoint | None = None
-    if request.init_from:
+    if request.init_from is not None:
         start = shared.load(team, lambda: runs.resolve(request.init_from))
     config, data, train = team.together(lambda: _configured(request, start, team))
     corpus = team.in_turn(lambda: read_corpus(data, train.seed))

@@ -196,7 +196,8 @@ class End(Record):
 
     ``run`` is the run's folder, empty if nothing is saved. ``no_better_than`` is the guess that
     predicts no worse than the best model: ``uniform`` (all symbols alike) or ``unigram`` (by their
-    frequencies); None if the model is better. ``guess_loss`` is the loss of that guess.
+    frequencies); None if the model is better. ``guess_loss`` is the loss of that guess, and
+    ``smoothed`` the last training loss, smoothed.
     """
 
     event = "end"
@@ -208,3 +209,4 @@ class End(Record):
     run: str = ""
     no_better_than: str | None = None
     guess_loss: float | None = None
+    smoothed: float | None = None

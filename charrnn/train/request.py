@@ -141,7 +141,7 @@ class Request:
         self._refuse_conflicts(given, data, "leave it out" if "level" in given else remedy)
         self._refuse_conflicts(fixed, train, remedy)
         if any(stop in free for stop in STOPS):
-            free = dict.fromkeys(STOPS) | {"horizon": _horizon(checkpoint, train)} | free
+            free = {"horizon": _horizon(checkpoint, train)} | _in_place_of_stops(free)
         data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
         self.refuse_unused(data, train)
         return data, train
@@ -174,7 +174,13 @@ class Request:
         assert checkpoint.path is not None
         data = checkpoint.data.changed(**self.data)
         data = absolute_sources(data, self.sources or data.sources)
-        return new_run(checkpoint.path.parent, data, checkpoint.train.changed(**self.train))
+        given = _in_place_of_stops(self.train)
+        return new_run(checkpoint.path.parent, data, checkpoint.train.changed(**given))
+
+
+def _in_place_of_stops(given: Options) -> dict[str, Any]:
+    """Return settings with which a stop that was given replaces all stops of the run."""
+    return (dict.fromkeys(STOPS) if any(stop in given for stop in STOPS) else {}) | dict(given)
 
 
 def refuse_reset(data: DataConfig, train: TrainConfig) -> None:

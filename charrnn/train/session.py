@@ -230,6 +230,7 @@ class Session:
                 loss = progress.smoothed if len(self.corpus.val) < 2 else end.best_val_loss
                 name, guessed = no_better_than(self.corpus, loss)
                 end = replace(end, no_better_than=name, guess_loss=guessed)
+                end = replace(end, smoothed=progress.smoothed)
             yield self._save(runs.LAST, end)
             yield end
         else:

@@ -32,7 +32,7 @@ class Change:
 
 
 def _listed(symbols: tuple[str | int, ...], most: int = 12) -> str:
-    shown = " ".join(ascii(symbol) for symbol in symbols[:most])
+    shown = " ".join(repr(symbol) for symbol in symbols[:most])
     return shown + (" …" if len(symbols) > most else "")
 
 

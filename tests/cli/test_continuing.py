@@ -113,7 +113,10 @@ def test_a_line_that_the_model_cannot_read_is_named(run, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\xff\n")))
     done = inside("sample", "names", "--each-line")
     assert done.returncode == 1
-    assert "standard input is not valid utf-8 at byte offset 3; set --errors to" in done.stderr
+    assert (
+        "standard input is not valid utf-8 at byte offset 3; name another --encoding, or set"
+        in done.stderr
+    )
     out = sample(
         *("--each-line", "--seed", "5", "--encoding", "utf-16-le"),
         lines="a\n".encode("utf-16-le"),

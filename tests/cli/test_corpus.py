@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.commands import inside
 from typer.testing import CliRunner
 
 from charrnn.cli.corpus import app
@@ -237,7 +238,9 @@ def test_info_of_a_file_takes_level_and_encoding(tmp_path):
     assert found["frequent"][:2] == [{"symbol": " ", "count": 3}, {"symbol": "one", "count": 2}]
     assert described("info", "text.txt", "--level", "byte")["frequent"][-1]["symbol"] == 255
     assert "b'\\xff'" in good("info", "text.txt", "--level", "byte").decode()
-    assert described("info", "text.txt", "--errors", "replace")["chars"] == 13
+    replaced = inside("corpus", "info", "text.txt", "--errors", "replace", "--json")
+    assert json.loads(replaced.stdout)["chars"] == 13
+    assert "note: the text has U+FFFD" in replaced.stderr
     assert refused("info", "text.txt", "--level", "line")
 
 

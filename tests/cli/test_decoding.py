@@ -48,7 +48,7 @@ def test_a_remedy_names_options_of_the_command(run, command):
     assert (done.returncode, done.stdout) == (1, "")
     assert "wrong.txt is not valid cp1252 at byte offset 2 (0x81)" in done.stderr
     options = re.findall(r"--[a-z]+", done.stderr.partition(";")[2])
-    assert options == ["--errors", "--encoding"]
+    assert options == ["--encoding", "--errors"]
     shown = inside(command, "--help").stdout
     assert all(f"  {option} " in shown for option in options)
     more = () if command == "sample" else ("--unknown", "skip")

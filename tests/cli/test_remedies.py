@@ -29,6 +29,7 @@ PRINTED_BY = {
     "cli/_diagnosing.py": ("diagnose",),
     "cli/_sample_options.py": ("sample",),
     "cli/_given.py": ("sample", "eval"),
+    "cli/_ranks.py": ("train",),
     "cli/_samples.py": ("sample",),
     "cli/_scored_text.py": ("eval",),
     "cli/_shared.py": COMPUTING,
@@ -55,6 +56,7 @@ PRINTED_BY = {
     "storage/container.py": ("train",),
     "storage/heldout.py": ("train",),
     "storage/runs.py": ("train",),
+    "tasks/": ("train",),
     "text/builtin/": ("corpus make",),
     "text/corpus.py": ("train",),
     "text/decoding.py": READERS,
@@ -73,7 +75,7 @@ PRINTED_BY = {
 """For each file, or folder, the commands that its messages are about; the longest name counts."""
 
 OTHERWISE = {
-    "set --errors to replace, name another --encoding, or set --level to byte": (
+    "name another --encoding, set --level to byte, or set --errors to replace": (
         "train",
         "diagnose",
         "corpus info",
@@ -174,6 +176,7 @@ def follow(place, *arguments, code=2):
         (["--lr", "0.001"], {"lr": 0.001, "momentum": 0.3, "val_frac": 0.1}),
         (["--val-frac", "0.3"], {"lr": 0.008, "momentum": 0.3, "val_frac": 0.3}),
         (["--lr", "0.02", "--batch", "3", "--steps", "5"], {"lr": 0.02, "batch": 3, "step": 5}),
+        (["--lr", "0.02", "--epochs", "0.1"], {"epochs": 0.1, "steps": None, "minutes": None}),
     ],
 )
 def test_what_a_resumed_run_refuses_is_had_by_a_new_one(given, made, place):

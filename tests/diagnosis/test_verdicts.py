@@ -1,5 +1,6 @@
 """Planted faults are named, with their layer and basis; healthy models are not accused."""
 
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -129,6 +130,11 @@ def test_a_learning_rate_a_thousand_times_too_high():
         v for v in found(model_of(), TrainConfig(batch=8, lr=4.0)) if v.code == "lr-high"
     )
     assert "lr" in verdict.remedy
+    ratio = float(re.search(r"an update is (\S+) of", verdict.message)[1])
+    named = float(re.search(r": (\S+) would bring", verdict.remedy)[1])
+    assert named == pytest.approx(4.0 * 1e-3 / ratio, rel=0.5)
+    far = next(v for v in found(model_of(), TrainConfig(batch=8, lr=4e6)) if v.code == "lr-high")
+    assert float(re.search(r": (\S+) would bring", far.remedy)[1]) == pytest.approx(named, rel=0.6)
     assert "lr-high" not in codes(model_of(), TrainConfig(batch=8, lr=0.004))
 
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from helpers.checkpoints import checkpoint_of
+from helpers.commands import inside
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.storage import runs
@@ -167,3 +168,13 @@ def test_a_folder_that_cannot_be_made_is_an_error(home):
         runs.create(None, "file/below", "t")
     with pytest.raises(UsageError, match="exclude each other"):
         runs.create("a", "b", "t")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_blank_name_is_no_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="the name of a run is blank"):
+        runs.resolve(name)
+    done = inside("train", "hello", "--init-from", name, "--steps", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (tmp_path / "checkpoints").exists()

@@ -226,6 +226,23 @@ def test_without_a_mark_the_form_of_utf_16_or_32_is_named(tmp_path, text, encodi
     assert f"wide.txt ({encoding.upper()}: --encoding {encoding})" in in_words(note, option)
 
 
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_a_text_without_the_mark_of_its_encoding_gets_one_that_reads_it(tmp_path, errors):
+    for data, encoding, right in (
+        (LATIN.encode("utf-16-le"), "utf-16", "utf-16-le"),
+        (LATIN.encode("utf-16-be"), "utf-16", "utf-16-be"),
+        (LATIN.encode("utf-32-le"), "utf-32", "utf-32-le"),
+        (LATIN.encode(), "utf-16", "utf-8"),
+        (LATIN.encode("utf-32"), "utf-16", "utf-32"),
+        (LATIN.encode("utf-32"), "utf-16-le", "utf-32"),
+    ):
+        (tmp_path / "a").write_bytes(data)
+        with pytest.raises(CorpusError) as caught:
+            open_corpus(tmp_path / "a", encoding=encoding, errors=errors)
+        assert caught.value.line(option).endswith(f"use --encoding {right}")
+        assert whole(open_corpus(tmp_path / "a", encoding=right)) == LATIN
+
+
 @pytest.mark.parametrize(
     "data",
     [b"a file\0another one\0and a third one\0" * 9, b"abc\0def\0ghi\0" * 20, b"\0" * 64, b"a\0b\0"],

@@ -1,13 +1,15 @@
 """Notes on a text: files of a directory that were left out, carriage returns."""
 
+import gzip
 import json
 
 import pytest
 from helpers.commands import inside
 
-from charrnn.errors import in_words, option
-from charrnn.text import open_corpus
+from charrnn.errors import in_words, option, setting
+from charrnn.text import Layout, iter_ids, open_corpus
 from charrnn.text.remarks import CarriageReturns
+from charrnn.text.vocabulary import build_vocabulary
 
 
 def notes(*names, **options):
@@ -87,8 +89,31 @@ def test_a_text_with_carriage_returns_has_one_note_in_all(tmp_path):
     assert told == (
         r"the text has CR LF line ends; each carriage return is a symbol (tr -d '\r' removes them)"
     )
+    for packed, options in (
+        (gzip.compress(b"one\r\n" * 9), {}),
+        (b"one\r\n".decode().encode("utf-16") * 9, {"encoding": "utf-16"}),
+        (b'{"t": "one\\r\\n"}\n' * 9, {"layout": Layout(field="t")}),
+    ):
+        (tmp_path / "packed").write_bytes(packed)
+        (told,) = notes(tmp_path / "packed", **options)
+        assert told.endswith(r"(tr -d '\r' removes them from plain text)")
     assert notes(tmp_path / "a", level="byte") == []
     assert len(notes(tmp_path / "a", level="word")) == 1
+
+
+def test_what_could_not_be_decoded_is_counted(tmp_path):
+    (tmp_path / "latin").write_bytes("Größe für Mädchen\n".encode("latin-1") * 9)
+    (told,) = open_corpus(tmp_path / "latin", errors="replace").notes
+    assert told == (
+        "the text has U+FFFD, the sign for what cannot be decoded, 36 times: "
+        f"another {setting('encoding')} may read it"
+    )
+    assert notes(tmp_path / "latin", encoding="latin-1", errors="replace") == []
+    vocabulary = build_vocabulary("char", {"\ufffd": 3, "r": 2}.items())
+    heard = []
+    reading = {"errors": "replace", "unknown": "skip", "tell": heard.append}
+    list(iter_ids(tmp_path / "latin", vocabulary, **reading))
+    assert heard == [told]
 
 
 def test_every_command_that_reads_a_directory_says_so(folder, tmp_path):

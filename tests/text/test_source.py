@@ -132,6 +132,9 @@ def test_standard_input_can_be_named_once(tmp_path):
         open_corpus("-", val="-")
     with pytest.raises(UsageError, match="no text is named"):
         open_corpus([])
+    for names in ({"names": ""}, {"names": tmp_path / "a", "val": ""}):
+        with pytest.raises(UsageError, match="the name of a text is empty"):
+            open_corpus(**names)
 
 
 @fifo

@@ -200,6 +200,14 @@ def test_tables_of_a_directory(tmp_path):
     assert whole(open_corpus(tmp_path, layout=TEXT, val_frac=0)) == "c\n"
 
 
+def test_tables_that_are_named_are_read_whatever_their_names(tmp_path):
+    (tmp_path / "a.csv").write_text("id,text\n1,a\n")
+    (tmp_path / "b.dat").write_text("id,text\n1,b\n")
+    names = [tmp_path / "a.csv", tmp_path / "b.dat", "-"]
+    corpus = open_corpus(names, layout=TEXT, val_frac=0, stdin=io.BytesIO(b"text\nc\n"))
+    assert (whole(corpus), corpus.notes) == ("a\nb\nc\n", ())
+
+
 @pytest.mark.parametrize("level", ["char", "byte", "word"])
 def test_what_stands_between_files(tmp_path, level):
     for name, text in (("a", "one"), ("b", ""), ("c", "two"), ("d", "three")):

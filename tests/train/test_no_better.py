@@ -9,8 +9,10 @@ from helpers.commands import inside
 from helpers.running import SMALL, train
 
 from charrnn.evaluate.guess import Guess, differences, guess
+from charrnn.report.training import conclusion
 from charrnn.text import corpus_from_text, open_corpus
 from charrnn.text.builtin import generate
+from charrnn.train.records import End
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 
@@ -75,6 +77,26 @@ def test_the_note_names_the_guess_and_what_to_do(text):
     events = inside("train", text, *small[:-1], "json", "--json").stdout.splitlines()
     assert json.loads(events[-1])["no_better_than"]
     assert inside("train", text, *small[:-1], "quiet", "--quiet").stderr == ""
+
+
+def test_a_model_with_nothing_left_to_learn_is_not_judged(home):
+    (home / "one.txt").write_text("a" * 500)
+    end = train("one.txt", name="one", **SMALL)[1][-1]
+    assert (end.best_val_loss, end.no_better_than, end.guess_loss) == (0.0, None, None)
+
+
+def test_a_text_learned_by_heart_needs_no_longer_training():
+    facts = {"step": 9, "reason": "steps", "epoch": 3, "val_loss": 7.1, "best_val_loss": 7.1}
+    facts |= {"seconds": 1.0, "run": "r", "no_better_than": "uniform", "guess_loss": 3.2}
+    line = conclusion(End(**facts, smoothed=0.1)).splitlines()[1]
+    assert "except on the training text (0.1000 nats), which it has learned by heart" in line
+    assert "longer text" in line
+    assert "train for longer" not in line
+    for smoothed in (3.0, None):
+        line = conclusion(End(**facts, smoothed=smoothed)).splitlines()[1]
+        assert "train for longer or with another --lr" in line
+    line = conclusion(End(**facts | {"best_val_loss": None}, smoothed=0.1)).splitlines()[1]
+    assert "by heart" not in line
 
 
 PROSE = b"".join(generate("python-docs")).decode()

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.gradients import GROWTH, gated_cells
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT
-from charrnn.diagnosis.verdicts.training import LEARNED
 from charrnn.display import count
 from charrnn.errors import setting
+from charrnn.evaluate.guess import LEARNED
 
 CUT_GRADIENT = 0.5
 """G at the training window above which truncation discards a lot."""

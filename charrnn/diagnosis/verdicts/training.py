@@ -13,6 +13,7 @@ from charrnn.diagnosis.measures.norms import Clipping, NormsReport
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import CS231N, MEASUREMENT, PASCANU, RULE
 from charrnn.errors import setting
+from charrnn.evaluate.guess import LEARNED
 
 CLIP_SHARE, CLIP_FACTOR = 0.9, 0.1
 """Share of gradients that are clipped, and the factor below which that is too much."""
@@ -22,8 +23,6 @@ RATIO_RULE, RATIO_HIGH, RATIO_LOW = 1e-3, 1.0, 1e-5
 """Size of an update relative to the weights: about right; far too high; far too low."""
 LOSS_RISE, LOSS_RISE_SHARE = 0.1, 0.1
 """The largest harmless rise of the loss of the update's own window: in nats, and relative."""
-LEARNED = 0.05
-"""Nats per symbol below which there is nothing left to learn."""
 
 
 def clipping(report: Report, exploding: bool) -> Iterator[Verdict]:
@@ -72,8 +71,7 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
             None,
             MEASUREMENT if raised else RULE,
             f"at {option} {norms.lr:g} an update is {ratio:.1e} of the weights{effect}",
-            f"a lower {option}: {_round(norms.lr * max(1e-3, RATIO_RULE / ratio))} "
-            "would bring updates near 1/1000 of the weights",
+            f"a lower {option}{_bringing_near(norms.lr * RATIO_RULE / ratio)}",
             CS231N,
         )
     elif ratio < RATIO_LOW and not _tight(norms.clip) and norms.loss > LEARNED:
@@ -83,7 +81,7 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
             None,
             RULE,
             f"at {option} {norms.lr:g} an update is only {ratio:.1e} of the weights",
-            f"a higher {option}: {_round(norms.lr * min(1e3, factor))}",
+            f"a higher {option}: {_round(norms.lr * factor)}",
             CS231N,
         )
 
@@ -100,6 +98,11 @@ def _judgeable(report: Report) -> NormsReport | None:
 
 def _tight(clip: Clipping) -> bool:
     return clip.share >= CLIP_SHARE and clip.factor < CLIP_FACTOR
+
+
+def _bringing_near(lr: float) -> str:
+    """Return the learning rate by the rule for the end of a sentence; empty if there is none."""
+    return f": {_round(lr)} would bring updates near 1/1000 of the weights" if lr > 0 else ""
 
 
 def _round(value: float) -> str:

@@ -52,7 +52,7 @@ def get(name: str) -> type[Builtin]:
         If no built-in corpus has this name.
     """
     if name not in NAMES:
-        raise UsageError(f"no built-in corpus is called {name!a}", f"choose one of {_join(NAMES)}")
+        raise UsageError(f"no built-in corpus is called {name!r}", f"choose one of {_join(NAMES)}")
     builtin: type[Builtin] = import_module(f"{__name__}.{name.replace('-', '_')}").BUILTIN
     return builtin
 

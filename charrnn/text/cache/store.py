@@ -190,7 +190,7 @@ def _limit() -> float:
     except ValueError:
         limit = -1.0
     if not limit >= 0:
-        raise UsageError(f"CHARRNN_CACHE_LIMIT_GB={value!a} is not a size", "give a number of GB")
+        raise UsageError(f"CHARRNN_CACHE_LIMIT_GB={value!r} is not a size", "give a number of GB")
     return limit * 1e9
 
 
