@@ -82,7 +82,7 @@ class Ranks(Team):
         self.size, self.rank = world.size, world.rank
         self._rooms: dict[tuple[int, Any], Array] = {}
         self.hosts = [host.decode() for host in self.gather(socket.gethostname().encode())]
-        self.beside, self.leads = len(self.local), self.local[0] == self.rank
+        self.beside, self.place = len(self.local), self.local.index(self.rank)
 
     @property
     def local(self) -> list[int]:

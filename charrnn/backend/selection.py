@@ -17,7 +17,11 @@ CORE_VARIABLE = "CHARRNN_CORE"
 
 
 def select(
-    name: str = "auto", matmul: str = "fp32", core: str = "auto", threads: int | None = None
+    name: str = "auto",
+    matmul: str = "fp32",
+    core: str = "auto",
+    threads: int | None = None,
+    place: tuple[int, int] = (0, 1),
 ) -> Backend:
     """Return the backend called ``name``; ``auto`` chooses a working GPU, else the CPU.
 
@@ -33,6 +37,8 @@ def select(
         ``auto``, which is ``native`` if it can be.
     threads
         Threads of the compiled core; by default one per core of the processor.
+    place
+        The number of this process among those that share the machine's GPUs, and how many they are.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def select(
             f"leave it out, or give {setting('backend')} numpy and {setting('core')} native",
         )
     on_gpu = "fp32" if matmul == "bf16" else matmul
-    chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, on_gpu)
+    chosen = numpy_backend() if name == "numpy" else _gpu_or_numpy(name, on_gpu, place)
     if chosen.matmul != on_gpu:
         why = f" ({chosen.note})" if chosen.note else ""
         raise UsageError(
@@ -100,11 +106,11 @@ def reopen(name: str, matmul: str) -> Backend:
         return numpy_backend(problem.message)
 
 
-def _gpu_or_numpy(name: str, matmul: str) -> Backend:
+def _gpu_or_numpy(name: str, matmul: str, place: tuple[int, int]) -> Backend:
     from charrnn.backend.gpu.open import NotInstalledError, open_cupy
 
     try:
-        cupy = open_cupy(matmul)
+        cupy = open_cupy(matmul, place)
     except BackendError as problem:
         if name == "cupy":
             raise

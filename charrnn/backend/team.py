@@ -35,16 +35,21 @@ class Team(ABC):
         Number of members, at least 1.
     rank
         The number of this member, from 0 to ``size`` - 1.
-    leads
-        Whether this is the first member on its machine.
+    place
+        The number of this member among those on its machine.
     beside
         How many members are on this machine, this one included.
     """
 
     size: int
     rank: int
-    leads: bool = True
+    place: int = 0
     beside: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first member on its machine."""
+        return self.place == 0
 
     def share(self, streams: int) -> slice:
         """Return this member's share of the streams; all shares are about equal."""

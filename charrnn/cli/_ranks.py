@@ -21,15 +21,18 @@ import typer
 
 from charrnn.backend.launch import Launched, launched
 from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
+from charrnn.cli._shared import open_backend
 from charrnn.cli._streams import complain
 from charrnn.cli._witness import Witness
 from charrnn.display import one_line, shell
 from charrnn.errors import CharRNNError, UsageError, option
 
 if TYPE_CHECKING:
+    from charrnn.backend import Backend
     from charrnn.backend.ranks import Ranks
     from charrnn.backend.team import Team
     from charrnn.report.training import TrainingReport
+    from charrnn.storage.checkpoint import Checkpoint
     from charrnn.train.records import Record
 
 _FIRST = 2.0
@@ -103,6 +106,29 @@ class Command:
         """Leave the terminal usable although all ranks end at once; safe in a signal handler."""
         self.over()
         report.abandon()
+
+    def load(self, run: str | None) -> Checkpoint:
+        """Return the best checkpoint of a run, which the first rank finds."""
+        from charrnn.storage import runs, shared
+
+        return shared.load(self.team, lambda: runs.resolve(run))
+
+    def open_backend(
+        self, name: str, threads: int | None, matmul: str = "fp32", core: str = "auto"
+    ) -> Backend:
+        """Return this rank's backend; on GPUs, from then on the team adds arrays there."""
+        team = self.team
+        threads = self.threads(threads)  # asks the others
+        place = team.place, team.beside
+        backend = team.together(
+            lambda: open_backend(name, threads, matmul, core, tell=False, place=place)
+        )
+        team.require_same({"backend": backend.name})
+        if team.size > 1 and backend.name != "numpy":
+            from charrnn.backend.gpu.nccl import GpuTeam
+
+            self.team = GpuTeam(team, backend.xp)
+        return backend
 
     def threads(self, given: int | None) -> int | None:
         """Return the threads to use: as given, or this rank's share of the cores."""

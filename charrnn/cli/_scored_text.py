@@ -58,6 +58,11 @@ class ScoredText:
         self._lines = 0  # with skipped symbols
 
     @property
+    def level(self) -> str:
+        """What a symbol is."""
+        return self._vocabulary.level
+
+    @property
     def skipping(self) -> bool:
         """Whether symbols may be skipped."""
         return self._options.get("unknown") == "skip"

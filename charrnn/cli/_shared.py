@@ -143,15 +143,18 @@ def open_backend(
     core: str = "auto",
     *,
     tell: bool = True,
+    place: tuple[int, int] = (0, 1),
 ) -> backends.Backend:
     """Select the backend and its core, and set the number of threads.
+
+    ``place`` is the number of this process among those on its machine, and how many they are.
 
     With ``tell``, print a note if ``auto`` falls back to the CPU although a GPU should work.
     """
     from charrnn.backend import select
     from charrnn.backend.threads import set_threads
 
-    backend = select(name, matmul, core)
+    backend = select(name, matmul, core, place=place)
     set_threads(backend, threads)
     if threads is not None and backend.name != "numpy":
         note(f"--threads has no effect: --backend {name} computes on a GPU")

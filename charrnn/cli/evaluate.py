@@ -22,13 +22,14 @@ from charrnn.cli._shared import (
     Threads,
     check_reading,
     note,
-    open_backend,
+    note_fallback,
 )
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
+    from charrnn.backend.team import Team
     from charrnn.evaluate import Score
     from charrnn.model.language import LanguageModel
     from charrnn.text.vocabulary import Vocabulary
@@ -124,25 +125,33 @@ def evaluate(
         raise UsageError(f"{option(name)} only applies to a text, not to --split", "leave it out")
     refuse_decoding(context, text or ())
     refuse_on_gpu(context)
-    from charrnn.storage import checkpoint, runs
+    options = {"unknown": unknown or "error"}
+    from charrnn.cli._ranks import ranks
 
-    path = runs.resolve(run)
-    engine = open_backend(backend, threads, core=core)
-    loaded = checkpoint.load(path)
-    vocabulary, model = loaded.vocabulary, loaded.model(engine)
-    note_unknown(context, vocabulary)
-    options = {"unknown": unknown or "error", **reading_of(loaded, reading)}
-    source = ScoredText(text or [], split, path, vocabulary, options)
-    if per_line:
-        as_examples = start is None and source.examples == "line"
-        before = _newline(vocabulary) if start == "newline" or as_examples else None
-        _per_line(source, model, before, as_json)
-    elif per_char:
-        _per_char(source, model, vocabulary, as_json)
-    else:
-        _whole(source, model, vocabulary, as_json)
-    if told := source.skipped():
-        note(told)
+    with ranks() as command:
+        for name, value in (("--per-line", per_line), ("--per-char", per_char)):
+            if value:
+                command.alone(f"{name} needs a single process")
+        if "-" in (text or ()):
+            command.alone("standard input reaches only one of the ranks")
+        loaded = command.load(run)
+        assert loaded.path is not None
+        engine = command.open_backend(backend, threads, core=core)
+        note_fallback(engine)
+        vocabulary, model = loaded.vocabulary, loaded.model(engine)
+        note_unknown(context, vocabulary)
+        options |= reading_of(loaded, reading)
+        source = ScoredText(text or [], split, loaded.path, vocabulary, options)
+        if per_line:
+            as_examples = start is None and source.examples == "line"
+            before = _newline(vocabulary) if start == "newline" or as_examples else None
+            _per_line(source, model, before, as_json)
+        elif per_char:
+            _per_char(source, model, vocabulary, as_json)
+        else:
+            _whole(source, model, vocabulary, as_json, command.team)
+        if told := source.skipped():
+            note(told)
 
 
 def _check(text: list[str] | None, split: str | None, both: bool) -> None:
@@ -157,28 +166,44 @@ def _check(text: list[str] | None, split: str | None, both: bool) -> None:
 
 
 def _score(
-    source: ScoredText, model: LanguageModel, progress: Callable[[int], object] | None = None
+    source: ScoredText,
+    model: LanguageModel,
+    team: Team,
+    progress: Callable[[int], object] | None = None,
 ) -> tuple[Score, int | None]:
     """Return the score of a text, and the number of examples if each is scored by itself."""
-    from charrnn.evaluate import Score, score, score_lines
+    from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
+    from charrnn.evaluate.divided import BLOCK, CONTEXT
 
-    if source.examples is None:
+    if source.examples is None and team.size == 1:
         return score(model, source.chunks(), tally=source.tally, progress=progress), None
+    if source.examples is None:
+        whole, blocks = score_together(
+            model, source.chunks(), team, tally=source.tally, progress=progress
+        )
+        if blocks > 1:
+            unit = display.unit(source.level)
+            read = f"blocks of {BLOCK:,} {unit}s, each from a zero state {CONTEXT:,} before it"
+            note(f"{team.size} ranks scored {read}")
+        return whole, None
     examples, total = 0, Score(0, 0.0, 0, 0)
-    for one in score_lines(model, source.each(), start=source.start, tally=source.tally_of):
+    mine = share_of(team, source.each())
+    for one in score_lines(model, mine, start=source.start, tally=source.tally_of):
         examples += 1
         total += one.score
         if progress is not None:
             progress(one.score.chars)
-    return total, examples
+    return (total, examples) if team.size == 1 else (added(team, total), int(team.total(examples)))
 
 
-def _whole(source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool) -> None:
+def _whole(
+    source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool, team: Team
+) -> None:
     from charrnn.cli._progress import counted, progress
 
     with progress("scoring") as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
-        total, examples = _score(source, model, scored)
+        total, examples = _score(source, model, team, scored)
     out = Output()
     if as_json:
         record = {

@@ -21,7 +21,6 @@ from charrnn.cli._shared import (
     note,
     note_fallback,
     note_slower,
-    open_backend,
 )
 from charrnn.cli._signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -134,7 +133,7 @@ def train(
     from charrnn.train.opening import open_session
 
     with ranks() as command:
-        engine = open_backend(backend, command.threads(threads), matmul, core, tell=False)
+        engine = command.open_backend(backend, threads, matmul, core)
         if dry_run:
             command.alone("--dry-run measures a single process")
             with progress("reading the text"):

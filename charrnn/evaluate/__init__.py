@@ -1,5 +1,6 @@
 """How well a model predicts a text: as one, or line by line, or example by example."""
 
+from charrnn.evaluate.divided import added, score_together, share_of
 from charrnn.evaluate.lines import (
     LINES,
     ExampleValidation,
@@ -17,9 +18,12 @@ __all__ = [
     "LineScore",
     "Score",
     "Validation",
+    "added",
     "example_surprisals",
     "score",
     "score_lines",
+    "score_together",
+    "share_of",
     "split_lines",
     "surprisals",
 ]

@@ -135,7 +135,7 @@ def test_the_first_member_of_a_machine_goes_first():
     order = []
 
     def member(team):
-        team.leads = team.rank in (0, 2)
+        team.place = team.rank % 2
         return team.in_turn(lambda: order.append(team.rank) or team.rank)
 
     assert run(4, member) == [0, 1, 2, 3]

@@ -243,7 +243,11 @@ class _Device:
 
     def __init__(self, owner, at):
         assert 0 <= at < owner.devices
+        self._owner, self._at = owner, at
         self.mem_info = owner.memory
+
+    def use(self):
+        self._owner.device = self._at
 
     def __enter__(self):
         return self
@@ -292,7 +296,7 @@ class Module(Streams, types.ModuleType):
         self.backwards = False
         if kernels:
             self.RawModule = lambda code: RawModule(self, code)
-        self.devices = 1
+        self.devices, self.device = 1, 0
         self.memory = (60 << 30, 80 << 30)
         self.products = []
         self.cuda = types.SimpleNamespace(

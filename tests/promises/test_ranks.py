@@ -133,3 +133,29 @@ def test_an_error_of_one_names_its_rank(work):
         assert message in err
         assert err.count("\n") == 1
     assert not runs.HOME.exists()
+
+
+def test_a_text_is_scored_together(work):
+    lines = "".join(f"line {number} of a text\n" for number in range(400))
+    (work / "lines.txt").write_text(lines)
+    short = ["--hidden", "8", "--steps", "3", "--quiet", "--backend", "numpy"]
+    for name, more in (("whole", []), ("lines", ["--examples", "line"])):
+        assert charrnn("train", "lines.txt", "--name", name, *short, *more).returncode == 0
+        line = ["eval", "lines.txt", "--run", name, "--json"]
+        one = json.loads(charrnn(*line).stdout)
+        code, out, err = mpirun.run(2, *line)
+        assert (code, err) == (0, "")
+        two = json.loads(out)
+        for key in (
+            "nats",
+            "nats_per_char",
+            "bits",
+            "bits_per_char",
+            "bits_per_byte",
+            "perplexity",
+        ):
+            assert two.pop(key) == pytest.approx(one.pop(key), rel=1e-9)
+        assert one == two
+    code, _, err = mpirun.run(2, "eval", "lines.txt", "--run", "whole", "--per-char")
+    assert code == 2
+    assert err == "charrnn: error: --per-char needs a single process; start it without mpirun\n"

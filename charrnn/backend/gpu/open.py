@@ -33,8 +33,11 @@ def import_cupy() -> Any:
     return cupy
 
 
-def open_cupy(matmul: str = "fp32") -> Any:
+def open_cupy(matmul: str = "fp32", place: tuple[int, int] = (0, 1)) -> Any:
     """Import CuPy, check that it computes, and return the module.
+
+    Of several processes on this machine, each takes a GPU of its own: ``place`` is the number of
+    this process among them, and how many they are.
 
     From then on it multiplies float32 matrices as ``matmul`` says: in ``fp32``, or in ``tf32``,
     which rounds the operands to 10 bits of mantissa.
@@ -42,7 +45,8 @@ def open_cupy(matmul: str = "fp32") -> Any:
     Raises
     ------
     BackendError
-        If the package is missing, there is no working GPU or driver, or the result is wrong.
+        If the package is missing, there is no working GPU or driver, or the result is wrong; if
+        there are fewer GPUs than processes.
     UsageError
         If the GPU has no TF32.
     """
@@ -52,6 +56,8 @@ def open_cupy(matmul: str = "fp32") -> Any:
             f"CuPy {cupy.__version__} is installed but finds no GPU{_why_unavailable(cupy)}",
             f"check the NVIDIA driver with nvidia-smi, or choose {setting('backend')} numpy",
         )
+    if place != (0, 1):
+        _use_device(cupy, *place)
     try:
         capable = int(cupy.cuda.Device().compute_capability) >= _TF32_SINCE
         if matmul == "fp32" or capable:
@@ -70,6 +76,17 @@ def open_cupy(matmul: str = "fp32") -> Any:
         needed = "a GPU of compute capability 8.0"
         raise UsageError(f"{setting('matmul')} tf32 needs {needed}", "leave it out")
     return cupy
+
+
+def _use_device(cupy: Any, member: int, members: int) -> None:
+    """Make the GPU of a machine's ``member``-th process of ``members`` the current one."""
+    count = cupy.cuda.runtime.getDeviceCount()
+    if members > count:
+        raise BackendError(
+            f"this machine has fewer GPUs ({count}) than ranks ({members})",
+            f"start one rank for each GPU, or give {setting('backend')} numpy",
+        )
+    cupy.cuda.Device(member).use()
 
 
 def _set_products(cupy: Any, matmul: str) -> None:
