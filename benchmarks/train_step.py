@@ -1,8 +1,10 @@
 """Training steps: each cell against PyTorch's module of the same name, and against sgemm.
 
 A step is: the next window of a text, one-hot vectors or an embedding, forward through time, softmax
-cross-entropy, backward through time, clipping by the norm of the whole gradient, Adam. Both sides
-read the same text of 65 random symbols, in float32, and carry the state from window to window.
+cross-entropy, backward through time, clipping by the norm of the whole gradient, Adam. All sides
+read the same text of 65 random symbols and carry the state from window to window. charrnn computes
+with its compiled core and with NumPy alone. Where the processor has products in bfloat16, both
+tools are also timed with them: charrnn with ``--matmul bf16``, PyTorch under autocast.
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ from harness.pairs import interleave
 from harness.result import Column, Result
 from tasks.data import Size
 
-SIZES = ((2, 128, 50, 50), (1, 256, 64, 32), (2, 256, 50, 50), (2, 512, 64, 64))
+from charrnn.backend import select
+from charrnn.errors import BackendError
+
+SIZES = (
+    (2, 128, 50, 50),
+    (1, 256, 64, 32),
+    (2, 256, 50, 50),
+    (1, 512, 32, 32),
+    (2, 512, 64, 64),
+)
 QUICK_SIZES = ((1, 12, 5, 3),)
 CELLS = ("lstm", "gru", "rnn")
 
@@ -28,10 +39,14 @@ COLUMNS = (
     Column("size", "layers×hidden"),
     Column("window", "window"),
     Column("batch", "batch"),
-    Column("ms", "charrnn ms", ".2f"),
-    Column("peer_ms", "PyTorch ms", ".2f"),
+    Column("ms", "charrnn ms", ".1f"),
+    Column("numpy_ms", "NumPy core ms", ".1f"),
+    Column("bf16_ms", "bf16 ms", ".1f"),
+    Column("peer_ms", "PyTorch ms", ".1f"),
+    Column("peer_bf16_ms", "PyTorch bf16 ms", ".1f"),
     Column("ratio", "PyTorch ÷ charrnn", ".2f"),
     Column("paired_ratio", "by pairs", ".2f"),
+    Column("bf16_ratio", "bf16 ÷ bf16", ".2f"),
     Column("spread", "spread", ".0%"),
     Column("chars_per_second", "charrnn char/s", ",.0f"),
     Column("gflops", "GFLOP/s", ".0f"),
@@ -39,30 +54,48 @@ COLUMNS = (
 )
 
 
-def row(size: Size, options: argparse.Namespace, threads: dict[str, Any]) -> dict[str, Any]:
-    """Time one size on both sides and the product between them."""
+def row(size: Size, options: argparse.Namespace, result: Result) -> dict[str, Any]:
+    """Time one size on all sides and the product between them."""
+    made = asdict(size)
     tasks: dict[str, tuple[str, dict[str, Any]]] = {
-        "charrnn": ("charrnn_side:Train", asdict(size)),
+        "charrnn": ("charrnn_side:Train", made),
+        "numpy": ("charrnn_side:Train", made | {"core": "numpy"}),
         "sgemm": ("products:Sgemm", {"size": 64 if options.quick else options.sgemm}),
     }
+    bf16 = has_bf16()
+    if bf16:
+        tasks["bf16"] = ("charrnn_side:Train", made | {"matmul": "bf16"})
     if script.peer(options):
-        tasks["torch"] = ("torch_side:Train", asdict(size) | {"adam": options.adam})
-    with contenders(tasks, options.threads, apart=not options.one_process) as made:
-        samples = interleave(made, script.plan(options))
+        peer = made | {"adam": options.adam}
+        tasks["torch"] = ("torch_side:Train", peer)
+        if bf16:
+            tasks["torch bf16"] = ("torch_side:Train", peer | {"bf16": True})
+    with contenders(tasks, options.threads, apart=not options.one_process) as sides:
+        samples = interleave(sides, script.plan(options))
         for name in tasks.keys() & {"charrnn", "torch"}:
-            threads[name] = made[name].call("threads")
+            result.threads[name] = sides[name].call("threads")
+        core = sides["charrnn"].call("core")
         order = tasks["sgemm"][1]["size"]
-    seconds, peer = samples.median("charrnn"), "torch" in tasks
+
+    def ms(name: str) -> float | None:
+        return 1e3 * samples.median(name) if name in tasks else None
+
+    seconds, compared = samples.median("charrnn"), "torch" in tasks
     peak = 2 * order**3 / samples.median("sgemm")
     rate = product_operations(size) / seconds
     return {
-        **asdict(size),
+        **made,
+        "core": core,
         "input": f"embedding {size.embed}" if size.embed else "one-hot",
         "size": f"{size.layers}×{size.hidden}",
-        "ms": 1e3 * seconds,
-        "peer_ms": 1e3 * samples.median("torch") if peer else None,
-        "ratio": samples.ratio("torch", "charrnn") if peer else None,
-        "paired_ratio": samples.paired_ratio("torch", "charrnn") if peer else None,
+        "ms": ms("charrnn"),
+        "numpy_ms": ms("numpy"),
+        "bf16_ms": ms("bf16"),
+        "peer_ms": ms("torch"),
+        "peer_bf16_ms": ms("torch bf16"),
+        "ratio": samples.ratio("torch", "charrnn") if compared else None,
+        "paired_ratio": samples.paired_ratio("torch", "charrnn") if compared else None,
+        "bf16_ratio": samples.ratio("torch bf16", "bf16") if compared and bf16 else None,
         "spread": max(samples.spread(name) for name in samples.seconds),
         "chars_per_second": size.window * size.batch / seconds,
         "gflops": rate / 1e9,
@@ -70,6 +103,15 @@ def row(size: Size, options: argparse.Namespace, threads: dict[str, Any]) -> dic
         "share": rate / peak,
         "seconds": dict(samples.seconds),
     }
+
+
+def has_bf16() -> bool:
+    """Return whether charrnn can multiply in bfloat16 here."""
+    try:
+        select("numpy", "bf16")
+    except BackendError:
+        return False
+    return True
 
 
 def measure(options: argparse.Namespace) -> Result:
@@ -81,13 +123,14 @@ def measure(options: argparse.Namespace) -> Result:
             for layers, hidden, window, batch in sizes:
                 script.note(f"{cell} {layers}×{hidden}, window {window}, batch {batch}")
                 size = Size(cell, layers, hidden, window, batch, embed)
-                result.rows.append(row(size, options, result.threads))
+                result.rows.append(row(size, options, result))
     rates = sorted(r["sgemm_gflops"] for r in result.rows)
+    cores = ", ".join(sorted({r["core"] for r in result.rows}))
     result.notes.append(
         "Milliseconds per step, medians of interleaved rounds; a ratio above 1 means that charrnn "
-        "is faster. GFLOP/s counts only the products of a step; sgemm (square, "
-        f"{options.sgemm}) reached {rates[0]:.0f} to {rates[-1]:.0f} GFLOP/s between the same "
-        f"rounds. PyTorch's Adam is the {options.adam} one."
+        f"is faster. Its core: {cores}. GFLOP/s counts only the products of a step; sgemm "
+        f"(square, {options.sgemm}) reached {rates[0]:.0f} to {rates[-1]:.0f} GFLOP/s between the "
+        f"same rounds. PyTorch's Adam is the {options.adam} one."
     )
     result.notes += script.peer_notes(options)
     return result

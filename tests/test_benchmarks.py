@@ -99,6 +99,16 @@ def test_a_worker_has_a_process_and_threads_of_its_own():
     assert process.poll() == 0
 
 
+def test_a_side_computes_with_the_core_that_it_is_asked_for():
+    from tasks.charrnn_side import Train
+
+    size = {"layers": 1, "hidden": 4, "window": 3, "batch": 2}
+    assert Train(core="numpy", **size).core() == "numpy"
+    assert Train(core="numpy", **size).model.core is None
+    best = Train(**size)
+    assert best.core() == (best.model.core or "numpy")
+
+
 def test_a_worker_that_dies_is_an_error_and_not_a_figure(capfd):
     from harness.contender import Worker, WorkerError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import Backend, select
 from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation
@@ -24,28 +24,49 @@ from tasks.text import encoded
 
 
 class _Threaded:
-    def __init__(self, threads: int | None) -> None:
+    """Whatever computes with ``threads`` threads (None: charrnn decides).
+
+    ``core`` and ``matmul`` are what the options of the command line of these names say.
+    """
+
+    def __init__(
+        self, threads: int | None = None, core: str = "auto", matmul: str = "fp32"
+    ) -> None:
         limit_threads(threads)
+        self.backend = select("numpy", matmul, core, threads)
 
     def threads(self) -> int:
         """Return how many threads the products use."""
+        if self.backend.core is not None:
+            return self.backend.core.threads
         from threadpoolctl import threadpool_info
 
         pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
         return max(pools, default=1)
 
+    def core(self) -> str:
+        """Return what computes: ``numpy``, or what the compiled core is compiled for."""
+        return "numpy" if self.backend.core is None else self.backend.core.name
 
-def fresh(size: Size, seed: int = 0) -> LanguageModel:
+
+def fresh(size: Size, backend: Backend | None = None, seed: int = 0) -> LanguageModel:
     """Return a model with initial weights."""
     config = ModelConfig(cell=size.cell, layers=size.layers, hidden=size.hidden, embed=size.embed)
-    return LanguageModel.fresh(config, size.vocabulary, seed, numpy_backend())
+    return LanguageModel.fresh(config, size.vocabulary, seed, backend)
 
 
 class Train(_Threaded):
     """Training steps on a random text: window, forward, backward, clipping, Adam."""
 
-    def __init__(self, threads: int | None = None, windows: int = 64, **size: Any) -> None:
-        super().__init__(threads)
+    def __init__(
+        self,
+        threads: int | None = None,
+        windows: int = 64,
+        core: str = "auto",
+        matmul: str = "fp32",
+        **size: Any,
+    ) -> None:
+        super().__init__(threads, core, matmul)
         self.size = Size(**size)
         plan = TrainConfig(
             batch=self.size.batch,
@@ -58,7 +79,7 @@ class Train(_Threaded):
             eval_every=0,
             save_every=0,
         )
-        self.model = fresh(self.size)
+        self.model = fresh(self.size, self.backend)
         ids = random_ids(self.size, windows)
         self.loop = Loop(LanguageTask(self.model, ids, ids[:0], plan), plan)
 
@@ -95,10 +116,12 @@ class Footprint(_Threaded):
 class Sample(_Threaded):
     """Characters drawn at temperature 0.8, as text: one stream, or several in one batch."""
 
-    def __init__(self, threads: int | None = None, streams: int = 1, **size: Any) -> None:
-        super().__init__(threads)
+    def __init__(
+        self, threads: int | None = None, streams: int = 1, core: str = "auto", **size: Any
+    ) -> None:
+        super().__init__(threads, core)
         self.streams = streams
-        self.model = fresh(Size(**size))
+        self.model = fresh(Size(**size), self.backend)
         self.vocabulary = Vocabulary("char", tuple(SYMBOLS[: self.model.V]))
         self.endless = stream(self.model, self.vocabulary, length=0)
 
@@ -138,7 +161,7 @@ class Learn(_Threaded):
             eval_every=0,
             save_every=0,
         )
-        self.model = fresh(shape)
+        self.model = fresh(shape, self.backend)
         save_weights(self.model, weights)
         self.loop = Loop(LanguageTask(self.model, train, val, plan), plan)
         self.validation = Validation(self.model, val)

@@ -68,8 +68,17 @@ class Network(torch.nn.Module):
 class Trainer(_Threaded):
     """Truncated BPTT over the windows of a text, with carried state."""
 
-    def __init__(self, size: Size, ids: Any, lr: float, adam: str, threads: int | None) -> None:
+    def __init__(
+        self,
+        size: Size,
+        ids: Any,
+        lr: float,
+        adam: str,
+        threads: int | None,
+        bf16: bool = False,
+    ) -> None:
         super().__init__(threads)
+        self.bf16 = bf16
         torch.manual_seed(0)
         self.network = Network(size)
         how: dict[str, Any] = {} if adam == "default" else {adam: True}
@@ -85,8 +94,9 @@ class Trainer(_Threaded):
         if window.reset is not None:
             self.state = None
         ids, targets = _tensor(window.inputs), _tensor(window.targets)
-        logits, state = self.network(ids, self.state)
-        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            logits, state = self.network(ids, self.state)
+            loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
@@ -109,10 +119,11 @@ class Train(Trainer):
         threads: int | None = None,
         windows: int = 64,
         adam: str = "fused",
+        bf16: bool = False,
         **size: Any,
     ) -> None:
         shape = Size(**size)
-        super().__init__(shape, random_ids(shape, windows), 1e-3, adam, threads)
+        super().__init__(shape, random_ids(shape, windows), 1e-3, adam, threads, bf16)
 
     def take_weights(self, path: str) -> None:
         """Load the weights that charrnn wrote."""
