@@ -10,6 +10,7 @@ from charrnn.errors import CharRNNError
 from charrnn.lazy import exports
 
 if TYPE_CHECKING:
+    from charrnn.api import Classifier as Classifier
     from charrnn.api import Model as Model
     from charrnn.api import diagnose as diagnose
     from charrnn.api import fit as fit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "Classifier": "api",
     "Model": "api",
     "diagnose": "api",
     "fit": "api",
@@ -28,6 +30,16 @@ _HOME = {
     "plugin": "plugins",
 }
 
-__all__ = ["CharRNNError", "Model", "Stack", "__version__", "diagnose", "fit", "load", "plugin"]
+__all__ = [
+    "CharRNNError",
+    "Classifier",
+    "Model",
+    "Stack",
+    "__version__",
+    "diagnose",
+    "fit",
+    "load",
+    "plugin",
+]
 
 __getattr__, __dir__ = exports(__name__, _HOME)

@@ -35,9 +35,10 @@ class DataConfig(Configuration):
     encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
     errors: str = declare(
         "strict",
-        "Bytes that cannot be decoded: strict (an error) or replace.",
+        "Bytes that cannot be decoded: strict (an error) or replace; or, with --task classify, "
+        "skip, which passes over lines with them and lines that are not examples.",
         group=TEXT,
-        choices=("strict", "replace"),
+        choices=("strict", "replace", "skip"),
     )
     min_count: int = declare(
         1, "Fold symbols that occur less often into the unknown symbol.", group=TEXT, least=1
@@ -57,6 +58,25 @@ class DataConfig(Configuration):
         group=TEXT,
         metavar="NAME",
         free=True,
+    )
+    label_column: str | None = declare(
+        None,
+        "With --task classify and --column, the column of the labels.",
+        kind=str,
+        group=TEXT,
+        metavar="NAME",
+        free=True,
+    )
+    label_field: str | None = declare(
+        None,
+        "With --task classify and --field, the field of the labels.",
+        kind=str,
+        group=TEXT,
+        metavar="NAME",
+        free=True,
+    )
+    max_length: int = declare(
+        1000, "With --task classify, cut texts after this many symbols.", group=TEXT, least=1
     )
     join: str | None = declare(
         None,
@@ -126,7 +146,7 @@ class DataConfig(Configuration):
             raise UsageError(
                 f"{setting('column')} and {setting('field')} exclude each other", "give one of them"
             )
-        for name in ("column", "field"):
+        for name in ("column", "field", "label_column", "label_field"):
             if self.get(name) == "":
                 raise UsageError(f"{setting(name)} is empty", "name one, or leave it out")
         if self.join is not None and any("\ud800" <= c <= "\udfff" for c in self.join):

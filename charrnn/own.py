@@ -10,7 +10,7 @@ from pathlib import Path
 from charrnn import files
 
 METRICS = "metrics.jsonl"
-HELD_OUT = ("val.npy", "test.npy", "val-ends.npy", "test-ends.npy")
+HELD_OUT = tuple(f"{split}{of}.npy" for split in ("val", "test") for of in ("", "-ends", "-labels"))
 NOVEL = re.compile(r"novel-(lines|[0-9]{1,19})\.npy")
 """An index of a run's text, for samples that do not copy it."""
 SUFFIX = ".safetensors"

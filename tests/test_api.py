@@ -186,7 +186,7 @@ def test_bytes_are_trained_on():
 
 def test_fit_estimates_the_memory_as_the_command_does(monkeypatch, text):
     needed = []
-    monkeypatch.setattr(memory, "require", lambda estimate, backend: needed.append(estimate))
+    monkeypatch.setattr(memory, "require", lambda estimate, *on: needed.append(estimate))
     begin(text, **SMALL, level="char")
     charrnn.fit(TEXT, **SMALL)
     assert needed[0] == needed[1]

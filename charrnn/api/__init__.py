@@ -12,8 +12,9 @@
     print(charrnn.diagnose(model, "hello" * 100).verdicts)
 """
 
+from charrnn.api.classifier import Classifier
 from charrnn.api.diagnosis import diagnose
 from charrnn.api.model import Model, load
 from charrnn.api.training import fit
 
-__all__ = ["Model", "diagnose", "fit", "load"]
+__all__ = ["Classifier", "Model", "diagnose", "fit", "load"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.api import arguments
+from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.drawing import Drawing, drawing
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -303,8 +304,10 @@ class Model:
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}
 
 
-def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto") -> Model:
-    """Return the model of a run.
+def load(
+    run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto"
+) -> Model | Classifier:
+    """Return the model of a run, or its classifier.
 
     Parameters
     ----------
@@ -323,4 +326,7 @@ def load(run: str | PathLike[str] | None = None, *, backend: str | Backend = "au
     path = None if run is None else arguments.path(run, "run")
     engine = arguments.backend(backend)
     checkpoint = checkpoints.load(runs.resolve(path))
-    return Model(checkpoint.model(engine), checkpoint.vocabulary, checkpoint.train, checkpoint.data)
+    if checkpoint.config.task == "classify":
+        return classifier(checkpoint, engine)
+    model = checkpoint.language_model(engine)
+    return Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)

@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from charrnn.api import arguments
+from charrnn.api.classifier import Classifier, labelled_pairs
 from charrnn.api.model import Model
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
+from charrnn.model.sequences.classifier import Classifier as Network
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
+from charrnn.text.labelled.dataset import table_of
+from charrnn.train import recipes
 from charrnn.train.opening import required_memory
+from charrnn.train.recipes.language import language_loop
 from charrnn.train.records import Record
-from charrnn.train.request import Request, refuse_reset, unused_in_examples
+from charrnn.train.request import Request, refuse_reset, unused_by_task, unused_in_examples
 from charrnn.train.rollback import in_memory
-from charrnn.train.session import language_loop
 
 _DATA = {"level", "min_count", "val_frac", "test_frac", "join", "hold_out", "examples"}
 
@@ -28,7 +32,7 @@ def fit(
     report: Callable[[Record], object] | None = None,
     backend: str | Backend = "auto",
     **options: Any,
-) -> Model:
+) -> Model | Classifier:
     """Train a new model on a text in memory and return it as it is at the end.
 
     Parameters
@@ -36,7 +40,8 @@ def fit(
     text
         A string, or bytes for ``level="byte"``; or a list or another iterable of them, such as an
         open file. They are joined with nothing between them, or with ``join``, as files are: lines
-        must end with their own newlines. With ``examples="document"`` each of them is one.
+        must end with their own newlines. With ``examples="document"`` each of them is one. With
+        ``task="classify"`` it is a list of (text, label) pairs.
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
@@ -45,8 +50,9 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``, ``join``,
-        ``hold_out``, ``examples``. With ``seed=None`` a new seed is drawn; it is then
-        ``model.training.seed``. Nothing is saved, so ``keep`` and ``sample_every`` have no effect.
+        ``hold_out``, ``examples``, or for a classifier ``max_length``. With ``seed=None`` a new
+        seed is drawn; it is then ``model.training.seed``. Nothing is saved, so ``keep`` and
+        ``sample_every`` have no effect.
 
     Raises
     ------
@@ -62,14 +68,19 @@ def fit(
     if "seed" in options:
         options["seed"] = arguments.seed(options["seed"])
     request, data = _request(options)
-    config, plan = request.fresh_model(), request.fresh_train()
-    data.refuse_unused(options)
-    plan.refuse_unused(options)
+    config = request.fresh_model()
+    plan = request.fresh_train(config.task)
+    for settings in (config, data, plan):
+        settings.refuse_unused(options)
+    for name in unused_by_task(config.task).keys() & options.keys():
+        raise UsageError(f"{setting(name)} {unused_by_task(config.task)[name]}", "leave it out")
+    if report is not None:
+        arguments.function(report, "report")
+    if config.task == "classify":
+        return _classifier(text, config, data, plan, arguments.backend(backend), report)
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
-    if report is not None:
-        arguments.function(report, "report")
     engine = arguments.backend(backend)
     level: Any = data.level
     corpus: Corpus = corpus_from_text(
@@ -82,7 +93,7 @@ def fit(
         hold_out=data.held_out_by,
         seed=plan.seed,
     )
-    required_memory(config, corpus, plan, engine)
+    required_memory(recipes.of("lm"), config, corpus, plan, engine)
     network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
     loop, _ = language_loop(network, corpus.train, corpus.val, plan)
     for record in in_memory(loop):
@@ -91,13 +102,37 @@ def fit(
     return Model(network, corpus.vocabulary, plan, data)
 
 
+def _classifier(
+    pairs: Any,
+    config: ModelConfig,
+    data: DataConfig,
+    plan: TrainConfig,
+    backend: Backend,
+    report: Callable[[Record], object] | None,
+) -> Classifier:
+    """Train a classifier on (text, label) pairs."""
+    if isinstance(pairs, str | bytes):
+        raise UsageError("to classify, give a list of (text, label) pairs, not a string")
+    table, recipe = table_of(labelled_pairs(pairs), data, plan.seed), recipes.of(config.task)
+    required_memory(recipe, config, table, plan, backend)
+    network = recipe.fresh(config, table, plan.seed, backend)
+    assert isinstance(network, Network)
+    loop, _ = recipe.loop(network, table, plan)
+    for record in in_memory(loop):
+        if report is not None:
+            report(record)
+    return Classifier(network, table.vocabulary, table.labels, plan, data)
+
+
 def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
     """Sort options by the configuration that they belong to."""
 
     def of(config: type[Configuration]) -> dict[str, Any]:
         return {name: value for name, value in options.items() if config.knows(name)}
 
-    data = {name: value for name, value in options.items() if name in _DATA}
+    classify = options.get("task") == "classify"
+    names = _DATA | {"max_length"} if classify else _DATA
+    data = {name: value for name, value in options.items() if name in names}
     config = DataConfig(**data)
     model, train = of(ModelConfig), of(TrainConfig)
     arguments.refuse_unknown(options, data.keys() | model.keys() | train.keys(), "fit")

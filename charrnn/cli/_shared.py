@@ -74,7 +74,9 @@ def note(message: str) -> None:
 
 READING = (*DECODING, "column", "field", "join")
 """How a text is read: decoded, and laid out."""
-OWN_READING = dict.fromkeys(READING, "the run's own") | dict.fromkeys(
+LABELS = ("label_column", "label_field")
+"""Where the labels of a table are."""
+OWN_READING = dict.fromkeys((*READING, *LABELS), "the run's own") | dict.fromkeys(
     ("column", "field"), "the run's own; '' reads the whole text"
 )
 """What help shows as the defaults where a run is given."""

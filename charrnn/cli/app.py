@@ -18,6 +18,7 @@ from charrnn.errors import CharRNNError, UsageError, option
 _FUNCTIONS = {
     "train": ("train", "train"),
     "sample": ("sample", "sample"),
+    "predict": ("predict", "predict"),
     "eval": ("evaluate", "evaluate"),
     "diagnose": ("diagnose", "diagnose"),
     "info": ("info", "info"),

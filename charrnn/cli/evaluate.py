@@ -10,10 +10,12 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._scored_labels import score_labels
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
+    LABELS,
     OUTPUT,
     OWN_READING,
     READING,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 
-@takes(Fields(DataConfig, READING, OWN_READING))
+@takes(Fields(DataConfig, (*READING, *LABELS), OWN_READING))
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -87,7 +89,7 @@ def evaluate(
     core: Core = "auto",
     threads: Threads = None,
 ) -> None:
-    """Score a text: how well the model predicts each symbol from all preceding ones.
+    """Score a text: how well the model predicts each symbol from all preceding ones, or each label.
 
     The text is read once, in one stream from a zero state. Its first symbol has no context and is
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
@@ -99,6 +101,12 @@ def evaluate(
 
     Symbols are left out by --unknown skip. In addition, CR LF line ends are read as newlines if the
     model knows no carriage return; a note says so.
+
+    Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With
+    --json: "examples", "nats" (the mean of -ln p of the right label), "accuracy", "macro_f1" (the
+    mean F1 of the labels), "labels" (for each "precision", "recall", "f1" and "support"),
+    "confusion" (a row for each right label, a column for each label given), "skipped" (lines that
+    were passed over), "run", "source", "split".
 
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).
@@ -138,7 +146,14 @@ def evaluate(
         assert loaded.path is not None
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
-        vocabulary, model = loaded.vocabulary, loaded.model(engine)
+        if loaded.config.task == "classify":
+            command.alone("a classifier needs a single process")
+            names = ("per_line", "per_char", "start", "unknown", "join")
+            refuse(context, names, f"only applies to a language model, but {loaded.name} is none")
+            score_labels(loaded, engine, text or [], split, reading, as_json)
+            return
+        refuse(context, LABELS, f"only applies to a classifier, but {loaded.name} is none")
+        vocabulary, model = loaded.vocabulary, loaded.language_model(engine)
         note_unknown(context, vocabulary)
         options |= reading_of(loaded, reading)
         source = ScoredText(text or [], split, loaded.path, vocabulary, options)

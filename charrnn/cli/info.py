@@ -19,7 +19,7 @@ from charrnn.registry import CELLS
 
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
-SHOWN = {"cell", "layers", "hidden", "embed", "dropout", "dtype"}
+SHOWN = {"task", "cell", "layers", "hidden", "embed", "dropout", "dtype", "bidirectional", "pool"}
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
     "windows": ("seq_len", "batch", "state", "restart"),
@@ -55,6 +55,9 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
         return
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
+    if loaded.config.task == "lm":
+        for name in ("bidirectional", "pool", "labels"):
+            del facts[name]
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
     facts["corpus"] = _names(facts["corpus"], settings.get("sources_count", 0))
@@ -92,7 +95,16 @@ def runs(as_json: Json = False) -> None:
         except CharRNNError as problem:
             rows.append(row | {"error": str(problem)})
             continue
-        kept = ("cell", "layers", "hidden", "parameters", "step", "val_loss", "best_val_loss")
+        kept = (
+            "task",
+            "cell",
+            "layers",
+            "hidden",
+            "parameters",
+            "step",
+            "val_loss",
+            "best_val_loss",
+        )
         rows.append(row | {key: facts[key] for key in kept} | {"seconds": facts["seconds"]})
     if as_json:
         write_json(*rows)
@@ -109,6 +121,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
     config, progress = loaded.config, loaded.progress
     return {
         "path": str(Path(loaded.path)),
+        "task": config.task,
         "cell": config.cell,
         "layers": config.layers,
         "hidden": config.hidden,
@@ -116,6 +129,9 @@ def _facts(loaded: Any) -> dict[str, Any]:
         **dict.fromkeys(CELLS.defaults()),  # null if the cell does not have the option
         **config.cell_options,
         "dropout": config.dropout,
+        "bidirectional": config.bidirectional,
+        "pool": config.pool if config.task == "classify" else None,
+        "labels": list(loaded.labels),
         "level": loaded.vocabulary.level,
         "vocabulary": list(loaded.vocabulary.symbols),
         "parameters": loaded.parameters,

@@ -191,7 +191,7 @@ def sample(
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
-    vocabulary, model = loaded.vocabulary, loaded.model(engine)
+    vocabulary, model = loaded.vocabulary, loaded.language_model(engine, "see charrnn predict")
     note_unknown(context, vocabulary)
     strict = unknown == "error" and vocabulary.unknown is None
     _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")

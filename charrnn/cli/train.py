@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.architecture import DEFAULTS
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
@@ -34,10 +35,25 @@ if TYPE_CHECKING:
 
 RUN = "Run"
 _TEXT = tuple(name for name in declared(DataConfig) if name != "sources")
-_MODEL = tuple(n for n in declared(ModelConfig) if n not in ("task", "bidirectional", "pool"))
+_MODEL = tuple(name for name in declared(ModelConfig) if name != "attention")
+_OF_TASKS = {
+    name: "; ".join(
+        [
+            str(declared(config)[name].default),
+            *(f"{own[name]} with --task {task}" for task, own in DEFAULTS.items() if name in own),
+        ]
+    )
+    for config in (ModelConfig, TrainConfig)
+    for name in {name for own in DEFAULTS.values() for name in own} & set(declared(config))
+}
+"""The defaults of settings that depend on the task, for help."""
 
 
-@takes(Fields(DataConfig, _TEXT), Fields(ModelConfig, _MODEL), Fields(TrainConfig))
+@takes(
+    Fields(DataConfig, _TEXT),
+    Fields(ModelConfig, _MODEL, defaults=_OF_TASKS),
+    Fields(TrainConfig, defaults=_OF_TASKS),
+)
 def train(
     context: typer.Context,
     corpus: Annotated[
@@ -106,6 +122,10 @@ def train(
     threads: Threads = None,
 ) -> int:
     """Train a model on a text and keep it under checkpoints/.
+
+    With --task classify the text is a table of examples: label<TAB>text or __label__NAME text a
+    line, or a column or field of texts and one of labels (--column and --label-column, --field and
+    --label-field).
 
     Ctrl-C finishes the step, saves, and prints how to continue; a second Ctrl-C ends at once.
 

@@ -23,8 +23,8 @@ from charrnn.options import declared
 from charrnn.registry import CELLS
 from charrnn.text import Corpus
 from charrnn.train.divergence import DivergedError
+from charrnn.train.recipes.language import language_loop
 from charrnn.train.request import Request
-from charrnn.train.session import language_loop
 
 
 @dataclass(frozen=True)

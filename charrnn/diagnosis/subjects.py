@@ -105,7 +105,8 @@ def of_checkpoint(
     UsageError
         If an assumed setting is invalid.
     """
-    assumed, path, model = assumed or {}, loaded.path, loaded.model(backend)
+    assumed, path = assumed or {}, loaded.path
+    model = loaded.language_model(backend)
     assert path is not None
     if ids is None:
         has_text = (path.parent / "val.npy").is_file()

@@ -10,16 +10,20 @@ import numpy as np
 
 from charrnn.backend import Array
 from charrnn.backend.array import Computation
-from charrnn.model.network import Network
+from charrnn.model.head import LanguageModelHead
+from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.padding import Padding
 from charrnn.model.window import Window
 
 RECORDED = 8
 """The largest number of recorded passes over one window; each needs memory."""
 
 
-class LanguageModel(Network):
+class LanguageModel(Divisible):
     """A network whose head predicts the next symbol: loss and gradient, and surprisal."""
+
+    kind = LanguageModelHead.kind
 
     def loss_and_gradient(
         self,
@@ -30,6 +34,7 @@ class LanguageModel(Network):
         dropout_masks: Sequence[Array] | None = None,
         *,
         mask: Array | None = None,
+        padding: Padding | None = None,
         symbols: int | None = None,
     ) -> Array:
         """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
@@ -43,7 +48,10 @@ class LanguageModel(Network):
         mask, symbols
             Which targets count, and how many there are in all windows of the update (see
             :meth:`charrnn.model.head.Head.loss`).
+        padding
+            None: a text has none.
         """
+        assert padding is None
         compute = partial(self._loss_and_gradient, window, grads, dropout_masks, mask, symbols)
         if self.backend.graphs is None or mask is not None or window.resets is not None:
             return compute(ids, targets)

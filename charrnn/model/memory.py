@@ -11,7 +11,7 @@ Temporary arrays are added by formulas kept next to the code that allocates them
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,8 +20,8 @@ from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import CharRNNError
-from charrnn.model.language import LanguageModel
-from charrnn.model.network import RNN
+from charrnn.model.network import RNN, Network
+from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
 from charrnn.text.windows import (
     EVALUATION_STEPS,
@@ -70,12 +70,14 @@ class Sizes:
     with functions that the meter does not implement is not counted.
     """
 
-    def __init__(self, config: ModelConfig, V: int) -> None:
+    def __init__(self, config: ModelConfig, V: int, outputs: int | None = None) -> None:
         self.config = config
         self._meter = Meter()
         backend = Backend("numpy", self._meter)
+        network = NETWORKS[config.task]
         self._models = [
-            LanguageModel(replace(config, layers=layers), V, backend) for layers in (1, 2)
+            network(replace(config, layers=layers), V, backend, outputs=outputs)
+            for layers in (1, 2)
         ]
         self.cell, self.head = self._models[0].stack.cell, self._models[0].head
         self.each: int = self._models[0].weights.flat.dtype.itemsize
@@ -93,14 +95,12 @@ class Sizes:
 
     def masks(self, T: int, N: int) -> int:
         """Return the size of a window's dropout masks."""
-        return self._of_layers(
-            lambda model: self._of_steps(T, lambda steps: model.stack.masks(steps, N))
-        )
+        return self._of_layers(lambda model: self._of_steps(T, lambda steps: model.masks(steps, N)))
 
     def staged(self, *, backward: bool) -> int:
         """Return the size of the working copies of the weights."""
 
-        def stage(model: LanguageModel) -> Any:
+        def stage(model: Network) -> Any:
             stack, window = model.stack, model.window(1, 1)
             return window, [
                 layer.stage(
@@ -120,7 +120,10 @@ class Sizes:
     def side_by_side(self, M: int) -> int:
         """Return the elements of the sequences laid out for products over M = T·N columns."""
         H, D = self.config.hidden, self.config.embed
-        return M * (self.cell.blocks * H + max(H, D) + 3 * D)
+        each = self.cell.blocks * H + max(H, D) + 3 * D
+        if self.config.bidirectional:  # the inputs of each layer in the other direction, and dx
+            each += H + 2 * (D + (self.config.layers - 1) * 2 * H)
+        return M * each
 
     def passing(self, T: int, N: int) -> int:
         """Return the elements of the largest temporary arrays of one step of training."""
@@ -131,7 +134,7 @@ class Sizes:
             symbols = max(elements_of_sums(rows, T * N, self.V), table)
         return max(symbols, self.head.elements_of_loss(T, N))
 
-    def _of_layers(self, measure: Callable[[LanguageModel], int]) -> int:
+    def _of_layers(self, measure: Callable[[Network], int]) -> int:
         """Return the result of ``measure`` for a model of all the layers."""
         one, two = map(measure, self._models)
         return one + (self.config.layers - 1) * (two - one)
@@ -199,6 +202,45 @@ def estimate(
     windows += sizes.each * max(
         shards * sizes.passing(T, -(-N // shards)), sizes.head.elements_of_surprisal(steps, streams)
     )
+    return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
+
+
+def estimate_of_sequences(
+    config: ModelConfig,
+    V: int,
+    outputs: int,
+    shapes: Mapping[int, int],
+    *,
+    moments: int,
+    shards: int,
+    scored: Mapping[int, int],
+) -> Estimate:
+    """Return the memory that training on whole sequences needs.
+
+    Parameters
+    ----------
+    config, V, outputs
+        The network, its number of symbols and of labels.
+    shapes
+        For each number of sequences N in a batch the most steps T of such batches.
+    moments, shards
+        As for :func:`estimate`.
+    scored
+        The shapes of batches in an evaluation.
+    """
+    sizes = Sizes(config, V, outputs)
+    P, L = sizes.parameters(), config.layers
+    weights = sizes.each * P * (2 + moments) + shards * sizes.staged(backward=True)
+    weights += sizes.each * P * (shards - 1) * len(shapes)
+    windows, most = 0, 0
+    for N, T in shapes.items():
+        windows += sizes.window(T, N, backward=True) + 2 * sizes.masks(T, N)
+        windows += _VIEWS * L * T * shards
+        most = max(most, sizes.side_by_side(T * N) + shards * sizes.passing(T, -(-N // shards)))
+    evaluation = 0
+    for N, T in scored.items():
+        evaluation += sizes.window(T, N, backward=False) + _VIEWS * L * T
+    windows += sizes.each * most
     return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
 
 

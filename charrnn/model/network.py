@@ -6,9 +6,10 @@ names them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from charrnn.model.dropout import Masks
 from charrnn.model.layer import flatten
 from charrnn.model.onehot import column_sums
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.padding import Padding
 from charrnn.model.stack import Stack
 from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
@@ -46,6 +48,9 @@ class Network:
     outputs
         The number of classes among which the head chooses; by default the V symbols.
     """
+
+    kind: ClassVar[str]
+    """The name under which a checkpoint records the network."""
 
     def __init__(
         self,
@@ -216,6 +221,39 @@ class Network:
         x = bottom.sequence(np.dtype(self.config.dtype), T, D, N)
         x[...] = self.backend.xp.take(self.weights[EMBEDDING], ids, axis=0).transpose(0, 2, 1)
         return x
+
+
+class Divisible(Network, ABC):
+    """A network whose update can be divided by streams: see :mod:`charrnn.model.shards`."""
+
+    @abstractmethod
+    def loss_and_gradient(
+        self,
+        window: Window,
+        ids: Array,
+        targets: Array,
+        grads: Parameters,
+        dropout_masks: Sequence[Array] | None = None,
+        *,
+        mask: Array | None = None,
+        padding: Padding | None = None,
+        symbols: int | None = None,
+    ) -> Array:
+        """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
+
+        Parameters
+        ----------
+        ids
+            Symbols (T, N) on the backend.
+        dropout_masks
+            The result of drawing :meth:`masks`; None for no dropout.
+        mask
+            Which targets count; of a text read in windows.
+        padding
+            Where the streams end; of whole sequences.
+        symbols
+            How many targets count in all windows of the update; by default those here.
+        """
 
 
 def recurrent_bytes(config: ModelConfig) -> int:

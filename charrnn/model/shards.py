@@ -23,10 +23,10 @@ from charrnn.backend.threads import Threads
 from charrnn.config import ModelConfig
 from charrnn.model import compiled
 from charrnn.model.dropout import run_in_turn
-from charrnn.model.language import LanguageModel
-from charrnn.model.network import recurrent_bytes
+from charrnn.model.network import Divisible, recurrent_bytes
 from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
+from charrnn.model.sequences.padding import Padding
 from charrnn.model.window import Carried
 
 
@@ -54,7 +54,7 @@ class Shards(Carried):
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: Divisible,
         steps: int,
         streams: int,
         threads: Threads | None = None,
@@ -62,7 +62,7 @@ class Shards(Carried):
     ) -> None:
         self.model = model
         self._threads = threads or Threads(model.backend)
-        self._masks = model.stack.masks(steps, streams)
+        self._masks = model.masks(steps, streams)
         self._streams = streams
         self._mine = mine or slice(0, streams)
         streams = self._mine.stop - self._mine.start
@@ -116,22 +116,25 @@ class Shards(Carried):
         mask: Array | None = None,
         symbols: int | None = None,
         resets: Resets | None = None,
+        padding: Padding | None = None,
     ) -> Array:
         """Return these streams' part of the mean loss, and write its gradient.
 
         Parameters
         ----------
         ids, targets
-            The streams that are computed here, (T, N).
+            The streams that are computed here, (T, N); of whole sequences, the targets may be (N,).
         grads
             Overwritten.
         dropout_key
             (seed, step), which determine the masks; None for no dropout.
         mask, symbols
             Which targets count, and how many in the whole batch; by default all of them. See
-            :meth:`LanguageModel.loss_and_gradient`.
+            :meth:`Divisible.loss_and_gradient`.
         resets
             Which streams start from a zero state inside the window.
+        padding
+            Where the streams end, of whole sequences.
         """
         symbols = symbols or len(ids) * self._streams
         dropped: Sequence[Array] | None = None
@@ -140,14 +143,15 @@ class Shards(Carried):
         if self.count == 1:
             self._windows[0].resets = resets
             dropped = self._of_streams(dropped, self._parts[0])
+            how: dict[str, Any] = {"mask": mask, "padding": padding, "symbols": symbols}
             return self.model.loss_and_gradient(
-                self._windows[0], ids, targets, grads, dropped, mask=mask, symbols=symbols
+                self._windows[0], ids, targets, grads, dropped, **how
             )
         xp = self.model.backend.xp
         for window, part in zip(self._windows, self._parts, strict=True):
             window.resets = resets and resets.columns(xp, part)
         compute = [
-            partial(self._shard, k, ids, targets, each, dropped, mask, symbols)
+            partial(self._shard, k, ids, targets, each, dropped, mask, padding, symbols)
             for k, each in enumerate((grads, *self._grads))
         ]
         losses = self._threads.run(compute)
@@ -168,6 +172,7 @@ class Shards(Carried):
         grads: Parameters,
         dropped: Sequence[Array] | None,
         mask: Array | None,
+        padding: Padding | None,
         symbols: int,
     ) -> Array:
         """Compute one shard's part of the mean loss and of its gradient."""
@@ -182,6 +187,7 @@ class Shards(Carried):
             grads,
             self._of_streams(dropped, part),
             mask=None if mask is None else cut(mask),
+            padding=padding and padding.of(part),
             symbols=symbols,
         )
 

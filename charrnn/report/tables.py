@@ -47,7 +47,8 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
         body.append(
             (
                 one_line(row["run"]),
-                f"{row['cell']} {row['layers']}×{row['hidden']}",
+                ("" if row["task"] == "lm" else f"{row['task']} ")
+                + f"{row['cell']} {row['layers']}×{row['hidden']}",
                 f"{row['parameters']:,}",
                 f"{row['step']:,}",
                 loss(row["val_loss"]),

@@ -99,13 +99,15 @@ class PlainLines(TrainingReport):
             )
         if isinstance(record, Eval):
             mark = "  (best so far)" if record.best else ""
-            return f"step {record.step:>6}  validation loss {record.val_loss:.4f} nats{mark}"
+            measures = "".join(f", {name} {value:.4f}" for name, value in shown(record))
+            loss = f"validation loss {record.val_loss:.4f} nats{measures}"
+            return f"step {record.step:>6}  {loss}{mark}"
         if isinstance(record, Rollback):
             return rollback(record)
         if isinstance(record, Sample):
             return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
         if isinstance(record, End):
-            return conclusion(record)
+            return conclusion(record, self._start)
         return ""
 
 
@@ -185,6 +187,8 @@ def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
+    labels = f"{count(start.labels, 'label')}; " if start.labels else ""
+    of = f" in {count(start.examples, 'example')}" if start.examples else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []
     limits += [count(start.minutes, "minute")] if start.minutes else []
     detail = start.core if start.backend == "numpy" else start.matmul
@@ -192,13 +196,24 @@ def describe(start: Start) -> str:
     return (
         f"{'resuming' if start.resumed else 'run'} {start.run}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
-        f"{start.cell} {start.layers}×{start.hidden}, {inputs(start.embed)}, "
+        f"{network(start)}, {inputs(start.embed)}, "
         f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}"
         f"{f', {start.ranks} ranks' if start.ranks > 1 else ''}\n"
-        f"{count(start.train_chars, unit(start.level))} to train on{heldout}; "
-        f"{count(start.vocabulary, 'symbol')}; {count(start.steps_per_epoch, 'step')} per epoch, "
-        f"until {' or '.join(limits)}"
+        f"{count(start.train_chars, unit(start.level))}{of} to train on{heldout}; "
+        f"{labels}{count(start.vocabulary, 'symbol')}; "
+        f"{count(start.steps_per_epoch, 'step')} per epoch, until {' or '.join(limits)}"
     )
+
+
+def network(start: Start) -> str:
+    """Return the cell and the sizes of a network, and its directions if it reads in both."""
+    directions = ", both directions" if start.settings.get("bidirectional") else ""
+    return f"{start.cell} {start.layers}×{start.hidden}{directions}"
+
+
+def shown(record: Eval) -> list[tuple[str, float]]:
+    """Return the further measures of an evaluation that are shown: the accuracy."""
+    return [(name, value) for name, value in record.measures.items() if name == "accuracy"]
 
 
 def rollback(record: Rollback) -> str:
@@ -210,28 +225,34 @@ def rollback(record: Rollback) -> str:
     )
 
 
-def conclusion(end: End) -> str:
+def conclusion(end: End, start: Start | None = None) -> str:
     """Return how training ended and which command comes next."""
+    labels = start is not None and start.labels is not None
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     if end.no_better_than is not None:
-        lines.append(_no_better(end))
+        lines.append(_no_better(end, "labels" if labels else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: charrnn train --resume {run}")
     else:
-        lines.append(f"to sample: charrnn sample {run}")
+        lines.append(
+            f"to label texts: charrnn predict {run}"
+            if labels
+            else f"to sample: charrnn sample {run}"
+        )
     return "\n".join(lines)
 
 
-def _no_better(end: End) -> str:
-    """Return what to say of a model that a guess equals."""
+def _no_better(end: End, what: str) -> str:
+    """Return what to say of a model that a guess equals; ``what`` are symbols or labels."""
+    number = "ln V = " if what == "symbols" else ""
     guess = {
-        "uniform": "a guess among all symbols alike (ln V =",
-        "unigram": "a guess by the frequencies of the symbols (",
+        "uniform": f"a guess among all {what} alike ({number}",
+        "unigram": f"a guess by the frequencies of the {what} (",
     }[str(end.no_better_than)]
-    worse = f"the model is no better than {guess} {end.guess_loss:.4f} nats)".replace("( ", "(")
+    worse = f"the model is no better than {guess}{end.guess_loss:.4f} nats)"
     if _by_heart(end):
         return (
             f"{worse}, except on the training text ({end.smoothed:.4f} nats), which it has learned "

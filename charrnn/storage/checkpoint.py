@@ -23,14 +23,15 @@ from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line
-from charrnn.errors import CheckpointError, UsageError
-from charrnn.model.head import LanguageModelHead
+from charrnn.errors import CharRNNError, CheckpointError, UsageError
 from charrnn.model.language import LanguageModel
-from charrnn.model.network import RNN
+from charrnn.model.network import RNN, Network
+from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
+from charrnn.text.labelled.lines import MAX_LABEL
 from charrnn.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -38,8 +39,9 @@ _MOMENT = "optimizer."
 _STATE = "state."
 _FACTS = {
     *("digest", "format", "version", "head", "model", "data", "train"),
-    *("corpus_sha256", "heldout_sha256", "progress", "vocabulary"),
+    *("corpus_sha256", "heldout_sha256", "progress", "vocabulary", "labels"),
 }
+MAX_LABELS = 1 << 16
 _BLOCK = 1 << 18
 
 
@@ -67,8 +69,8 @@ class Checkpoint:
         The file it was read from; None if it was not read.
     version
         The version of charrnn that wrote it.
-    kind
-        The kind of the model's head, such as ``language-model``.
+    labels
+        The names of the labels that a classifier chooses among, in the order of its outputs.
     """
 
     config: ModelConfig
@@ -83,7 +85,7 @@ class Checkpoint:
     states: dict[str, np.ndarray] = field(default_factory=dict)
     path: Path | None = None
     version: str = __version__
-    kind: str = LanguageModelHead.kind
+    labels: tuple[str, ...] = ()
 
     @property
     def weights_sha256(self) -> str:
@@ -98,9 +100,28 @@ class Checkpoint:
         """Number of updates made."""
         return self.progress.step
 
-    def model(self, backend: Backend | None = None) -> LanguageModel:
+    def model(self, backend: Backend | None = None) -> Network:
         """Return the model on the given backend."""
-        return LanguageModel(self.config, len(self.vocabulary), backend, self.weights)
+        network, symbols = NETWORKS[self.config.task], len(self.vocabulary)
+        return network(self.config, symbols, backend, self.weights, outputs=len(self.labels))
+
+    def language_model(self, backend: Backend | None = None, remedy: str = "") -> LanguageModel:
+        """Return the model, which must be a language model.
+
+        Raises
+        ------
+        CharRNNError
+            If it is of another task; the message ends with ``remedy``.
+        """
+        model = self.model(backend)
+        if not isinstance(model, LanguageModel):
+            raise CharRNNError(f"{self.name} is a {model.kind}, not a language model", remedy)
+        return model
+
+    @property
+    def name(self) -> str:
+        """The name of the run, or of the file, for messages."""
+        return one_line(self.path.parent if self.path is not None else "the model")
 
     @property
     def parameters(self) -> int:
@@ -116,7 +137,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     CharRNNError
         If it cannot be written. An earlier checkpoint of that path is intact.
     """
-    model = LanguageModel(checkpoint.config, len(checkpoint.vocabulary), None, checkpoint.weights)
+    model = checkpoint.model()
     tensors = dict(model.weights)
     for name, like in _single_biases(model):
         tensors[name] = np.zeros_like(tensors[like])
@@ -125,7 +146,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     facts = {
         "format": FORMAT,
         "version": checkpoint.version,
-        "head": checkpoint.kind,
+        "head": model.kind,
         "model": checkpoint.config.to_json(),
         "data": checkpoint.data.to_json() if checkpoint.data else None,
         "train": checkpoint.train.to_json() if checkpoint.train else None,
@@ -134,6 +155,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "progress": checkpoint.progress.to_json(),
         "vocabulary": checkpoint.vocabulary.to_json(),
     }
+    if checkpoint.labels:
+        facts["labels"] = list(checkpoint.labels)
     container.write(path, tensors, facts)
 
 
@@ -162,16 +185,19 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
                 f"it has format version {brief(facts['format'])}, but this charrnn reads {FORMAT}",
                 "use the version of charrnn that wrote it",
             )
-        if facts["head"] != LanguageModelHead.kind:
+        if facts["head"] not in [network.kind for network in NETWORKS.values()]:
             raise CheckpointError(f"unknown head kind {brief(facts['head'])}")
         if finite:
             _require_finite(tensors)
         config = ModelConfig.from_json(facts["model"])
+        if facts["head"] != NETWORKS[config.task].kind:
+            raise CheckpointError(f"its head is not that of the task {config.task}")
+        labels = _labels(facts.get("labels", []), config)
         vocabulary = Vocabulary.from_json(facts["vocabulary"])
         checkpoint = Checkpoint(
             config=config,
             vocabulary=vocabulary,
-            weights=_weights(config, len(vocabulary), tensors),
+            weights=_weights(config, len(vocabulary), len(labels), tensors),
             data=None if facts["data"] is None else DataConfig.from_json(facts["data"]),
             train=None if facts["train"] is None else TrainConfig.from_json(facts["train"]),
             corpus_sha256=_text(facts, "corpus_sha256"),
@@ -179,6 +205,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
             progress=Progress.from_json(facts["progress"]),
             path=path,
             version=_text(facts, "version"),
+            labels=labels,
         )
     except CheckpointError as problem:
         message = f"cannot use {one_line(path)}: {problem.message}"
@@ -201,6 +228,20 @@ def _text(facts: dict[str, Any], name: str) -> str:
     return str(facts[name])
 
 
+def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
+    """Return the labels of a checkpoint; a classifier has at least two, others have none."""
+    if not isinstance(found, list) or not all(
+        isinstance(label, str) and 0 < len(label) <= MAX_LABEL and label.isprintable()
+        for label in found
+    ):
+        raise CheckpointError("its labels are not a list of names")
+    if len(set(found)) < len(found) or len(found) > MAX_LABELS:
+        raise CheckpointError("its labels are not different, or too many")
+    if (len(found) >= 2) is not (config.task == "classify"):
+        raise CheckpointError(f"it has {len(found)} labels, which does not fit its task")
+    return tuple(found)
+
+
 def _require_finite(tensors: dict[str, np.ndarray]) -> None:
     for name, array in tensors.items():
         flat = array.reshape(-1)
@@ -212,11 +253,13 @@ def _require_finite(tensors: dict[str, np.ndarray]) -> None:
                 )
 
 
-def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.ndarray:
+def _weights(
+    config: ModelConfig, V: int, outputs: int, tensors: dict[str, np.ndarray]
+) -> np.ndarray:
     """Return the flat vector (P,); all shapes are checked before it is allocated."""
     if config.layers > len(tensors):
         raise CheckpointError(f"it has too few tensors for {config.layers} layers")
-    shapes = LanguageModel.describe(config, V)
+    shapes = NETWORKS[config.task].describe(config, V, outputs)
     dtype = np.dtype(config.dtype)
     for name, shape in shapes.items():
         if name not in tensors or tensors[name].shape != shape or tensors[name].dtype != dtype:
@@ -225,7 +268,7 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
     parameters = Parameters(shapes, flat)
     for name, array in parameters.items():
         array[...] = tensors.pop(name)
-    model = LanguageModel(config, V, None, flat)
+    model = NETWORKS[config.task](config, V, None, flat, outputs=outputs)
     for name, like in _single_biases(model):
         if name in tensors:
             if tensors[name].shape != parameters[like].shape or tensors[name].dtype != dtype:
@@ -236,12 +279,12 @@ def _weights(config: ModelConfig, V: int, tensors: dict[str, np.ndarray]) -> np.
     return flat
 
 
-def _single_biases(model: LanguageModel) -> list[tuple[str, str]]:
+def _single_biases(model: Network) -> list[tuple[str, str]]:
     """Return (second bias, first bias), by name, for cells with two in PyTorch and one here."""
     if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
         return []
-    layers = range(model.config.layers)
-    return [(f"{RNN}bias_hh_l{layer}", f"{RNN}bias_ih_l{layer}") for layer in layers]
+    first = [name for name in model.weights if name.startswith(f"{RNN}bias_ih_l")]
+    return [(name.replace("bias_ih", "bias_hh"), name) for name in first]
 
 
 def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:

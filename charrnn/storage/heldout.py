@@ -18,6 +18,7 @@ import numpy as np
 from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
+from charrnn.text.labelled.examples import Labelled
 from charrnn.text.units.examples import Units, in_order
 from charrnn.text.units.pieces import Pieces, TextIds
 
@@ -50,6 +51,14 @@ def write(folder: Path, split: str, text: TextIds | Units) -> None:
     else:
         ids = text
     files.write(folder / f"{split}.npy", _npy(ids))
+
+
+def write_labelled(folder: Path, split: str, texts: Labelled) -> None:
+    """Write held-out texts: their ids, where each ends, and their labels; errors as above."""
+    stops = texts.begins + texts.lengths
+    files.write(folder / f"{split}-ends.npy", _npy(np.cumsum(texts.lengths).astype(np.uint64)))
+    files.write(folder / f"{split}-labels.npy", _npy(texts.labels.astype(np.uint32)))
+    files.write(folder / f"{split}.npy", _npy(Pieces(texts.ids, texts.begins, stops)))
 
 
 def _npy(ids: TextIds) -> Iterator[bytes]:
@@ -121,6 +130,28 @@ def read_examples(checkpoint: Path, split: str, start: int, symbols: int | None 
     if not len(ends) or ends[-1] != len(ids) or ends[0] < 1 or (np.diff(ends) < 1).any():
         raise CharRNNError(f"{one_line(path)} does not fit the {split} text next to it")
     return Units.of(ids, ends, len(ends), in_order, start)
+
+
+def read_labelled(checkpoint: Path, split: str, symbols: int, labels: int) -> Labelled:
+    """Return the held-out texts of a run and their labels.
+
+    ``labels`` is their number; other parameters and errors are those of :func:`read`.
+    """
+    ids = read(checkpoint, split, symbols)
+    try:
+        ends, of = (
+            np.asarray(mapped(checkpoint.parent / f"{split}-{what}.npy")).astype(np.int64)
+            for what in ("ends", "labels")
+        )
+    except (OSError, ValueError):
+        raise CharRNNError(
+            f"{one_line(checkpoint.parent)} has no labels of its {split} texts", "name a table"
+        ) from None
+    lengths = np.diff(ends, prepend=0)
+    fits = len(ends) and len(of) == len(ends) and ends[-1] == len(ids) and (lengths >= 0).all()
+    if not fits or int(of.max()) >= labels:
+        raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
+    return Labelled(ids, ends - lengths, lengths, of.astype(np.int32))
 
 
 def mapped(path: Path) -> np.ndarray:

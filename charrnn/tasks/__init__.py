@@ -1,4 +1,4 @@
-"""The tasks, one per file. The only one so far is the language model.
+"""The tasks, one per file: the language model and classification.
 
 A task is a class that derives from :class:`charrnn.tasks.base.Task`; the training loop knows only
 that interface.

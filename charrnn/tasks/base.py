@@ -51,6 +51,8 @@ class Task(ABC):
         The states that are carried from batch to batch.
     windows_per_epoch
         Batches in one pass over the training data.
+    symbols_per_batch
+        Symbols that are read in a batch, on average.
     guess
         The loss of a guess that ignores the input. A run whose final loss is far above it has
         diverged.
@@ -67,6 +69,7 @@ class Task(ABC):
     weights: Parameters
     window: Carried
     windows_per_epoch: int
+    symbols_per_batch: float
     guess: float
     bounded: bool
 
@@ -92,6 +95,10 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:
         """Return the metric on the validation data; None if ``stopped`` returned true."""
+
+    def measures(self) -> dict[str, float]:
+        """Return further measures of the last evaluation, by name."""
+        return {}
 
     def training(self) -> AbstractContextManager[None]:
         """Return a context for one update, with the CPU threads set up for it."""

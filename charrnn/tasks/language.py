@@ -72,6 +72,7 @@ class LanguageTask(Task):
         self.guess, self.bounded = log(model.V), model.stack.cell.bounded
         self.streams = training_streams(train, config, config.restart)
         self.windows_per_epoch = self.streams.windows_per_epoch
+        self.symbols_per_batch = config.batch * config.seq_len
         self._mine = team.share(config.batch)
         self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
         self._seed, self._dropout = config.seed, bool(model.config.dropout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,13 @@ class SymbolCounts:
     def add(self, piece: str | bytes) -> None:
         """Count the symbols of a piece: bytes at byte level, whole words at word level."""
         if isinstance(piece, bytes):
-            self._add_codes(_byte_counts(piece))
+            self.add_codes(_byte_counts(piece))
         elif self.level == "word":
             self._words.update(TOKEN.findall(piece))
         elif piece.isascii():
-            self._add_codes(_byte_counts(piece.encode("ascii")))
+            self.add_codes(_byte_counts(piece.encode("ascii")))
         else:
-            self._add_codes(np.bincount(code_points(piece)))
+            self.add_codes(np.bincount(code_points(piece)))
 
     def vocabulary(self, min_count: int = 1) -> Vocabulary:
         """Return the vocabulary, with symbols rarer than ``min_count`` folded into the unknown."""
@@ -42,7 +43,12 @@ class SymbolCounts:
             return build_vocabulary("byte", zip(codes, counts, strict=True), min_count)
         return build_vocabulary("char", zip(map(chr, codes), counts, strict=True), min_count)
 
-    def _add_codes(self, counts: NDArray[np.int64]) -> None:
+    def add_words(self, counts: Mapping[str, int]) -> None:
+        """Add the counts of words, at word level."""
+        self._words.update(counts)
+
+    def add_codes(self, counts: NDArray[np.int64]) -> None:
+        """Add the count of each code point, or byte, at the other levels."""
         if len(counts) > len(self._codes):
             counts, self._codes = self._codes, counts
         self._codes[: len(counts)] += counts

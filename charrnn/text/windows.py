@@ -43,6 +43,9 @@ class Batch(NamedTuple):
         None if no reset falls after the first step. The step before a reset has no target.
     symbols
         Targets of all streams that count; None if all of them do.
+    lengths
+        (N,): how many steps each stream has before its padding, of whole sequences; their targets
+        may be (N,). None if all have T.
     """
 
     inputs: Ids
@@ -52,17 +55,21 @@ class Batch(NamedTuple):
     mask: NDArray[np.bool_] | None = None
     starts: NDArray[np.bool_] | None = None
     symbols: int | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def of(self, streams: slice) -> Batch:
         """Return a copy of some of the streams."""
         cut = (
             None if array is None else np.ascontiguousarray(array[..., streams])
-            for array in (self.inputs, self.targets, self.reset, self.mask, self.starts)
+            for array in (
+                *(self.inputs, self.targets, self.reset, self.mask, self.starts),
+                self.lengths,
+            )
         )
-        inputs, targets, reset, mask, starts = cut
+        inputs, targets, reset, mask, starts, lengths = cut
         assert inputs is not None
         assert targets is not None
-        return Batch(inputs, targets, self.epoch, reset, mask, starts, self.symbols)
+        return Batch(inputs, targets, self.epoch, reset, mask, starts, self.symbols, lengths)
 
 
 class Streams:

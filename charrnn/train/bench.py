@@ -24,7 +24,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.sampling import stream
 from charrnn.text import Vocabulary
 from charrnn.train.loop import Loop
-from charrnn.train.session import language_loop
+from charrnn.train.recipes.language import language_loop
 
 BATCHES = {"numpy": (16, 32, 64, 128), "cupy": (32, 64, 128, 256, 512)}
 ENOUGH_THREADS = 0.97

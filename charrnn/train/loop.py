@@ -255,7 +255,7 @@ class Loop:
         loss, norm, smoothed = self._checked_numbers()
         self.progress.smoothed = smoothed
         elapsed = self._train_seconds + perf_counter() - begun  # includes waiting for a GPU
-        chars = self._train_steps * self.config.batch * self.config.seq_len
+        chars = self._train_steps * self.task.symbols_per_batch
         self._train_seconds, self._train_steps = 0.0, 0
         return Step(
             step=self.progress.step,
@@ -311,7 +311,8 @@ class Loop:
                 progress.best_scheduled_loss, progress.best_step = value, progress.step
             progress.stale = 0 if better else progress.stale + 1
             self._learning_rate.evaluated(progress, better)
-        return Eval(progress.step, value, best, self.seconds)
+        measures = self.task.measures()
+        return Eval(progress.step, value, best, self.seconds, measures)
 
     def _end(self, reason: str) -> End:
         at = self.progress

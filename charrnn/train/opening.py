@@ -6,29 +6,26 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.backend.team import Alone, Team
-from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import shell
 from charrnn.errors import CorpusError, UsageError
 from charrnn.model import memory
-from charrnn.model.language import LanguageModel
-from charrnn.model.shards import shards
+from charrnn.model.network import Network
 from charrnn.own import METRICS
 from charrnn.registry import SCHEDULES
 from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import is_shorter
-from charrnn.tasks.language import fit
-from charrnn.text import Corpus, Vocabulary, read_corpus
-from charrnn.text.units.examples import Units
-from charrnn.train import optimizers, vocabulary_change
+from charrnn.train import recipes
+from charrnn.train.recipes.base import Recipe
 from charrnn.train.request import Request
 from charrnn.train.session import Session
 
@@ -75,20 +72,22 @@ def open_session(
     if request.init_from is not None:
         start = shared.load(team, lambda: runs.resolve(request.init_from))
     config, data, train = team.together(lambda: _configured(request, start, team))
-    corpus = team.in_turn(lambda: read_corpus(data, train.seed))
+    recipe = recipes.of(config.task)
+    corpus = team.in_turn(lambda: recipe.read(data, train.seed))
 
     def session() -> Session:
         notes: list[str] = []
-        needed = required_memory(config, corpus, train, backend, team)
-        model = _model(config, corpus.vocabulary, train.seed, backend, start, notes)
+        needed = required_memory(recipe, config, corpus, train, backend, team)
+        model = _model(recipe, config, corpus, train.seed, backend, start, notes)
         return Session(
+            recipe,
             model,
             corpus,
             data,
             train,
             notes,
             needed=needed,
-            beginning=_beginning(model, train.seed, start),
+            beginning=_beginning(recipe, model, corpus, train.seed, start),
             interrupted=interrupted,
             team=team,
         )
@@ -107,8 +106,8 @@ def _configured(
     """Return the configurations of a new run, which may start from the weights of another."""
     config = request.inherited_model(start) if start else request.fresh_model()
     data = request.inherited_data(start) if start else request.fresh_data()
-    train = request.fresh_train()
-    request.refuse_unused(data, train)
+    train = request.fresh_train(config.task)
+    request.refuse_unused(config, data, train)
     _refuse_stdin(data, team)
     return config, data, train
 
@@ -130,18 +129,20 @@ def _require_same(team: Team, session: Session, train: TrainConfig) -> None:
     del data["sources"]  # the same text may lie elsewhere
     how = [model.config.to_json(), train.to_json(), data, model.backend.name, model.backend.matmul]
     vocabulary, weights = corpus.vocabulary.to_json(), model.backend.get(model.weights.flat)
+    labels = session.recipe.labels(corpus)
     facts = {
         "version of charrnn": __version__,
         "set of options": json.dumps([*how, model.core is not None]),
-        "text": json.dumps([corpus.sha256, corpus.heldout_sha256, vocabulary]),
+        "text": json.dumps([corpus.sha256, corpus.heldout_sha256, vocabulary, labels]),
         "checkpoint": sha256(weights.tobytes()).hexdigest(),
     }
     team.require_same({name: sha256(fact.encode()).hexdigest() for name, fact in facts.items()})
 
 
 def required_memory(
+    recipe: Recipe,
     config: ModelConfig,
-    corpus: Corpus,
+    corpus: Any,
     train: TrainConfig,
     backend: Backend,
     team: Team | None = None,
@@ -156,45 +157,29 @@ def required_memory(
         If the backend has less memory, for all the members that use it.
     """
     team = team or Alone()
-    batch, seq_len, _ = fit(corpus.train, train.batch, train.seq_len)
-    batch = -(-batch // team.size)
-    needed = memory.estimate(
-        config,
-        len(corpus.vocabulary),
-        batch,
-        seq_len,
-        moments=optimizers.moments(train),
-        shards=shards(config, batch, Threads(backend)),
-        scored=_scored(corpus, train),
-    )
+    needed = recipe.estimate(config, corpus, train, backend, team.size)
     memory.require(needed, backend, team.beside)
     return needed
 
 
-def _scored(corpus: Corpus, train: TrainConfig) -> int:
-    """Return how many symbols an evaluation scores, as far as its memory depends on them."""
-    if isinstance(corpus.val, Units) and len(corpus.val):
-        return train.eval_chars  # as many streams as there can be
-    return min(len(corpus.val), train.eval_chars)
-
-
 def _model(
+    recipe: Recipe,
     config: ModelConfig,
-    vocabulary: Vocabulary,
+    corpus: Any,
     seed: int,
     backend: Backend,
     start: Checkpoint | None,
     notes: list[str],
-) -> LanguageModel:
+) -> Network:
     if start is None:
-        return LanguageModel.fresh(config, len(vocabulary), seed, backend)
-    weights, change = vocabulary_change.transfer(start, config, vocabulary, seed)
+        return recipe.fresh(config, corpus, seed, backend)
+    weights, change = recipe.transfer(start, config, corpus, seed)
     notes.append(f"starting from {start.path}: {change}")
-    return LanguageModel(config, len(vocabulary), backend, weights)
+    return recipe.with_weights(config, corpus, backend, weights)
 
 
 def _beginning(
-    model: LanguageModel, seed: int, start: Checkpoint | None
+    recipe: Recipe, model: Network, corpus: Any, seed: int, start: Checkpoint | None
 ) -> Callable[[], np.ndarray]:
     """Return a function that returns the starting weights again, on the host.
 
@@ -202,8 +187,8 @@ def _beginning(
     save, because the file may have been replaced by then.
     """
     if start is None:
-        config, symbols = model.config, model.V
-        return lambda: np.asarray(LanguageModel.fresh(config, symbols, seed).weights.flat)
+        config = model.config
+        return lambda: np.asarray(recipe.fresh(config, corpus, seed).weights.flat)
     weights = model.backend.get(model.weights.flat).copy()
     return lambda: weights
 
@@ -248,13 +233,15 @@ def _continued(
     interrupted: Callable[[], bool],
     team: Team,
 ) -> Session:
+    recipe = recipes.of(checkpoint.config.task)
     data, train = team.together(lambda: request.resumed(checkpoint))
     team.together(lambda: _refuse_stdin(data, team))
-    corpus = team.in_turn(lambda: _read_again(request, checkpoint, data, train.seed))
+    corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train.seed))
 
     def session() -> Session:
-        needed = required_memory(checkpoint.config, corpus, train, backend, team)
+        needed = required_memory(recipe, checkpoint.config, corpus, train, backend, team)
         return Session(
+            recipe,
             checkpoint.model(backend),
             corpus,
             data,
@@ -282,12 +269,14 @@ def _continued(
     return opened
 
 
-def _read_again(request: Request, checkpoint: Checkpoint, data: DataConfig, seed: int) -> Corpus:
+def _read_again(
+    recipe: Recipe, request: Request, checkpoint: Checkpoint, data: DataConfig, seed: int
+) -> Any:
     """Read the text of a run that is resumed."""
     if not request.sources and "-" in data.sources:
         raise UsageError("the run was trained on standard input", "pass the text again")
     try:
-        corpus = read_corpus(data, seed)
+        corpus = recipe.read(data, seed)
     except CorpusError as problem:
         moved = [name for name in data.sources if Path(name).is_absolute()]
         if not request.sources and any(not Path(name).exists() for name in moved):

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import one_line
 
 if TYPE_CHECKING:
-    from charrnn.model.language import LanguageModel
-    from charrnn.text import Corpus
+    from charrnn.model.network import Network
+    from charrnn.text.vocabulary import Vocabulary
 
 NAMES = 20
 """Maximum number of file names in the first record."""
+
+
+class Sizes(NamedTuple):
+    """Numbers of symbols of each part; and of examples, if these are what is learnt."""
+
+    train: int
+    val: int
+    test: int
+    examples: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,11 @@ class Start(Record):
     """Training begins or continues.
 
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
-    symbols; ``total_steps`` is the last step, None if only a time limit ends training. ``ranks`` is
-    the number of processes that train together. ``settings`` are all settings of model, text and
-    training by name; ``batch`` and ``seq_len`` are as fitted to the text.
+    symbols; ``examples`` and ``labels`` are how many texts a classifier learns from, and how many
+    labels they have, None for other tasks; ``total_steps`` is the last step, None if only a time
+    limit ends training. ``ranks`` is the number of processes that train together. ``settings`` are
+    all settings of model, text and training by name; ``batch`` and ``seq_len`` are as fitted to the
+    text.
     """
 
     event = "start"
@@ -63,6 +74,8 @@ class Start(Record):
     core: str | None
     seed: int
     version: str
+    examples: int | None = None
+    labels: int | None = None
     ranks: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -73,11 +86,16 @@ class Start(Record):
 
 
 def start(
-    model: LanguageModel, corpus: Corpus, data: DataConfig, train: TrainConfig, **found: Any
+    model: Network,
+    sizes: Sizes,
+    symbols: Vocabulary,
+    data: DataConfig,
+    train: TrainConfig,
+    **found: Any,
 ) -> Start:
     """Return the first record of a training run.
 
-    ``found`` are the fields that do not follow from model, text and configuration.
+    ``found`` are the fields that do not follow from model, data and configuration.
     """
     config, facts = model.config, data.facts(NAMES)
     named = {k: [one_line(n) for n in v] if isinstance(v, list) else v for k, v in facts.items()}
@@ -88,11 +106,11 @@ def start(
         embed=config.embed,
         dtype=config.dtype,
         parameters=int(model.weights.flat.size),
-        vocabulary=len(corpus.vocabulary),
-        level=corpus.vocabulary.level,
-        train_chars=len(corpus.train),
-        val_chars=len(corpus.val),
-        test_chars=len(corpus.test),
+        vocabulary=len(symbols),
+        level=symbols.level,
+        train_chars=sizes.train,
+        val_chars=sizes.val,
+        test_chars=sizes.test,
         minutes=train.minutes,
         backend=model.backend.name,
         matmul=model.backend.matmul,
@@ -140,15 +158,23 @@ class Watch(Record):
 
 @dataclass(frozen=True)
 class Eval(Record):
-    """The task's metric on the validation data: for a language model its loss, nats per symbol.
+    """The task's metric on the validation data: its loss, in nats per symbol or example.
 
-    ``best`` is whether it is the best so far.
+    ``best`` is whether it is the best so far; ``measures`` are further ones by name, such as the
+    accuracy of a classifier.
     """
 
     event = "eval"
     val_loss: float
     best: bool
     seconds: float
+    measures: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as one JSON object, with a key for each measure."""
+        record = super().to_json()
+        measures: dict[str, Any] = record.pop("measures")
+        return record | measures
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from charrnn.architecture import DEFAULTS
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
@@ -38,6 +39,14 @@ FREE = (
 )
 """Training options that a resumed run may change: when to stop, what to report and keep, and how
 often to roll back after a divergence."""
+
+OF_EXAMPLES = ("label_column", "label_field", "max_length")
+"""Settings for labelled texts."""
+OF_TEXT = (
+    *("seq_len", "state", "restart", "sample_every", "eval_chars"),
+    *("join", "hold_out", "examples"),
+)
+"""Settings for a text that is read in windows."""
 
 
 @dataclass
@@ -85,18 +94,23 @@ class Request:
                 "no text to train on", "name files, - for standard input, or a built-in corpus"
             )
         if self.resume is None:
-            data, train = self.fresh_data(), self.fresh_train()
             if self.init_from is None:
-                self.fresh_model()
-                self.refuse_unused(data, train)
+                model = self.fresh_model()
+                self.refuse_unused(model, self.fresh_data(), self.fresh_train(model.task))
+            else:
+                self.fresh_data()
+                self.fresh_train()
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
-        return ModelConfig(**self.model)
+        defaults = DEFAULTS.get(self.model.get("task", ModelConfig.task), {})
+        own = {name: value for name, value in defaults.items() if ModelConfig.knows(name)}
+        return ModelConfig(**own | dict(self.model))
 
-    def fresh_train(self) -> TrainConfig:
-        """Return the training settings of a new run."""
-        return TrainConfig(**self.train)
+    def fresh_train(self, task: str = ModelConfig.task) -> TrainConfig:
+        """Return the training settings of a new run of a task."""
+        own = {n: value for n, value in DEFAULTS[task].items() if TrainConfig.knows(n)}
+        return TrainConfig(**own | dict(self.train))
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""
@@ -113,11 +127,19 @@ class Request:
         return DataConfig(**{**read, **self.data, "sources": self.sources})
 
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
-        """Return the checkpoint's architecture; only its dropout may be changed."""
-        options = dict(self.model)
-        dropout = options.pop("dropout", checkpoint.config.dropout)
-        self._refuse_conflicts(options, checkpoint.config)
-        return replace(checkpoint.config, dropout=dropout)
+        """Return the checkpoint's architecture; its dropout may be changed, and its task.
+
+        A new task has its own default of dropout, and its own settings.
+        """
+        options, old = dict(self.model), checkpoint.config
+        task = options.pop("task", old.task)
+        dropout = old.dropout if task == old.task else DEFAULTS[task].get("dropout", 0.0)
+        changed = {"task": task, "dropout": options.pop("dropout", dropout)}
+        for name in ("bidirectional", "pool"):
+            default = getattr(ModelConfig, name)
+            changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
+        self._refuse_conflicts(options, old)
+        return replace(old, **changed)
 
     def resumed(self, checkpoint: Checkpoint) -> tuple[DataConfig, TrainConfig]:
         """Return the configurations with which a run continues.
@@ -143,16 +165,37 @@ class Request:
         if any(stop in free for stop in STOPS):
             free = {"horizon": _horizon(checkpoint, train)} | _in_place_of_stops(free)
         data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
-        self.refuse_unused(data, train)
+        self.refuse_unused(checkpoint.config, data, train)
         return data, train
 
-    def refuse_unused(self, data: DataConfig, train: TrainConfig) -> None:
+    def refuse_unused(self, model: ModelConfig, data: DataConfig, train: TrainConfig) -> None:
         """Raise :class:`UsageError` if an option that was given has no effect."""
         refuse_reset(data, train)
-        unused = _unused(data, train)
-        for name in (*self.data, *self.train):
+        unused = _unused(model, data, train)
+        self._check_labels(model, data)
+        for name in (*self.model, *self.data, *self.train):
             if name in unused:
                 raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
+
+    def _check_labels(self, model: ModelConfig, data: DataConfig) -> None:
+        """Raise :class:`UsageError` if labels are not where their texts are."""
+        if model.task == "lm":
+            if data.errors == "skip":
+                raise UsageError(
+                    f"{setting('errors')} skip passes over examples, but {setting('task')} lm "
+                    "reads a text",
+                    f"set {setting('errors')} to replace",
+                )
+            return
+        for text in ("column", "field"):
+            label = f"label_{text}"
+            if (data.get(text) is None) != (data.get(label) is None):
+                given, other = (label, text) if data.get(text) is None else (text, label)
+                raise UsageError(
+                    f"{setting(given)} needs {setting(other)}, which names where the "
+                    f"{'texts' if other == text else 'labels'} are",
+                    "give both, or none",
+                )
 
     def _refuse_conflicts(
         self, given: Options, config: Configuration, remedy: str = "leave it out"
@@ -175,7 +218,8 @@ class Request:
         data = checkpoint.data.changed(**self.data)
         data = absolute_sources(data, self.sources or data.sources)
         given = _in_place_of_stops(self.train)
-        return new_run(checkpoint.path.parent, data, checkpoint.train.changed(**given))
+        train = checkpoint.train.changed(**given)
+        return new_run(checkpoint.path.parent, checkpoint.config, data, train)
 
 
 def _in_place_of_stops(given: Options) -> dict[str, Any]:
@@ -201,13 +245,20 @@ def unused_in_examples(data: DataConfig) -> dict[str, str]:
     return {"restart": f"has no effect with {setting('examples')}, {anyway}"}
 
 
-def _unused(data: DataConfig, train: TrainConfig) -> dict[str, str]:
+def unused_by_task(task: str) -> dict[str, str]:
+    """Return the settings that do not apply to a task, and why, by name."""
+    if task == "lm":
+        return dict.fromkeys(OF_EXAMPLES, f"only applies to {setting('task')} classify")
+    return dict.fromkeys(OF_TEXT, f"only applies to {setting('task')} lm")
+
+
+def _unused(model: ModelConfig, data: DataConfig, train: TrainConfig) -> dict[str, str]:
     """Return the settings that have no effect together with the others, and why, by name."""
     from charrnn.text.finding import undecoded
 
     texts = (*data.sources, *data.val, *data.test)
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
-    found |= unused_in_examples(data)
+    found |= unused_in_examples(data) | model.unused() | unused_by_task(model.task)
     if not data.has_validation:
         why = f"needs a validation text, but {setting('val_frac')} is 0"
         names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)
@@ -238,18 +289,19 @@ def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))
 
 
-def new_run(folder: Path, data: DataConfig, train: TrainConfig) -> str:
+def new_run(folder: Path, model: ModelConfig, data: DataConfig, train: TrainConfig) -> str:
     """Return the command for a new run with these settings from the weights of a run."""
     words = ["charrnn", "train", *data.sources, "--init-from", str(folder)]
     words += ["--lr", f"{train.lr:.6g}"]
     words += [word for source in loaded() for word in ("--plugin", source)]
-    left_out = {"sources", "lr", "horizon", *_unused(data, train)}
+    left_out = {"sources", "lr", "horizon", *_unused(model, data, train)}
     for config in (data, train):
         options = declared(type(config))
         for chosen in config.chosen:
             options |= config.own_options(chosen)
         for name, value in config.settings().items():
-            if name not in left_out and value != options[name].default:
+            default = DEFAULTS[model.task].get(name, options[name].default)
+            if name not in left_out and value != default:
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
                 words += [word for each in values for word in how.words(option(name), each)]

@@ -14,75 +14,33 @@ from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import shell
 from charrnn.errors import CharRNNError, setting
-from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.files import UnflushedError
 from charrnn.model import memory
-from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
 from charrnn.own import SUFFIX
 from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import heldout, runs, shared
+from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
-from charrnn.tasks.language import LanguageTask, fit
-from charrnn.text import Corpus
-from charrnn.text.units.examples import Units
-from charrnn.text.units.pieces import TextIds
 from charrnn.train.divergence import DivergedError
-from charrnn.train.loop import Loop
+from charrnn.train.recipes.base import Recipe
 from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start, start
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 from charrnn.train.stopping import unreached
 
-SAMPLE_LENGTH = 200
-
-
-def language_loop(
-    model: LanguageModel,
-    train: TextIds | Units,
-    val: TextIds | Units,
-    config: TrainConfig,
-    team: Team | None = None,
-    **resumed: Any,
-) -> tuple[Loop, str | None]:
-    """Return the loop that trains a language model on a text.
-
-    Parameters
-    ----------
-    model
-        Trained in place.
-    train, val
-        Ids of the training and validation text, or their examples; ``val`` may be empty.
-    config
-        ``batch`` and ``seq_len`` are lowered if the text is too short for them.
-    team
-        The members that train the same model on other streams; each calls this function.
-    **resumed
-        Further arguments of :class:`~charrnn.train.loop.Loop`.
-
-    Returns
-    -------
-    loop, note
-        ``note`` is one line that says what was lowered and why, or None.
-
-    Raises
-    ------
-    CorpusError
-        If the training text has fewer than 2 symbols.
-    UsageError
-        If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols; if there are fewer
-        streams than members.
-    """
-    batch, seq_len, note = fit(train, config.batch, config.seq_len)
-    config = replace(config, batch=batch, seq_len=seq_len)
-    task = LanguageTask(model, train, val, config, team)
-    return Loop(task, config, team=team, **resumed), note
-
 
 class Session:
     """A training run that writes metrics and checkpoints into its folder.
+
+    Parameters
+    ----------
+    recipe
+        That of the run's task.
+    corpus
+        The data that the recipe has read.
 
     In a team each member has a session, and the first one writes. The others have no folder.
 
@@ -102,8 +60,9 @@ class Session:
 
     def __init__(
         self,
-        model: LanguageModel,
-        corpus: Corpus,
+        recipe: Recipe,
+        model: Network,
+        corpus: Any,
         data: DataConfig,
         train: TrainConfig,
         notes: list[str],
@@ -117,7 +76,8 @@ class Session:
     ) -> None:
         self._team = team or Alone()
         self._writes = self._team.rank == 0
-        self.model, self.corpus, self.notes, self.needed = model, corpus, notes, needed
+        self.recipe, self.model, self.corpus = recipe, model, corpus
+        self.notes, self.needed = notes, needed
         self._metrics: Metrics | None = None
         self._lock: Lock | None = None
         self.folder = Path()
@@ -127,24 +87,24 @@ class Session:
         self._train, self._resumed = train, resumed is not None
         self._good, self._beginning = resumed.path if resumed else None, beginning
         self._floor = 0  # length of the metrics before the first step of this session
-        self.loop, lowered = language_loop(
+        sampler = recipe.sampler(model, corpus, self.data, train.seed)
+        self.loop, lowered = recipe.loop(
             model,
-            corpus.train,
-            corpus.val,
+            corpus,
             train,
             self._team,
             progress=resumed.progress if resumed else None,
             moments=resumed.moments if resumed else None,
             states=resumed.states if resumed else None,
-            sampler=self._sample if self._writes else lambda step: "",
+            sampler=sampler if self._writes or sampler is None else lambda step: "",
             interrupted=interrupted,
         )
         notes.extend(corpus.notes)
         if lowered:
             notes.append(lowered)
-        if data.val and not resumed:
-            notes.extend(differences(corpus))
-        if len(corpus.val) < 2:
+        if not resumed:
+            notes.extend(recipe.remarks(corpus, data))
+        if not self.loop.task.has_validation:
             notes.append("no validation text: the last checkpoint counts as the best")
         self.loop.progress.total_steps = self.loop.total_steps
         notes.extend(unreached(train, self.loop.progress.step, self.loop.total_steps))
@@ -170,9 +130,7 @@ class Session:
             if self._writes:
                 self._metrics = Metrics(self.folder, self.loop.progress.metrics_bytes)
             if self._writes and not self._resumed:
-                for split, ids in (("val", self.corpus.val), ("test", self.corpus.test)):
-                    if len(ids):
-                        heldout.write(self.folder, split, ids)
+                self.recipe.write_heldout(self.folder, self.corpus)
             yield self._written(self._start())
             self._floor = self._metrics.size if self._metrics else 0
             yield from with_rollbacks(self.loop, self._keep, self._good_state, self._remedy)
@@ -203,7 +161,9 @@ class Session:
         if not self._resumed:
             return f"{examine}, or lower {setting('lr')}"
         lr = self._train.lr * self.loop.progress.lr_factor * FACTOR
-        return f"{examine}, or run: {new_run(self.folder, self.data, replace(self._train, lr=lr))}"
+        train = replace(self._train, lr=lr)
+        anew = new_run(self.folder, self.model.config, self.data, train)
+        return f"{examine}, or run: {anew}"
 
     def close(self) -> None:
         """Close the metrics and release the folder; :meth:`records` does it at its end."""
@@ -227,8 +187,9 @@ class Session:
             end, progress = replace(record, run=str(self.folder)), self.loop.progress
             if end.reason != "interrupted":
                 progress.ended = end.step
-                loss = progress.smoothed if len(self.corpus.val) < 2 else end.best_val_loss
-                name, guessed = no_better_than(self.corpus, loss)
+                measured = self.loop.task.has_validation
+                loss = end.best_val_loss if measured else progress.smoothed
+                name, guessed = self.recipe.no_better_than(self.corpus, loss)
                 end = replace(end, no_better_than=name, guess_loss=guessed)
                 end = replace(end, smoothed=progress.smoothed)
             yield self._save(runs.LAST, end)
@@ -284,7 +245,7 @@ class Session:
                     progress=state.progress,
                     moments=state.moments,
                     states=state.states,
-                    kind=self.loop.task.kind,
+                    labels=self.recipe.labels(self.corpus),
                 ),
             )
         except UnflushedError:
@@ -317,20 +278,12 @@ class Session:
             path.unlink(missing_ok=True)
         return record
 
-    def _sample(self, step: int) -> str:
-        from charrnn.sampling import Frame, samples
-
-        frame, vocabulary = Frame.of(self.data), self.corpus.vocabulary
-        how: dict[str, Any] = {"length": SAMPLE_LENGTH, "seed": self._train.seed + step}
-        made = samples(self.model, vocabulary, **how, frame=frame)
-        sample = vocabulary.join(frame.shown([one.text for one in made]))
-        return sample if isinstance(sample, str) else sample.decode("utf-8", "replace")
-
     def _start(self) -> Start:
-        loop = self.loop
+        loop, sizes = self.loop, self.recipe.sizes(self.corpus)
         return start(
             self.model,
-            self.corpus,
+            sizes,
+            self.corpus.vocabulary,
             self.data,
             self._train,
             step=loop.progress.step,
@@ -341,4 +294,6 @@ class Session:
             steps_per_epoch=loop.task.windows_per_epoch,
             total_steps=loop.total_steps,
             ranks=self._team.size,
+            examples=sizes.examples and sizes.examples[0],
+            labels=len(self.recipe.labels(self.corpus)) or None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
+from charrnn.model.sequences.classifier import Classifier
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
@@ -50,18 +52,12 @@ def transfer(
     UsageError
         If the two vocabularies are of different levels.
     """
-    old = checkpoint.vocabulary
-    if old.level != vocabulary.level:
-        raise UsageError(
-            f"the model reads {old.level}s, not {vocabulary.level}s",
-            f"give {setting('level')} {old.level}",
-        )
-    source = checkpoint.model().weights
+    _require_level(checkpoint, vocabulary)
+    checkpoint.language_model(remedy=f"name a run of {setting('task')} lm")
+    old, source = checkpoint.vocabulary, checkpoint.model().weights
     fresh = LanguageModel.fresh(config, len(vocabulary), seed)
     target = fresh.weights
-    known = {symbol: index for index, symbol in enumerate(old.symbols)}
-    pairs = [(i, known[s]) for i, s in enumerate(vocabulary.symbols) if s in known]
-    new_ids, old_ids = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+    new_ids, old_ids = _shared(old.symbols, vocabulary.symbols)
     first_input = RNN + fresh.stack.name("weight_ih", 0)
     for name, array in target.items():
         if name == EMBEDDING or name.startswith(DECODER):
@@ -70,10 +66,71 @@ def transfer(
             array[:, new_ids] = source[name][:, old_ids]
         else:
             array[...] = source[name]
-    new = set(vocabulary.symbols)
+    known, new = set(old.symbols), set(vocabulary.symbols)
     change = Change(
         added=tuple(s for s in vocabulary.symbols if s not in known),
         dropped=tuple(s for s in old.symbols if s not in new),
-        shared=len(pairs),
+        shared=len(new_ids),
     )
     return target.flat, change
+
+
+def transfer_to_labels(
+    checkpoint: Checkpoint,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    labels: tuple[str, ...],
+    seed: int,
+) -> tuple[np.ndarray, str]:
+    """Return flat host weights of a classifier that begin with those of a run, and a note.
+
+    The run may be a language model or another classifier (Dai and Le 2015, "Semi-supervised
+    sequence learning"). Symbols that it knows keep their input weights, and labels that it knows
+    their output weights; layers keep theirs. What it does not have is drawn from ``seed``: other
+    labels, and in both directions the layers that read backwards.
+
+    Raises
+    ------
+    UsageError
+        If the two vocabularies are of different levels.
+    """
+    _require_level(checkpoint, vocabulary)
+    old, source = checkpoint.vocabulary, checkpoint.model().weights
+    fresh = Classifier.fresh(config, len(vocabulary), seed, outputs=len(labels))
+    symbols = _shared(old.symbols, vocabulary.symbols)
+    outputs = _shared(checkpoint.labels, labels)
+    inputs = {RNN + name for name in fresh.stack.input_weights()}
+    drawn = 0
+    for name, array in fresh.weights.items():
+        if name.startswith(DECODER):
+            if name in source and array.shape[1:] == source[name].shape[1:] and checkpoint.labels:
+                array[outputs[0]] = source[name][outputs[1]]
+        elif name == EMBEDDING:
+            array[symbols[0]] = source[name][symbols[1]]
+        elif name in inputs and not config.embed and name in source:
+            array[:, symbols[0]] = source[name][:, symbols[1]]
+        elif name in source and source[name].shape == array.shape:
+            array[...] = source[name]
+        else:
+            drawn += 1
+    parts = [f"{count(len(symbols[0]), 'symbol')} of {len(vocabulary):,} keep their weights"]
+    if checkpoint.labels:
+        parts.append(f"{count(len(outputs[0]), 'label')} of {len(labels):,} keep theirs")
+    parts += [f"{count(drawn, 'matrix or vector')} of the layers is new"] if drawn else []
+    return fresh.weights.flat, "; ".join(parts)
+
+
+def _shared(old: tuple[Any, ...], new: tuple[Any, ...]) -> np.ndarray:
+    """Return the places of what is in both, in the new and in the old order, (2, shared)."""
+    known = {one: index for index, one in enumerate(old)}
+    pairs = [(i, known[one]) for i, one in enumerate(new) if one in known]
+    return np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+
+
+def _require_level(checkpoint: Checkpoint, vocabulary: Vocabulary) -> None:
+    """Raise :class:`UsageError` if a vocabulary is of another level than a model's."""
+    old = checkpoint.vocabulary.level
+    if old != vocabulary.level:
+        raise UsageError(
+            f"the model reads {old}s, not {vocabulary.level}s", f"give {setting('level')} {old}"
+        )

@@ -41,6 +41,10 @@ def place(tmp_path_factory):
         "w.txt": TEXT + "é",
         "c.csv": "id,text\n" + "1,the cat sat\n2,on the mat\n" * 30,
         "j.jsonl": '{"id": 1, "text": "the cat sat"}\n{"id": 2, "text": "on the mat"}\n' * 30,
+        "n.txt": "cat\tthe cat sat\ndog\tA dog ate it!\n" * 20,
+        "lc.csv": "label,text\ncat,the cat sat\ndog,on the mat\n" * 1
+        + "cat,the cat\ndog,on\n" * 30,
+        "lj.jsonl": '{"label": "cat", "text": "the cat"}\n{"label": "dog", "text": "on"}\n' * 30,
         "plug.py": "raise RuntimeError('is loaded')\n",
     }
     for name, text in texts.items():
@@ -53,6 +57,7 @@ def place(tmp_path_factory):
     for name, more in (
         ("two", ("--cell", "rnn")),
         ("joined.txt", ("v.txt", "--join", "\n\n")),
+        ("labels", ("n.txt", "--task", "classify", "--steps", "20", "--lr", "0.05")),
         ("one", ("--watch", "1", "--steps", "40", "--lr", "0.05", "w.txt")),
     ):
         done = inside(*base, "--name", name, *more, cwd=where)

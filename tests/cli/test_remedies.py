@@ -21,6 +21,7 @@ COMPUTING = ("train", "sample", "eval", "bench")
 PRINTED_BY = {
     "api/drawing.py": ("sample",),
     "architecture.py": ("train",),
+    "backend/gpu/nccl.py": ("train",),
     "backend/gpu/open.py": COMPUTING,
     "backend/native/library.py": COMPUTING,
     "backend/selection.py": COMPUTING,
@@ -40,6 +41,7 @@ PRINTED_BY = {
     "cli/diagnose.py": ("diagnose",),
     "cli/evaluate.py": ("eval",),
     "cli/info.py": ("info",),
+    "cli/predict.py": ("predict", "train"),
     "cli/sample.py": ("sample",),
     "cli/train.py": ("train",),
     "config.py": ("train",),
@@ -63,6 +65,7 @@ PRINTED_BY = {
     "text/encode.py": ("train",),
     "text/finding.py": READERS,
     "text/formats.py": READERS,
+    "text/labelled/": ("train", "eval"),
     "text/layout.py": TEXTS,
     "text/remarks.py": READERS,
     "text/units/": ("train",),

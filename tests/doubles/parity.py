@@ -25,6 +25,7 @@ class Parity(Task):
     def __init__(self, model, steps, streams, windows=12, team=None, seed=0):
         self.model, self.backend, self.weights = model, model.backend, model.weights
         self.windows_per_epoch, self.guess, self.bounded = windows, log(2), True
+        self.symbols_per_batch = steps * streams
         self._steps, self._seed = steps, seed
         self._mine = (team or Alone()).share(streams)
         self.window = Shards(model, steps, streams, mine=self._mine)

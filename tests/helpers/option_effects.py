@@ -11,6 +11,7 @@ BASES = {
         "t.txt",
     ),
     "sample": ("sample", "one"),
+    "predict": ("predict labels", "v.txt"),
     "eval": ("eval --run one", "t.txt"),
     "diagnose": ("diagnose --json --windows 2 --anchors 4 --targets 4 --lyapunov-steps 20", ""),
     "info": ("info", ""),
@@ -65,7 +66,13 @@ _LINES = {
         _READING,
         _COMPUTING,
         _OUTPUT,
-        """; --init xavier
+        """--steps 2 n.txt ; --task classify
+--task classify n.txt ; --bidirectional
+--task classify n.txt ; --pool max
+--task classify n.txt ; --max-length 3
+--task classify --column text lc.csv ; --label-column label
+--task classify --field text lj.jsonl ; --label-field label
+; --init xavier
 ; --dropout 0.4
 ; --dtype float64
 ; --level word
@@ -140,11 +147,22 @@ joined.txt --length 900 ; --until-join
 --prime-file l.txt ; --encoding latin-1
 --prime-file l.txt ; --errors replace""",
     ],
+    "predict": [
+        _COMPUTING,
+        _OUTPUT,
+        """; -k 2
+l.txt ; --encoding latin-1
+l.txt ; --errors replace
+c.csv ; --column text
+j.jsonl ; --field text""",
+    ],
     "eval": [
         _READING,
         _COMPUTING,
         _OUTPUT,
         """; --run two
+--run labels --column text lc.csv ; --label-column label
+--run labels --field text lj.jsonl ; --label-field label
 ; --split val
 ; --per-line
 ; --per-char
@@ -216,6 +234,8 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
     rest, _, option = line.partition(";")
     base, text = BASES[command]
     named = any(word.endswith((".txt", ".csv", ".jsonl")) for word in rest.split())
+    if "--task" in line:  # labelled texts are not read in windows
+        base = base.replace(" --seq-len 8", "")
     if option.split() == ["--json"]:
         base = base.replace(" --json", "")
     return [*base.split(), *([] if named or not text else [text]), *rest.split()], option.split()

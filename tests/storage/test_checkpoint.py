@@ -129,7 +129,7 @@ def test_every_flipped_byte_of_a_small_file_is_found(stride, path):
     [
         ("format", 2, "format version 2, but this charrnn reads 1"),
         ("format", "\x1b[31m", "format version"),
-        ("head", "classifier", "unknown head kind 'classifier'"),
+        ("head", "classifier", "its head is not that of the task lm"),
         ("head", "\x1b[31m", "unknown head kind"),
         ("vocabulary", {"level": "char", "symbols": ["a", "b"], "unknown": None}, "does not fit"),
         ("corpus_sha256", "\x1b[31m", "its corpus_sha256 is not a short printable string"),

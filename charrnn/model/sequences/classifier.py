@@ -19,15 +19,17 @@ import numpy as np
 
 from charrnn.backend import Array
 from charrnn.model.dropout import Masks
-from charrnn.model.network import Network
+from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.sequences.pooling import POOLS, Pool
 from charrnn.model.window import Window
 
 
-class Classifier(Network):
+class Classifier(Divisible):
     """A network that reads whole sequences and chooses among ``outputs`` labels."""
+
+    kind = "classifier"
 
     @property
     def pool(self) -> Pool:
@@ -46,7 +48,8 @@ class Classifier(Network):
         grads: Parameters,
         dropout_masks: Sequence[Array] | None = None,
         *,
-        padding: Padding,
+        mask: Array | None = None,
+        padding: Padding | None = None,
         symbols: int | None = None,
     ) -> Array:
         """Return the mean loss in nats (0-d array) and write all gradients to ``grads``.
@@ -59,11 +62,15 @@ class Classifier(Network):
             The labels, (N,).
         dropout_masks
             The result of drawing :meth:`masks`; None for no dropout.
+        mask
+            None: each sequence has one label, which counts.
         padding
             Where the sequences end.
         symbols
             How many sequences there are in all windows of the update; by default those here.
         """
+        assert mask is None
+        assert padding is not None
         below, kept = (), None
         if dropout_masks:
             below, kept = tuple(dropout_masks[:-1]), dropout_masks[-1][0]

@@ -62,7 +62,7 @@ class JsonField:
         value = self._value("".join(self._pending))
         return [] if value is None else [value]
 
-    def _value(self, line: str) -> str | None:
+    def _value(self, line: str) -> Any:
         self._line += 1
         if self._line == 1:
             line = line.removeprefix("\ufeff")
@@ -80,7 +80,11 @@ class JsonField:
                 remedy = "write one object per line, for example with jq -c '.[]' or jq -c ."
             message = f"{self._where()} is not JSON: {reason}{at}"
             raise CorpusError(message, remedy + self._advice) from None
-        value = self._look_up(record)
+        return self._of(record)
+
+    def _of(self, record: Any) -> Any:
+        """Return the value of a line's object."""
+        value = self._look_up(record, self._field)
         if value is None:
             return ""
         if not isinstance(value, str):
@@ -94,9 +98,9 @@ class JsonField:
             value = _SURROGATE.sub(UNKNOWN_CHAR, value)
         return value
 
-    def _look_up(self, record: Any) -> Any:
-        """Return the value of the field."""
-        name, place = self._field, record
+    def _look_up(self, record: Any, field: str) -> Any:
+        """Return the value of a field."""
+        name, place = field, record
         while True:
             if not isinstance(place, dict):
                 kind = "a list" if isinstance(place, list) else "a single value"
@@ -111,9 +115,7 @@ class JsonField:
             name, place = rest, place[first]
         names = list(place)
         fields = f"its fields are {brief_list(names)}" if names else "it has none"
-        raise CorpusError(
-            f"{self._where()} has no field {brief(self._field)}", f"{fields}{self._advice}"
-        )
+        raise CorpusError(f"{self._where()} has no field {brief(field)}", f"{fields}{self._advice}")
 
     def _where(self) -> str:
         return f"{self._name} line {self._line}"

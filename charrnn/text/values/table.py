@@ -7,6 +7,8 @@ newlines, and quotes that are doubled. Lines end with a newline, CR LF or a lone
 
 from __future__ import annotations
 
+from typing import Any
+
 from charrnn.display import brief, brief_list, count
 from charrnn.errors import CorpusError, setting
 
@@ -94,7 +96,7 @@ class Table:
                 if len(fields) != self._width:
                     has = f"has {count(len(fields), 'field')}, the header has {self._width}"
                     raise self._damaged(has)
-                values.append(fields[self._index])
+                values.append(self._value(fields))
             self._line += buffer.count("\n", at, after)
             at = after
         self._pending, self._held = [buffer[at:]], len(buffer) - at
@@ -146,8 +148,16 @@ class Table:
         if names.count(self._column) > 1:
             message = f"{self._name} has several columns {brief(self._column)}"
             raise CorpusError(message, "rename one of them in its header line")
-        self._index = names.index(self._column)
+        self._found(names)
         return [], after
+
+    def _found(self, names: list[str]) -> None:
+        """Note where in a row the column is, given the names of all columns."""
+        self._index = names.index(self._column)
+
+    def _value(self, fields: list[str]) -> Any:
+        """Return the value of a row."""
+        return fields[self._index]
 
     def _check_length(self) -> None:
         if self._held > MAX_ROW:

@@ -1,0 +1,165 @@
+"""``charrnn.Classifier``: a network that labels texts, with its symbols and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.api import arguments
+from charrnn.backend import Backend
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.display import brief
+from charrnn.errors import CorpusError, UsageError
+from charrnn.evaluate.labels import Labeller, LabelScores
+from charrnn.model.sequences.classifier import Classifier as Network
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.text import Vocabulary
+from charrnn.text.labelled.examples import Labelled
+
+
+class Prediction(NamedTuple):
+    """The likeliest label of a text, its probability, and that of every label, likeliest first."""
+
+    label: str
+    p: float
+    labels: dict[str, float]
+
+
+class Classifier:
+    """A network that labels texts.
+
+    Made by :func:`charrnn.fit` with ``task="classify"``, and by :func:`charrnn.load`.
+
+    Attributes
+    ----------
+    network
+        The :class:`charrnn.model.sequences.classifier.Classifier` with its weights.
+    vocabulary, labels
+        The symbols that it reads, and the names of its labels.
+    training, data
+        The settings that it was trained with, and how its texts were read.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        vocabulary: Vocabulary,
+        labels: tuple[str, ...],
+        training: TrainConfig | None = None,
+        data: DataConfig | None = None,
+    ) -> None:
+        self.network, self.vocabulary, self.labels = network, vocabulary, labels
+        self.training, self.data = training, data
+        self._labeller = Labeller(network, (data or DataConfig()).max_length)
+
+    def __repr__(self) -> str:
+        config = self.config
+        return (
+            f"Classifier(cell={config.cell!r}, layers={config.layers}, hidden={config.hidden}, "
+            f"level={self.vocabulary.level!r}, labels={len(self.labels)}, "
+            f"parameters={self.network.weights.flat.size})"
+        )
+
+    @property
+    def config(self) -> ModelConfig:
+        """The architecture."""
+        return self.network.config
+
+    def predict(self, texts: Iterable[Any]) -> list[Prediction]:
+        """Return the labels of texts, in their order.
+
+        Symbols that the model does not know are left out, or read as its unknown symbol.
+
+        Raises
+        ------
+        UsageError
+            If ``texts`` is not a list of strings (or, at byte level, bytes).
+        """
+        if isinstance(texts, str | bytes):
+            raise UsageError("texts must be a list of strings, not a string", "give [text]")
+        ids = [self._ids(text) for text in arguments.lines(texts)]
+        predictions = []
+        for p in self._labeller.of_texts(ids).T:
+            order = (-p).argsort(kind="stable").tolist()
+            named = {self.labels[i]: float(p[i]) for i in order}
+            predictions.append(Prediction(self.labels[order[0]], float(p[order[0]]), named))
+        return predictions
+
+    def evaluate(self, pairs: Iterable[Any]) -> LabelScores:
+        """Return how well texts are labelled, given (text, label) pairs.
+
+        Raises
+        ------
+        UsageError
+            If there is no pair, or one is not of this form.
+        CorpusError
+            If the model does not know a label.
+        """
+        known = {label: number for number, label in enumerate(self.labels)}
+        ids, of = [], []
+        for text, label in labelled_pairs(pairs):
+            if label not in known:
+                raise CorpusError(f"the label {brief(label)} is unknown", f"known: {brief(known)}")
+            ids.append(self._ids(text)[: self._labeller.max_length])
+            of.append(known[label])
+        if not ids:
+            raise UsageError("there is no pair to evaluate on", "give (text, label) pairs")
+        texts = replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32))
+        scores = LabelScores.of(self._labeller, texts)
+        assert scores is not None
+        return scores
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a checkpoint file.
+
+        Raises
+        ------
+        CharRNNError
+            If it cannot be written.
+        """
+        weights = self.network.backend.get(self.network.weights.flat)
+        saved = Checkpoint(
+            self.config,
+            self.vocabulary,
+            weights,
+            train=self.training,
+            data=self.data,
+            labels=self.labels,
+        )
+        checkpoints.save(Path(arguments.path(path, "path")), saved)
+
+    def _ids(self, text: Any) -> Any:
+        return self.vocabulary.encode(arguments.text_of(text, self.vocabulary), "skip")
+
+
+def classifier(checkpoint: Checkpoint, backend: Backend) -> Classifier:
+    """Return the classifier of a checkpoint."""
+    network = checkpoint.model(backend)
+    assert isinstance(network, Network)
+    return Classifier(
+        network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
+    )
+
+
+def labelled_pairs(value: Any) -> list[tuple[Any, str]]:
+    """Return (text, label) pairs.
+
+    Raises
+    ------
+    UsageError
+        If one is not of this form.
+    """
+    pairs = []
+    for number, pair in enumerate(arguments.lines(value)):
+        fits = isinstance(pair, tuple | list) and len(pair) == 2
+        if not fits or not isinstance(pair[0], str | bytes) or not isinstance(pair[1], str):
+            message = f"pair {number} must be a text and its label, two strings, not {brief(pair)}"
+            raise UsageError(message)
+        pairs.append((pair[0], pair[1]))
+    return pairs

@@ -1,0 +1,148 @@
+"""``charrnn predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import refuse_decoding, refuse_on_gpu
+from charrnn.cli._output import Output, json_line, utf8
+from charrnn.cli._shared import (
+    OUTPUT,
+    Backend,
+    Core,
+    Run,
+    Threads,
+    check_reading,
+    note,
+    open_backend,
+)
+from charrnn.config import DECODING, DataConfig
+from charrnn.display import count, shell
+from charrnn.errors import CharRNNError, UsageError
+
+if TYPE_CHECKING:
+    from charrnn.storage.checkpoint import Checkpoint
+
+_READING = (*DECODING, "column", "field")
+_DEFAULTS = dict.fromkeys(DECODING, "the run's own")
+AT_ONCE = 1024
+"""Lines that are labelled together, at most."""
+
+
+@takes(Fields(DataConfig, _READING, _DEFAULTS))
+def predict(
+    context: typer.Context,
+    run: Run = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE|-]",
+            help="The texts, one a line; - (the default) is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    best: Annotated[
+        int, typer.Option("-k", metavar="N", min=1, help="The N likeliest labels of each text.")
+    ] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a text.", rich_help_panel=OUTPUT)
+    ] = False,
+    backend: Backend = "auto",
+    core: Core = "auto",
+    threads: Threads = None,
+) -> None:
+    """Label texts: a line out for a line in, as lines arrive.
+
+    A line is a text without a label; an empty one is labelled too. With --column or --field the
+    texts are the values of a table's column, or of a field of JSON lines.
+
+    For each text its likeliest label is printed, a tab, and the label's probability; with -k more
+    such pairs, the likeliest first, separated by tabs. With --json an object: "label", "p", and
+    "labels", the probability of every label, the likeliest first (with -k, of N of them).
+
+    Symbols that the model does not know are left out, or read as its unknown symbol if it has one.
+    A text is cut where those of the training were.
+    """
+    if run == "-" and text is None:
+        run, text = None, "-"
+    _check_run(run, text)
+    reading = given(context, DataConfig)
+    check_reading(reading)
+    names = ["-" if text is None else text]
+    refuse_decoding(context, names)
+    refuse_on_gpu(context)
+    from charrnn.storage import checkpoint, runs
+
+    path = runs.resolve(run)
+    engine = open_backend(backend, threads, core=core)
+    loaded = checkpoint.load(path)
+    if loaded.config.task != "classify":
+        raise CharRNNError(
+            f"{loaded.name} is a language model, which labels nothing",
+            "see charrnn sample and charrnn eval, or train with --task classify",
+        )
+    skipped = _labelled(loaded, engine, names[0], reading, best, as_json)
+    if skipped:
+        note(f"left out {count(skipped, 'symbol')} that the model does not know")
+
+
+def _check_run(run: str | None, text: str | None) -> None:
+    """Raise :class:`UsageError` if the only argument is a file of lines, not a run."""
+    if run is None or text is not None or not Path(run).is_file():
+        return
+    from charrnn.own import is_checkpoint
+    from charrnn.storage import runs
+
+    if not is_checkpoint(Path(run)):
+        folders = runs.folders()
+        newest = shell(folders[-1].name) if folders else "RUN"
+        raise UsageError(
+            f"{shell(run)} is a file, not a run",
+            f"to label its lines: charrnn predict {newest} {shell(run)}",
+        )
+
+
+def _labelled(
+    loaded: Checkpoint,
+    engine: Any,
+    name: str,
+    given: dict[str, Any],
+    best: int,
+    as_json: bool,
+) -> int:
+    """Print the labels of texts; return how many symbols were left out."""
+    from charrnn.evaluate.labels import Labeller
+    from charrnn.model.sequences.classifier import Classifier
+    from charrnn.text.labelled.rows import How
+    from charrnn.text.labelled.texts import texts
+
+    model, vocabulary, data = loaded.model(engine), loaded.vocabulary, loaded.data or DataConfig()
+    assert isinstance(model, Classifier)
+    labeller, out, skipped = Labeller(model, data.max_length), Output(), 0
+    own = {name: data.get(name) for name in DECODING}
+    how = How(level=vocabulary.level, **{**own, "column": None, "field": None, **given})
+    for lines in texts(name, how):
+        for start in range(0, len(lines), AT_ONCE):
+            some = [vocabulary.text(line) for line in lines[start : start + AT_ONCE]]
+            ids = [vocabulary.encode(line, "skip") for line in some]
+            pairs = zip(some, ids, strict=True)
+            skipped += sum(vocabulary.count(line) - len(each) for line, each in pairs)
+            for p in labeller.of_texts(ids).T:
+                out.write(_line(p, loaded.labels, best, as_json))
+        out.flush()
+    out.finish()
+    return skipped
+
+
+def _line(p: Any, labels: tuple[str, ...], best: int, as_json: bool) -> bytes:
+    order = (-p).argsort(kind="stable").tolist()
+    likeliest = order[0]
+    if as_json:
+        shown = order if best == 1 else order[:best]
+        named = {labels[i]: float(p[i]) for i in shown}
+        return json_line({"label": labels[likeliest], "p": float(p[likeliest]), "labels": named})
+    return utf8("\t".join(f"{labels[i]}\t{p[i]:.4f}" for i in order[:best]) + "\n")

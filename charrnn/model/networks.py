@@ -1,0 +1,9 @@
+"""The network of each task."""
+
+from __future__ import annotations
+
+from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
+from charrnn.model.sequences.classifier import Classifier
+
+NETWORKS: dict[str, type[Network]] = {"lm": LanguageModel, "classify": Classifier}

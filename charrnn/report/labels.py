@@ -1,0 +1,48 @@
+"""How well a classifier labels texts, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from charrnn.display import count, one_line
+from charrnn.report.tables import aligned
+
+if TYPE_CHECKING:
+    from charrnn.evaluate.labels import LabelScores
+
+MAX_COLUMNS = 12
+"""The most labels of which the confusion matrix is shown."""
+
+
+def labels_text(scores: LabelScores, names: Sequence[str]) -> str:
+    """Return the figures of all texts and of each label, and which labels are confused."""
+    shown = [one_line(name) for name in names]
+    head = (
+        f"{count(scores.examples, 'example')}: accuracy {scores.accuracy:.4f}, "
+        f"macro F1 {scores.macro_f1:.4f}, {scores.nats:.4f} nats per example\n\n"
+    )
+    rows = [
+        (name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.support:,}")
+        for name, one in zip(shown, scores.labels, strict=True)
+    ]
+    table = aligned(("label", "precision", "recall", "F1", "examples"), rows)
+    return head + table + "\n" + _confusion(scores, shown)
+
+
+def _confusion(scores: LabelScores, names: list[str]) -> str:
+    """Return the confusion matrix if it is small, else the pairs that are most often confused."""
+    matrix = scores.confusion
+    if len(names) <= MAX_COLUMNS:
+        rows = [(n, *map(str, row)) for n, row in zip(names, matrix.tolist(), strict=True)]
+        return aligned(("right \\ given", *names), rows)
+    pairs = [
+        (-number, right, given)
+        for right, row in enumerate(matrix.tolist())
+        for given, number in enumerate(row)
+        if number and right != given
+    ]
+    if not pairs:
+        return "no text was given a wrong label\n"
+    body = [(names[right], names[given], f"{-n:,}") for n, right, given in sorted(pairs)[:10]]
+    return aligned(("right", "given", "examples"), body, left=2)

@@ -1,0 +1,317 @@
+"""Labelled texts as ids: read once, held out by label, on disk rather than in memory.
+
+The ids of all texts are in one array, memory-mapped from a file without a name in the cache's
+folder. In memory are where each text begins, its length and its label.
+
+The vocabulary is that of the training examples: what occurs only in held-out ones is as unknown to
+the model as it will be in a new text. Such symbols are left out, unless ``min_count`` folds rare
+symbols into the unknown one, for which they then stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.config import DataConfig
+from charrnn.display import brief, count
+from charrnn.errors import CorpusError
+from charrnn.randomness import Purpose, generator
+from charrnn.text.cache import store
+from charrnn.text.encode import vocabulary_of
+from charrnn.text.finding import find_sources
+from charrnn.text.labelled.examples import Labelled
+from charrnn.text.labelled.readers import Unfit
+from charrnn.text.labelled.rows import How, examples
+from charrnn.text.labelled.symbols import Provisional
+from charrnn.text.source import shown
+from charrnn.text.units.pieces import Numbers
+from charrnn.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of labelled texts and its parts.
+
+    Attributes
+    ----------
+    train, val, test
+        The examples; ``val`` and ``test`` may be empty.
+    vocabulary
+        The symbols of the training examples.
+    labels
+        The names of the labels, sorted.
+    sha256, heldout_sha256
+        SHA-256 of the raw bytes of the training sources, and of the validation and test files;
+        empty if there are none.
+    sources
+        Where the examples came from.
+    notes
+        Notes for the user, one line each.
+    """
+
+    train: Labelled
+    val: Labelled
+    test: Labelled
+    vocabulary: Vocabulary
+    labels: tuple[str, ...]
+    sha256: str
+    heldout_sha256: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+class _Reading:
+    """Rows on their way into a file, in provisional ids."""
+
+    def __init__(self, data: DataConfig) -> None:
+        self._most = data.max_length
+        self.symbols = Provisional(data.level)
+        self.file: BinaryIO = _temporary()
+        self.labels: dict[str, int] = {}
+        self.lengths: list[int] = []
+        self.of: list[int] = []
+        self.cut = self.empty = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.file.close()
+
+    def add(self, label: str, text: str) -> None:
+        """Add an example."""
+        ids = self.symbols.ids(text)
+        if len(ids) > self._most:
+            ids = ids[: self._most]
+            self.cut += 1
+        if not len(ids):
+            self.empty += 1
+            return
+        self.file.write(ids.tobytes())
+        self.lengths.append(len(ids))
+        self.of.append(self.labels.setdefault(label, len(self.labels)))
+
+    def notes(self) -> Iterator[str]:
+        """Yield what a person should be told."""
+        if self.cut:
+            yield f"cut {count(self.cut, 'text')} after {count(self._most, 'symbol')}"
+        if self.empty:
+            yield f"left out {count(self.empty, 'empty text')}"
+
+
+def read_table(data: DataConfig, seed: int = 0, stdin: BinaryIO | None = None) -> Table:
+    """Return the labelled texts that a configuration describes.
+
+    Raises
+    ------
+    CorpusError
+        If a table is missing, unreadable or damaged, has fewer than two labels, or a held-out
+        file has a label that the training examples do not have.
+    """
+    with _Reading(data) as reading:
+        return _read(reading, data, seed, stdin)
+
+
+def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None) -> Table:
+    unfit = Unfit(data.errors == "skip")
+    notes: list[str] = []
+    digests = [hashlib.sha256(), hashlib.sha256()]
+    counts, known = [], 0
+    for part, names in enumerate((data.sources, data.val, data.test)):
+        before = len(reading.of)
+        if names:
+            digest = digests[min(part, 1)]
+            how: dict[str, Any] = {"stdin": stdin, "observe": digest.update, "tell": notes.append}
+            for source, row in examples(names, How.of(data), unfit, **how):
+                if part and row.label not in reading.labels:
+                    where = f"{shown(source.name)} line {row.line}"
+                    raise _unknown_label(where, row.label, reading.labels)
+                reading.add(row.label, row.text)
+            if len(reading.of) == before:
+                raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
+        counts.append(len(reading.of) - before)
+        known = known or len(reading.labels)
+    if known < 2:
+        only = brief(next(iter(reading.labels)))
+        raise CorpusError(f"the examples have a single label, {only}", "two or more are needed")
+    notes += [*reading.notes(), *([unfit.note()] if unfit.count else [])]
+    sources = tuple(source.name for source in find_sources(data.sources))
+    return _table(reading, data, counts, seed, digests, sources, tuple(notes))
+
+
+class More(NamedTuple):
+    """Labelled texts for a model that exists, the lines passed over, and notes."""
+
+    texts: Labelled
+    skipped: int
+    notes: tuple[str, ...]
+
+
+def read_more(
+    names: Sequence[str],
+    data: DataConfig,
+    vocabulary: Vocabulary,
+    labels: Sequence[str],
+    stdin: BinaryIO | None = None,
+) -> More:
+    """Return labelled texts in the symbols and labels of a model.
+
+    Raises
+    ------
+    CorpusError
+        If a table is missing, unreadable or damaged, has no example, or a label that is not one of
+        ``labels``.
+    """
+    with _Reading(data) as reading:
+        return _read_more(reading, names, data, vocabulary, labels, stdin)
+
+
+def _read_more(
+    reading: _Reading,
+    names: Sequence[str],
+    data: DataConfig,
+    vocabulary: Vocabulary,
+    labels: Sequence[str],
+    stdin: BinaryIO | None,
+) -> More:
+    unfit = Unfit(data.errors == "skip")
+    reading.labels = {label: number for number, label in enumerate(labels)}
+    notes: list[str] = []
+    how: dict[str, Any] = {"stdin": stdin, "tell": notes.append}
+    for source, row in examples(names, How.of(data), unfit, **how):
+        if row.label not in reading.labels:
+            where = f"{shown(source.name)} line {row.line}"
+            raise _unknown_label(where, row.label, labels)
+        reading.add(row.label, row.text)
+    if not reading.of:
+        raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
+    notes += [*reading.notes(), *([unfit.note()] if unfit.count else [])]
+    lengths = np.array(reading.lengths, np.int64)
+    provisional = _mapped(reading.file, reading.symbols.dtype)
+    with _temporary() as file:
+        ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
+    of = np.array(reading.of, np.int32)
+    texts = Labelled(ids, np.cumsum(lengths) - lengths, lengths, of)
+    return More(texts, unfit.count, tuple(notes))
+
+
+def table_of(pairs: Iterable[tuple[str, str]], data: DataConfig, seed: int = 0) -> Table:
+    """Return labelled texts that are in memory: (text, label) each.
+
+    Raises
+    ------
+    CorpusError
+        If there are fewer than two labels.
+    """
+    digest = hashlib.sha256()
+    with _Reading(data) as reading:
+        for text, label in pairs:
+            reading.add(label, text)
+            digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
+        if len(reading.labels) < 2:
+            message = "the examples have fewer than two labels"
+            raise CorpusError(message, "give examples of each label")
+        digests, counts = [digest, hashlib.sha256()], [len(reading.of), 0, 0]
+        return _table(reading, data, counts, seed, digests, (), tuple(reading.notes()))
+
+
+def _table(
+    reading: _Reading,
+    data: DataConfig,
+    counts: list[int],
+    seed: int,
+    digests: list[Any],
+    sources: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Table:
+    names = tuple(sorted(reading.labels))
+    order = np.array([names.index(name) for name in reading.labels], np.int32)
+    labels = order[np.array(reading.of, np.intp)]
+    own = labels[: counts[0]]
+    fractions = (0 if data.val else data.val_frac, 0 if data.test else data.test_frac)
+    parts = stratified(own, fractions, seed)
+    if not len(parts[0]):
+        raise CorpusError("no example is left to train on", "use more examples")
+    for part, (first, size) in enumerate(zip(np.cumsum(counts)[:2], counts[1:], strict=True), 1):
+        if size:
+            parts[part] = np.arange(first, first + size)
+    lengths = np.array(reading.lengths, np.int64)
+    provisional = _mapped(reading.file, reading.symbols.dtype)
+    trained = np.zeros(len(lengths), np.bool_)
+    trained[parts[0]] = True
+    found = reading.symbols.counts(provisional, lengths, trained)
+    vocabulary = vocabulary_of(found, data.min_count)
+    with _temporary() as file:
+        ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
+    begins = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+    whole = Labelled(ids, begins, lengths, labels)
+    train, val, test = (whole.of(numbers) for numbers in parts)
+    return Table(
+        train,
+        val,
+        test,
+        vocabulary,
+        names,
+        digests[0].hexdigest(),
+        digests[1].hexdigest() if data.val or data.test else "",
+        sources,
+        notes,
+    )
+
+
+def stratified(
+    labels: NDArray[np.int32], fractions: tuple[float, float], seed: int
+) -> list[Numbers]:
+    """Return the numbers of the examples for training, validation and testing, in order.
+
+    Of each label the same share is held out, drawn by the seed. A rare label's share is rounded so
+    that the sum over the labels, rarest first, is never more than half an example off; the last
+    example of a label is never held out.
+    """
+    part = np.zeros(len(labels), np.int8)
+    counts = np.bincount(labels)
+    owed = np.zeros(2)
+    for label in np.argsort(counts, kind="stable").tolist():
+        members = np.flatnonzero(labels == label)
+        drawn = generator(seed, Purpose.HOLD_OUT, layer=label).permutation(members)
+        at = 0
+        for k, fraction in enumerate(fractions):
+            owed[k] += fraction * len(members)
+            take = min(int(np.rint(owed[k])), len(members) - 1 - at)
+            owed[k] -= max(0, take)
+            part[drawn[at : at + max(0, take)]] = k + 1
+            at += max(0, take)
+    return [np.flatnonzero(part == k) for k in range(3)]
+
+
+def _unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:
+    names = sorted(known)
+    listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+    return CorpusError(
+        f"{where} has the label {brief(label)}, which is unknown", f"known: {listed}"
+    )
+
+
+def _temporary() -> BinaryIO:
+    """Return a new file without a name, in the cache's folder or else where temporary files go."""
+    folder = store.cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+    except OSError:
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+    return file
+
+
+def _mapped(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the content of a file as an array."""
+    file.flush()
+    size = file.seek(0, 2) // dtype.itemsize
+    return np.memmap(file, dtype, mode="r", shape=(size,)) if size else np.empty(0, dtype)

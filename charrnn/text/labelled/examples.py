@@ -1,0 +1,64 @@
+"""Labelled texts as ids, and how they are put side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.text.units.pieces import Numbers
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and their labels.
+
+    Attributes
+    ----------
+    ids
+        The symbols of all texts, 1-D; may be memory-mapped and hold others, too.
+    begins, lengths
+        (examples,): where each text begins, and its number of symbols.
+    labels
+        (examples,): the number of each label.
+    """
+
+    ids: NDArray[Any]
+    begins: Numbers
+    lengths: Numbers
+    labels: NDArray[np.int32]
+
+    @classmethod
+    def unlabelled(cls, texts: Sequence[NDArray[Any]]) -> Labelled:
+        """Return texts whose labels are not known, and 0."""
+        lengths = np.array([len(text) for text in texts], np.int64)
+        ids = np.concatenate(list(texts)) if texts else np.empty(0, np.uint8)
+        return cls(ids, np.cumsum(lengths) - lengths, lengths, np.zeros(len(texts), np.int32))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def symbols(self) -> int:
+        """The number of symbols of all texts."""
+        return int(self.lengths.sum())
+
+    def of(self, numbers: Numbers) -> Labelled:
+        """Return some of the examples."""
+        return Labelled(self.ids, self.begins[numbers], self.lengths[numbers], self.labels[numbers])
+
+    def padded(self, numbers: Numbers, places: int) -> tuple[NDArray[Any], Numbers]:
+        """Return texts side by side, (T, places), with padding at their ends, and their lengths.
+
+        T is the length of the longest, at least 1; places beyond those of ``numbers`` are empty.
+        """
+        lengths = np.zeros(places, np.int64)
+        lengths[: len(numbers)] = self.lengths[numbers]
+        inputs = np.zeros((max(1, int(lengths.max())), places), self.ids.dtype)
+        for place, begin in enumerate(self.begins[numbers].tolist()):
+            length = int(lengths[place])
+            inputs[:length, place] = self.ids[begin : begin + length]
+        return inputs, lengths

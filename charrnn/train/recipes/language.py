@@ -1,0 +1,169 @@
+"""The language model: a text that is read as one, or by examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.backend import Backend
+from charrnn.backend.team import Team
+from charrnn.backend.threads import Threads
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.evaluate.guess import differences, no_better_than
+from charrnn.model import memory
+from charrnn.model.language import LanguageModel
+from charrnn.model.shards import shards
+from charrnn.storage import heldout
+from charrnn.storage.checkpoint import Checkpoint
+from charrnn.tasks.language import LanguageTask, fit
+from charrnn.text import Corpus, read_corpus
+from charrnn.text.units.examples import Units
+from charrnn.text.units.pieces import TextIds
+from charrnn.train import optimizers, vocabulary_change
+from charrnn.train.loop import Loop
+from charrnn.train.recipes.base import Recipe
+from charrnn.train.records import Sizes
+
+SAMPLE_LENGTH = 200
+
+
+def language_loop(
+    model: LanguageModel,
+    train: TextIds | Units,
+    val: TextIds | Units,
+    config: TrainConfig,
+    team: Team | None = None,
+    **resumed: Any,
+) -> tuple[Loop, str | None]:
+    """Return the loop that trains a language model on a text.
+
+    Parameters
+    ----------
+    model
+        Trained in place.
+    train, val
+        Ids of the training and validation text, or their examples; ``val`` may be empty.
+    config
+        ``batch`` and ``seq_len`` are lowered if the text is too short for them.
+    team
+        The members that train the same model on other streams; each calls this function.
+    **resumed
+        Further arguments of :class:`~charrnn.train.loop.Loop`.
+
+    Returns
+    -------
+    loop, note
+        ``note`` is one line that says what was lowered and why, or None.
+
+    Raises
+    ------
+    CorpusError
+        If the training text has fewer than 2 symbols.
+    UsageError
+        If ``config`` needs an evaluation, and ``val`` has fewer than 2 symbols; if there are fewer
+        streams than members.
+    """
+    batch, seq_len, note = fit(train, config.batch, config.seq_len)
+    config = replace(config, batch=batch, seq_len=seq_len)
+    task = LanguageTask(model, train, val, config, team)
+    return Loop(task, config, team=team, **resumed), note
+
+
+class Language(Recipe):
+    """How runs of language models are begun."""
+
+    def read(self, data: DataConfig, seed: int) -> Corpus:
+        """Return the text, encoded and split."""
+        return read_corpus(data, seed)
+
+    def sizes(self, corpus: Corpus) -> Sizes:
+        """Return the symbols of each part."""
+        return Sizes(len(corpus.train), len(corpus.val), len(corpus.test))
+
+    def estimate(
+        self,
+        config: ModelConfig,
+        corpus: Corpus,
+        train: TrainConfig,
+        backend: Backend,
+        members: int = 1,
+    ) -> memory.Estimate:
+        """Return the memory that training needs.
+
+        Raises
+        ------
+        CorpusError
+            If the training text has fewer than 2 symbols.
+        """
+        batch, seq_len, _ = fit(corpus.train, train.batch, train.seq_len)
+        batch = -(-batch // members)
+        return memory.estimate(
+            config,
+            len(corpus.vocabulary),
+            batch,
+            seq_len,
+            moments=optimizers.moments(train),
+            shards=shards(config, batch, Threads(backend)),
+            scored=_scored(corpus, train),
+        )
+
+    def loop(
+        self,
+        model: Any,
+        corpus: Corpus,
+        train: TrainConfig,
+        team: Team | None = None,
+        **resumed: Any,
+    ) -> tuple[Loop, str | None]:
+        """Return the loop, and a note on what was lowered for a short text."""
+        return language_loop(model, corpus.train, corpus.val, train, team, **resumed)
+
+    def transfer(
+        self, start: Checkpoint, config: ModelConfig, corpus: Corpus, seed: int
+    ) -> tuple[np.ndarray, str]:
+        """Return the weights of another run for the vocabulary of this one."""
+        weights, change = vocabulary_change.transfer(start, config, corpus.vocabulary, seed)
+        return weights, str(change)
+
+    def write_heldout(self, folder: Path, corpus: Corpus) -> None:
+        """Write the held-out texts."""
+        for split, ids in (("val", corpus.val), ("test", corpus.test)):
+            if len(ids):
+                heldout.write(folder, split, ids)
+
+    def sampler(
+        self, model: Any, corpus: Corpus, data: DataConfig, seed: int
+    ) -> Callable[[int], str]:
+        """Return a function that writes a short sample at a step."""
+
+        def sample(step: int) -> str:
+            from charrnn.sampling import Frame, samples
+
+            frame, vocabulary = Frame.of(data), corpus.vocabulary
+            how: dict[str, Any] = {"length": SAMPLE_LENGTH, "seed": seed + step}
+            made = samples(model, vocabulary, **how, frame=frame)
+            text = vocabulary.join(frame.shown([one.text for one in made]))
+            return text if isinstance(text, str) else text.decode("utf-8", "replace")
+
+        return sample
+
+    def remarks(self, corpus: Corpus, data: DataConfig) -> list[str]:
+        """Return a note if the validation text is of another kind than the training text."""
+        return differences(corpus) if data.val else []
+
+    def no_better_than(
+        self, corpus: Corpus, loss: float | None
+    ) -> tuple[str, float] | tuple[None, None]:
+        """Return a guess by frequencies alone that is no worse than a model of this loss."""
+        return no_better_than(corpus, loss)
+
+
+def _scored(corpus: Corpus, train: TrainConfig) -> int:
+    """Return how many symbols an evaluation scores, as far as its memory depends on them."""
+    if isinstance(corpus.val, Units) and len(corpus.val):
+        return train.eval_chars  # as many streams as there can be
+    return min(len(corpus.val), train.eval_chars)

@@ -1,0 +1,196 @@
+"""Classifiers on the command line: train, predict, eval, info, and what does not apply to them."""
+
+import json
+import subprocess
+
+import pytest
+from helpers.commands import charrnn, inside, start
+
+import charrnn as package
+
+ROWS = [
+    ("cat", "the cat sat"),
+    ("dog", "A dog ate it!"),
+    ("cat", "a cat, the cat"),
+    ("dog", "dog!"),
+]
+TRAIN = (
+    "--task",
+    "classify",
+    "--hidden",
+    "8",
+    "--steps",
+    "40",
+    "--lr",
+    "0.05",
+    "--backend",
+    "numpy",
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a table, a text, a classifier ``pets`` and a language model ``lm``."""
+    where = tmp_path_factory.mktemp("classify")
+    (where / "pets.tsv").write_text("".join(f"{l}\t{t}\n" for l, t in ROWS * 10))
+    (where / "t.txt").write_text("the cat sat on the mat\n" * 9)
+    (where / "lines.txt").write_text("the cat\n\ndog!\n")
+    small = ("--hidden", "4", "--steps", "3", "--batch", "2", "--seq-len", "4", "--name", "lm")
+    for line in (("train", "t.txt", *small), ("train", "pets.tsv", "--name", "pets", *TRAIN)):
+        done = inside(*line, cwd=where)
+        assert done.returncode == 0, done.stderr
+    return where
+
+
+def test_training_reports_examples_labels_and_accuracy(place):
+    done = inside("train", "pets.tsv", "--name", "more", *TRAIN, cwd=place)
+    assert "characters in 36 examples to train on" in done.stderr
+    assert "2 labels; " in done.stderr
+    assert ", accuracy " in done.stderr
+    assert done.stderr.endswith("to label texts: charrnn predict checkpoints/more\n")
+
+
+def test_a_line_comes_out_for_a_line_that_goes_in(place):
+    done = inside("predict", "pets", "lines.txt", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines][::2] == ["cat", "dog"]
+    assert len(lines) == 3
+    assert all(0.5 <= float(p) <= 1 for _, p in lines)
+    two = inside("predict", "pets", "lines.txt", "-k", "2", cwd=place).stdout.splitlines()
+    assert [len(line.split("\t")) for line in two] == [4, 4, 4]
+    records = inside("predict", "pets", "lines.txt", "--json", cwd=place).stdout.splitlines()
+    for record, line in zip(map(json.loads, records), lines, strict=True):
+        assert record["label"] == line[0]
+        assert f"{record['p']:.4f}" == line[1]
+        assert sum(record["labels"].values()) == pytest.approx(1)
+        assert next(iter(record["labels"])) == record["label"]
+
+
+def test_lines_are_labelled_as_they_arrive(place):
+    process = start("predict", "pets", cwd=place, stdin=subprocess.PIPE)
+    with process:
+        for text, label in (("the cat", "cat"), ("A dog", "dog")):
+            process.stdin.write(text + "\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(label + "\t")
+        process.stdin.close()
+        assert process.stdout.read() == ""
+    assert process.returncode == 0
+
+
+def test_a_file_that_is_no_run_is_told_with_the_right_command(place):
+    done = inside("predict", "lines.txt", cwd=place)
+    assert done.returncode == 2
+    assert "lines.txt is a file, not a run; to label its lines: charrnn predict " in done.stderr
+    done = inside("predict", "lm", "lines.txt", cwd=place)
+    assert done.returncode == 1
+    assert "is a language model, which labels nothing" in done.stderr
+
+
+def test_unknown_symbols_are_left_out_with_a_note(place):
+    (place / "odd.txt").write_text("the Ünknown cat\n")
+    done = inside("predict", "pets", "odd.txt", cwd=place)
+    assert done.stdout.startswith("cat\t")
+    assert done.stderr == "charrnn: note: left out 6 symbols that the model does not know\n"
+
+
+def test_eval_gives_the_figures_of_each_label(place):
+    done = inside("eval", "pets.tsv", "--run", "pets", "--json", cwd=place)
+    record = json.loads(done.stdout)
+    assert record["examples"] == 40
+    assert record["accuracy"] == 1.0
+    assert record["labels"]["dog"] == {"precision": 1, "recall": 1, "f1": 1, "support": 20}
+    assert record["confusion"] == [[20, 0], [0, 20]]
+    assert (record["source"], record["split"], record["skipped"]) == (["pets.tsv"], None, 0)
+    shown = inside("eval", "--split", "val", "--run", "pets", cwd=place).stdout
+    assert shown.startswith("4 examples: accuracy 1.0000, macro F1 1.0000, ")
+    assert "right \\ given  cat  dog\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("train pets.tsv --task classify --seq-len 3", "--seq-len only applies to --task lm"),
+        ("train pets.tsv --task classify --examples line", "--examples only applies to --task lm"),
+        ("train t.txt --pool max", "--pool only applies to --task classify"),
+        ("train t.txt --max-length 3", "--max-length only applies to --task classify"),
+        (
+            "train t.txt --bidirectional",
+            "--bidirectional lets a network see what",
+        ),
+        ("train t.txt --errors skip", "--errors skip passes over examples, but --task lm reads"),
+        ("train t.txt --task classify --column a", "--column needs --label-column"),
+        ("train t.txt --task classify --label-field a", "--label-field needs --field"),
+        ("train --resume pets --task lm", "--task lm conflicts with the checkpoint"),
+        ("sample pets", "pets is a classifier, not a language model; see charrnn predict"),
+        ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
+        ("eval t.txt --run lm --label-column a", "--label-column only applies to a classifier"),
+        ("diagnose pets", "pets is a classifier, not a language model"),
+        ("train t.txt --init-from pets --task lm", "pets is a classifier, not a language model"),
+    ],
+)
+def test_what_does_not_apply_is_one_line(line, problem, place):
+    done = inside(*line.split(), cwd=place)
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1
+    assert problem in done.stderr
+
+
+def test_info_and_runs_know_the_task(place):
+    record = json.loads(inside("info", "pets", "--json", cwd=place).stdout)
+    assert (record["task"], record["labels"], record["pool"]) == (
+        "classify",
+        ["cat", "dog"],
+        "mean",
+    )
+    assert "classify lstm 1×8" in inside("runs", cwd=place).stdout
+    assert "task             classify" in inside("info", "pets", cwd=place).stdout
+
+
+def test_a_dry_run_makes_nothing(place):
+    done = inside("train", "pets.tsv", "--name", "dry", "--dry-run", "--json", *TRAIN, cwd=place)
+    record = json.loads(done.stdout)
+    assert record["steps_per_epoch"] == 1
+    assert record["chars_per_second"] > 0
+    assert not (place / "checkpoints/dry").exists()
+
+
+def test_python_has_the_same(place, monkeypatch):
+    monkeypatch.chdir(place)
+    pairs = [(text, label) for label, text in ROWS * 10]
+    model = package.fit(pairs, task="classify", hidden=8, steps=40, lr=0.05, backend="numpy")
+    assert [one.label for one in model.predict(["the cat", "dog!"])] == ["cat", "dog"]
+    assert model.evaluate(pairs).accuracy == 1.0
+    model.save("made.safetensors")
+    again = package.load("made.safetensors", backend="numpy")
+    assert again.predict(["the cat"]) == model.predict(["the cat"])
+    assert repr(again) == repr(model)
+    one = package.load("pets", backend="numpy").predict(["the cat"])[0]
+    shown = inside("predict", "pets", "lines.txt", cwd=place).stdout.splitlines()[0]
+    assert shown == f"{one.label}\t{one.p:.4f}"
+    for bad, problem in (
+        ("abc", "list of .text, label. pairs, not a string"),
+        ([("a", 3)], "pair 0 must be a text and its label"),
+        ([("a", "x")] * 3, "fewer than two labels"),
+    ):
+        with pytest.raises(package.CharRNNError, match=problem):
+            package.fit(bad, task="classify")
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_resumed_exactly(place):
+    options = ("pets.tsv", *TRAIN, "--save-every", "3", "--log-every", "1", "--steps", "60")
+    assert charrnn("train", *options, "--name", "whole", cwd=place).returncode == 0
+    process = start("train", *options, "--name", "killed", "--json", cwd=place)
+    for line in process.stdout:
+        if json.loads(line).get("step", 0) >= 20:
+            process.kill()
+            break
+    process.communicate()
+    assert charrnn("train", "--resume", "killed", cwd=place).returncode == 0
+    digests = [
+        json.loads(charrnn("info", name, "--json", cwd=place).stdout)["weights_sha256"]
+        for name in ("whole", "killed")
+    ]
+    assert digests[0] == digests[1]

@@ -1,0 +1,185 @@
+"""Labelled texts: how they are read, held out, encoded and put in batches."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from charrnn.config import DataConfig
+from charrnn.errors import CorpusError
+from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
+from charrnn.text.labelled.dataset import read_more, read_table, stratified, table_of
+from charrnn.text.labelled.rows import How
+from charrnn.text.labelled.texts import texts
+
+ROWS = [("cat", "miau"), ("dog", "wow wow"), ("cat", 'mrr, "mrr"'), ("dog", "grr é")]
+
+
+def data_of(*sources, **options):
+    return DataConfig(**{"sources": tuple(map(str, sources)), "val_frac": 0.0} | options)
+
+
+def shown(table, part="train"):
+    """Return the (label, text) pairs of a part."""
+    texts = getattr(table, part)
+    ids, lengths = texts.padded(np.arange(len(texts)), len(texts))
+    decoded = [table.vocabulary.decode(ids[:length, n]) for n, length in enumerate(lengths)]
+    return [(table.labels[k], text) for k, text in zip(texts.labels, decoded, strict=True)]
+
+
+def written(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_format_gives_the_same_examples(tmp_path):
+    tabs = "".join(f"{label}\t{text}\n" for label, text in ROWS)
+    fast = "".join(f"__label__{label} {text}\n" for label, text in ROWS)
+    quoted = [(label, text.replace('"', '""')) for label, text in ROWS]
+    table = "n,kind,what\n" + "".join(f'1,{label},"{text}"\n' for label, text in quoted)
+    lines = "".join(json.dumps({"a": {"kind": l}, "what": t}) + "\n" for l, t in ROWS)
+    columns = {"column": "what", "label_column": "kind"}
+    fields = {"field": "what", "label_field": "a.kind"}
+    for name, text, more in (
+        ("a.txt", tabs, {}),
+        ("b.txt", "\ufeff" + tabs.replace("\n", "\r\n"), {}),
+        ("c.txt", fast, {}),
+        ("d.csv", table, columns),
+        ("f.jsonl", lines, fields),
+    ):
+        found = read_table(data_of(written(tmp_path, name, text), **more))
+        assert shown(found) == ROWS, name
+        assert found.labels == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("no tab here", "line 2 has no tab between a label and a text"),
+        ("\tno label", "line 2 has an empty label"),
+        ("x\x07\ttext", "line 2 has a label with control characters"),
+        ("x" * 201 + "\ttext", "line 2 has a label of more than 200 characters"),
+        ("__label__a __label__b text", "line 2 has several labels"),
+    ],
+)
+def test_a_line_that_is_no_example_is_named_or_passed_over(line, problem, tmp_path):
+    path = written(tmp_path, "t.tsv", f"cat\tmiau\n{line}\ndog\twow\n")
+    with pytest.raises(CorpusError, match=problem) as caught:
+        read_table(data_of(path))
+    assert "t.tsv" in str(caught.value)
+    table = read_table(data_of(path, errors="skip"))
+    assert shown(table) == [("cat", "miau"), ("dog", "wow")]
+    assert "passed over 1 line that are not examples" in table.notes
+
+
+def test_bytes_that_are_not_text_are_an_error_or_their_line_is_passed_over(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b"cat\tmiau\ndog\tw\xffw\ndog\twow\n")
+    with pytest.raises(CorpusError, match="not valid utf-8 at byte offset 14"):
+        read_table(data_of(path))
+    assert len(read_table(data_of(path, errors="skip")).train) == 2
+    assert len(read_table(data_of(path, errors="replace")).train) == 3
+    assert len(read_table(data_of(path, level="byte")).train) == 3
+
+
+def test_one_label_and_labels_only_in_a_held_out_file_are_errors(tmp_path):
+    path = written(tmp_path, "t.tsv", "cat\tmiau\ncat\tmrr\n")
+    with pytest.raises(CorpusError, match="a single label, 'cat'"):
+        read_table(data_of(path))
+    path = written(tmp_path, "t.tsv", "cat\tmiau\ndog\twow\n")
+    other = written(tmp_path, "v.tsv", "cat\tmiau\ncow\tmuh\n")
+    with pytest.raises(CorpusError, match=r"v\.tsv line 2 has the label 'cow'.*cat, dog"):
+        read_table(data_of(path, val=(str(other),)))
+    table = read_table(data_of(path))
+    with pytest.raises(CorpusError, match=r"v\.tsv line 2 has the label 'cow'.*cat, dog"):
+        read_more([str(other)], data_of(path), table.vocabulary, table.labels)
+
+
+def test_what_only_held_out_texts_have_is_unknown(tmp_path):
+    path = written(tmp_path, "t.tsv", "cat\tab\ndog\tba\n")
+    other = written(tmp_path, "v.tsv", "cat\taXbY\n")
+    table = read_table(data_of(path, val=(str(other),)))
+    assert table.vocabulary.symbols == ("a", "b")
+    assert shown(table, "val") == [("cat", "ab")]
+    rare = written(tmp_path, "r.tsv", "cat\tabc\ndog\tba\n")
+    folded = read_table(data_of(rare, val=(str(other),), min_count=2))
+    assert folded.vocabulary.symbols == ("a", "b", "\ufffd")
+    assert shown(folded, "val") == [("cat", "a\ufffdb\ufffd")]
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word"])
+def test_the_ids_are_those_of_the_vocabulary(level, tmp_path):
+    rows = [("a", "the cat sat, é"), ("b", "A dog"), ("a", "the end")] * 3
+    path = written(tmp_path, "t.tsv", "".join(f"{l}\t{t}\n" for l, t in rows))
+    table = read_table(data_of(path, level=level, min_count=2))
+    decoded = [(l, table.vocabulary.text(t)) for l, t in rows]
+    assert shown(table) == decoded
+    assert (
+        table.vocabulary.encode(decoded[0][1]).tolist()
+        == table.train.ids[: table.train.lengths[0]].tolist()
+    )
+
+
+def test_long_texts_are_cut_and_empty_ones_left_out():
+    table = table_of([("abcdef", "x"), ("", "x"), ("ab", "y")], data_of(max_length=4))
+    assert shown(table) == [("x", "abcd"), ("y", "ab")]
+    assert table.notes == ("cut 1 text after 4 symbols", "left out 1 empty text")
+
+
+def test_the_same_share_of_each_label_is_held_out_drawn_by_the_seed():
+    labels = np.repeat(np.arange(5), [1, 2, 13, 200, 1000]).astype(np.int32)
+    train, val, test = stratified(labels, (0.1, 0.2), seed=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, val, test])), np.arange(1216))
+    for part, share in ((val, 0.1), (test, 0.2)):
+        counts = np.bincount(labels[part], minlength=5)
+        assert np.abs(counts - share * np.bincount(labels)).max() <= 1
+        assert abs(len(part) - share * 1216) <= 2
+    assert set(labels[train]) == set(range(5))
+    again, other = stratified(labels, (0.1, 0.2), 3), stratified(labels, (0.1, 0.2), 4)
+    np.testing.assert_array_equal(again[1], val)
+    assert not np.array_equal(other[1], val)
+
+
+def test_an_epoch_reads_every_sequence_once_in_an_order_of_its_own():
+    lengths = np.random.default_rng(0).integers(1, 900, 500)
+    batches = SimilarLengths(lengths, 32, seed=1)
+    orders, filled = [], []
+    for epoch in range(2):
+        groups = [batches.at(epoch * batches.per_epoch + k) for k in range(batches.per_epoch)]
+        orders.append(np.concatenate([group.numbers for group in groups]))
+        np.testing.assert_array_equal(np.sort(orders[-1]), np.arange(500))
+        for numbers, places, of in groups:
+            assert of == epoch
+            assert len(numbers) <= places
+            longest = lengths[numbers].max()
+            assert longest <= batches.shapes()[places]
+            filled.append(lengths[numbers].mean() / longest)
+        assert np.mean(filled) > 0.8
+    assert not np.array_equal(*orders)
+    fresh, other = (SimilarLengths(lengths, 32, seed) for seed in (1, 2))
+    later = batches.per_epoch + 3
+    np.testing.assert_array_equal(fresh.at(later).numbers, batches.at(later).numbers)
+    assert not np.array_equal(other.at(0).numbers, fresh.at(0).numbers)
+
+
+def test_a_batch_of_long_sequences_has_fewer_of_them():
+    assert [fitting(32, length) for length in (1, STEPS, STEPS + 1, 2 * STEPS + 1, 10**6)] == [
+        32, 32, 16, 8, 1,
+    ]  # fmt: skip
+    batches = SimilarLengths(np.array([10**6, 3, 3]), 2, seed=0)
+    assert batches.per_epoch == 2
+
+
+def test_texts_come_as_they_arrive():
+    parts = [b"one\ntw", b"o\r\n\nthr", b"ee"]
+
+    class Pipe(io.RawIOBase):
+        def read1(self, size):
+            return parts.pop(0) if parts else b""
+
+    found = texts("-", How(), stdin=Pipe())
+    assert next(found) == ["one"]
+    assert len(parts) == 2
+    assert list(found) == [["two", ""], ["three"]]
