@@ -27,6 +27,7 @@ from charrnn.backend import Array
 from charrnn.backend.team import Team
 from charrnn.errors import CharRNNError, setting
 from charrnn.tasks.base import Task
+from charrnn.train.clipping import norm
 from charrnn.train.update import Update
 
 EXPLODED = 1000.0
@@ -89,7 +90,8 @@ class Guard:
     def update(self, step: int) -> None:
         """Raise :class:`DivergedError` if a weight or a moment is not finite after the update."""
         flats = (self._task.weights.flat, *self._update.optimizer.moments.values())
-        self._check(step, all(isfinite(flat.sum()) for flat in flats))
+        xp = self._task.backend.xp
+        self._check(step, all(isfinite(norm(xp, flat)) for flat in flats))  # faster than a sum
 
     def loss(self, step: int, name: str, value: float) -> None:
         """Raise :class:`DivergedError` for a non-finite or exploded loss."""
@@ -121,8 +123,8 @@ class Guard:
     def _check(self, step: int, finite: bool, what: tuple[str, float] | None = None) -> None:
         """Raise unless ``finite``, naming the array at fault or else ``what``.
 
-        Without ``what``, a non-finite sum alone proves nothing, because a sum of finite numbers may
-        overflow.
+        Without ``what``, a non-finite sum or norm alone proves nothing: that of finite numbers
+        may overflow.
         """
         culprit = None if finite else self._first() or what
         if self._team.any(culprit is not None):
