@@ -47,6 +47,8 @@ copy-lag ; --flip 0.3
 copy-lag ; --lag 3
 dates ; --first-year 1900
 dates ; --years 3
+recall ; --distance 2
+recall ; --more 2
 reversal ; --letters 3
 reversal ; --longest 5
 reversal ; --shortest 3

@@ -79,7 +79,7 @@ def examples(
 
         encoding = "utf-8" if source.kind == "builtin" else codec
         text = decode_chunks(text_of(raw(), source.name, encoding), source.name, encoding, errors)
-        for rows in _groups(reader, text):
+        for rows in _groups(reader, text, whole=source.kind != "builtin"):
             for row in rows:
                 if how.errors == "skip" and how.level != "byte" and not _is_text(row.text):
                     unfit(shown(source.name), row.line, "")
@@ -87,9 +87,11 @@ def examples(
                     yield source, row
 
 
-def _groups(reader: Any, text: Iterator[str]) -> Iterator[list[Row]]:
+def _groups(reader: Any, text: Iterator[str], whole: bool) -> Iterator[list[Row]]:
+    """Yield rows; unless the text is ``whole``, a last line without a newline is left out."""
     yield from map(reader.feed, text)
-    yield reader.end()
+    if whole:
+        yield reader.end()
 
 
 def _is_text(text: str) -> bool:

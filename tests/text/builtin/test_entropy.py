@@ -67,6 +67,15 @@ def test_dates_is_the_entropy_of_a_line_over_its_mean_length(first, years):
         assert len(set(found)) <= days * 12
 
 
+def test_recall_is_the_entropy_of_a_line_over_its_mean_length():
+    how = {"letters": 3, "distance": 1, "more": 1, "flip": 0.2}
+    found = text("recall", 300_000, 2, **how).splitlines()[:-1]
+    counts = Counter(found)
+    plug_in = -sum(n * math.log(n / len(found)) for n in counts.values()) / len(found)
+    assert plug_in / 5.5 == pytest.approx(builtin.info("recall", **how).entropy, rel=5e-3)
+    assert len(counts) == 3 * (9 + 27)
+
+
 def test_reversal_is_the_entropy_of_a_line_over_its_mean_length():
     stated = builtin.info("reversal", letters=3, shortest=2, longest=4).entropy
     expected = (math.log(3) + 3 * math.log(3)) / 8

@@ -148,6 +148,22 @@ def test_dates_are_what_pythons_parser_reads_and_every_spelling_is_equal(seed, f
         assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
 
 
+def test_recall_labels_a_text_with_the_letter_at_its_distance():
+    whole, _ = lines("recall", 90_000, 3, letters=4, distance=7, more=3, flip=0.25)
+    lengths, letters, others = Counter(), Counter(), Counter()
+    for line in whole:
+        label, one = line.split("\t")
+        lengths[len(one)] += 1
+        letters.update(one)
+        others[(ord(label.lower()) - ord(one[-8])) % 4] += 1
+    assert set(lengths) == {8, 9, 10, 11}
+    for found in (lengths, letters):
+        share = found.total() / len(found)
+        assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
+    assert others[0] / len(whole) == pytest.approx(0.75, abs=0.03)
+    assert all(others[k] / len(whole) == pytest.approx(0.25 / 3, abs=0.02) for k in (1, 2, 3))
+
+
 def test_reversal_reverses_strings_of_every_length():
     whole, _ = lines("reversal", 60_000, 3, letters=4, shortest=2, longest=6)
     lengths, letters = Counter(), Counter()

@@ -9,7 +9,8 @@ import pytest
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.text import builtin
 
-GENERATED = ["brackets", "copy-lag", "dates", "hello", "markov", "reber", "reversal"]
+GENERATED = ["brackets", "copy-lag", "dates", "hello", "markov", "reber"]
+GENERATED += ["recall", "reversal"]
 RANDOM = [name for name in GENERATED if name != "hello"]
 
 
@@ -74,6 +75,10 @@ def test_without_random_choices_the_seed_changes_nothing(name):
         ("markov", "order", 1),
         ("markov", "alphabet", 5),
         ("markov", "concentration", 2.0),
+        ("recall", "letters", 3),
+        ("recall", "distance", 2),
+        ("recall", "more", 1),
+        ("recall", "flip", 0.5),
         ("reversal", "letters", 3),
         ("reversal", "shortest", 4),
         ("reversal", "longest", 20),
