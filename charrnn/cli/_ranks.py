@@ -8,13 +8,13 @@ for it, and would do so for ever.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _FIRST = 2.0
 """Seconds that another rank waits before it reports a failure: the first one may do so."""
-_LAST = 5.0
+_LAST = 5
 """Seconds after which a process ends although MPI cannot end the others."""
 _KILLED = "charrnn: error: a rank ended unexpectedly, so all were ended (mpirun says which one)"
 
@@ -222,20 +222,23 @@ def _report(rank: int, problem: CharRNNError) -> None:
     os.write(2, f"charrnn: error: {f'rank {rank}: ' if rank else ''}{line}\n".encode())
 
 
-def _lost(command: Command, team: Ranks, rank: int) -> None:
-    """End all ranks that can be reached, because one cannot."""
+def _lost(command: Command, team: Ranks, rank: int) -> NoReturn:
+    """End this rank, because another one is not heard from; runs in a thread.
+
+    MPI is not asked to end the others: it might wait for the one that is lost. The launcher does so
+    where it can reach them, and the others miss this one.
+    """
     line = f"rank {rank} on {one_line(team.hosts[rank])} is not heard from any more"
     os.write(2, f"charrnn: error: {line}; the last checkpoint is intact\n".encode())
     command.over()
-    _end(team, 1)
+    os._exit(1)
 
 
 def _end(team: Ranks, code: int) -> NoReturn:
     """End all ranks at once, and this one even if MPI cannot do so."""
     sys.stdout.flush()
-    last = Timer(_LAST, os._exit, (code,))
-    last.daemon = True
-    last.start()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI has nothing to add
+    if hasattr(signal, "alarm"):
+        signal.alarm(_LAST)  # ends the process, even while MPI holds Python's lock
     team.abort(code)
     os._exit(code)

@@ -43,7 +43,7 @@ def _wait(read: int) -> NoReturn:
             signal.signal(number, signal.SIG_IGN)
         os.closerange(0, 2)
         os.closerange(3, read)
-        os.closerange(read + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(read + 1, min(1 << 16, os.sysconf("SC_OPEN_MAX")))
         said = b""
         while more := os.read(read, 4096):
             said += more

@@ -108,6 +108,9 @@ def evaluate(
     "confusion" (a row for each right label, a column for each label given), "skipped" (lines that
     were passed over), "run", "source", "split".
 
+    Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
+    state some way before them; a note says so.
+
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).
 

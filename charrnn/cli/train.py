@@ -192,7 +192,7 @@ def _dry_run(session: Session, as_json: bool) -> int:
 
 def _follow(session: Session, stop: Deferral, report: TrainingReport, command: Command) -> int:
     """Train and report; return the exit code."""
-    from charrnn.train.records import Save
+    from charrnn.train.records import Save, Start
 
     for line in session.notes:
         note(line)
@@ -204,7 +204,7 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport, command: C
     try:
         with explaining_memory(session.needed.total), report, closing(session.records()) as records:
             for record in records:
-                if isinstance(record, Save):
+                if isinstance(record, Save) or (isinstance(record, Start) and record.resumed):
                     command.saved(session.folder)
                 command.show(report, record)
     except OSError:
