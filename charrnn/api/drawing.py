@@ -13,6 +13,7 @@ from charrnn.options import Option
 from charrnn.sampling import Frame, Novelty, SampleOptions, Seen
 from charrnn.sampling.options import MAX_SPAN
 from charrnn.text import Vocabulary
+from charrnn.text.layout import WHOLE, Layout
 
 _SPAN = Option(1, "", least=1, most=MAX_SPAN)
 
@@ -44,7 +45,7 @@ def drawing(
     names = {f.name for f in fields(SampleOptions)}
     options = SampleOptions(**{name: value for name, value in given.items() if name in names})
     frame = Frame.of(data, arguments.flag(given.get("until_join", False), "until_join"))
-    novelty = _novelty(vocabulary, given)
+    novelty = _novelty(vocabulary, data, frame, given)
     until = arguments.text_of(given.get("until", ""), vocabulary, "until")
     checked = arguments.length(length)
     options.check_sample(checked, until or frame.end, novelty.lines is not None)
@@ -60,7 +61,9 @@ def drawing(
     return Drawing(options, frame, prime, more)
 
 
-def _novelty(vocabulary: Vocabulary, given: Mapping[str, Any]) -> Novelty:
+def _novelty(
+    vocabulary: Vocabulary, data: DataConfig | None, frame: Frame, given: Mapping[str, Any]
+) -> Novelty:
     """Return the indexes of the text that samples must not copy."""
     lines = arguments.flag(given.get("novel", False), "novel")
     span, text = given.get("novel_span"), given.get("novel_text")
@@ -74,10 +77,16 @@ def _novelty(vocabulary: Vocabulary, given: Mapping[str, Any]) -> Novelty:
         return Novelty()
     if text is None:
         raise UsageError(f"{either} needs the text that is not to be copied", "give novel_text")
-    known = arguments.text_of(arguments.texts_of(text), vocabulary, "novel_text")
-    ids = [vocabulary.encode(known, "skip")]
-    newline = vocabulary.newline
+    known = [arguments.text_of(one, vocabulary, "novel_text") for one in arguments.text_list(text)]
+    layout = Layout.of(data or DataConfig())
+    if len(known) == 1 and not layout.examples:
+        layout = WHOLE  # nothing stands between texts
+    pieces: list[Any] = layout.pieces_of(known)
+    if not layout.examples:
+        pieces = [pieces[0][:0].join(pieces)] if pieces else []
+    ids, ends = [vocabulary.encode(piece, "skip") for piece in pieces], frame.line_ends(vocabulary)
+    apart = bool(layout.examples) and not layout.end
     return Novelty(
-        Seen.of(ids, newline) if lines else None,
-        None if span is None else Seen.of(ids, newline, span),
+        Seen.of(ids, ends, apart=apart) if lines else None,
+        None if span is None else Seen.of(ids, ends, span, apart=apart),
     )

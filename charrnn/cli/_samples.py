@@ -224,6 +224,7 @@ def novelty_of(
     lines: bool,
     span: int | None,
     texts: list[str] | None,
+    frame: Frame,
     how: dict[str, Any],
 ) -> Novelty:
     """Return the indexes of the text that samples must not copy."""
@@ -235,7 +236,8 @@ def novelty_of(
 
     def index(of: int) -> Any:
         if texts:
-            return kept.of_text(texts, loaded.vocabulary, of, **how)
+            ends = frame.line_ends(loaded.vocabulary)
+            return kept.of_text(texts, loaded.vocabulary, ends, of, **how)
         return kept.of_run(loaded, of)
 
     with progress("reading the text that is not to be copied"):

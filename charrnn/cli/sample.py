@@ -98,7 +98,8 @@ def sample(
         bool,
         typer.Option(
             "--novel",
-            help="Draw a line again if it occurs in the run's text, held-out parts included.",
+            help="Draw a line again if it occurs in the run's text, held-out parts included. A "
+            "line ends with a newline, or where its document or text ends.",
             rich_help_panel=NOVELTY,
         ),
     ] = False,
@@ -206,7 +207,7 @@ def sample(
             note_skipped(skipped(vocabulary, beginning))
         _show_next(Output(), beginning, symbols, as_json)
         return
-    novelty = novelty_of(loaded, novel, novel_span, novel_text, reading(loaded, how))
+    novelty = novelty_of(loaded, novel, novel_span, novel_text, frame, reading(loaded, how))
     if each_line and not ends:
         until = end_of_line(vocabulary, length)
     samples = Samples(

@@ -97,7 +97,7 @@ def stream(
     options.check_sample(length, until or frame.end, novelty.lines is not None)
     ids = encode_prime(vocabulary, prime, unknown, frame)
     ends, read = (until, frame.end), ids if prime else ids[:0]
-    written = Written(vocabulary, ends, length, novelty.lines, read)
+    written = Written(vocabulary, ends, length, novelty.lines, frame.own(read))
     drawer = draws(
         model,
         vocabulary,
@@ -169,7 +169,8 @@ def in_order(
     check_end(length, until or frame.end)
     ids, lines = encode_prime(vocabulary, prime, unknown, frame), novelty.lines
     ends, read = (until, frame.end), ids if prime else ids[:0]
-    written = [Written(vocabulary, ends, length, lines, read) for _ in range(count)]
+    begun = frame.own(read)
+    written = [Written(vocabulary, ends, length, lines, begun) for _ in range(count)]
     drawer = draws(
         model,
         vocabulary,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, setting
+from charrnn.sampling.seen import LineEnds
 from charrnn.text.layout import Layout
 from charrnn.text.vocabulary import Vocabulary
 
@@ -77,6 +78,18 @@ class Frame:
                 return ids
         start = Layout(join=self.join, examples=self.examples).start(vocabulary)
         return np.array([start], vocabulary.dtype)
+
+    def own(self, read: NDArray[Any]) -> NDArray[Any]:
+        """Return the symbols of a prime (1-D) without what the model reads before an example."""
+        return read[1:] if self.examples else read
+
+    def line_ends(self, vocabulary: Vocabulary) -> LineEnds:
+        """Return what ends a line: a newline, or ``join`` if it can be written."""
+        text: Any = vocabulary.text(self.join)
+        join = tuple(vocabulary.encode(text, "skip").tolist())
+        if len(join) < vocabulary.count(text) or vocabulary.unknown in join:
+            join = ()
+        return LineEnds(vocabulary.newline, join)
 
     def shown(self, symbols: Iterable[Any]) -> Iterator[Any]:
         """Yield a sample's symbols, strings or bytes, without the ``join`` that ends it.

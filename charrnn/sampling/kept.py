@@ -17,10 +17,13 @@ import numpy as np
 
 from charrnn.errors import CharRNNError, CorpusError, setting
 from charrnn.own import METRICS
-from charrnn.sampling.seen import Seen
+from charrnn.sampling.frame import Frame
+from charrnn.sampling.seen import LineEnds, Seen
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids, read_corpus
+from charrnn.text.layout import Layout
+from charrnn.text.units.examples import Units
 from charrnn.text.vocabulary import Vocabulary
 
 _KEY = 32  # bytes of the digest
@@ -42,14 +45,15 @@ def of_run(checkpoint: Checkpoint, span: int = 0) -> Seen:
     """
     assert checkpoint.path is not None
     folder, name = checkpoint.path.parent, f"novel-{span or 'lines'}"
+    ends = Frame.of(checkpoint.data).line_ends(checkpoint.vocabulary)
     key = _key(checkpoint, span)
     try:
         found = heldout.mapped(folder / f"{name}.npy")
     except (OSError, ValueError):
         found = np.empty(0, np.uint8)
     if found.dtype == np.uint8 and found[:_KEY].tobytes() == key and len(found) - _KEY in _SIZES:
-        return Seen(found[_KEY:], span)
-    seen = Seen.of(_text(checkpoint), checkpoint.vocabulary.newline, span)
+        return Seen(found[_KEY:], span, ends)
+    seen = Seen.of(_texts(checkpoint), ends, span, apart=True)
     if (folder / METRICS).is_file():  # the folder of a run, not of any file
         kept = np.concatenate((np.frombuffer(key, np.uint8), seen.bits))
         try:
@@ -62,13 +66,14 @@ def of_run(checkpoint: Checkpoint, span: int = 0) -> Seen:
 def of_text(
     names: Sequence[str],
     vocabulary: Vocabulary,
+    ends: LineEnds,
     span: int = 0,
     **reading: Any,
 ) -> Seen:
     """Return the index of any text; see :func:`charrnn.text.iter_ids` for the parameters.
 
-    ``reading`` are its encoding, errors and layout. Symbols that the vocabulary does not have are
-    left out.
+    ``ends`` ends its lines; ``reading`` are its encoding, errors and layout. Symbols that the
+    vocabulary does not have are left out.
 
     Raises
     ------
@@ -76,20 +81,30 @@ def of_text(
         If the text cannot be read or is too large.
     """
     read = iter_ids(list(names), vocabulary, unknown="skip", **reading)
-    return Seen.of(list(read), vocabulary.newline, span)
+    return Seen.of(list(read), ends, span)
 
 
 def _key(checkpoint: Checkpoint, span: int) -> bytes:
+    data = checkpoint.data
+    texts_end = data is not None and (data.examples == "document" or bool(data.join))
     made_from = (
-        *("1", checkpoint.corpus_sha256, checkpoint.heldout_sha256, str(span)),
+        *(
+            "2" if texts_end and not span else "1",
+            checkpoint.corpus_sha256,
+            checkpoint.heldout_sha256,
+            str(span),
+        ),
         json.dumps(checkpoint.vocabulary.to_json()),
-        json.dumps(checkpoint.data.to_json() if checkpoint.data else None),
+        json.dumps(data.to_json() if data else None),
     )
     return hashlib.sha256("\0".join(made_from).encode()).digest()
 
 
-def _text(checkpoint: Checkpoint) -> list[np.ndarray]:
-    """Return the ids of a run's text, held-out parts in their places."""
+def _texts(checkpoint: Checkpoint) -> list[np.ndarray]:
+    """Return the ids of a run's text, held-out parts in their places, and of its other texts.
+
+    Documents without an end are texts of their own.
+    """
     give = f"give the text with {setting('novel_text')}"
     if checkpoint.data is None or not checkpoint.data.sources:
         raise CharRNNError(f"the text of {checkpoint.path} is not known", give)
@@ -103,4 +118,9 @@ def _text(checkpoint: Checkpoint) -> list[np.ndarray]:
     known = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != known:
         raise CharRNNError("the text of the run has changed since it was trained", give)
-    return [np.asarray(part) for part in (corpus.train, corpus.val, corpus.test)]
+    parts, endless = (corpus.train, corpus.val, corpus.test), not Layout.of(whole).end
+    return [
+        one
+        for part in parts
+        for one in (part if isinstance(part, Units) and endless else [np.asarray(part)])
+    ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,48 @@ _MIN_BITS = 1 << 16  # bits of a table
 _CHUNK = 1 << 20
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse
 _INVERSE = pow(_BASE, -1, 1 << 64)
+
+
+class LineEnds(NamedTuple):
+    """What ends a line.
+
+    Attributes
+    ----------
+    newline
+        The symbol that does; None: none.
+    join
+        The symbols that end a text, such as a document, and so its last line; they belong to no
+        line. Empty: none do.
+    """
+
+    newline: int | None
+    join: tuple[int, ...] = ()
+
+    @property
+    def longest(self) -> int:
+        """The number of symbols of the longest end, at least 1."""
+        return max(1, len(self.join))
+
+    def size(self, symbols: Sequence[int]) -> int:
+        """Return how many of the last symbols are an end; 0: the line goes on."""
+        if self.join and tuple(symbols[-len(self.join) :]) == self.join:
+            return len(self.join)
+        return int(symbols[-1] == self.newline)
+
+    def found(self, symbols: NDArray[Any], old: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return behind which symbols (1-D) lines have ended, and the sizes of these ends.
+
+        Ends within the first ``old`` symbols are left out.
+        """
+        sizes = (symbols == (-1 if self.newline is None else self.newline)).astype(np.intp)
+        if self.join and len(symbols) >= len(self.join):
+            places = len(symbols) - len(self.join) + 1
+            same = np.ones(places, np.bool_)
+            for k, symbol in enumerate(self.join):
+                same &= symbols[k : k + places] == symbol
+            sizes[len(self.join) - 1 :][same] = len(self.join)
+        last = np.flatnonzero(sizes[old:]) + old
+        return last + 1, sizes[last]
 
 
 @dataclass(frozen=True)
@@ -53,35 +95,46 @@ class Seen:
         0 for lines.
     bits
         The table, uint8.
+    ends
+        What ends a line.
     """
 
-    def __init__(self, bits: NDArray[np.uint8], span: int) -> None:
-        self.bits, self.span = bits, span
+    def __init__(self, bits: NDArray[np.uint8], span: int, ends: LineEnds) -> None:
+        self.bits, self.span, self.ends = bits, span, ends
         self._mask = np.uint64(8 * len(bits) - 1)
 
     @classmethod
-    def of(cls, parts: Sequence[NDArray[Any]], newline: int | None, span: int = 0) -> Seen:
+    def of(
+        cls,
+        parts: Sequence[NDArray[Any]],
+        ends: LineEnds,
+        span: int = 0,
+        *,
+        apart: bool = False,
+    ) -> Seen:
         """Return the index of a text.
 
         Parameters
         ----------
         parts
             Its symbols: 1-D arrays of ids, one after the other.
-        newline
-            The symbol that ends a line; None: the text is one line.
+        ends
+            What ends a line.
         span
             0 for lines; else spans of one symbol more than this.
+        apart
+            Whether each part is a text of its own, so that no line or span continues in the next.
 
         Raises
         ------
         CharRNNError
             If the text has more than :data:`MAX_UNITS` units.
         """
+        texts = [[part] for part in parts] if apart else [parts]
         if span:
-            units = max(1, sum(map(len, parts)) - span)
+            units = max(1, sum(max(0, sum(map(len, text)) - span) for text in texts))
         else:
-            end = -1 if newline is None else newline
-            units = 1 + sum(int(np.count_nonzero(chunk == end)) for chunk in _chunks(parts, 0))
+            units = sum(1 + _count(text, ends) for text in texts)
         if units > MAX_UNITS:
             what = f"spans of {span + 1} symbols" if span else "lines"
             raise CharRNNError(
@@ -89,14 +142,14 @@ class Seen:
                 f"name a part of it with {setting('novel_text')}",
             )
         size = max(_MIN_BITS, 1 << (_MIN_LOAD * units - 1).bit_length())
-        seen = cls(np.zeros(size // 8, np.uint8), span)
-        hashes = _spans(parts, span + 1) if span else _lines(parts, newline)
-        for some in hashes:
-            seen._add(some)
+        seen = cls(np.zeros(size // 8, np.uint8), span, ends)
+        for text in texts:
+            for some in _spans(text, span + 1) if span else _lines(text, ends):
+                seen._add(some)
         return seen
 
     def has_line(self, line: Sequence[int]) -> bool:
-        """Return whether a line, without its newline, is one of the text."""
+        """Return whether a line, without its end, is one of the text."""
         return bool(self._has(_line_hash(np.array(line, np.int64)[None]))[0])
 
     def completed(self, last: NDArray[Any], symbols: NDArray[Any]) -> NDArray[np.bool_]:
@@ -139,6 +192,15 @@ def _chunks(parts: Sequence[NDArray[Any]], overlap: int) -> Iterator[NDArray[Any
             yield piece
 
 
+def _count(parts: Sequence[NDArray[Any]], ends: LineEnds) -> int:
+    """Return the number of ends of lines in a text."""
+    count = old = 0
+    for chunk in _chunks(parts, ends.longest - 1):
+        count += len(ends.found(chunk, old)[0])
+        old = min(ends.longest - 1, len(chunk))
+    return count
+
+
 def _spans(parts: Sequence[NDArray[Any]], length: int) -> Iterator[Hashes]:
     for chunk in _chunks(parts, length - 1):
         sums, unpower = _sums(chunk)
@@ -147,19 +209,25 @@ def _spans(parts: Sequence[NDArray[Any]], length: int) -> Iterator[Hashes]:
             yield _mixed((sums[length:] - sums[:count]) * unpower[:count])
 
 
-def _lines(parts: Sequence[NDArray[Any]], newline: int | None) -> Iterator[Hashes]:
-    end = -1 if newline is None else newline
-    begun, length = np.uint64(0), 0  # of a line that began in an earlier chunk
-    for chunk in _chunks(parts, 0):
-        sums, unpower = _sums(chunk)
-        ends = np.append(np.flatnonzero(chunk == end), len(chunk))
-        starts = np.append(0, ends[:-1] + 1)
-        hashes = (sums[ends] - sums[starts]) * unpower[starts]
-        hashes[:1] = begun + hashes[:1] * np.uint64(pow(_BASE, length, 1 << 64))
-        begun = hashes[-1]
-        length = int(ends[-1] - starts[-1]) + (length if len(ends) == 1 else 0)
-        yield _mixed(hashes[:-1])
-    yield _mixed(np.array([begun]))
+def _lines(parts: Sequence[NDArray[Any]], ends: LineEnds) -> Iterator[Hashes]:
+    # The hash of symbols i … j-1 is (S_j - S_i)·B^-i with S_j = Σ_k<j r(x_k)·B^k.
+    total, inverse, power = np.zeros(1, np.uint64), np.ones(1, np.uint64), 1  # where a chunk begins
+    last, begun, unpower = total, total, inverse  # where it ends, and where the open line begins
+    start = old = 0  # where that line begins in the chunk; symbols of the chunk read before
+    for chunk in _chunks(parts, ends.longest - 1):
+        sums, unpowers = _sums(chunk)
+        sums, unpowers = total + np.uint64(power) * sums, inverse * unpowers
+        after, sizes = ends.found(chunk, old)
+        stops = np.maximum(after - sizes, np.append(start, after[:-1])[: len(after)])
+        begins, scales = np.append(begun, sums[after]), np.append(unpower, unpowers[after])
+        yield _mixed((sums[stops] - begins[:-1]) * scales[:-1])
+        begun, unpower = begins[-1:], scales[-1:]
+        old = min(ends.longest - 1, len(chunk))
+        new = len(chunk) - old
+        start = int(after[-1] if len(after) else start) - new
+        power = power * pow(_BASE, new, 1 << 64) % (1 << 64)
+        total, inverse, last = sums[new : new + 1], unpowers[new : new + 1], sums[-1:]
+    yield _mixed((last - begun) * unpower)
 
 
 def _line_hash(lines: NDArray[Any]) -> Hashes:

@@ -65,7 +65,7 @@ class Written:
         The symbols after which it ends; 0: endless.
     lines
         The lines of a text that must not be written; they are drawn again. A line ends with its
-        newline or with the sample. Lines of white space are allowed.
+        newline, with its text, or with the sample. Lines of white space are allowed.
     prime
         The symbols that the stream has read; its last line is continued by the first one here.
     """
@@ -79,15 +79,17 @@ class Written:
         prime: NDArray[Any] | None = None,
     ) -> None:
         self._shown = shown(vocabulary)
-        self._newline, self._lines, self._length = vocabulary.newline, lines, length
+        self._lines, self._length = lines, length
         self._end = End(vocabulary, *ends)
         self._symbols: list[Any] = []
         self._nats: list[float] = []
         self._count = 0
         self._join = vocabulary.join
         self._line: list[int] = []
+        self._recent: tuple[int, ...] = ()  # symbols that may be the beginning of an end
         for symbol in [] if lines is None or prime is None else prime.tolist():
-            self._line = [] if symbol == self._newline else [*self._line, symbol]
+            if self._read(symbol):
+                self._line = []
         self._tries = 0
         self._begun = len(self._line)  # symbols of the prime in the line
         self._accept()
@@ -108,12 +110,11 @@ class Written:
         over = over or self._count == self._length
         if self._lines is None:
             return Outcome.END if over else Outcome.MORE
-        newline = symbol == self._newline
-        if not newline:
-            self._line.append(symbol)
-        if not (newline or over):
+        size = self._read(symbol)
+        if not (size or over):
             return Outcome.MORE
-        if self._lines.has_line(self._line) and not self._is_blank():
+        line = self._line[: max(0, len(self._line) - size)]
+        if self._lines.has_line(line) and not self._is_blank(line):
             self._take_back()
             return Outcome.AGAIN
         self._line, self._begun, self._tries = [], 0, 0
@@ -132,11 +133,20 @@ class Written:
         symbols, self._symbols = self._symbols, []
         return symbols
 
-    def _is_blank(self) -> bool:
-        return not self._join([self._shown[symbol] for symbol in self._line]).strip()
+    def _read(self, symbol: int) -> int:
+        """Add a symbol to the line; return how many symbols its end has, 0 if it goes on."""
+        assert self._lines is not None
+        ends = self._lines.ends
+        self._line.append(symbol)
+        self._recent = (*self._recent, symbol)[-ends.longest :]
+        return ends.size(self._recent)
+
+    def _is_blank(self, line: Sequence[int]) -> bool:
+        return not self._join([self._shown[symbol] for symbol in line]).strip()
 
     def _accept(self) -> None:
         self._accepted, self._accepted_end = self._count, copy(self._end)
+        self._accepted_recent = self._recent
 
     def _take_back(self) -> None:
         self._tries += 1
@@ -149,7 +159,7 @@ class Written:
             del symbols[max(0, len(symbols) - self._count + self._accepted) :]
         self._count = self._accepted
         del self._line[self._begun :]
-        self._end = copy(self._accepted_end)
+        self._end, self._recent = copy(self._accepted_end), self._accepted_recent
 
 
 def shown(vocabulary: Vocabulary) -> list[Any]:

@@ -111,6 +111,32 @@ def test_documents_have_an_end_that_is_not_printed(more):
     assert end not in "".join(json.loads(line)["text"] for line in lines)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [("--examples", "document"), pytest.param(("--join", " | "), marks=pytest.mark.slow)],
+)
+def test_a_new_line_ends_where_its_document_ends(more):
+    """Names are values of a column, and none of them is written again."""
+    names = ("anna", "bob\nand carl", "dora")
+    Path("n.csv").write_text("id,text\n" + "".join(f'{n},"{names[n % 3]}"\n' for n in range(300)))
+    trained("n.csv", "--column", "text", *more)
+    until = [] if "--examples" in more else ["--until-join"]
+    sample = ("sample", "r", *until, "--count", "40", "--seed", "1")
+    copied = {"anna", "bob", "and carl", "dora"}
+    plain, new = (
+        set(run(*sample, *novel).stdout.splitlines()) - {"---"} for novel in ([], ["--novel"])
+    )
+    assert copied <= plain
+    assert new
+    assert not copied & new
+    assert "dora" not in run(*sample, "--novel", "--prime", "do", "--temp", "2").stdout.splitlines()
+    model = charrnn.load("r")
+    told = {"until_join": True, "novel": True, "novel_text": ["anna", "bob\nand carl"]}
+    texts = {one.text.removesuffix(" | ").strip("\x03") for one in model.samples(40, 30, **told)}
+    assert "dora" in texts
+    assert not {"anna", "bob\nand carl"} & texts
+
+
 @pytest.mark.parametrize("examples", ["line", pytest.param("document", marks=pytest.mark.slow)])
 def test_a_run_goes_on_as_if_it_had_never_stopped(examples):
     text = "names.txt" if examples == "line" else "docs"

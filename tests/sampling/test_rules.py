@@ -15,7 +15,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.sampling import Novelty, SampleOptions, in_order, next_symbols, samples, stream
 from charrnn.sampling.draw import FREE
 from charrnn.sampling.rules import NoCopy, NoRepeat, Penalty
-from charrnn.sampling.seen import Seen
+from charrnn.sampling.seen import LineEnds, Seen
 from charrnn.text.vocabulary import Vocabulary
 
 CHARS = Vocabulary("char", tuple("abcd"))
@@ -159,7 +159,7 @@ def test_a_device_takes_lines_back_as_the_host_does(device):
     host = LanguageModel.fresh(config, 4, 4)
     there = LanguageModel(config, 4, Backend("cupy", device), host.weights.flat)
     copied = vocabulary.encode("a\nb\nc\nab\nbc\nca\naa\n")
-    novelty = Novelty(Seen.of([copied], 0), Seen.of([copied], 0, 3))
+    novelty = Novelty(Seen.of([copied], LineEnds(0)), Seen.of([copied], LineEnds(0), 3))
     arguments = {"count": 3, "length": 25, "novelty": novelty, "log_probs": True, "prime": "b"}
     mine, theirs = (
         list(in_order(model, vocabulary, SampleOptions(1.0), **arguments))
@@ -182,7 +182,7 @@ def test_lines_that_are_drawn_again_come_from_what_is_left_of_the_distribution()
     vocabulary = Vocabulary("char", ("\n", "a", "b", "c"))
     model = LanguageModel(ModelConfig(hidden=2, cell="rnn"), 4)
     model.weights["decoder.bias"][...] = np.log([1e-12, 0.7, 0.2, 0.1])
-    novelty = Novelty(Seen.of([vocabulary.encode("a\n")], 0))
+    novelty = Novelty(Seen.of([vocabulary.encode("a\n")], LineEnds(0)))
     options = SampleOptions(1.0)
     made = samples(model, vocabulary, options, count=1500, length=1, novelty=novelty, seed=2)
     b = sum(one.text == "b" for one in made)
@@ -193,7 +193,7 @@ def test_lines_that_are_drawn_again_come_from_what_is_left_of_the_distribution()
 
 
 IDS = st.lists(st.integers(0, 3), max_size=12)
-SEEN = Seen.of([np.array([0, 1, 2, 3, 0, 2, 1, 1], np.uint8)], None, 2)
+SEEN = Seen.of([np.array([0, 1, 2, 3, 0, 2, 1, 1], np.uint8)], LineEnds(None), 2)
 RULES = {
     "penalty": lambda: Penalty(2.0, 3, 2),
     "no repeat": lambda: NoRepeat(2, 2),

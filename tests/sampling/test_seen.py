@@ -5,9 +5,9 @@ import pytest
 
 from charrnn.errors import CharRNNError
 from charrnn.sampling import seen as module
-from charrnn.sampling.seen import Seen
+from charrnn.sampling.seen import LineEnds, Seen
 
-NEWLINE = 0
+NEWLINE = LineEnds(0)
 
 
 def encode(text):
@@ -31,6 +31,39 @@ def test_every_line_is_found(monkeypatch, chunk, cuts, end):
         assert not seen.has_line(encode(line).tolist())
 
 
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("join", ["|", "ab", "\n||\n", "|\n|", "aa", "\n", "\n\n"])
+def test_a_line_ends_where_its_text_ends(monkeypatch, chunk, join):
+    """What is read symbol by symbol, as a sample is, is found line by line."""
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    ids = {"\n": 0, "|": 27} | {chr(97 + k): k + 1 for k in range(26)}
+    texts = ["anna", "bob\nc", "", "aaa", "bob", "dora\n", "x|y", "baa"]
+    joined = [ids[c] for c in join.join(texts) + join]
+    ends = LineEnds(0, tuple(ids[c] for c in join))
+    seen = Seen.of([np.array(joined, np.uint8)], ends)
+    line, lines = [], []
+    for k, symbol in enumerate(joined):
+        line.append(symbol)
+        if size := ends.size(joined[: k + 1]):
+            lines.append(line[: max(0, len(line) - size)])
+            line = []
+    assert all(seen.has_line(line) for line in lines)
+    if join in ("|", "\n||\n", "\n", "\n\n"):  # no part of it can belong to a line
+        names = [[ids[c] for c in name] for name in ("anna", "bob", "c", "dora", "baa")]
+        assert all(name in lines for name in names)
+    assert not seen.has_line([ids[c] for c in "bobc"])
+    assert not seen.has_line([ids[c] for c in "nna"])
+
+
+def test_texts_that_lie_apart_share_no_line_and_no_span():
+    parts = [encode("anna"), encode("bob\nc")]
+    for line, there in (("anna", True), ("bob", True), ("annabob", False)):
+        assert Seen.of(parts, NEWLINE, apart=True).has_line(encode(line).tolist()) is there
+    spans = Seen.of(parts, NEWLINE, 2, apart=True)
+    assert spans.completed(encode("bo"), encode("b"))
+    assert not spans.completed(encode("na"), encode("b"))
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 @pytest.mark.parametrize("span", [1, 2, 5, 36, 50])
 def test_every_span_is_found(monkeypatch, chunk, span):
@@ -51,7 +84,7 @@ def test_every_span_is_found(monkeypatch, chunk, span):
 def test_mistakes_are_as_rare_as_promised():
     chance = np.random.default_rng(5)
     lines = chance.integers(1, 27, (4096, 9)).astype(np.uint8)
-    text = np.concatenate([np.append(line, NEWLINE) for line in lines])
+    text = np.concatenate([np.append(line, 0) for line in lines])
     seen = Seen.of([text.astype(np.uint8)], NEWLINE)
     assert 8 * len(seen.bits) == 32 * 4096
     others = chance.integers(1, 27, (4_000, 9))
@@ -63,7 +96,7 @@ def test_mistakes_are_as_rare_as_promised():
 
 
 def test_a_text_without_lines_is_one_line():
-    seen = Seen.of([encode("abc")], None)
+    seen = Seen.of([encode("abc")], LineEnds(None))
     assert seen.has_line(encode("abc").tolist())
     assert not seen.has_line([])
     assert not Seen.of([encode("ab")], NEWLINE, 5).completed(encode("ababa"), np.arange(3)).any()

@@ -9,6 +9,7 @@ from charrnn.errors import BackendError
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import Novelty, SampleOptions, Seen, Stepper, in_order, most_likely, stream
+from charrnn.sampling.seen import LineEnds
 from charrnn.text.vocabulary import Vocabulary
 
 CHARS = Vocabulary("char", tuple("\nabc"))
@@ -32,7 +33,7 @@ def models(request):
 @pytest.mark.parametrize("count", [1, 3])
 def test_lines_that_are_drawn_again_leave_no_trace(models, count):
     compiled, plain = models
-    novelty = Novelty(Seen.of([COPIED], 0), Seen.of([COPIED], 0, 3))
+    novelty = Novelty(Seen.of([COPIED], LineEnds(0)), Seen.of([COPIED], LineEnds(0), 3))
     options = SampleOptions(1.0, no_repeat=9)
     arguments = {"count": count, "length": 25, "prime": "b", "log_probs": True}
     for one in in_order(compiled, CHARS, options, novelty=novelty, **arguments):
