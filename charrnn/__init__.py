@@ -12,6 +12,7 @@ from charrnn.lazy import exports
 if TYPE_CHECKING:
     from charrnn.api import Classifier as Classifier
     from charrnn.api import Model as Model
+    from charrnn.api import Transducer as Transducer
     from charrnn.api import diagnose as diagnose
     from charrnn.api import fit as fit
     from charrnn.api import load as load
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Classifier": "api",
     "Model": "api",
+    "Transducer": "api",
     "diagnose": "api",
     "fit": "api",
     "load": "api",
@@ -35,6 +37,7 @@ __all__ = [
     "Classifier",
     "Model",
     "Stack",
+    "Transducer",
     "__version__",
     "diagnose",
     "fit",

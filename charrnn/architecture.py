@@ -15,7 +15,7 @@ TASKS = ("lm", "classify", "transduce")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "lm": {},
     "classify": {"hidden": 128, "dropout": 0.5, "batch": 64},
-    "transduce": {},
+    "transduce": {"hidden": 128, "dropout": 0.2, "batch": 64, "lr": 4e-3},
 }
 """For each task the settings whose default is another than the one declared.
 

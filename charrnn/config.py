@@ -76,7 +76,24 @@ class DataConfig(Configuration):
         free=True,
     )
     max_length: int = declare(
-        1000, "With --task classify, cut texts after this many symbols.", group=TEXT, least=1
+        1000,
+        "With --task classify, cut texts after this many symbols; with transduce, leave out pairs "
+        "with more on a side.",
+        group=TEXT,
+        least=1,
+    )
+    target: tuple[str, ...] = declare(
+        (),
+        "With --task transduce, a file with the target of each line of the sources; may be "
+        "repeated.",
+        group=TEXT,
+        metavar="FILE",
+    )
+    target_level: str = declare(
+        "char",
+        "With --task transduce, what one symbol of a target is: a char, or a word between spaces.",
+        group=TEXT,
+        choices=("char", "word"),
     )
     join: str | None = declare(
         None,

@@ -10,7 +10,11 @@ from pathlib import Path
 from charrnn import files
 
 METRICS = "metrics.jsonl"
-HELD_OUT = tuple(f"{split}{of}.npy" for split in ("val", "test") for of in ("", "-ends", "-labels"))
+HELD_OUT = tuple(
+    f"{split}{of}.npy"
+    for split in ("val", "test")
+    for of in ("", "-ends", "-labels", "-targets", "-targets-ends")
+)
 NOVEL = re.compile(r"novel-(lines|[0-9]{1,19})\.npy")
 """An index of a run's text, for samples that do not copy it."""
 SUFFIX = ".safetensors"

@@ -16,5 +16,6 @@ from charrnn.api.classifier import Classifier
 from charrnn.api.diagnosis import diagnose
 from charrnn.api.model import Model, load
 from charrnn.api.training import fit
+from charrnn.api.transducer import Transducer
 
-__all__ = ["Classifier", "Model", "diagnose", "fit", "load"]
+__all__ = ["Classifier", "Model", "Transducer", "diagnose", "fit", "load"]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.drawing import Drawing, drawing
+from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
@@ -306,8 +307,8 @@ _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}
 
 def load(
     run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto"
-) -> Model | Classifier:
-    """Return the model of a run, or its classifier.
+) -> Model | Classifier | Transducer:
+    """Return the model of a run, its classifier or its transducer.
 
     Parameters
     ----------
@@ -328,5 +329,7 @@ def load(
     checkpoint = checkpoints.load(runs.resolve(path))
     if checkpoint.config.task == "classify":
         return classifier(checkpoint, engine)
+    if checkpoint.config.task == "transduce":
+        return transducer(checkpoint, engine)
     model = checkpoint.language_model(engine)
     return Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)

@@ -8,14 +8,17 @@ from typing import Any
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, labelled_pairs
 from charrnn.api.model import Model
+from charrnn.api.transducer import Transducer, source_and_target
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.sequences.classifier import Classifier as Network
+from charrnn.model.transducer.model import Transducer as TransducerNetwork
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.text.labelled.dataset import table_of
+from charrnn.text.pairs.dataset import pair_table_of
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
 from charrnn.train.recipes.language import language_loop
@@ -25,6 +28,8 @@ from charrnn.train.rollback import in_memory
 
 _DATA = {"level", "min_count", "val_frac", "test_frac", "join", "hold_out", "examples"}
 
+_OF_TASKS = {"classify": {"max_length"}, "transduce": {"max_length", "target_level"}}
+
 
 def fit(
     text: str | bytes | Iterable[str] | Iterable[bytes],
@@ -32,7 +37,7 @@ def fit(
     report: Callable[[Record], object] | None = None,
     backend: str | Backend = "auto",
     **options: Any,
-) -> Model | Classifier:
+) -> Model | Classifier | Transducer:
     """Train a new model on a text in memory and return it as it is at the end.
 
     Parameters
@@ -41,7 +46,8 @@ def fit(
         A string, or bytes for ``level="byte"``; or a list or another iterable of them, such as an
         open file. They are joined with nothing between them, or with ``join``, as files are: lines
         must end with their own newlines. With ``examples="document"`` each of them is one. With
-        ``task="classify"`` it is a list of (text, label) pairs.
+        ``task="classify"`` it is a list of (text, label) pairs, and with ``task="transduce"`` of
+        (source, target) pairs.
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
@@ -50,7 +56,8 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``, ``join``,
-        ``hold_out``, ``examples``, or for a classifier ``max_length``. With ``seed=None`` a new
+        ``hold_out``, ``examples``, or for a classifier or transducer ``max_length``, and for a
+        transducer ``target_level``. With ``seed=None`` a new
         seed is drawn; it is then ``model.training.seed``. Nothing is saved, so ``keep`` and
         ``sample_every`` have no effect.
 
@@ -76,8 +83,9 @@ def fit(
         raise UsageError(f"{setting(name)} {unused_by_task(config.task)[name]}", "leave it out")
     if report is not None:
         arguments.function(report, "report")
-    if config.task == "classify":
-        return _classifier(text, config, data, plan, arguments.backend(backend), report)
+    if config.task != "lm":
+        of = _transducer if config.task == "transduce" else _classifier
+        return of(text, config, data, plan, arguments.backend(backend), report)
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
@@ -113,15 +121,43 @@ def _classifier(
     """Train a classifier on (text, label) pairs."""
     if isinstance(pairs, str | bytes):
         raise UsageError("to classify, give a list of (text, label) pairs, not a string")
-    table, recipe = table_of(labelled_pairs(pairs), data, plan.seed), recipes.of(config.task)
+    table = table_of(labelled_pairs(pairs), data, plan.seed)
+    network = _trained(table, config, plan, backend, report)
+    assert isinstance(network, Network)
+    return Classifier(network, table.vocabulary, table.labels, plan, data)
+
+
+def _transducer(
+    pairs: Any,
+    config: ModelConfig,
+    data: DataConfig,
+    plan: TrainConfig,
+    backend: Backend,
+    report: Callable[[Record], object] | None,
+) -> Transducer:
+    """Train a transducer on (source, target) pairs."""
+    table = pair_table_of(source_and_target(pairs), data, plan.seed)
+    network = _trained(table, config, plan, backend, report)
+    assert isinstance(network, TransducerNetwork)
+    return Transducer(network, table.vocabulary, table.targets, plan, data)
+
+
+def _trained(
+    table: Any,
+    config: ModelConfig,
+    plan: TrainConfig,
+    backend: Backend,
+    report: Callable[[Record], object] | None,
+) -> Any:
+    """Return a new network, trained on a table."""
+    recipe = recipes.of(config.task)
     required_memory(recipe, config, table, plan, backend)
     network = recipe.fresh(config, table, plan.seed, backend)
-    assert isinstance(network, Network)
     loop, _ = recipe.loop(network, table, plan)
     for record in in_memory(loop):
         if report is not None:
             report(record)
-    return Classifier(network, table.vocabulary, table.labels, plan, data)
+    return network
 
 
 def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
@@ -130,8 +166,7 @@ def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
     def of(config: type[Configuration]) -> dict[str, Any]:
         return {name: value for name, value in options.items() if config.knows(name)}
 
-    classify = options.get("task") == "classify"
-    names = _DATA | {"max_length"} if classify else _DATA
+    names = _DATA | _OF_TASKS.get(str(options.get("task")), set())
     data = {name: value for name, value in options.items() if name in names}
     config = DataConfig(**data)
     model, train = of(ModelConfig), of(TrainConfig)

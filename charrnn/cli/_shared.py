@@ -66,6 +66,17 @@ Run = Annotated[
     ),
 ]
 
+Beam = Annotated[
+    int | None,
+    typer.Option(
+        metavar="K",
+        min=1,
+        help="With a transducer, search for the likeliest target with K hypotheses. "
+        "[default: 1, the likeliest symbol at each step]",
+        show_default=False,
+    ),
+]
+
 
 def note(message: str) -> None:
     """Print a note, which is not an error, on stderr."""

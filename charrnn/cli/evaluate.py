@@ -10,9 +10,9 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import note_unknown, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._scored_labels import score_labels
+from charrnn.cli._scored_examples import score_examples
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     LABELS,
@@ -20,6 +20,7 @@ from charrnn.cli._shared import (
     OWN_READING,
     READING,
     Backend,
+    Beam,
     Core,
     Threads,
     check_reading,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 
-@takes(Fields(DataConfig, (*READING, *LABELS), OWN_READING))
+@takes(Fields(DataConfig, (*READING, *LABELS, "target"), OWN_READING))
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -85,6 +86,7 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
     ] = False,
+    beam: Beam = None,
     backend: Backend = "auto",
     core: Core = "auto",
     threads: Threads = None,
@@ -110,6 +112,11 @@ def evaluate(
 
     Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
     state some way before them; a note says so.
+
+    Of a transducer, TEXT is a table of pairs, source<TAB>target a line, or sources with --target.
+    With --json: "examples", "nats" (of all targets), "exact_match" (the share of targets that are
+    written without an error), "cer" (edits for each symbol of the targets), "nats_per_symbol" (the
+    end of each target included), "skipped", "run", "source", "split".
 
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).
@@ -149,13 +156,9 @@ def evaluate(
         assert loaded.path is not None
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
-        if loaded.config.task == "classify":
-            command.alone("a classifier needs a single process")
-            names = ("per_line", "per_char", "start", "unknown", "join")
-            refuse(context, names, f"only applies to a language model, but {loaded.name} is none")
-            score_labels(loaded, engine, text or [], split, reading, as_json)
+        how: Any = (text or [], split, reading, beam, as_json, command.alone)
+        if score_examples(context, loaded, engine, *how):
             return
-        refuse(context, LABELS, f"only applies to a classifier, but {loaded.name} is none")
         vocabulary, model = loaded.vocabulary, loaded.language_model(engine)
         note_unknown(context, vocabulary)
         options |= reading_of(loaded, reading)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._shared import (
     OUTPUT,
     Backend,
+    Beam,
     Core,
     Run,
     Threads,
@@ -20,6 +21,7 @@ from charrnn.cli._shared import (
     note,
     open_backend,
 )
+from charrnn.cli._written import Wanted, write_targets
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import count, shell
 from charrnn.errors import CharRNNError, UsageError
@@ -46,8 +48,25 @@ def predict(
         ),
     ] = None,
     best: Annotated[
-        int, typer.Option("-k", metavar="N", min=1, help="The N likeliest labels of each text.")
+        int,
+        typer.Option("-k", metavar="N", min=1, help="The N likeliest labels, or targets, of each."),
     ] = 1,
+    beam: Beam = None,
+    attention: Annotated[
+        bool,
+        typer.Option(
+            "--attention", help="With a transducer, show what each symbol attends to in the source."
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With a transducer, draw the attention of the first sources, .png, .svg or .pdf; "
+            "needs charrnn[plot].",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a text.", rich_help_panel=OUTPUT)
     ] = False,
@@ -55,7 +74,7 @@ def predict(
     core: Core = "auto",
     threads: Threads = None,
 ) -> None:
-    """Label texts: a line out for a line in, as lines arrive.
+    """Label texts, or write their targets: a line out for a line in, as lines arrive.
 
     A line is a text without a label; an empty one is labelled too. With --column or --field the
     texts are the values of a table's column, or of a field of JSON lines.
@@ -63,6 +82,16 @@ def predict(
     For each text its likeliest label is printed, a tab, and the label's probability; with -k more
     such pairs, the likeliest first, separated by tabs. With --json an object: "label", "p", and
     "labels", the probability of every label, the likeliest first (with -k, of N of them).
+
+    A transducer writes the target of each source; with -k the likeliest ones (--beam is then at
+    least N), each with a tab and
+    its log-probability in nats, separated by tabs. Targets y are compared by ln p(y) divided by
+    ((5 + |y|) / 6)^0.6, where |y| counts the symbols and the end. With --attention a map follows
+    each line: a row for each symbol of the target, a column for each of the source; --plot draws
+    those of the first twelve sources. With --json an
+    object: "text", "log_p", with -k "best" (a list of "text" and "log_p"), and with --attention
+    "attention" (a row for each symbol of the target and its end), "source" and "target" (symbols,
+    "" for the end).
 
     Symbols that the model does not know are left out, or read as its unknown symbol if it has one.
     A text is cut where those of the training were.
@@ -72,20 +101,29 @@ def predict(
     _check_run(run, text)
     reading = given(context, DataConfig)
     check_reading(reading)
-    names = ["-" if text is None else text]
-    refuse_decoding(context, names)
+    source = "-" if text is None else text
+    refuse_decoding(context, [source])
     refuse_on_gpu(context)
     from charrnn.storage import checkpoint, runs
 
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
-    if loaded.config.task != "classify":
+    if loaded.config.task == "transduce":
+        wanted = Wanted(best, beam, attention, as_json, plot)
+        skipped = write_targets(loaded, engine, source, reading, wanted)
+    elif loaded.config.task == "classify":
+        refuse(
+            context,
+            ("beam", "attention", "plot"),
+            f"only applies to a transducer, not {loaded.name}",
+        )
+        skipped = _labelled(loaded, engine, source, reading, best, as_json)
+    else:
         raise CharRNNError(
             f"{loaded.name} is a language model, which labels nothing",
-            "see charrnn sample and charrnn eval, or train with --task classify",
+            "see charrnn sample and charrnn eval, or train with --task classify or transduce",
         )
-    skipped = _labelled(loaded, engine, names[0], reading, best, as_json)
     if skipped:
         note(f"left out {count(skipped, 'symbol')} that the model does not know")
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 RUN = "Run"
 _TEXT = tuple(name for name in declared(DataConfig) if name != "sources")
-_MODEL = tuple(name for name in declared(ModelConfig) if name != "attention")
 _OF_TASKS = {
     name: "; ".join(
         [
@@ -51,7 +50,7 @@ _OF_TASKS = {
 
 @takes(
     Fields(DataConfig, _TEXT),
-    Fields(ModelConfig, _MODEL, defaults=_OF_TASKS),
+    Fields(ModelConfig, defaults=_OF_TASKS),
     Fields(TrainConfig, defaults=_OF_TASKS),
 )
 def train(
@@ -126,6 +125,9 @@ def train(
     With --task classify the text is a table of examples: label<TAB>text or __label__NAME text a
     line, or a column or field of texts and one of labels (--column and --label-column, --field and
     --label-field).
+
+    With --task transduce it is a table of pairs, source<TAB>target a line, or a file of sources
+    with their targets, line by line, in another one (--target).
 
     Ctrl-C finishes the step, saves, and prints how to continue; a second Ctrl-C ends at once.
 

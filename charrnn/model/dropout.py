@@ -54,14 +54,9 @@ class Masks:
         The probability of dropping an element; 0 for no dropout.
     arrays
         Where the mask of each layer's output is drawn, (T, H, N); none without dropout.
-    first
-        The number of the first layer: the random numbers of two masks must not be the same.
     """
 
-    def __init__(
-        self, backend: Backend, rate: float, arrays: Sequence[Array], first: int = 0
-    ) -> None:
-        self._first = first
+    def __init__(self, backend: Backend, rate: float, arrays: Sequence[Array]) -> None:
         self._xp = backend.xp
         self._threshold = min(round(rate * 2**32), 2**32 - 1)
         self._scale = 1.0 / (1.0 - rate)
@@ -86,7 +81,7 @@ class Masks:
         if steps not in self._cut:
             self._cut[steps] = tuple(array[:steps] for array in self._arrays)
         masks = self._cut[steps]
-        keys = [Key(seed, Purpose.DROPOUT, step, self._first + k) for k in range(len(masks))]
+        keys = [Key(seed, Purpose.DROPOUT, step, layer) for layer in range(len(masks))]
         run(
             [
                 partial(draw, self._xp, mask, key, self._threshold, self._scale)

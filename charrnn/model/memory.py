@@ -20,7 +20,7 @@ from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import CharRNNError
-from charrnn.model.network import RNN, Network
+from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
 from charrnn.text.windows import (
@@ -101,15 +101,8 @@ class Sizes:
         """Return the size of the working copies of the weights."""
 
         def stage(model: Network) -> Any:
-            stack, window = model.stack, model.window(1, 1)
-            return window, [
-                layer.stage(
-                    stack.of_layer(model.weights, index, RNN),
-                    window.layers[index] if backward else None,
-                    dense=index > 0 or bool(self.config.embed),
-                )
-                for index, layer in enumerate(stack.layers)
-            ]
+            window = model.window(1, 1)
+            return window, model.stage(window, backward=backward)
 
         return self._of_layers(
             lambda model: (

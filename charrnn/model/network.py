@@ -51,6 +51,8 @@ class Network:
 
     kind: ClassVar[str]
     """The name under which a checkpoint records the network."""
+    boundaries: ClassVar[int] = 0
+    """The symbols that the stack reads besides the V: those that begin or end a sequence."""
 
     def __init__(
         self,
@@ -71,7 +73,8 @@ class Network:
     def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
         """Make everything but the weights."""
         self.config, self.V, self.outputs, self.backend = config, vocabulary, outputs, backend
-        self.stack = Stack(config, config.embed or vocabulary, backend)
+        self.symbols = vocabulary + self.boundaries
+        self.stack = Stack(config, config.embed or self.symbols, backend)
         self.head = compiled.head(self.stack.layers[-1], outputs, backend, DECODER)
 
     @classmethod
@@ -141,7 +144,7 @@ class Network:
 
     def _input_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters of embedding and stack."""
-        embedding = {EMBEDDING: (self.V, self.config.embed)} if self.config.embed else {}
+        embedding = {EMBEDDING: (self.symbols, self.config.embed)} if self.config.embed else {}
         return embedding | {RNN + name: shape for name, shape in self.stack.shapes().items()}
 
     def draw(self, host: Parameters, seed: int) -> None:
@@ -162,6 +165,11 @@ class Network:
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states."""
         return self.stack.workspace(steps, streams, backward)
+
+    def stage(self, window: Window, *, backward: bool) -> list[Any]:
+        """Return the layers' weights as a pass over a window uses them."""
+        dense = bool(self.config.embed)
+        return self.stack.stage(self.weights, window, RNN, dense=dense, backward=backward)
 
     def masks(self, steps: int, streams: int) -> Masks:
         """Allocate the dropout masks of a window."""
@@ -197,7 +205,7 @@ class Network:
         dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=embed, d_final=d_final)
         if dx is not None:
             xp = self.backend.xp
-            by_symbol = xp.empty((self.config.embed, self.V), dx.dtype)
+            by_symbol = xp.empty((self.config.embed, self.symbols), dx.dtype)
             column_sums(xp, flatten(xp, dx, window.buffers, "operand"), ids, by_symbol)
             grads[EMBEDDING][...] = by_symbol.T
 

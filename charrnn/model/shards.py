@@ -139,7 +139,8 @@ class Shards(Carried):
         symbols = symbols or len(ids) * self._streams
         dropped: Sequence[Array] | None = None
         if dropout_key is not None:
-            dropped = self._masks.draw(*dropout_key, len(ids), self._divide)
+            steps = max(len(ids), len(targets)) if targets.ndim > 1 else len(ids)
+            dropped = self._masks.draw(*dropout_key, steps, self._divide)
         if self.count == 1:
             self._windows[0].resets = resets
             dropped = self._of_streams(dropped, self._parts[0])

@@ -25,7 +25,7 @@ from charrnn.display import brief
 from charrnn.errors import UsageError
 from charrnn.model import compiled
 from charrnn.model.dropout import Masks
-from charrnn.model.layer import Layer
+from charrnn.model.layer import Layer, Staged
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.bidirectional import Bidirectional
 from charrnn.model.window import Window
@@ -155,6 +155,28 @@ class Stack:
         arrays = [layer.sequence(dtype, T, layer.width, streams) for layer, T in each]
         return Masks(self.backend, rate, arrays)
 
+    def stage(
+        self,
+        weights: Mapping[str, Array],
+        window: Window,
+        prefix: str,
+        *,
+        dense: bool,
+        backward: bool,
+    ) -> list[Staged]:
+        """Return each layer's weights as a pass over the window uses them.
+
+        ``dense`` says that the bottom layer's inputs are not symbols.
+        """
+        return [
+            layer.stage(
+                self.of_layer(weights, index, prefix),
+                window.layers[index] if backward else None,
+                dense=index > 0 or dense,
+            )
+            for index, layer in enumerate(self.layers)
+        ]
+
     def forward(
         self,
         weights: Parameters,
@@ -197,14 +219,7 @@ class Stack:
         masked = len(window.masks)
         dropped = [xp.empty_like(out) for out in outputs[:masked]] + outputs[masked:]
         window.inputs = [x, *dropped]
-        window.staged = [
-            layer.stage(
-                self.of_layer(weights, index, prefix),
-                window.layers[index] if backward else None,
-                dense=window.inputs[index].ndim == 3,
-            )
-            for index, layer in enumerate(self.layers)
-        ]
+        window.staged = self.stage(weights, window, prefix, dense=x.ndim == 3, backward=backward)
         for index, part in self._order.forward(count, steps):
             layer, ws = self.layers[index], window.layers[index]
             layer.forward(window.staged[index], ws, window.inputs[index], part, window.resets)

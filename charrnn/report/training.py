@@ -27,6 +27,13 @@ _REASONS = {
 }
 BY_HEART = 0.8
 """A training loss below this share of the loss of a guess: the training text is being learned."""
+_NEXT = {
+    "lm": "to sample: charrnn sample",
+    "classify": "to label texts: charrnn predict",
+    "transduce": "to write targets: charrnn predict",
+}
+SHOWN = ("accuracy", "exact_match")
+"""The measures of an evaluation that are shown beside its loss."""
 
 
 class TrainingReport(ABC):
@@ -187,7 +194,8 @@ def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
-    labels = f"{count(start.labels, 'label')}; " if start.labels else ""
+    what = "label" if start.settings.get("task") == "classify" else "target symbol"
+    labels = f"{count(start.labels, what)}; " if start.labels else ""
     of = f" in {count(start.examples, 'example')}" if start.examples else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []
     limits += [count(start.minutes, "minute")] if start.minutes else []
@@ -212,8 +220,8 @@ def network(start: Start) -> str:
 
 
 def shown(record: Eval) -> list[tuple[str, float]]:
-    """Return the further measures of an evaluation that are shown: the accuracy."""
-    return [(name, value) for name, value in record.measures.items() if name == "accuracy"]
+    """Return the further measures of an evaluation that are shown."""
+    return [(name, value) for name, value in record.measures.items() if name in SHOWN]
 
 
 def rollback(record: Rollback) -> str:
@@ -227,21 +235,17 @@ def rollback(record: Rollback) -> str:
 
 def conclusion(end: End, start: Start | None = None) -> str:
     """Return how training ended and which command comes next."""
-    labels = start is not None and start.labels is not None
+    task = "lm" if start is None else start.settings.get("task", "lm")
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     if end.no_better_than is not None:
-        lines.append(_no_better(end, "labels" if labels else "symbols"))
+        lines.append(_no_better(end, "labels" if task == "classify" else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: charrnn train --resume {run}")
     else:
-        lines.append(
-            f"to label texts: charrnn predict {run}"
-            if labels
-            else f"to sample: charrnn sample {run}"
-        )
+        lines.append(f"{_NEXT[task]} {run}")
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -25,9 +26,13 @@ from charrnn.model.transducer.model import Transducer
 from charrnn.model.transducer.sources import Sources
 from charrnn.model.transducer.stepping import Stepping
 from charrnn.sampling.filters import normalise, not_finite
+from charrnn.text.labelled.batches import SimilarLengths
+from charrnn.text.pairs.dataset import Pairs
 
 LENGTH_PENALTY = 0.6
 """a."""
+ROWS = 128
+"""Hypotheses that are extended together, about."""
 
 
 def longest(source: int) -> int:
@@ -143,10 +148,8 @@ def targets(
     model: Transducer,
     sources: Sources,
     *,
-    end: int,
     beam: int = 1,
     count: int = 1,
-    unknown: int | None = None,
     penalty: float = LENGTH_PENALTY,
     attention: bool = False,
 ) -> list[list[Target]]:
@@ -154,10 +157,6 @@ def targets(
 
     Parameters
     ----------
-    end
-        The symbol that begins and ends targets.
-    unknown
-        A symbol that is never written.
     penalty
         a.
     attention
@@ -168,7 +167,7 @@ def targets(
     CharRNNError
         If the model's output is not finite.
     """
-    lengths, K = sources.padding.lengths, beam
+    lengths, K, end = sources.lengths, beam, model.end
     N, stepping = len(lengths), Stepping(model, sources, beam)
     totals = np.full((N, K), -np.inf)
     totals[:, 0] = 0.0
@@ -177,7 +176,7 @@ def targets(
     ids = np.full(N * K, end)
     while True:
         outlook = stepping.step(ids)
-        log_p = _log_p(outlook.logits, unknown).reshape(N, K, -1)
+        log_p = _log_p(outlook.logits).reshape(N, K, -1)
         beams.grow(log_p, outlook.attention if attention else None, end)
         beams.close(count)
         if not np.isfinite(beams.totals).any():
@@ -192,12 +191,31 @@ def targets(
     ]
 
 
-def _log_p(logits: NDArray[Any], unknown: int | None) -> NDArray[np.float64]:
-    """Return ln p under the model's own distribution (R, V); -∞ for the unknown symbol."""
+def _log_p(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Return ln p under the model's own distribution (R, V)."""
     scores = logits.astype(np.float64, order="C")
     if not np.isfinite(scores.max(axis=1)).all():
         raise not_finite()
     normalise(scores)
-    if unknown is not None:
-        scores[:, unknown] = -np.inf
     return scores
+
+
+def written(
+    model: Transducer,
+    pairs: Pairs,
+    *,
+    beam: int = 1,
+    count: int = 1,
+    attention: bool = False,
+) -> Iterator[tuple[int, list[Target]]]:
+    """Yield the number of each pair, and the best targets for its source.
+
+    Sources of similar length are searched together; other parameters as for :func:`targets`.
+    """
+    batches = SimilarLengths(pairs.sources.lengths, max(1, ROWS // beam), None)
+    for step in range(batches.per_epoch):
+        numbers = batches.at(step).numbers
+        ids, lengths = pairs.sources.padded(numbers, len(numbers), model.source_end)
+        sources = model.sources(ids, lengths)
+        found = targets(model, sources, beam=beam, count=count, attention=attention)
+        yield from zip(numbers.tolist(), found, strict=True)

@@ -13,6 +13,7 @@ durable.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
+from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
 from charrnn.text.labelled.lines import MAX_LABEL
+from charrnn.text.pairs.symbols import LEVELS, is_symbol
 from charrnn.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -229,7 +232,12 @@ def _text(facts: dict[str, Any], name: str) -> str:
 
 
 def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
-    """Return the labels of a checkpoint; a classifier has at least two, others have none."""
+    """Return the labels of a checkpoint, or the symbols of its targets.
+
+    A classifier has at least two labels, a transducer symbols, and others have none.
+    """
+    if config.task == "transduce":
+        return _target_symbols(found)
     if not isinstance(found, list) or not all(
         isinstance(label, str) and 0 < len(label) <= MAX_LABEL and label.isprintable()
         for label in found
@@ -239,6 +247,18 @@ def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
         raise CheckpointError("its labels are not different, or too many")
     if (len(found) >= 2) is not (config.task == "classify"):
         raise CheckpointError(f"it has {len(found)} labels, which does not fit its task")
+    return tuple(found)
+
+
+def _target_symbols(found: object) -> tuple[str, ...]:
+    """Return the symbols of the targets of a checkpoint, sorted."""
+    if not isinstance(found, list) or not all(
+        isinstance(symbol, str) and any(is_symbol(symbol, level) for level in LEVELS)
+        for symbol in found
+    ):
+        raise CheckpointError("its target symbols are not a list of symbols")
+    if not found or any(a >= b for a, b in pairwise(found)):
+        raise CheckpointError("its target symbols are none, repeat or are out of order")
     return tuple(found)
 
 
@@ -283,7 +303,8 @@ def _single_biases(model: Network) -> list[tuple[str, str]]:
     """Return (second bias, first bias), by name, for cells with two in PyTorch and one here."""
     if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
         return []
-    first = [name for name in model.weights if name.startswith(f"{RNN}bias_ih_l")]
+    stacks = (f"{RNN}bias_ih_l", f"{TARGET_RNN}bias_ih_l")
+    first = [name for name in model.weights if name.startswith(stacks)]
     return [(name.replace("bias_ih", "bias_hh"), name) for name in first]
 
 

@@ -19,6 +19,7 @@ from charrnn import files
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 from charrnn.text.labelled.examples import Labelled
+from charrnn.text.pairs.dataset import Pairs, Side
 from charrnn.text.units.examples import Units, in_order
 from charrnn.text.units.pieces import Pieces, TextIds
 
@@ -59,6 +60,15 @@ def write_labelled(folder: Path, split: str, texts: Labelled) -> None:
     files.write(folder / f"{split}-ends.npy", _npy(np.cumsum(texts.lengths).astype(np.uint64)))
     files.write(folder / f"{split}-labels.npy", _npy(texts.labels.astype(np.uint32)))
     files.write(folder / f"{split}.npy", _npy(Pieces(texts.ids, texts.begins, stops)))
+
+
+def write_pairs(folder: Path, split: str, pairs: Pairs) -> None:
+    """Write held-out pairs: the ids of both sides, and where each text ends; errors as above."""
+    for name, side in (("", pairs.sources), ("-targets", pairs.targets)):
+        ends = np.cumsum(side.lengths).astype(np.uint64)
+        files.write(folder / f"{split}{name}-ends.npy", _npy(ends))
+        stops = side.begins + side.lengths
+        files.write(folder / f"{split}{name}.npy", _npy(Pieces(side.ids, side.begins, stops)))
 
 
 def _npy(ids: TextIds) -> Iterator[bytes]:
@@ -152,6 +162,35 @@ def read_labelled(checkpoint: Path, split: str, symbols: int, labels: int) -> La
     if not fits or int(of.max()) >= labels:
         raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
     return Labelled(ids, ends - lengths, lengths, of.astype(np.int32))
+
+
+def read_pairs(checkpoint: Path, split: str, symbols: int, targets: int) -> Pairs:
+    """Return the held-out pairs of a run.
+
+    ``targets`` is the number of symbols of the targets; other parameters and errors are those of
+    :func:`read`.
+    """
+    ids = read(checkpoint, split, symbols)
+    try:
+        ends, written, stops = (
+            np.asarray(mapped(checkpoint.parent / f"{split}-{what}.npy"))
+            for what in ("ends", "targets", "targets-ends")
+        )
+    except (OSError, ValueError):
+        raise CharRNNError(
+            f"{one_line(checkpoint.parent)} has no targets of its {split} texts", "name a table"
+        ) from None
+    sides = []
+    for side, ended in ((ids, ends), (written, stops)):
+        until = ended.astype(np.int64)
+        lengths = np.diff(until, prepend=0)
+        fits = len(until) and until[-1] == len(side) and (lengths >= 0).all()
+        if not fits or len(until) != len(ends):
+            raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
+        sides.append(Side(side, until - lengths, lengths))
+    if len(written) and int(written.max()) > targets:  # that many: a symbol it does not know
+        raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
+    return Pairs(*sides)
 
 
 def mapped(path: Path) -> np.ndarray:

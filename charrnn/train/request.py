@@ -40,8 +40,12 @@ FREE = (
 """Training options that a resumed run may change: when to stop, what to report and keep, and how
 often to roll back after a divergence."""
 
-OF_EXAMPLES = ("label_column", "label_field", "max_length")
+OF_LABELS = ("label_column", "label_field")
 """Settings for labelled texts."""
+OF_PAIRS = ("target", "target_level")
+"""Settings for pairs."""
+OF_EXAMPLES = "max_length"
+"""The setting for both."""
 OF_TEXT = (
     *("seq_len", "state", "restart", "sample_every", "eval_chars"),
     *("join", "hold_out", "examples"),
@@ -135,7 +139,7 @@ class Request:
         task = options.pop("task", old.task)
         dropout = old.dropout if task == old.task else DEFAULTS[task].get("dropout", 0.0)
         changed = {"task": task, "dropout": options.pop("dropout", dropout)}
-        for name in ("bidirectional", "pool"):
+        for name in ("bidirectional", "pool", "attention"):
             default = getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
         self._refuse_conflicts(options, old)
@@ -187,7 +191,7 @@ class Request:
                     f"set {setting('errors')} to replace",
                 )
             return
-        for text in ("column", "field"):
+        for text in ("column", "field") if model.task == "classify" else ():
             label = f"label_{text}"
             if (data.get(text) is None) != (data.get(label) is None):
                 given, other = (label, text) if data.get(text) is None else (text, label)
@@ -247,9 +251,18 @@ def unused_in_examples(data: DataConfig) -> dict[str, str]:
 
 def unused_by_task(task: str) -> dict[str, str]:
     """Return the settings that do not apply to a task, and why, by name."""
+    task_of = setting("task")
+    found: dict[str, str] = {}
+    if task != "classify":
+        found |= dict.fromkeys(OF_LABELS, f"only applies to {task_of} classify")
+    if task != "transduce":
+        found |= dict.fromkeys(OF_PAIRS, f"only applies to {task_of} transduce")
+    else:
+        why = f"does not apply to {task_of} transduce, whose lines are source<TAB>target"
+        found |= dict.fromkeys(("column", "field"), why)
     if task == "lm":
-        return dict.fromkeys(OF_EXAMPLES, f"only applies to {setting('task')} classify")
-    return dict.fromkeys(OF_TEXT, f"only applies to {setting('task')} lm")
+        return found | {OF_EXAMPLES: f"only applies to {task_of} classify or transduce"}
+    return found | dict.fromkeys(OF_TEXT, f"only applies to {task_of} lm")
 
 
 def _unused(model: ModelConfig, data: DataConfig, train: TrainConfig) -> dict[str, str]:

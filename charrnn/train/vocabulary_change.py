@@ -13,6 +13,9 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
+from charrnn.model.transducer.decoder import RNN as TARGET_RNN
+from charrnn.model.transducer.model import Transducer
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text.vocabulary import Vocabulary
 
@@ -118,6 +121,56 @@ def transfer_to_labels(
         parts.append(f"{count(len(outputs[0]), 'label')} of {len(labels):,} keep theirs")
     parts += [f"{count(drawn, 'matrix or vector')} of the layers is new"] if drawn else []
     return fresh.weights.flat, "; ".join(parts)
+
+
+def transfer_to_targets(
+    checkpoint: Checkpoint,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    targets: tuple[str, ...],
+    seed: int,
+) -> tuple[np.ndarray, str]:
+    """Return flat host weights of a transducer that begin with those of a run, and a note.
+
+    A language model or a classifier gives its stack and embedding to the encoder, and another
+    transducer everything, for the symbols that both know.
+
+    Raises
+    ------
+    UsageError
+        If the two vocabularies are of different levels.
+    """
+    _require_level(checkpoint, vocabulary)
+    old, source = checkpoint.vocabulary, checkpoint.model().weights
+    fresh = Transducer.fresh(config, len(vocabulary), seed, outputs=len(targets))
+    read, written = _shared(old.symbols, vocabulary.symbols), np.empty((2, 0), np.intp)
+    if checkpoint.config.task == "transduce":  # the ends, which come last, are shared, too
+        ends = [[len(vocabulary), len(targets)], [len(old), len(checkpoint.labels)]]
+        read = np.append(read, [[ends[0][0]], [ends[1][0]]], axis=1)
+        shared = _shared(checkpoint.labels, targets)
+        written = np.append(shared, [[ends[0][1]], [ends[1][1]]], axis=1)
+    columns = {RNN + name: read for name in fresh.stack.input_weights()}
+    columns |= {TARGET_RNN + name: written for name in fresh.decoder.stack.input_weights()}
+    rows = {EMBEDDING: read, TARGET_EMBEDDING: written}
+    rows |= {f"{DECODER}weight": written, f"{DECODER}bias": written}
+    drawn = 0
+    for name, array in fresh.weights.items():
+        new, before = rows.get(name), source.get(name)
+        if before is None or (name.startswith(DECODER) and not written.size):
+            drawn += 1
+        elif new is not None:
+            array[new[0]] = before[new[1]]
+        elif name in columns and not config.embed:
+            array[:, columns[name][0]] = before[:, columns[name][1]]
+        elif before.shape == array.shape:
+            array[...] = before
+        else:
+            drawn += 1
+    known = len(_shared(old.symbols, vocabulary.symbols)[0])
+    note = f"{count(known, 'symbol')} of {len(vocabulary):,} keep their weights"
+    return fresh.weights.flat, note + (
+        f"; {count(drawn, 'matrix or vector')} is new" if drawn else ""
+    )
 
 
 def _shared(old: tuple[Any, ...], new: tuple[Any, ...]) -> np.ndarray:

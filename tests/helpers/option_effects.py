@@ -11,7 +11,7 @@ BASES = {
         "t.txt",
     ),
     "sample": ("sample", "one"),
-    "predict": ("predict labels", "v.txt"),
+    "predict": ("predict", "labels v.txt"),
     "eval": ("eval --run one", "t.txt"),
     "diagnose": ("diagnose --json --windows 2 --anchors 4 --targets 4 --lyapunov-steps 20", ""),
     "info": ("info", ""),
@@ -71,6 +71,9 @@ _LINES = {
         """--steps 2 n.txt ; --task classify
 --task classify n.txt ; --bidirectional
 --task classify n.txt ; --pool max
+--task transduce n.txt ; --attention none
+--task transduce src.txt ; --target dst.txt
+--task transduce n.txt ; --target-level word
 --task classify n.txt ; --max-length 3
 --task classify --column text lc.csv ; --label-column label
 --task classify --field text lj.jsonl ; --label-field label
@@ -153,10 +156,13 @@ joined.txt --length 900 ; --until-join
         _COMPUTING,
         _OUTPUT,
         """; -k 2
-l.txt ; --encoding latin-1
-l.txt ; --errors replace
-c.csv ; --column text
-j.jsonl ; --field text""",
+pairs v.txt ; --beam 3
+pairs v.txt ; --attention
+pairs v.txt ; --plot maps.svg
+labels l.txt ; --encoding latin-1
+labels l.txt ; --errors replace
+labels c.csv ; --column text
+labels j.jsonl ; --field text""",
     ],
     "eval": [
         _READING,
@@ -166,6 +172,8 @@ j.jsonl ; --field text""",
 --run labels --column text lc.csv ; --label-column label
 --run labels --field text lj.jsonl ; --label-field label
 ; --split val
+--run pairs n.txt ; --beam 3
+--run pairs src.txt ; --target dst.txt
 ; --per-line
 ; --per-char
 --per-line ; --start newline
@@ -240,4 +248,4 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
         base = base.replace(" --seq-len 8", "")
     if option.split() == ["--json"]:
         base = base.replace(" --json", "")
-    return [*base.split(), *([] if named or not text else [text]), *rest.split()], option.split()
+    return [*base.split(), *([] if named else text.split()), *rest.split()], option.split()

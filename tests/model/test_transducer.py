@@ -7,9 +7,11 @@ from helpers.differences import check
 
 from charrnn.backend import numpy_backend, select
 from charrnn.config import ModelConfig
-from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.padding import Padding
+from charrnn.model.shards import Shards
 from charrnn.model.transducer import scores
-from charrnn.model.transducer.model import PairMasks, Transducer
+from charrnn.model.transducer.model import Transducer
+from charrnn.model.transducer.sources import aligned
 
 S, T, H, SOURCE, TARGET = 6, 5, 4, 5, 6
 SOURCES, TARGETS = np.array([4, 6, 1, 3]), np.array([5, 2, 4, 1])
@@ -22,47 +24,45 @@ both = pytest.mark.parametrize("bidirectional", [False, True])
 def model_of(rng, form="lstm", backend=None, **more):
     own = {"task": "transduce", "hidden": H, "dtype": "float64"}
     config = ModelConfig(**own | reference.FORMS[form] | more)
-    model = Transducer.fresh(config, SOURCE, 1, backend, outputs=TARGET)
+    model = Transducer.fresh(config, SOURCE - 1, 1, backend, outputs=TARGET - 1)
     model.weights.flat[...] += 0.6 * rng.standard_normal(model.weights.flat.size)
     return model
 
 
 def pairs_of(rng):
-    """Return sources, and before and targets of the targets, whatever stands in the padding."""
-    source = rng.integers(0, SOURCE, (S, N))
-    before, targets = rng.integers(0, TARGET, (2, T, N))
-    return source, before, targets
+    """Return sources and targets, whatever stands in the padding."""
+    return rng.integers(0, SOURCE, (S, N)), rng.integers(0, TARGET, (T, N))
 
 
-def loss_of(model, pairs, sources=SOURCES, targets=TARGETS, dropped=None, symbols=None):
-    """Return loss and gradients of a batch, whose arrays may have been used before."""
-    source, before, wanted = pairs
-    mask = np.arange(len(wanted))[:, None] < targets
-    grads = model.weights.like(np.full_like(model.weights.flat, np.nan))
-    space = model.space(len(source), len(wanted), len(sources))
+def loss_of(model, pairs, sources=SOURCES, targets=TARGETS, masks=None, symbols=None):
+    """Return loss and gradients of a batch."""
+    source, wanted = pairs
+    padding = Padding(sources, len(source), model.backend, first=True)
+    put, mask = model.backend.put, np.arange(len(wanted))[:, None] < targets
+    unset = np.full(model.weights.flat.size, np.nan)
+    grads = model.weights.like(put(unset, model.weights.flat.dtype).copy())
     loss = model.loss_and_gradient(
-        space,
-        model.sources(source, sources),
-        before,
-        wanted,
+        model.window(max(len(source), len(wanted)), len(sources)),
+        put(aligned(source, sources)),
+        put(wanted),
         grads,
-        mask=mask,
+        masks,
+        mask=put(mask),
+        padding=padding,
         symbols=symbols or int(mask.sum()),
-        dropped=dropped,
     )
-    return float(loss), grads
+    return float(model.backend.get(loss)), grads
 
 
 def surprisal_of(model, pairs, sources=SOURCES):
-    source, before, wanted = pairs
-    space = model.space(len(source), len(wanted), len(sources), backward=False)
-    return model.surprisal(space, model.sources(source, sources), before, wanted)
+    source, wanted = pairs
+    space = model.window(max(len(source), len(wanted)), len(sources), backward=False)
+    return model.surprisal(space, model.sources(source, sources), wanted)
 
 
 def one_of(pairs, n):
-    source, before, targets = pairs
-    step = slice(0, TARGETS[n])
-    return source[: SOURCES[n], [n]], before[step, [n]], targets[step, [n]]
+    source, targets = pairs
+    return source[: SOURCES[n], [n]], targets[: TARGETS[n], [n]]
 
 
 @both
@@ -81,15 +81,15 @@ def test_the_gradient_of_each_part_equals_the_differences(attention, rng):
     more = {"layers": 2, "embed": 3, "dropout": 0.4}
     model = model_of(rng, attention=attention, bidirectional=True, **more)
     pairs = pairs_of(rng)
-    dropped = PairMasks(model, S, T, N).draw(3, 0, S, T)
-    _, grads = loss_of(model, pairs, dropped=dropped)
+    masks = model.masks(S, N).draw(3, 0, S)
+    _, grads = loss_of(model, pairs, masks=masks)
     parts = {}
     for name in model.weights:
         parts.setdefault(name.partition(".")[0], []).append(name)
     assert len(parts) == 6 + (attention != "none")
     for names in parts.values():
         check(
-            lambda: loss_of(model, pairs, dropped=dropped)[0],
+            lambda: loss_of(model, pairs, masks=masks)[0],
             dict(model.weights),
             dict(grads),
             rng,
@@ -136,11 +136,11 @@ def test_an_empty_place_of_a_batch_changes_nothing(attention, rng):
 @pytest.mark.parametrize("attention", ["dot", "additive"])
 def test_attention_is_a_distribution_over_the_source(attention, bidirectional, rng):
     model = model_of(rng, attention=attention, bidirectional=bidirectional)
-    source, before, _ = pairs_of(rng)
-    space, sources = model.space(S, T, N, backward=False), model.sources(source, SOURCES)
+    source, wanted = pairs_of(rng)
+    space, sources = model.window(S, N, backward=False), model.sources(source, SOURCES)
     crossed, memory = model.encode(space.source, sources)
     model.decoder.begin(space.target, crossed.states)
-    found = model.decoder.forward(model.weights, space.target, before, memory).attended.attention
+    found = model.decoder.forward(model.weights, space.target, wanted, memory).attended.attention
     assert found.shape == (N, T, S)
     np.testing.assert_allclose(found.sum(axis=2), 1.0, rtol=1e-14)
     for n in range(N):
@@ -249,7 +249,8 @@ def test_it_equals_the_same_model_of_pytorch(form, attention, bidirectional, rng
     pairs = pairs_of(rng)
     loss, grads = loss_of(model, pairs)
     peer = peer_of(torch, model)
-    source, before, targets = (torch.tensor(array) for array in pairs)
+    source, targets = (torch.tensor(array) for array in pairs)
+    before = torch.cat([torch.full((1, N), TARGET - 1), targets[:-1]])
     counted = torch.arange(T)[:, None] < torch.tensor(TARGETS)
     logits = peer(source, before)
     theirs = torch.nn.functional.cross_entropy(logits[counted], targets[counted])
@@ -271,12 +272,14 @@ def test_the_compiled_core_computes_the_same(form, attention, bidirectional, rng
     more = {"attention": attention, "bidirectional": bidirectional, "layers": 2}
     fast = model_of(rng, form, backend, dtype="float32", hidden=9, dropout=0.2, **more)
     assert fast.core is not None
-    plain = Transducer(fast.config, SOURCE, numpy_backend(), fast.weights.flat, outputs=TARGET)
+    plain = Transducer(
+        fast.config, SOURCE - 1, numpy_backend(), fast.weights.flat, outputs=TARGET - 1
+    )
     assert plain.core is None
     pairs, results = pairs_of(rng), []
     for model in (fast, plain):
-        dropped = PairMasks(model, S, T, N).draw(3, 0, S, T)
-        results.append((*loss_of(model, pairs, dropped=dropped), surprisal_of(model, pairs)))
+        masks = model.masks(S, N).draw(3, 0, S)
+        results.append((*loss_of(model, pairs, masks=masks), surprisal_of(model, pairs)))
     (loss, grads, nats), (expected, wanted, others) = results
     assert loss == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(grads.flat, wanted.flat, rtol=1e-3, atol=1e-5)
@@ -287,19 +290,45 @@ def test_the_compiled_core_computes_the_same(form, attention, bidirectional, rng
 @attentions
 def test_on_the_device_it_gives_the_same_bits(attention, rng, device):
     here = model_of(rng, attention=attention, bidirectional=True, embed=3)
-    there = Transducer(here.config, SOURCE, select("cupy"), here.weights.flat, outputs=TARGET)
-    source, before, targets = pairs = pairs_of(rng)
+    there = Transducer(
+        here.config, SOURCE - 1, select("cupy"), here.weights.flat, outputs=TARGET - 1
+    )
+    pairs = pairs_of(rng)
     loss, grads = loss_of(here, pairs)
-    backend, mask = there.backend, np.arange(T)[:, None] < TARGETS
-    other = Parameters.zeros(there.shapes(), backend.xp, np.dtype("float64"))
-    found = there.loss_and_gradient(
-        there.space(S, T, N),
-        there.sources(source, SOURCES),
-        backend.put(before),
-        backend.put(targets),
-        other,
-        mask=backend.put(mask),
+    found, others = loss_of(there, pairs)
+    assert found == loss
+    np.testing.assert_array_equal(there.backend.get(others.flat), grads.flat)
+
+
+def test_threads_that_share_the_pairs_give_the_same(rng):
+    model, streams = model_of(rng, bidirectional=True, dropout=0.3), 40
+    sources, targets = rng.integers(1, S + 1, streams), rng.integers(1, T + 1, streams)
+    ids = rng.integers(0, SOURCE, (S, streams))
+    wanted = rng.integers(0, TARGET, (T, streams))
+    masks = model.masks(S, streams).draw(5, 2, S)
+    loss, grads = loss_of(model, (ids, wanted), sources, targets, masks)
+
+    class Two:
+        compiled, count = False, 2
+
+        def shares(self, streams, matrix):
+            return 2
+
+        def run(self, tasks):
+            return [task() for task in tasks]
+
+    shards = Shards(model, S, streams, threads=Two())
+    assert shards.count == 2
+    mask = np.arange(T)[:, None] < targets
+    others = model.weights.like(np.full_like(model.weights.flat, np.nan))
+    found = shards.loss_and_gradient(
+        aligned(ids, sources),
+        wanted,
+        others,
+        (5, 2),
+        mask=mask,
+        padding=Padding(sources, S, model.backend, first=True),
         symbols=int(mask.sum()),
     )
-    assert float(backend.get(found)) == loss
-    np.testing.assert_array_equal(backend.get(other.flat), grads.flat)
+    assert float(found) == pytest.approx(loss, rel=1e-13)
+    np.testing.assert_allclose(others.flat, grads.flat, rtol=1e-11, atol=1e-14)

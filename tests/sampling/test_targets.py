@@ -21,7 +21,7 @@ N = len(LENGTHS)
 
 def model_of(seed=3, backend=None, **more):
     own = {"task": "transduce", "hidden": 6, "dtype": "float64", "layers": 2}
-    model = Transducer.fresh(ModelConfig(**own | more), SOURCE, seed, backend, outputs=TARGET)
+    model = Transducer.fresh(ModelConfig(**own | more), SOURCE - 1, seed, backend, outputs=END)
     model.weights.flat[...] *= 4  # so that the choices differ
     model.weights["decoder.bias"][END] -= 3  # and targets are not empty
     return model
@@ -35,9 +35,8 @@ def sources_of(model, seed=0):
 def nats_of(model, sources, written):
     """Return -ln p of each symbol (T, N) of the same target for every source."""
     wanted = np.repeat(np.array(written)[:, None], N, axis=1)
-    before = np.concatenate([np.full((1, N), END), wanted[:-1]])
-    space = model.space(LENGTHS.max(), len(written), N, backward=False)
-    return model.surprisal(space, sources, before, wanted)
+    space = model.window(max(LENGTHS.max(), len(written)), N, backward=False)
+    return model.surprisal(space, sources, wanted)
 
 
 def everything(model, sources, longest):
@@ -55,7 +54,7 @@ def test_a_beam_of_all_beginnings_is_exact(more, penalty, monkeypatch):
     monkeypatch.setattr(searching, "longest", lambda source: 3)
     model = model_of(**more)
     sources = sources_of(model)
-    found = targets(model, sources, end=END, beam=40, count=5, penalty=penalty)
+    found = targets(model, sources, beam=40, count=5, penalty=penalty)
     every = list(everything(model, sources, 3))
     for n in range(N):
         scores = [-nats[:, n].sum() / ((5 + len(nats)) / 6) ** penalty for _, nats in every]
@@ -72,7 +71,7 @@ def test_a_beam_of_all_beginnings_is_exact(more, penalty, monkeypatch):
 def test_a_beam_of_one_takes_the_likeliest_symbol(cell, attention):
     model = model_of(cell=cell, attention=attention, bidirectional=True)
     sources = sources_of(model)
-    for n, (found,) in enumerate(targets(model, sources, end=END)):
+    for n, (found,) in enumerate(targets(model, sources)):
         written = list(found.ids)
         assert len(found.nats) <= 2 * LENGTHS[n] + 50
         for step in range(min(len(found.nats), 8)):
@@ -85,7 +84,7 @@ def test_a_beam_of_one_takes_the_likeliest_symbol(cell, attention):
 def test_a_wider_beam_finds_no_less_likely_targets():
     model = model_of(attention="additive")
     sources = sources_of(model)
-    narrow, wide = (targets(model, sources, end=END, beam=k) for k in (1, 20))
+    narrow, wide = (targets(model, sources, beam=k) for k in (1, 20))
     for (one,), (other,) in zip(narrow, wide, strict=True):
         assert other.score >= one.score - 1e-12
 
@@ -94,10 +93,10 @@ def test_a_wider_beam_finds_no_less_likely_targets():
 def test_a_source_gets_alone_what_it_gets_in_a_batch(beam):
     model = model_of(bidirectional=True)
     ids = np.random.default_rng(0).integers(0, SOURCE, (LENGTHS.max(), N))
-    together = targets(model, sources_of(model), end=END, beam=beam, attention=True)
+    together = targets(model, sources_of(model), beam=beam, attention=True)
     for n, length in enumerate(LENGTHS):
         source = model.sources(ids[:length, [n]], LENGTHS[[n]])
-        ((alone,),) = targets(model, source, end=END, beam=beam, attention=True)
+        ((alone,),) = targets(model, source, beam=beam, attention=True)
         assert alone.ids == together[n][0].ids
         np.testing.assert_allclose(alone.nats, together[n][0].nats, rtol=1e-10)
         np.testing.assert_allclose(alone.attention, together[n][0].attention, atol=1e-12)
@@ -107,25 +106,17 @@ def test_a_source_gets_alone_what_it_gets_in_a_batch(beam):
 def test_the_attention_of_a_target_is_that_of_its_symbols(beam):
     model = model_of(attention="additive", bidirectional=True)
     sources = sources_of(model)
-    for n, (found,) in enumerate(targets(model, sources, end=END, beam=beam, attention=True)):
+    for n, (found,) in enumerate(targets(model, sources, beam=beam, attention=True)):
         before = np.array([END, *found.ids])[: len(found.nats)]
-        space = model.space(LENGTHS.max(), len(before), N, backward=False)
+        space = model.window(max(LENGTHS.max(), len(before)), N, backward=False)
         crossed, memory = model.encode(space.source, sources)
         model.decoder.begin(space.target, crossed.states)
         ids = np.repeat(before[:, None], N, axis=1)
         expected = model.decoder.forward(model.weights, space.target, ids, memory).attended
         wanted = expected.attention[n, :, LENGTHS.max() - LENGTHS[n] :]
         np.testing.assert_allclose(found.attention, wanted, rtol=0, atol=1e-12)
-    plain = targets(model_of(attention="none"), sources, end=END, attention=True)
+    plain = targets(model_of(attention="none"), sources, attention=True)
     assert all(one.attention is None for (one,) in plain)
-
-
-def test_the_unknown_symbol_is_never_written():
-    model = model_of()
-    sources = sources_of(model)
-    usual = next(s for (one,) in targets(model, sources, end=END, beam=3) for s in one.ids)
-    for (found,) in targets(model, sources, end=END, beam=3, unknown=usual):
-        assert usual not in found.ids
 
 
 def test_the_compiled_core_steps_as_numpy_does():
@@ -135,7 +126,7 @@ def test_the_compiled_core_steps_as_numpy_does():
     for more in ({}, {"attention": "none", "embed": 3}, {"attention": "additive", "embed": 3}):
         fast = model_of(backend=backend, dtype="float32", bidirectional=True, **more)
         weights = fast.weights.flat
-        plain = Transducer(fast.config, SOURCE, numpy_backend(), weights, outputs=TARGET)
+        plain = Transducer(fast.config, SOURCE - 1, numpy_backend(), weights, outputs=END)
         steps = [Stepping(model, sources_of(model), 2) for model in (fast, plain)]
         ids = np.full(2 * N, END)
         for rows in ([1, 1, 2, 3, 5, 4], [0, 0, 3, 3, 4, 5]):
@@ -150,4 +141,4 @@ def test_weights_that_are_not_finite_are_named():
     model = model_of()
     model.weights.flat[...] = np.nan
     with pytest.raises(CharRNNError, match="not a finite number"):
-        targets(model, sources_of(model), end=END)
+        targets(model, sources_of(model))

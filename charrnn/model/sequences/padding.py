@@ -50,7 +50,7 @@ class Padding:
         first: bool = False,
     ) -> None:
         self.lengths = np.asarray(lengths, np.int64)
-        self.steps = steps
+        self.steps, self.first = steps, first
         self._backend, self._xp = backend, backend.xp
         t, n = np.arange(steps)[:, None], np.arange(len(self.lengths))
         self._start = steps - self.lengths if first else np.zeros_like(self.lengths)
@@ -62,7 +62,7 @@ class Padding:
 
     def of(self, streams: slice) -> Padding:
         """Return the padding of some of the streams."""
-        return Padding(self.lengths[streams], self.steps, self._backend)
+        return Padding(self.lengths[streams], self.steps, self._backend, self.first)
 
     def mask(self, dtype: Any) -> Array:
         """Return (T, N): 1 where a step counts, 0 in the padding."""

@@ -12,62 +12,47 @@ network's, so that it can start from the weights of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.backend import Array, Backend
 from charrnn.config import ModelConfig
 from charrnn.model.dropout import Masks
-from charrnn.model.network import Network
+from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
+from charrnn.model.resets import Resets
+from charrnn.model.sequences.padding import Padding
 from charrnn.model.transducer.attention import Memory
 from charrnn.model.transducer.bridge import Crossed
+from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.model.transducer.decoder import Decoder
-from charrnn.model.transducer.sources import Sources
-from charrnn.model.window import Window
+from charrnn.model.transducer.sources import Sources, aligned
+from charrnn.model.window import Carried, Window
 
 
 @dataclass
-class Space:
-    """The arrays of a transducer for N pairs of at most S and T symbols.
-
-    Attributes
-    ----------
-    source, target
-        The windows of encoder and decoder.
-    """
+class Space(Carried):
+    """The windows of encoder and decoder for N pairs. Nothing is carried from one to the next."""
 
     source: Window
     target: Window
+    resets: Resets | None = None  # a pair has its own
 
+    @property
+    def steps(self) -> int:
+        """The largest number of symbols of a source, or of a target."""
+        return self.source.steps
 
-class PairMasks:
-    """The dropout masks of a batch: of the encoder's layers, and of the decoder's and h̃."""
+    def states(self) -> Iterator[tuple[str, Array]]:
+        """Yield nothing."""
+        yield from ()
 
-    def __init__(self, model: Transducer, S: int, T: int, N: int) -> None:
-        self._source = model.stack.masks(S, N)
-        rate, layers = model.config.dropout, model.decoder.stack.layers
-        dtype = np.dtype(model.config.dtype)
-        arrays = [layer.sequence(dtype, T, layer.width, N) for layer in layers] if rate else []
-        self._target = Masks(model.backend, rate, arrays, first=len(layers))
-
-    def draw(self, seed: int, step: int, S: int, T: int) -> Dropped | None:
-        """Draw the masks of an update whose batch has S and T steps; None without dropout."""
-        source = self._source.draw(seed, step, S)
-        target = self._target.draw(seed, step, T)
-        if source is None or target is None:
-            return None
-        return Dropped(source, target)
-
-
-class Dropped(NamedTuple):
-    """Dropout masks (steps, H, N) of the encoder's layers and of the decoder's."""
-
-    source: Sequence[Array]
-    target: Sequence[Array]
+    def carry(self) -> None:
+        """Do nothing."""
 
 
 class Encoded(NamedTuple):
@@ -77,19 +62,32 @@ class Encoded(NamedTuple):
     memory: Memory | None
 
 
-class Transducer(Network):
+class Transducer(Divisible):
     """Encoder, bridge and decoder: loss and gradient, surprisal.
 
-    ``V`` counts the symbols of the sources, with the one that ends them, and ``outputs`` those of
-    the targets, with the one that begins and ends them.
+    It reads one symbol more than the V of the sources, :attr:`source_end`, which ends each source,
+    and its decoder one more than the ``outputs`` of the targets, :attr:`end`: read, it begins a
+    target, and predicted, it ends it.
     """
 
+    kind = "transducer"
+    boundaries = 1
     decoder: Decoder
 
     def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
         super()._build(config, vocabulary, outputs, backend)
-        self.decoder = Decoder(config, outputs, self.stack.layers[-1].width, backend)
+        self.decoder = Decoder(config, outputs + 1, self.stack.layers[-1].width, backend)
         self.head = self.decoder.head
+
+    @property
+    def source_end(self) -> int:
+        """The symbol that ends each source."""
+        return self.V
+
+    @property
+    def end(self) -> int:
+        """The symbol that begins and ends each target."""
+        return self.outputs
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
@@ -100,18 +98,39 @@ class Transducer(Network):
         self._draw_input(host, seed)
         self.decoder.draw(host, seed)
 
-    def space(self, S: int, T: int, N: int, backward: bool = True) -> Space:
-        """Allocate arrays for N pairs with sources of at most S symbols and targets of at most T.
+    def window(self, steps: int, streams: int, backward: bool = True) -> Any:
+        """Allocate a :class:`Space` for pairs of at most ``steps`` symbols each, the ends included.
 
-        Both counts include the symbol at the end.
+        They are ``streams`` pairs.
         """
         return Space(
-            self.stack.workspace(S, N, backward), self.decoder.stack.workspace(T, N, backward)
+            self.stack.workspace(steps, streams, backward),
+            self.decoder.stack.workspace(steps, streams, backward),
         )
 
-    def sources(self, ids: np.ndarray, lengths: np.ndarray) -> Sources:
-        """Return the sources of a batch, (S, N) padded at the end, as the encoder reads them."""
-        return Sources(ids, lengths, self.backend, np.dtype(self.config.dtype))
+    def stage(self, window: Any, *, backward: bool) -> list[Any]:
+        """Return the layers' weights as a pass over a :class:`Space` uses them."""
+        stack, dense = self.decoder.stack, bool(self.config.embed)
+        mine = super().stage(window.source, backward=backward)
+        how = {"dense": dense, "backward": backward}
+        return mine + stack.stage(self.weights, window.target, TARGET_RNN, **how)
+
+    def masks(self, steps: int, streams: int) -> Masks:
+        """Allocate the dropout masks of the encoder's layers, and of the decoder's and h̃."""
+        rate, dtype = self.config.dropout, np.dtype(self.config.dtype)
+        layers = [*self.stack.layers, *self.decoder.stack.layers] if rate else []
+        arrays = [layer.sequence(dtype, steps, layer.width, streams) for layer in layers]
+        return Masks(self.backend, rate, arrays)
+
+    def sources(self, ids: NDArray[Any], lengths: NDArray[Any]) -> Sources:
+        """Return the sources of a batch, (S, N) on the host, for the encoder.
+
+        They are padded at the end; ``lengths`` (N,) includes their own end.
+        """
+        put, lengths = self.backend.put, np.maximum(lengths, 1)
+        padding = Padding(lengths, len(ids), self.backend, first=True)
+        dtype = np.dtype(self.config.dtype)
+        return Sources(put(aligned(ids, lengths)), padding, self.backend, dtype)
 
     def encode(
         self,
@@ -134,47 +153,62 @@ class Transducer(Network):
 
     def loss_and_gradient(
         self,
-        space: Space,
-        sources: Sources,
+        window: Any,
         ids: Array,
         targets: Array,
         grads: Parameters,
+        dropout_masks: Sequence[Array] | None = None,
         *,
-        mask: Array,
-        symbols: int,
-        dropped: Dropped | None = None,
+        mask: Array | None = None,
+        padding: Padding | None = None,
+        symbols: int | None = None,
     ) -> Array:
         """Return the mean loss in nats (0-d) and write all gradients to ``grads``.
 
         Parameters
         ----------
+        window
+            The :class:`Space`.
         ids, targets
-            (T, N) on the backend: the symbol before each step of the target, and the target.
+            The sources (S, N), padded at the beginning, and the targets (T, N), at the end; both
+            include their ends.
+        dropout_masks
+            The result of drawing :meth:`masks`; None for no dropout.
         mask, symbols
-            Which targets count (T, N), and how many there are in the whole update.
-        dropped
-            The result of :meth:`PairMasks.draw`.
+            Which targets count, (T, N), and how many in the whole update.
+        padding
+            Where the sources are.
         """
-        crossed, memory = self.encode(
-            space.source, sources, backward=True, masks=dropped and dropped.source
-        )
-        self.decoder.begin(space.target, crossed.states)
+        assert padding is not None
+        assert mask is not None
+        S, T, split = len(ids), len(targets), len(self.stack.layers)
+        kept = [m[:S] for m in dropout_masks[:split]] if dropout_masks else None
+        after = [m[:T] for m in dropout_masks[split:]] if dropout_masks else None
+        sources = Sources(ids, padding, self.backend, self.weights.flat.dtype)
+        crossed, memory = self.encode(window.source, sources, backward=True, masks=kept)
+        self.decoder.begin(window.target, crossed.states)
         loss, d_memory = self.decoder.loss_and_gradient(
             self.weights,
-            space.target,
-            ids,
+            window.target,
+            self.before(targets),
             targets,
             memory,
             grads,
             mask=mask,
-            symbols=symbols,
-            masks=dropped and dropped.target,
+            symbols=symbols or int(mask.sum()),
+            masks=after,
         )
-        d_states = space.target.state_gradients
+        d_states = window.target.state_gradients
         d_final = self.decoder.bridge.backward(self.weights, crossed, d_states, grads)
-        d_top = self._d_top(space.source, d_memory)
-        self.backward(space.source, sources.ids, d_top, grads, d_final)
+        d_top = self._d_top(window.source, d_memory)
+        self.backward(window.source, ids, d_top, grads, d_final)
         return loss
+
+    def before(self, targets: Array) -> Array:
+        """Return what the decoder reads at each step of the targets (T, N): the symbol before."""
+        read = self.backend.xp.empty_like(targets)
+        read[0], read[1:] = self.end, targets[:-1]
+        return read
 
     def _d_top(self, window: Window, d_memory: Array | None) -> Array:
         """Return ∂L/∂(encoder's output), (S, M, N); 0 if nothing attends to it."""
@@ -185,10 +219,11 @@ class Transducer(Network):
         return d_top
 
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
-    def surprisal(self, space: Space, sources: Sources, ids: Array, targets: Array) -> Array:
+    def surprisal(self, space: Space, sources: Sources, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats; what stands for padding is to be left out."""
         with self.inference(space.target.streams):
             crossed, memory = self.encode(space.source, sources)
             self.decoder.begin(space.target, crossed.states)
-            vectors = self.decoder.forward(self.weights, space.target, ids, memory).vectors
+            read = self.before(targets)
+            vectors = self.decoder.forward(self.weights, space.target, read, memory).vectors
             return self.head.surprisal(self.weights, vectors, targets)

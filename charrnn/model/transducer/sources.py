@@ -20,34 +20,39 @@ from charrnn.model.sequences.padding import Padding
 
 
 class Sources:
-    """The sources of a batch.
+    """The sources of a batch as the encoder reads them.
 
     Parameters
     ----------
     ids
-        (S, N) symbols on the host, padded at the end.
-    lengths
-        (N,) on the host. An empty source, which fills a place of the batch that has no pair, is
-        read as one symbol.
+        (S, N) symbols on the backend, padded at the beginning.
+    padding
+        Where they are. A place of the batch without a pair is read as a source of one symbol.
 
     Attributes
     ----------
     ids
-        (S, N) on the backend, padded at the beginning.
-    real
-        (N, S) on the backend: which symbols are not padding.
+        As above.
+    lengths
+        (N,), on the host.
     padding, resets
         For the encoder's window.
+    real
+        (N, S) on the backend: which symbols are not padding.
     """
 
-    def __init__(
-        self, ids: NDArray[Any], lengths: NDArray[Any], backend: Backend, dtype: Any
-    ) -> None:
-        (S, N), lengths = ids.shape, np.maximum(lengths, 1)
-        shift = S - lengths
-        t = np.arange(S)[:, None]
-        self.padding = Padding(lengths, S, backend, first=True)
-        aligned = ids[np.maximum(t - shift, 0), np.arange(N)]
-        self.ids: Array = backend.put(np.where(self.padding.real, aligned, 0))
+    def __init__(self, ids: Array, padding: Padding, backend: Backend, dtype: Any) -> None:
+        S, self.ids = len(ids), ids
+        self.lengths = np.maximum(padding.lengths, 1)
+        self.padding = Padding(self.lengths, S, backend, first=True)
         self.real: Array = backend.put(np.ascontiguousarray(self.padding.real.T))
-        self.resets = Resets.of(t == shift, backend, dtype)
+        starts = np.arange(S)[:, None] == S - self.lengths
+        self.resets = Resets.of(starts, backend, dtype)
+
+
+def aligned(ids: NDArray[Any], lengths: NDArray[Any]) -> NDArray[Any]:
+    """Return sources (S, N), padded at the end, with their padding at the beginning."""
+    S, N = ids.shape
+    before = np.arange(S)[:, None] - (S - np.asarray(lengths))
+    moved = ids[np.maximum(before, 0), np.arange(N)]
+    return np.where(before >= 0, moved, 0).astype(ids.dtype)

@@ -52,17 +52,17 @@ class Stepping:
         backend, decoder, self.rows = model.backend, model.decoder, N * hypotheses
         self._model, self._backend, self._decoder = model, backend, decoder
         with model.inference(N):
-            crossed, memory = model.encode(model.stack.workspace(S, N, backward=False), sources)
+            window = model.stack.workspace(S, N, backward=False)
+            crossed, memory = model.encode(window, sources)
         pairs = backend.put(np.repeat(np.arange(N), hypotheses))
         self._memory = memory and memory.of(backend.xp, pairs)
         self._window = decoder.stack.workspace(1, self.rows, backward=False)
         states = {n: backend.xp.take(s, pairs, axis=1) for n, s in crossed.states.items()}
         decoder.begin(self._window, states)
-        stack, embed = decoder.stack, bool(decoder.config.embed)
-        self._staged = [
-            layer.stage(stack.of_layer(model.weights, index, RNN), None, dense=index > 0 or embed)
-            for index, layer in enumerate(stack.layers)
-        ]
+        dense = bool(decoder.config.embed)
+        self._staged = decoder.stack.stage(
+            model.weights, self._window, RNN, dense=dense, backward=False
+        )
 
     @_quiet
     def step(self, ids: NDArray[np.integer]) -> Outlook:

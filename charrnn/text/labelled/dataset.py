@@ -73,7 +73,7 @@ class _Reading:
     def __init__(self, data: DataConfig) -> None:
         self._most = data.max_length
         self.symbols = Provisional(data.level)
-        self.file: BinaryIO = _temporary()
+        self.file: BinaryIO = temporary()
         self.labels: dict[str, int] = {}
         self.lengths: list[int] = []
         self.of: list[int] = []
@@ -194,8 +194,8 @@ def _read_more(
         raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
     notes += [*reading.notes(), *([unfit.note()] if unfit.count else [])]
     lengths = np.array(reading.lengths, np.int64)
-    provisional = _mapped(reading.file, reading.symbols.dtype)
-    with _temporary() as file:
+    provisional = mapped(reading.file, reading.symbols.dtype)
+    with temporary() as file:
         ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
     of = np.array(reading.of, np.int32)
     texts = Labelled(ids, np.cumsum(lengths) - lengths, lengths, of)
@@ -243,12 +243,12 @@ def _table(
         if size:
             parts[part] = np.arange(first, first + size)
     lengths = np.array(reading.lengths, np.int64)
-    provisional = _mapped(reading.file, reading.symbols.dtype)
+    provisional = mapped(reading.file, reading.symbols.dtype)
     trained = np.zeros(len(lengths), np.bool_)
     trained[parts[0]] = True
     found = reading.symbols.counts(provisional, lengths, trained)
     vocabulary = vocabulary_of(found, data.min_count)
-    with _temporary() as file:
+    with temporary() as file:
         ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
     begins = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
     whole = Labelled(ids, begins, lengths, labels)
@@ -299,7 +299,7 @@ def _unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:
     )
 
 
-def _temporary() -> BinaryIO:
+def temporary() -> BinaryIO:
     """Return a new file without a name, in the cache's folder or else where temporary files go."""
     folder = store.cache_dir()
     try:
@@ -310,7 +310,7 @@ def _temporary() -> BinaryIO:
     return file
 
 
-def _mapped(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:
+def mapped(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return the content of a file as an array."""
     file.flush()
     size = file.seek(0, 2) // dtype.itemsize

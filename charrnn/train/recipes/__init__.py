@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from charrnn.errors import UsageError, setting
 from charrnn.train.recipes.base import Recipe
 
 
@@ -12,8 +11,10 @@ def of(task: str) -> Recipe:
         from charrnn.train.recipes.classify import Classification
 
         return Classification()
-    if task == "lm":
-        from charrnn.train.recipes.language import Language
+    if task == "transduce":
+        from charrnn.train.recipes.transduce import Transduction
 
-        return Language()
-    raise UsageError(f"{setting('task')} {task} cannot be trained here", "use the Python classes")
+        return Transduction()
+    from charrnn.train.recipes.language import Language
+
+    return Language()

@@ -1,0 +1,54 @@
+"""What ``charrnn eval`` does with the runs of examples: a classifier, a transducer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from charrnn.cli._given import refuse
+from charrnn.cli._scored_labels import score_labels
+from charrnn.cli._shared import LABELS
+from charrnn.cli._written import score_targets
+
+if TYPE_CHECKING:
+    import typer
+
+    from charrnn.backend import Backend
+    from charrnn.storage.checkpoint import Checkpoint
+
+OF_TEXT = ("per_line", "per_char", "start", "unknown", "join")
+OF_TARGETS = ("beam", "target")
+
+
+def score_examples(
+    context: typer.Context,
+    loaded: Checkpoint,
+    engine: Backend,
+    names: list[str],
+    split: str | None,
+    reading: Mapping[str, Any],
+    beam: int | None,
+    as_json: bool,
+    alone: Callable[[str], object],
+) -> bool:
+    """Print how well a model of examples does; return whether the run is one of such a model.
+
+    ``alone`` raises for several ranks, with what needs a single process.
+    """
+    task, name = loaded.config.task, loaded.name
+    if task != "lm":
+        refuse(context, OF_TEXT, f"only applies to a language model, but {name} is none")
+    if task != "transduce":
+        refuse(context, OF_TARGETS, f"only applies to a transducer, but {name} is none")
+    if task == "classify":
+        alone("a classifier needs a single process")
+        score_labels(loaded, engine, names, split, reading, as_json)
+        return True
+    refuse(context, LABELS, f"only applies to a classifier, but {name} is none")
+    if task == "transduce":
+        alone("a transducer needs a single process")
+        why = f"does not apply to a transducer, which {name} is"
+        refuse(context, ("column", "field"), why)
+        score_targets(loaded, engine, names, split, reading, beam or 1, as_json)
+        return True
+    return False

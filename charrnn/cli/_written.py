@@ -1,0 +1,192 @@
+"""What ``charrnn predict`` and ``charrnn eval`` do with a transducer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from charrnn.cli._output import Output, json_line, utf8, write_json, write_text
+from charrnn.cli._shared import note
+from charrnn.config import DECODING, DataConfig
+from charrnn.display import one_line
+from charrnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from charrnn.backend import Backend
+    from charrnn.sampling.targets import Target
+    from charrnn.storage.checkpoint import Checkpoint
+    from charrnn.text.pairs.dataset import Pairs
+
+MOST_MAPS = 12
+"""The most maps of attention that are drawn."""
+AT_ONCE = 1024
+"""Sources that are read before their targets are written, at most."""
+
+
+class Wanted(NamedTuple):
+    """What to write of each source: ``best`` targets of a beam, and whether with attention.
+
+    ``plot`` is a file for maps of attention.
+    """
+
+    best: int = 1
+    beam: int | None = None
+    attention: bool = False
+    as_json: bool = False
+    plot: Path | None = None
+
+    @property
+    def width(self) -> int:
+        """The width of the beam.
+
+        Raises
+        ------
+        UsageError
+            If it is smaller than the number of targets.
+        """
+        if self.beam is not None and self.beam < self.best:
+            message = f"-k {self.best} is more than --beam {self.beam} holds"
+            raise UsageError(message, f"raise --beam to {self.best}, or lower -k")
+        return self.beam or self.best
+
+
+def write_targets(
+    loaded: Checkpoint, engine: Backend, name: str, given: Mapping[str, Any], wanted: Wanted
+) -> int:
+    """Print the targets of sources, a line for a line; return how many symbols were left out."""
+    from charrnn.model.transducer.model import Transducer
+    from charrnn.sampling.targets import written
+    from charrnn.text.labelled.rows import How
+    from charrnn.text.labelled.texts import texts
+    from charrnn.text.pairs.dataset import Pairs
+
+    model, vocabulary, data = loaded.model(engine), loaded.vocabulary, loaded.data or DataConfig()
+    assert isinstance(model, Transducer)
+    _check(wanted, loaded.name, model.decoder.attention is not None)
+    out, skipped, width, maps = Output(), 0, wanted.width, list[Any]()
+    own = {name: data.get(name) for name in DECODING}
+    how = How(level=vocabulary.level, **{**own, "column": None, "field": None, **given})
+    for lines in texts(name, how):
+        for start in range(0, len(lines), AT_ONCE):
+            some = [vocabulary.text(line) for line in lines[start : start + AT_ONCE]]
+            ids = [vocabulary.encode(line, "skip") for line in some]
+            skipped += sum(map(vocabulary.count, some)) - sum(map(len, ids))
+            sources = Pairs.untranslated(ids)
+            attention = wanted.attention or wanted.plot is not None
+            search = written(model, sources, beam=width, count=wanted.best, attention=attention)
+            found = dict(search)
+            for number, symbols in enumerate(ids):
+                read = [str(vocabulary.decode([symbol])) for symbol in symbols.tolist()]
+                out.write(_shown(found[number], read, loaded.labels, data.target_level, wanted))
+                best = found[number][0]
+                if wanted.plot is not None:
+                    maps.append((read, _rows(best, loaded.labels), best.attention))
+                    del maps[MOST_MAPS:]
+        out.flush()
+    out.finish()
+    if wanted.plot is not None and maps:
+        from charrnn.report.maps import Map, draw
+
+        draw([Map(*each) for each in maps], wanted.plot)
+    return skipped
+
+
+def _check(wanted: Wanted, name: str, attends: bool) -> None:
+    """Raise if attention is wanted that cannot be shown."""
+    for option, given in (("--attention", wanted.attention), ("--plot", wanted.plot)):
+        if given and not attends:
+            raise UsageError(f"{name} was trained without attention", f"leave {option} out")
+    if wanted.plot is not None:
+        from charrnn.report.maps import check
+
+        check(wanted.plot)
+
+
+def _shown(
+    found: list[Target], read: list[str], symbols: tuple[str, ...], level: str, wanted: Wanted
+) -> bytes:
+    """Return what is printed of one source, whose symbols are ``read``."""
+    from charrnn.text.pairs.symbols import joined
+
+    texts = [joined((symbols[i] for i in one.ids), level) for one in found]
+    if wanted.as_json:
+        record: dict[str, Any] = {"text": texts[0], "log_p": found[0].log_p}
+        if wanted.best > 1:
+            record["best"] = [
+                {"text": text, "log_p": one.log_p} for text, one in zip(texts, found, strict=True)
+            ]
+        if wanted.attention and found[0].attention is not None:
+            record["attention"] = found[0].attention.astype(float).round(4).tolist()
+            record["source"] = [*read, ""]
+            record["target"] = _rows(found[0], symbols)
+        return json_line(record)
+    line = "\t".join(
+        _one_line(text) if wanted.best == 1 else f"{_one_line(text)}\t{one.log_p:.4f}"
+        for text, one in zip(texts, found, strict=True)
+    )
+    if not wanted.attention or found[0].attention is None:
+        return utf8(line + "\n")
+    from charrnn.report.attention import attention_text
+
+    rows = _rows(found[0], symbols)
+    return utf8(f"{line}\n{attention_text(read, rows, found[0].attention)}\n")
+
+
+def _rows(one: Target, symbols: tuple[str, ...]) -> list[str]:
+    """Return the symbols of a target, with an empty one for the end."""
+    return [symbols[i] for i in one.ids] + [""] * (len(one.nats) - len(one.ids))
+
+
+def _one_line(text: str) -> str:
+    """Return a text that is one line of output, whatever symbols it has."""
+    return text if text.isprintable() else one_line(text)
+
+
+def score_targets(
+    loaded: Checkpoint,
+    engine: Backend,
+    names: list[str],
+    split: str | None,
+    given: Mapping[str, Any],
+    beam: int,
+    as_json: bool,
+) -> None:
+    """Print how well a transducer does on pairs, or on the run's own held-out ones."""
+    from charrnn.cli._progress import progress
+    from charrnn.model.transducer.model import Transducer
+    from charrnn.tasks.transduce import scores_of
+
+    model = loaded.model(engine)
+    assert isinstance(model, Transducer)
+    with progress("scoring"):
+        pairs, skipped = _pairs(loaded, names, split, given)
+        scores = scores_of(model, pairs, beam=beam)
+    assert scores is not None
+    if as_json:
+        source = {"run": str(loaded.path), "source": names or None, "split": split}
+        write_json({**scores.to_json(), "skipped": skipped, **source})
+        return
+    from charrnn.report.attention import targets_text
+
+    write_text(targets_text(scores))
+
+
+def _pairs(
+    loaded: Checkpoint, names: list[str], split: str | None, given: Mapping[str, Any]
+) -> tuple[Pairs, int]:
+    """Return the pairs to be scored, and how many lines were passed over."""
+    if split is not None:
+        from charrnn.storage import heldout
+
+        assert loaded.path is not None
+        symbols, targets = len(loaded.vocabulary), len(loaded.labels)
+        return heldout.read_pairs(loaded.path, split, symbols, targets), 0
+    from charrnn.text.pairs.dataset import read_more
+
+    own = loaded.data or DataConfig(level=loaded.vocabulary.level)
+    data = own.changed(**{"target": (), **given})
+    found = read_more(names, data, loaded.vocabulary, loaded.labels)
+    for line in found.notes:
+        note(line)
+    return found.pairs, found.skipped
