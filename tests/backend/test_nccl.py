@@ -14,6 +14,7 @@ from helpers.running import TEXT
 from charrnn.backend import numpy_backend, select
 from charrnn.backend.gpu.nccl import GpuTeam
 from charrnn.backend.threads import limit_threads
+from charrnn.cli._ranks import Command
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BackendError, CharRNNError
 from charrnn.model.language import LanguageModel
@@ -159,3 +160,25 @@ def test_what_nccl_lacks_or_says_is_an_error_on_all(monkeypatch):
 
     for line in teams.run(2, lambda team: error(team, unconnected)):
         assert line.startswith("rank 1: NCCL cannot connect the GPUs: NCCL_ERROR_SYSTEM_ERROR")
+
+
+def test_a_command_takes_a_gpu_for_each_rank_and_adds_there(monkeypatch):
+    cupy, fabric = fake_cupy.create(), Fabric(2)
+    cupy.devices, cupy.cuda.nccl = 2, fabric.module(cupy)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+    def member(team):
+        team.place, team.beside = team.rank, 2
+        command = Command(team)
+        backend = command.open_backend("cupy", None)
+        ones = backend.xp.ones(3)
+        command.team.sum(ones)
+        return backend.name, command.team.any(team.rank == 1), backend.get(ones).tolist()
+
+    assert teams.run(2, member) == [("cupy", True, [2.0] * 3)] * 2
+
+    def alone(team):
+        command = Command(team)
+        return command.open_backend("numpy", 1).name, command.team is team
+
+    assert teams.run(2, alone) == [("numpy", True)] * 2

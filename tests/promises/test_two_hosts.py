@@ -15,12 +15,13 @@ from helpers.running import TEXT
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 
-HOSTS = {"10.99.7.1": "charrnn-one", "10.99.7.2": "charrnn-two"}
-RSH = """#!/bin/sh
-while [ "${1#-}" != "$1" ]; do shift; done
+ONE, TWO = (f"charrnn-{os.getpid()}-{name}" for name in ("one", "two"))
+HOSTS = {"10.99.7.1": ONE, "10.99.7.2": TWO}
+RSH = f"""#!/bin/sh
+while [ "${{1#-}}" != "$1" ]; do shift; done
 case $1 in
-    10.99.7.1) name=charrnn-one ;;
-    *) name=charrnn-two ;;
+    10.99.7.1) name={ONE} ;;
+    *) name={TWO} ;;
 esac
 shift
 exec ip netns exec $name unshare --uts --ipc sh -c "hostname $name; mount -t tmpfs shm /dev/shm; $*"
@@ -37,8 +38,8 @@ def permitted():
     """Whether namespaces can be made here."""
     if not sys.platform.startswith("linux") or os.geteuid() or not shutil.which("ip"):
         return False
-    made = ip("netns", "add", "charrnn-try", check=False).returncode == 0
-    ip("netns", "del", "charrnn-try", check=False)
+    made = ip("netns", "add", ONE, check=False).returncode == 0
+    ip("netns", "del", ONE, check=False)
     return made
 
 
@@ -61,20 +62,19 @@ def start(tmp_path, monkeypatch):
     rsh = tmp_path / "rsh"
     rsh.write_text(RSH)
     rsh.chmod(0o700)
-    one, two = HOSTS.values()
-    ends = ("charrnn-a", one), ("charrnn-b", two)
+    ends = ("charrnn-a", ONE), ("charrnn-b", TWO)
     try:
         for name in HOSTS.values():
             ip("netns", "add", name)
         (a, _), (b, _) = ends
-        ip("link", "add", a, "netns", one, "type", "veth", "peer", "name", b, "netns", two)
+        ip("link", "add", a, "netns", ONE, "type", "veth", "peer", "name", b, "netns", TWO)
         for address, (end, name) in zip(HOSTS, ends, strict=True):
             ip("-n", name, "addr", "add", f"{address}/24", "dev", end)
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "link", "set", end, "up")
 
         def start(*arguments):
-            line = ["ip", "netns", "exec", one, mpirun.MPIRUN, "-launcher", "rsh"]
+            line = ["ip", "netns", "exec", ONE, mpirun.MPIRUN, "-launcher", "rsh"]
             line += ["-launcher-exec", str(rsh), "-hosts", ",".join(HOSTS), "-n", "2"]
             return subprocess.Popen(
                 [*line, *command(*arguments)],
@@ -102,7 +102,7 @@ def test_if_one_is_cut_off_all_end_and_say_so(start):
     try:
         mpirun.wait_for(runs.HOME / "run" / runs.LAST, launcher)
         ranks = [mpirun.rank_of(launcher, rank) for rank in (0, 1)]
-        ip("-n", HOSTS["10.99.7.2"], "link", "set", "charrnn-b", "down")
+        ip("-n", TWO, "link", "set", "charrnn-b", "down")
         line = launcher.stderr.readline()
         assert line.startswith("charrnn: error: rank 1 on ")
         assert line.endswith(" is not heard from any more; the last checkpoint is intact\n")
