@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from charrnn.backend.launch import Launched, launched
 from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
-from charrnn.cli._shared import open_backend
 from charrnn.cli._streams import complain
 from charrnn.cli._witness import Witness
 from charrnn.display import one_line, shell
@@ -29,6 +27,7 @@ from charrnn.errors import CharRNNError, UsageError, option
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend
+    from charrnn.backend.launch import Launched
     from charrnn.backend.ranks import Ranks
     from charrnn.backend.team import Team
     from charrnn.report.training import TrainingReport
@@ -47,6 +46,8 @@ def speaks() -> bool:
 
     The others wait, because a launcher that sees one rank fail ends all of them.
     """
+    from charrnn.backend.launch import launched
+
     started = launched(os.environ)
     if started is None or not started.rank:
         return True
@@ -117,6 +118,8 @@ class Command:
         self, name: str, threads: int | None, matmul: str = "fp32", core: str = "auto"
     ) -> Backend:
         """Return this rank's backend; on GPUs, from then on the team adds arrays there."""
+        from charrnn.cli._shared import open_backend
+
         team = self.team
         threads = self.threads(threads)  # asks the others
         place = team.place, team.beside
@@ -157,6 +160,8 @@ def ranks() -> Iterator[Command]:
     typer.Exit
         After a failure, which has been reported.
     """
+    from charrnn.backend.launch import launched
+
     started = launched(os.environ)
     if started is None:
         from charrnn.backend.team import Alone
