@@ -168,7 +168,7 @@ def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
 
     names = _DATA | _OF_TASKS.get(str(options.get("task")), set())
     data = {name: value for name, value in options.items() if name in names}
-    config = DataConfig(**data)
     model, train = of(ModelConfig), of(TrainConfig)
     arguments.refuse_unknown(options, data.keys() | model.keys() | train.keys(), "fit")
+    config = Request(model=model, data=data).fresh_data()
     return Request(sources=("",), model=model, train=train), config

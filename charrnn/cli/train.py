@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.architecture import DEFAULTS
+from charrnn.architecture import DEFAULTS, RARE_WORDS
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
@@ -49,7 +49,7 @@ _OF_TASKS = {
 
 
 @takes(
-    Fields(DataConfig, _TEXT),
+    Fields(DataConfig, _TEXT, {"min_count": f"1; {RARE_WORDS} for words with --task classify"}),
     Fields(ModelConfig, defaults=_OF_TASKS),
     Fields(TrainConfig, defaults=_OF_TASKS),
 )

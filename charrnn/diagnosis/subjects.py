@@ -106,7 +106,8 @@ def of_checkpoint(
         If an assumed setting is invalid.
     """
     assumed, path = assumed or {}, loaded.path
-    model = loaded.language_model(backend)
+    remedy = "its gradients over training: charrnn train --watch, charrnn diagnose --history"
+    model = loaded.language_model(backend, remedy)
     assert path is not None
     if ids is None:
         has_text = (path.parent / "val.npy").is_file()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.architecture import DEFAULTS
+from charrnn.architecture import DEFAULTS, RARE_WORDS
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
@@ -118,7 +118,13 @@ class Request:
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""
-        return DataConfig(sources=self.sources, **self.data)
+        return self._data(self.model.get("task", ModelConfig.task), dict(self.data))
+
+    def _data(self, task: str, options: dict[str, Any]) -> DataConfig:
+        """Return how the text of a new run of a task is read."""
+        if task == "classify" and options.get("level") == "word":
+            options.setdefault("min_count", RARE_WORDS)
+        return DataConfig(**{**options, "sources": self.sources})
 
     def inherited_data(self, checkpoint: Checkpoint) -> DataConfig:
         """Return how the text of a new run is read that starts from a checkpoint's weights.
@@ -128,7 +134,8 @@ class Request:
         own = checkpoint.data or DataConfig()
         read: dict[str, Any] = {"level": checkpoint.vocabulary.level}
         read |= {name: own.get(name) for name in DECODING}
-        return DataConfig(**{**read, **self.data, "sources": self.sources})
+        task = self.model.get("task", checkpoint.config.task)
+        return self._data(task, {**read, **self.data})
 
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
         """Return the checkpoint's architecture; its dropout may be changed, and its task.

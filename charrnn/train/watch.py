@@ -10,14 +10,18 @@ import numpy as np
 from charrnn.backend import Array, Backend
 from charrnn.model.network import DECODER, EMBEDDING
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.bidirectional import BACK
 from charrnn.train.records import Watch
 
 
 def layer_of(name: str) -> str:
-    """Return the layer a parameter belongs to: ``embedding``, ``l0``, ``l1``, …, ``decoder``."""
+    """Return the layer a parameter belongs to: ``embedding``, ``l0``, ``l1``, …, ``decoder``.
+
+    Both directions of a layer are one.
+    """
     if name == EMBEDDING:
         return "embedding"
-    return "decoder" if name.startswith(DECODER) else name.rpartition("_")[2]
+    return "decoder" if name.startswith(DECODER) else name.removesuffix(BACK).rpartition("_")[2]
 
 
 class Watcher:

@@ -126,7 +126,7 @@ def test_eval_gives_the_figures_of_each_label(place):
         ("sample pets", "pets is a classifier, not a language model; see charrnn predict"),
         ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
         ("eval t.txt --run lm --label-column a", "--label-column only applies to a classifier"),
-        ("diagnose pets", "pets is a classifier, not a language model"),
+        ("diagnose pets", "a language model; its gradients over training: charrnn train --watch"),
         ("train t.txt --init-from pets --task lm", "pets is a classifier, not a language model"),
     ],
 )
@@ -146,6 +146,20 @@ def test_info_and_runs_know_the_task(place):
     )
     assert "classify lstm 1×8" in inside("runs", cwd=place).stdout
     assert "task             classify" in inside("info", "pets", cwd=place).stdout
+
+
+def test_the_task_has_defaults_of_its_own(place):
+    words = ("train", "pets.tsv", "--task", "classify", "--steps", "1", "--level", "word")
+    done = inside(*words, "--name", "words", "--backend", "numpy", cwd=place)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(inside("info", "words", "--json", cwd=place).stdout)
+    found = [record[name] for name in ("hidden", "batch", "dropout", "eval_every", "min_count")]
+    assert found == [128, 64, 0.5, 100, 2]
+    shown = inside("train", "--help", cwd=place).stdout.replace("\n", " ")
+    assert "512; 128 with --task classify" in " ".join(shown.split())
+    pairs = [(text, label) for label, text in ROWS * 3]
+    fast = {"task": "classify", "level": "word", "steps": 1, "backend": "numpy"}
+    assert package.fit(pairs, **fast).data.min_count == 2
 
 
 def test_a_dry_run_makes_nothing(place):

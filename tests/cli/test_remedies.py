@@ -80,6 +80,7 @@ PRINTED_BY = {
 """For each file, or folder, the commands that its messages are about; the longest name counts."""
 
 OTHERWISE = {
+    "its gradients over training: charrnn train --watch": ("train", "diagnose"),
     "name another --encoding, set --level to byte, or set --errors to replace": (
         "train",
         "diagnose",

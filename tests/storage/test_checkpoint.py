@@ -12,6 +12,7 @@ from helpers.checkpoints import CHARS, checkpoint_of, parts
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.model.language import LanguageModel
+from charrnn.model.sequences.classifier import Classifier
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import container
 from charrnn.storage.checkpoint import Checkpoint
@@ -130,6 +131,8 @@ def test_every_flipped_byte_of_a_small_file_is_found(stride, path):
         ("format", 2, "format version 2, but this charrnn reads 1"),
         ("format", "\x1b[31m", "format version"),
         ("head", "classifier", "its head is not that of the task lm"),
+        ("labels", ["a", "b"], "it has 2 labels, which does not fit its task"),
+        ("labels", "ab", "its labels are not a list of names"),
         ("head", "\x1b[31m", "unknown head kind"),
         ("vocabulary", {"level": "char", "symbols": ["a", "b"], "unknown": None}, "does not fit"),
         ("corpus_sha256", "\x1b[31m", "its corpus_sha256 is not a short printable string"),
@@ -254,3 +257,26 @@ def test_a_failing_save_leaves_a_loadable_checkpoint(path, monkeypatch):
             checkpoints.save(path, replace(saved, progress=Progress(step=13)))
     assert checkpoints.load(path).step == 12
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (["a"], "it has 1 labels"),
+        (["a", "a", "b"], "its labels are not different"),
+        (["a", "b\x1b[2J", "c"], "its labels are not a list of names"),
+        (["a", "", "c"], "its labels are not a list of names"),
+        (["a", 3, "c"], "its labels are not a list of names"),
+        (["a", "b"], "decoder.weight is missing or does not fit"),
+        (["a", "b", "c", "d" * 201], "its labels are not a list of names"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(labels, match, path):
+    config = ModelConfig(task="classify", hidden=4)
+    weights = Classifier.fresh(config, 3, 1, outputs=3).weights.flat
+    whole = Checkpoint(config, Vocabulary("char", ("a", "b", "c")), weights, labels=("x", "y", "z"))
+    checkpoints.save(path, whole)
+    assert checkpoints.load(path).labels == ("x", "y", "z")
+    tensors, facts = parts(path)
+    container.write(path, tensors, facts | {"labels": labels})
+    refused(path, match)

@@ -113,6 +113,17 @@ def test_a_language_model_or_another_classifier_is_where_it_begins(table, home):
         begin(table, init_from="first", level="word")
 
 
+def test_gradients_are_watched_by_layer_both_directions_together(table):
+    options = SMALL | {"bidirectional": True, "layers": 2, "embed": 3}
+    _, records = train(table, **options, steps=2, watch=1, clip_norm=0.0)
+    watched = of(records, "watch")
+    assert list(watched[0].grad_norms) == ["embedding", "l0", "l1", "decoder"]
+    steps = of(records, "step")
+    for one, step in zip(watched, steps, strict=True):
+        total = np.sqrt(sum(norm**2 for norm in one.grad_norms.values()))
+        assert total == pytest.approx(step.grad_norm, rel=1e-5)
+
+
 def test_a_diverged_run_goes_back(table):
     session = begin(table, **SMALL | {"lr": 1e30}, steps=6, activation="relu", cell="rnn")
     with pytest.raises(DivergedError, match="after 3 rollbacks"):
