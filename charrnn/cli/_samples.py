@@ -234,11 +234,11 @@ def novelty_of(
         return Novelty()
     from charrnn.sampling import kept
 
-    def index(of: int) -> Any:
+    spans = ([0] if lines else []) + ([] if span is None else [span])
+    with progress("reading the text that is not to be copied"):
         if texts:
             ends = frame.line_ends(loaded.vocabulary)
-            return kept.of_text(texts, loaded.vocabulary, ends, of, **how)
-        return kept.of_run(loaded, of)
-
-    with progress("reading the text that is not to be copied"):
-        return Novelty(index(0) if lines else None, None if span is None else index(span))
+            found = kept.of_text(texts, loaded.vocabulary, ends, spans, **how)
+        else:
+            found = [kept.of_run(loaded, one) for one in spans]
+    return Novelty(found[0] if lines else None, None if span is None else found[-1])

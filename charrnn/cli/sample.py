@@ -184,6 +184,7 @@ def sample(
     ends = until or ("--until-join" if until_join else "")
     check(context, options)
     refuse_on_gpu(context)
+    _check_input(prime_file, each_line, novel_text or [])
     how = _reading(context, prime, prime_file, each_line, bool(novel_text))
     from charrnn import sampling
     from charrnn.randomness import new_seed
@@ -228,6 +229,18 @@ def sample(
         samples.after_each(live_lines(vocabulary.level, **decoded))
     else:
         samples.after(_prime(prime, prime_file, vocabulary, unknown, decoded))
+
+
+def _check_input(prime_file: str | None, each_line: bool, novel_text: list[str]) -> None:
+    """Raise :class:`UsageError` if standard input would be read more than once."""
+    readers = ["--each-line"] if each_line else []
+    readers += ["--prime-file -"] if prime_file == "-" else []
+    readers += ["--novel-text -"] * novel_text.count("-")
+    if len(readers) > 1:
+        raise UsageError(
+            f"{' and '.join(readers)}: standard input can be read only once",
+            "put one of the texts into a file",
+        )
 
 
 def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:

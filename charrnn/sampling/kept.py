@@ -67,21 +67,21 @@ def of_text(
     names: Sequence[str],
     vocabulary: Vocabulary,
     ends: LineEnds,
-    span: int = 0,
+    spans: Sequence[int] = (0,),
     **reading: Any,
-) -> Seen:
-    """Return the index of any text; see :func:`charrnn.text.iter_ids` for the parameters.
+) -> list[Seen]:
+    """Return indexes of any text, which is read once, for each of ``spans`` as in :func:`of_run`.
 
-    ``ends`` ends its lines; ``reading`` are its encoding, errors and layout. Symbols that the
-    vocabulary does not have are left out.
+    ``ends`` ends its lines; ``reading`` are its encoding, errors and layout; see
+    :func:`charrnn.text.iter_ids`. Symbols that the vocabulary does not have are left out.
 
     Raises
     ------
     CharRNNError
         If the text cannot be read or is too large.
     """
-    read = iter_ids(list(names), vocabulary, unknown="skip", **reading)
-    return Seen.of(list(read), ends, span)
+    parts = list(iter_ids(list(names), vocabulary, unknown="skip", **reading))
+    return [Seen.of(parts, ends, span) for span in spans]
 
 
 def _key(checkpoint: Checkpoint, span: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
-from charrnn.text.formats import SNIFF, compression, text_of, unmarked
+from charrnn.text.formats import SNIFF, compression, has_nul, text_of, unmarked
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.source import CHUNK, Source
 from charrnn.text.values import bordered, joined, values_of
@@ -28,6 +28,8 @@ _DECODE_OR_NOT = (
     f"name another {setting('encoding')}, set {setting('level')} to byte, "
     f"or set {setting('errors')} to replace"
 )
+_NAME_TEXT = f"name a text, or its {setting('encoding')}"
+_NOT_TEXT = f"name a text, or its {setting('encoding')}, or set {setting('level')} to byte"
 _NOT_UTF8 = "JSON is in UTF-8"
 
 
@@ -85,6 +87,10 @@ def decode_chunks(
             offset = end - len(error.object) + error.start
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
             message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
+            if b"\0" in begun[:SNIFF] and not has_nul(encoding):
+                what = "and has NUL bytes, as binary files have"
+                remedy = _NOT_TEXT if remedy == _DECODE_OR_NOT else _NAME_TEXT
+                raise CorpusError(f"{message} ({byte}), {what}", remedy) from None
             raise CorpusError(f"{message} ({byte})", remedy) from None
         except UnicodeError as error:
             if "BOM" in str(error):

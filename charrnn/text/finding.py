@@ -13,8 +13,9 @@ import stat
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from charrnn.config import DataConfig
 from charrnn.display import one_line
-from charrnn.errors import CorpusError, UsageError, setting
+from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.files import NO_WAIT
 from charrnn.own import own
 from charrnn.text.formats import why_not_text
@@ -25,6 +26,8 @@ from charrnn.text.values import SUFFIXES, kind, suffix
 
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 EMPTY = "empty"
+_MANY = 10
+"""Files that a command names one by one, at most."""
 
 SourceName = str | os.PathLike[str]
 """A path, ``-`` for standard input, or the name of a built-in corpus."""
@@ -110,6 +113,58 @@ def text_sources(
     if left_out and tell is not None:
         tell(about_files(left_out))
     return kept
+
+
+def in_command(data: DataConfig) -> list[str]:
+    """Return a run's texts as words of a command; many files by their directories, if they can be.
+
+    If they cannot, the word ``CORPUS`` stands for them.
+    """
+    if len(data.sources) <= _MANY:
+        return list(data.sources)
+    encoding = "" if data.level == "byte" else data.encoding
+    return in_directories(data.sources, _MANY, encoding, Layout.of(data)) or ["CORPUS"]
+
+
+def in_directories(
+    names: Sequence[str], most: int, encoding: str, layout: Layout = WHOLE
+) -> list[str] | None:
+    """Return the names of files, with a directory in place of all of its text files.
+
+    Files that no longer exist are left out. If there are more than ``most`` names, None is
+    returned.
+    """
+    left = [name for name in names if name == "-" or Path(name).exists()]
+    shorter: list[str] = []
+    while left and len(shorter) <= most:
+        name, size = left[0], 1
+        for folder in Path(name).parents if Path(name).is_absolute() else ():
+            found = _all_of(folder, left, encoding, layout)
+            if not found:
+                break
+            name, size = str(folder), found
+        shorter.append(name)
+        del left[:size]
+    return shorter if 0 < len(shorter) <= most else None
+
+
+def _all_of(folder: Path, names: Sequence[str], encoding: str, layout: Layout) -> int:
+    """Return how many text files a directory has if the names begin with them, else 0."""
+    try:
+        children = [child for child in folder.iterdir() if not child.name.startswith(".")]
+        others = own(folder, {child.name for child in children})
+        for child in children:  # most directories need not be searched
+            inside = f"{child}{os.sep}"
+            if (
+                child.is_dir()
+                and child.name not in others
+                and not any(name.startswith(inside) for name in names)
+            ):
+                return 0
+        texts = [source.name for source in text_sources(_walk(folder), encoding, layout=layout)]
+    except (OSError, CharRNNError):
+        return 0
+    return len(texts) if texts == list(names[: len(texts)]) else 0
 
 
 def _why_left_out(source: Source, encoding: str) -> str:

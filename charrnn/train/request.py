@@ -7,7 +7,7 @@ conflicts with it can be distinguished.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,13 +166,18 @@ class Request:
                 f"{checkpoint.path} was not written by training",
                 f"start from it with {setting('init_from')}",
             )
-        self._refuse_conflicts(self.model, checkpoint.config)
+
+        def anew() -> str:
+            return f"leave it out, or start a new run from its weights: {self.anew(checkpoint)}"
+
+        other = {k: v for k, v in self.model.items() if k != "dropout"}
+        self._refuse_conflicts(other, checkpoint.config)
+        self._refuse_conflicts(self.model, checkpoint.config, anew)
         given = {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}
         free = {name: value for name, value in self.train.items() if name in FREE}
         fixed = {name: value for name, value in self.train.items() if name not in FREE}
-        remedy = f"leave it out, or start a new run from its weights: {self.anew(checkpoint)}"
-        self._refuse_conflicts(given, data, "leave it out" if "level" in given else remedy)
-        self._refuse_conflicts(fixed, train, remedy)
+        self._refuse_conflicts(given, data, *([] if "level" in given else [anew]))
+        self._refuse_conflicts(fixed, train, anew)
         if any(stop in free for stop in STOPS):
             free = {"horizon": _horizon(checkpoint, train)} | _in_place_of_stops(free)
         data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
@@ -209,7 +214,10 @@ class Request:
                 )
 
     def _refuse_conflicts(
-        self, given: Options, config: Configuration, remedy: str = "leave it out"
+        self,
+        given: Options,
+        config: Configuration,
+        remedy: Callable[[], str] = lambda: "leave it out",
     ) -> None:
         changed = config.changed(**given)
         for name in given:
@@ -219,7 +227,7 @@ class Request:
                 raise UsageError(
                     f"{setting(name)} {new} conflicts with the checkpoint, "
                     f"which has {'none' if old in (None, '') else old}",
-                    remedy,
+                    remedy(),
                 )
 
     def anew(self, checkpoint: Checkpoint) -> str:
@@ -230,7 +238,8 @@ class Request:
         data = absolute_sources(data, self.sources or data.sources)
         given = _in_place_of_stops(self.train)
         train = checkpoint.train.changed(**given)
-        return new_run(checkpoint.path.parent, checkpoint.config, data, train)
+        more = {"dropout": self.model["dropout"]} if "dropout" in self.model else {}
+        return new_run(checkpoint.path.parent, checkpoint.config, data, train, more)
 
 
 def _in_place_of_stops(given: Options) -> dict[str, Any]:
@@ -309,10 +318,22 @@ def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))
 
 
-def new_run(folder: Path, model: ModelConfig, data: DataConfig, train: TrainConfig) -> str:
-    """Return the command for a new run with these settings from the weights of a run."""
-    words = ["charrnn", "train", *data.sources, "--init-from", str(folder)]
+def new_run(
+    folder: Path,
+    model: ModelConfig,
+    data: DataConfig,
+    train: TrainConfig,
+    more: Options | None = None,
+) -> str:
+    """Return the command for a new run with these settings from the weights of a run.
+
+    ``more`` are settings of the model that differ from the run's.
+    """
+    from charrnn.text.finding import in_command
+
+    words = ["charrnn", "train", *in_command(data), "--init-from", str(folder)]
     words += ["--lr", f"{train.lr:.6g}"]
+    words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
     words += [word for source in loaded() for word in ("--plugin", source)]
     left_out = {"sources", "lr", "horizon", *_unused(model, data, train)}
     for config in (data, train):

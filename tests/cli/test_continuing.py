@@ -245,6 +245,13 @@ def test_another_text_can_be_the_one_that_is_not_copied(run):
     assert lines & set(NAMES[10:])
 
 
+def test_standard_input_that_is_not_copied_is_read_once(run, monkeypatch):
+    Path("other.txt").write_text("\n".join(NAMES[:10]))
+    rest = ("--seed", "3", "--length", "200", "--novel", "--novel-span", "2", "--novel-text")
+    piped = sample(*rest, "-", lines="\n".join(NAMES[:10]), monkeypatch=monkeypatch)
+    assert piped == sample(*rest, "other.txt")
+
+
 def test_a_model_that_can_only_copy_is_given_up(run, monkeypatch):
     monkeypatch.setattr("charrnn.sampling.written.MAX_TRIES", 4)
     monkeypatch.setattr(Seen, "has_line", lambda self, line: True)
@@ -258,6 +265,12 @@ def test_a_model_that_can_only_copy_is_given_up(run, monkeypatch):
         ("--novel --temp 0", "with --temp 0 every redraw is the same; give another --temp"),
         ("--novel --top-k 1", "--top-k 1"),
         ("--novel-text names.txt", "--novel-text only applies to --novel or --novel-span"),
+        (
+            "--novel --novel-text - --each-line",
+            "--each-line and --novel-text -: standard input can be read only once; put one of",
+        ),
+        ("--novel --novel-text - --prime-file -", "--prime-file - and --novel-text -: standard"),
+        ("--novel --novel-text - --novel-text -", "--novel-text - and --novel-text -: standard"),
         ("--novel-span 0", "--novel-span must be at least 1"),
         ("--beam 3 --temp 1", "--temp only applies to drawn text, but --beam draws none"),
         ("--beam 3 --temp-end 1", "--temp-end"),

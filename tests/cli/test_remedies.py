@@ -94,6 +94,7 @@ OTHERWISE = {
     "Stop where the next text would begin: at the --join": ("train",),
     "Text to continue (a newline: $'\\n')": ("train",),
     "newline for a run trained on --examples line]": ("eval", "train"),
+    "name a text, or its --encoding, or set --level": ("train",),
     "--matmul": ("train", "bench"),
     "leave out --matmul": ("train", "bench"),
     "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),
@@ -182,6 +183,7 @@ def follow(place, *arguments, code=2):
         (["--lr", "0.001"], {"lr": 0.001, "momentum": 0.3, "val_frac": 0.1}),
         (["--val-frac", "0.3"], {"lr": 0.008, "momentum": 0.3, "val_frac": 0.3}),
         (["--lr", "0.02", "--batch", "3", "--steps", "5"], {"lr": 0.02, "batch": 3, "step": 5}),
+        (["--dropout", "0.3", "--steps", "4"], {"dropout": 0.3, "hidden": 4, "step": 4}),
         (["--lr", "0.02", "--epochs", "0.1"], {"epochs": 0.1, "steps": None, "minutes": None}),
     ],
 )
@@ -189,6 +191,20 @@ def test_what_a_resumed_run_refuses_is_had_by_a_new_one(given, made, place):
     follow(place, "train", "--resume", "my runs/it's", *given)
     told = json.loads(inside("info", "--json", cwd=place).stdout)
     assert {name: told[name] for name in made} == made
+
+
+def test_a_run_of_many_files_names_their_folder(place):
+    folder = place / "many texts"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}.txt").write_text("the cat sat.\n" * 5)
+    done = inside("train", "many texts", *SMALL, "--steps", "3", "--name", "many", cwd=place)
+    assert done.returncode == 0, done.stderr
+    words = follow(place, "train", "--resume", "many", "--lr", "0.5")
+    assert words[2:4] == [str(folder), "--init-from"]
+    (folder / "new.txt").write_text("the mat.\n")
+    told = inside("train", "--resume", "many", "--lr", "0.5", cwd=place).stderr
+    assert "charrnn train CORPUS --init-from checkpoints/many --lr 0.5 --seq-len 4" in told
 
 
 def test_another_text_is_had_by_a_new_run(place):

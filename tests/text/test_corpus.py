@@ -14,6 +14,7 @@ from helpers.corpora import whole
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import corpus_from_text, encode, open_corpus
 from charrnn.text.decoding import decode_chunks, whole_words
+from charrnn.text.reading import read_text
 
 
 def cut(data, size):
@@ -148,6 +149,19 @@ def test_invalid_bytes_are_named_with_their_offset(encoding, text, bad, size):
         assert f"at byte offset {whole_error.value.start} (" in str(caught.value)
         assert "name.txt" in str(caught.value)
         assert "or set errors to replace" in str(caught.value)
+
+
+def test_a_binary_file_is_called_one(tmp_path):
+    """To replace its bytes would train on garbage, so that is not proposed."""
+    picture = tmp_path / "picture"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0" + bytes(range(256)))
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(picture)
+    expected = "(0x89), and has NUL bytes, as binary files have; name a text, or its encoding, or "
+    assert expected + "set level to byte" in str(caught.value)
+    with pytest.raises(CorpusError, match=r"name a text, or its encoding$"):
+        read_text(picture)
+    assert open_corpus(picture, level="byte").chars == picture.stat().st_size
 
 
 def test_the_offset_counts_in_the_file_that_is_wrong(tmp_path):

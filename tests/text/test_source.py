@@ -13,7 +13,7 @@ from helpers.corpora import whole
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text import builtin, open_corpus
-from charrnn.text.finding import find_sources
+from charrnn.text.finding import find_sources, in_directories
 
 fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
 
@@ -174,7 +174,7 @@ def test_a_file_wins_over_a_built_in_corpus_of_the_same_name(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("shakespear", "copy-lag, hello, markov"),
+        ("shakespear", "copy-lag, dates, hello, markov"),
         ("no/such/file.txt", "no/such/file.txt does not exist"),
         ("bad\x1b[31m", r"bad\x1b[31m does not exist"),
         ("x" * 5000, "cannot read"),
@@ -220,3 +220,21 @@ def test_importing_the_package_does_not_load_numpy():
     code = "import charrnn.text, sys; print('numpy' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert result.stdout.strip() == b"False"
+
+
+def test_many_files_are_named_by_their_directory(tmp_path, monkeypatch):
+    for name in ("a/1", "a/2", "a/b/3", "a/b/4", "c/5", "c/6"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "a" / "picture").write_bytes(bytes(9))  # is left out of a directory
+    a, c = str(tmp_path / "a"), str(tmp_path / "c")
+    files = [f"{a}/1", f"{a}/2", f"{a}/b/3", f"{a}/b/4", f"{c}/5", f"{c}/6"]
+    assert in_directories(files[:4], 2, "utf-8") == [a]
+    assert in_directories(files[2:4], 2, "utf-8") == [f"{a}/b"]
+    assert in_directories([files[4], *files[:4]], 2, "utf-8") == [files[4], a]
+    assert in_directories(files[:3], 2, "utf-8") is None
+    assert in_directories(["-", *files[4:]], 2, "utf-8") == ["-", c]
+    (tmp_path / "a" / "2").unlink()
+    assert in_directories(files[:4], 1, "utf-8") == [a]
+    (tmp_path / "a" / "new").write_text("new")
+    assert in_directories(files[:4], 1, "utf-8") is None
