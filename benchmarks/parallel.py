@@ -63,7 +63,7 @@ def worker(layers: int, hidden: int, window: int, batch: int, threads: int, step
     from charrnn.backend.threads import set_threads
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.model.language import LanguageModel
-    from charrnn.train.session import language_loop
+    from charrnn.train.recipes.language import language_loop
 
     started = launched(os.environ)
     team: Team = Alone() if started is None else open_ranks(started)
