@@ -83,13 +83,16 @@ def make(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
     chars: Annotated[
-        int | None, typer.Option("--chars", help="Exact number of characters to write.")
+        int | None, typer.Option("--chars", help="Number of characters to write.")
     ] = None,
     seed: Annotated[
         int, typer.Option("--seed", help="Seed of the generator; hello and python-* do not use it.")
     ] = 0,
 ) -> None:
-    """Write a built-in corpus to standard output, as UTF-8, or to a file."""
+    """Write a built-in corpus to standard output, as UTF-8, or to a file.
+
+    A corpus of examples ends with the last whole one.
+    """
     from charrnn.text import builtin
 
     if out is None or str(out) == "-":
@@ -97,6 +100,8 @@ def make(
     if name in builtin.NAMES and not builtin.get(name).is_random:
         refuse(ctx, ("seed",), f"has no effect: {name} makes no random choices")
     chunks = builtin.generate(name, chars, seed, **generator_options(ctx))
+    if builtin.get(name).of_examples:
+        chunks = builtin.whole_lines(chunks)
     if out is None or str(out) == "-":
         stdout = Output()
         for chunk in chunks:

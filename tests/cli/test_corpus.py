@@ -72,6 +72,16 @@ def test_make_writes_the_text_and_nothing_else():
     assert good("make", "reber", "--chars", 777, "--seed", 6, "--out", "-") == made
 
 
+@pytest.mark.parametrize("name", ["dates", "recall", "reversal"])
+def test_make_writes_whole_examples(name):
+    """Exactly 1,000 characters would end inside an example, which would then be a wrong one."""
+    text = good("make", name, "--chars", 1000)
+    whole = b"".join(builtin.generate(name, 1000))
+    assert whole.startswith(text) and text.endswith(b"\n")
+    assert b"\n" not in whole[len(text) :] and len(text) > 900
+    assert len(good("make", name, "--chars", 3)) == 3
+
+
 def test_make_takes_the_options_of_the_generator():
     made = good("make", "brackets", "--kinds", 3, "--max-depth", 2, "--open-prob", 0.5)
     options = {"kinds": 3, "max_depth": 2, "open_prob": 0.5}

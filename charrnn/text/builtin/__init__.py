@@ -15,7 +15,17 @@ from charrnn.errors import UsageError, setting
 from charrnn.options import declared
 from charrnn.text.builtin._base import Builtin
 
-__all__ = ["NAMES", "Builtin", "Info", "create", "fingerprint", "generate", "get", "info"]
+__all__ = [
+    "NAMES",
+    "Builtin",
+    "Info",
+    "create",
+    "fingerprint",
+    "generate",
+    "get",
+    "info",
+    "whole_lines",
+]
 
 NAMES: tuple[str, ...] = tuple(
     sorted(
@@ -168,6 +178,20 @@ def _cut(chunks: Iterator[str], chars: int | None) -> Iterator[bytes]:
         left -= len(chunk)
         if left <= 0:
             return
+
+
+def whole_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a text up to the end of its last whole line; all of it if there is none."""
+    left, found = b"", False
+    for chunk in chunks:
+        left += chunk
+        end = left.rfind(b"\n") + 1
+        if end:
+            found = True
+            yield left[:end]
+            left = left[end:]
+    if not found:
+        yield left
 
 
 def _join(names: Iterable[str]) -> str:

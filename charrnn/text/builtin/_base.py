@@ -34,6 +34,8 @@ class Builtin(ABC):
     """Whether the text depends on the seed."""
     has_random_entropy: ClassVar[bool] = False
     """Whether the entropy rate depends on the seed."""
+    of_examples: ClassVar[bool] = False
+    """Whether each line is an example, of which a part is of no use."""
     default_chars: ClassVar[int | None] = 1_000_000
     """Number of characters by default; None: the whole text."""
 

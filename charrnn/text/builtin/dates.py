@@ -47,6 +47,7 @@ class Dates(Builtin):
     first_year: int = option(1970, 1000, 9900, "first year")
     years: int = option(100, 1, 100, "number of years")
 
+    of_examples = True
     description = "dates in many spellings, a tab, and the date in ISO form"
 
     def stream(self, seed: int) -> Iterator[str]:

@@ -30,6 +30,7 @@ class Recall(Builtin):
     more: int = option(5, 0, 10_000, "most characters before the letter")
     flip: float = option(0.0, 0.0, 1.0, "probability that the label is another letter")
 
+    of_examples = True
     description = "random strings after a label, the letter at a given distance from the end"
 
     def stream(self, seed: int) -> Iterator[str]:

@@ -28,6 +28,7 @@ class Reversal(Builtin):
     shortest: int = option(1, 1, 1000, "length of the shortest string")
     longest: int = option(12, 1, 1000, "length of the longest string")
 
+    of_examples = True
     description = "random strings, a tab, and the string backwards"
 
     def __post_init__(self) -> None:
