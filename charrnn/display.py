@@ -33,14 +33,17 @@ def one_line(text: object) -> str:
 def shell(word: object) -> str:
     r"""Return a path or a name for a command line that is pasted into a shell.
 
-    It is quoted if needed; unsafe characters are written as in ``$'\x1b'``. If it would be taken
-    for an option, it gets ``./`` before it.
+    It is :func:`quoted`; unsafe characters are written as in ``$'\x1b'``. If it would be taken for
+    an option, it gets ``./`` before it.
     """
+    text = str(word)
+    return quoted(f"./{text}" if text.startswith("-") else text)
+
+
+def quoted(text: str) -> str:
+    """Return a word for a command line that is pasted into a shell, quoted if needed."""
     from shlex import quote
 
-    text = str(word)
-    if text.startswith("-"):
-        text = f"./{text}"
     if not _UNSAFE.search(text):
         return quote(text)
     plain = text.replace("\\", "\\\\").replace("'", "\\'")

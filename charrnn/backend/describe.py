@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from charrnn.backend import memory, select
 from charrnn.backend.gpu.open import import_cupy, reason
+from charrnn.backend.selection import CORE_VARIABLE
 from charrnn.backend.threads import cores
 from charrnn.errors import BackendError
 
@@ -25,10 +27,11 @@ def _core() -> dict[str, Any]:
     """Return what the compiled core is compiled for, or why there is none."""
     from charrnn.backend.native.library import open_core
 
+    chosen = os.environ.get(CORE_VARIABLE) or "auto"
     try:
-        return {"target": open_core(1).name, "problem": None}
+        return {"target": open_core(1).name, "problem": None, "chosen": chosen}
     except BackendError as problem:
-        return {"target": None, "problem": problem.message}
+        return {"target": None, "problem": problem.message, "chosen": chosen}
 
 
 def _numpy() -> dict[str, Any]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SEPARATOR = b"---\n"
 FEW = 100
 """Symbols of a sample that are drawn before BLAS is asked for its threads, which takes 10 ms."""
-LONG = 100_000
-"""After so many symbols a note says that an endless sample has not ended."""
+LONG, LONG_SEARCH = 100_000, 1000
+"""After so many symbols a note says that an endless sample, or search, has not ended."""
 
 Text = str | bytes
 Show = Callable[[str], object]
@@ -154,21 +154,21 @@ class Samples:
         from charrnn.sampling import in_order, most_likely
 
         more = {"prime": prime, "count": self.count, **self.ends, **drawing}
-        if self.beam:
-            repeat = self.options.no_repeat
-            yield from most_likely(
-                self.model, self.vocabulary, beam=self.beam, no_repeat=repeat, **more
-            )
-            return
         end = "--until" if self.ends["until"] else "the --join of the run"
-        tell = _tell_of_no_end(self.ends["length"], end)
+        tell = _tell_of_no_end(self.ends["length"], end, LONG_SEARCH if self.beam else LONG)
 
-        def drawn(number: int) -> None:
-            show(f"{count(number, 'symbol')} of each sample drawn")
+        def made(number: int) -> None:
+            done = "of each text searched" if self.beam else "of each sample drawn"
+            show(f"{count(number, 'symbol')} {done}")
             tell(number)
 
-        more |= {"log_probs": self.as_json, "progress": drawn}
-        yield from in_order(self.model, self.vocabulary, self.options, **more)
+        more["progress"] = made
+        if self.beam:
+            more |= {"beam": self.beam, "no_repeat": self.options.no_repeat}
+            yield from most_likely(self.model, self.vocabulary, **more)
+        else:
+            more["log_probs"] = self.as_json
+            yield from in_order(self.model, self.vocabulary, self.options, **more)
 
     def _text(self, prime: Text, one: Sample) -> bytes:
         shown = b"".join(map(utf8, self._frame.shown([one.text])))
@@ -200,12 +200,12 @@ def note_skipped(number: int, returns: int = 0) -> None:
         note(Tally(number, returns).note())
 
 
-def _tell_of_no_end(length: int, end: str) -> Callable[[int], object]:
+def _tell_of_no_end(length: int, end: str, most: int) -> Callable[[int], object]:
     """Return a callback that notes once that samples do not end, if only a text can end them."""
 
     def tell(drawn: int) -> None:
-        if length == 0 and drawn == LONG:
-            note(f"{LONG:,} symbols are drawn and {end} has not come; --length sets a limit")
+        if length == 0 and drawn == most:
+            note(f"{most:,} symbols are drawn and {end} has not come; --length sets a limit")
 
     return tell
 

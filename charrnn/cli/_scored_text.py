@@ -67,11 +67,12 @@ class ScoredText:
         """Whether symbols may be skipped."""
         return self._options.get("unknown") == "skip"
 
-    def skipped(self) -> str:
+    def skipped(self, as_json: bool) -> str:
         """Return a note on all skipped symbols; empty if there are none."""
         skipped = self.tally.note()
-        lines = f", in {count(self._lines, 'line')} (--json counts them)" if self._lines else ""
-        return skipped and skipped + lines
+        lines = f", in {count(self._lines, self.examples or 'line')}" if self._lines else ""
+        advice = " (--json counts them)" if lines and not as_json else ""
+        return skipped and skipped + lines + advice
 
     def shown(self, line: str | bytes) -> str | bytes:
         """Return a line with the line end that the model read."""
@@ -88,6 +89,7 @@ class ScoredText:
             own.add_ids(self._vocabulary, ids)
         self.tally.skipped += own.skipped
         self.tally.returns += own.returns
+        self.tally.folded += own.folded
         self._lines += own.skipped > own.returns
         return own
 
@@ -119,7 +121,28 @@ class ScoredText:
             return iter_lines(self.text, self._vocabulary, **how, tell=note)
         from charrnn.evaluate import split_lines
 
-        return split_lines(self.chunks(), self._vocabulary)
+        if self.examples != "document":
+            return split_lines(self.chunks(), self._vocabulary)
+        documents = map(self._without_end, self._held_out())
+        return (line for ids in documents for line in split_lines([ids], self._vocabulary))
+
+    def _held_out(self) -> Any:
+        """Return the examples that the run has held out."""
+        from charrnn.storage import heldout
+
+        known = len(self._vocabulary)
+        return heldout.read_examples(self.checkpoint, str(self.split), self.start, known)
+
+    def _without_end(self, document: Any) -> Any:
+        """Return a document's symbols without its end; a newline follows a value."""
+        import numpy as np
+
+        vocabulary = self._vocabulary
+        end = vocabulary.encode(vocabulary.text(self._layout.end), "skip")
+        ids = document[: len(document) - len(end)]
+        if not self._layout.values or vocabulary.newline is None:
+            return ids
+        return np.append(ids, np.array([vocabulary.newline], ids.dtype))
 
     @property
     def start(self) -> int:
@@ -129,10 +152,7 @@ class ScoredText:
     def each(self) -> Iterator[tuple[str | bytes, Any]]:
         """Yield examples with their symbols."""
         if self.split is not None:
-            from charrnn.storage import heldout
-
-            known = len(self._vocabulary)
-            for ids in heldout.read_examples(self.checkpoint, self.split, self.start, known):
+            for ids in self._held_out():
                 yield self._vocabulary.decode(ids), ids
         elif self.examples == "line":
             yield from self.lines()

@@ -176,6 +176,14 @@ def open_backend(
     return backend
 
 
+def refuse_core(dtype: str, core: str, matmul: str = "fp32") -> None:
+    """Raise :class:`UsageError` if the compiled core is asked for, but the model is in float64."""
+    for name, value, wanted in (("core", core, "native"), ("matmul", matmul, "bf16")):
+        if dtype != "float32" and value == wanted:
+            why = f"{value} computes in float32, but the model is in {dtype}"
+            raise UsageError(f"{option(name)} {why}", "leave it out")
+
+
 def note_fallback(backend: backends.Backend) -> None:
     """Print why ``auto`` chose the CPU although a GPU should work: CuPy is installed."""
     if backend.note and not backend.expected:

@@ -26,6 +26,7 @@ from charrnn.cli._shared import (
     check_reading,
     note,
     note_fallback,
+    refuse_core,
 )
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
@@ -100,9 +101,7 @@ def evaluate(
     different levels), "skipped" (symbols left out), "run" (the checkpoint), "source" (the texts,
     or null) and "split" (or null). "bytes" is null if a held-out text holds symbols that were
     folded into the unknown one.
-
-    Symbols are left out by --unknown skip. In addition, CR LF line ends are read as newlines if the
-    model knows no carriage return; a note says so.
+    CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With
     --json: "examples", "nats" (the mean of -ln p of the right label), "accuracy", "macro_f1" (the
@@ -156,6 +155,7 @@ def evaluate(
         assert loaded.path is not None
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
+        refuse_core(loaded.config.dtype, core)
         how: Any = (text or [], split, reading, beam, as_json, command.alone)
         if score_examples(context, loaded, engine, *how):
             return
@@ -171,7 +171,7 @@ def evaluate(
             _per_char(source, model, vocabulary, as_json)
         else:
             _whole(source, model, vocabulary, as_json, command.team)
-        if told := source.skipped():
+        if told := source.skipped(as_json):
             note(told)
 
 

@@ -93,7 +93,7 @@ def runs(as_json: Json = False) -> None:
         try:
             facts = _facts(checkpoint.load(folders.resolve(str(folder), "last")))
         except CharRNNError as problem:
-            rows.append(row | {"error": str(problem)})
+            rows.append(row | {"error": problem.line(option)})
             continue
         kept = (
             "task",

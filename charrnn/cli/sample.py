@@ -21,6 +21,7 @@ from charrnn.cli._shared import (
     note,
     open_backend,
     reading,
+    refuse_core,
 )
 from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError, VocabularyError, option
@@ -193,11 +194,15 @@ def sample(
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
+    refuse_core(loaded.config.dtype, core)
     vocabulary, model = loaded.vocabulary, loaded.language_model(engine, "see charrnn predict")
     note_unknown(context, vocabulary)
     strict = unknown == "error" and vocabulary.unknown is None
     _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
     frame = sampling.Frame.of(loaded.data, until_join)
+    if until_join and frame.examples:
+        why = "has no effect: samples of a run that was trained on --examples end there anyway"
+        raise UsageError(f"--until-join {why}", "leave it out")
     decoded = decoding(loaded, how)
     if next_ is not None:
         beginning = _prime(prime, prime_file, vocabulary, unknown, decoded)

@@ -22,6 +22,7 @@ from charrnn.cli._shared import (
     note,
     note_fallback,
     note_slower,
+    refuse_core,
 )
 from charrnn.cli._signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -148,6 +149,8 @@ def train(
     )
     request.check()
     refuse_on_gpu(context)
+    if resume is None and init_from is None:
+        refuse_core(request.fresh_model().dtype, core, matmul)
     if dry_run:
         refuse(context, ("quiet",), "silences training, but --dry-run trains nothing")
     from charrnn.cli._progress import progress

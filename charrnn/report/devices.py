@@ -18,7 +18,9 @@ def devices_text(facts: dict[str, Any]) -> str:
         words = " ".join(str(part) for part in parts if part)
         rows.append(("BLAS", f"{words}, {blas['threads']} threads"))
     core = facts["core"]
-    rows.append(("compiled core", core["target"] or f"none: {core['problem']}"))
+    unused = ", not used: CHARRNN_CORE is numpy" if core["chosen"] == "numpy" else ""
+    target = core["target"] and core["target"] + unused
+    rows.append(("compiled core", target or f"none: {core['problem']}"))
     rows.append(("cores", str(cpu["cores"])))
     rows.append(("memory", _memory(cpu)))
     if gpu["version"]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display import count, duration, loss, printable, safe_json, shell, unit
+from charrnn.display import count, duration, loss, one_line, printable, safe_json, shell, unit
 from charrnn.plugins import loaded
 from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
@@ -202,7 +202,7 @@ def describe(start: Start) -> str:
     detail = start.core if start.backend == "numpy" else start.matmul
     where = start.backend + (f" ({detail})" if detail else "")
     return (
-        f"{'resuming' if start.resumed else 'run'} {start.run}"
+        f"{'resuming' if start.resumed else 'run'} {one_line(start.run)}"
         f"{f' at step {start.step:,}' if start.resumed else ''}\n"
         f"{network(start)}, {inputs(start.embed)}, "
         f"{count(start.parameters, 'parameter')}, {start.dtype} on {where}"

@@ -11,6 +11,7 @@ is exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -56,6 +57,7 @@ def most_likely(
     unknown: Unknown = "error",
     frame: Frame = PLAIN,
     stepper: Stepper | None = None,
+    progress: Callable[[int], object] = lambda read: None,
 ) -> list[Sample]:
     """Return the ``count`` most likely texts that a beam of ``beam`` hypotheses finds, in order.
 
@@ -68,6 +70,8 @@ def most_likely(
         0 excludes none.
     stepper
         A stepper of the model, with ``beam`` streams, to use again.
+    progress
+        Called with the number of symbols of the hypotheses, after each of them.
 
     Raises
     ------
@@ -109,10 +113,11 @@ def most_likely(
                     grown.append(new)
                     parents.append(parent)
             live, step = grown, step + 1
+            progress(step)
     if not ended:
         raise CharRNNError(
             f"every text would repeat {count_of(no_repeat, 'symbol')}",
-            f"raise {setting('no_repeat')} or lower {setting('length')}",
+            f"raise {setting('no_repeat')}, or give a shorter {setting('length')}",
         )
     ended.sort(key=lambda one: -one.total)
     return [Sample(vocabulary.join(one.text), one.nats) for one in ended[:count]]

@@ -22,6 +22,8 @@ from charrnn.sampling.written import Outcome, Sample, Written
 from charrnn.text.vocabulary import Unknown, Vocabulary
 
 FREE = Novelty()
+TOGETHER = 1024
+"""Samples that are computed together."""
 
 
 class Prediction(NamedTuple):
@@ -131,7 +133,7 @@ def samples(
     options: SampleOptions = DEFAULTS,
     **more: Any,
 ) -> list[Sample]:
-    """Return samples that are computed as one batch; see :func:`in_order`."""
+    """Return samples as a list; see :func:`in_order`."""
     return list(in_order(model, vocabulary, options, **more))
 
 
@@ -153,7 +155,9 @@ def in_order(
     log_probs: bool = False,
     progress: Callable[[int], object] = lambda drawn: None,
 ) -> Iterator[Sample]:
-    """Yield ``count`` samples that are computed as one batch, each once it and those before end.
+    """Yield ``count`` samples, each once it and those before end.
+
+    They are computed in batches of at most :data:`TOGETHER`, so that memory does not grow.
 
     See :func:`stream` for the other parameters. With ``log_probs`` each has its log-probabilities.
     ``progress`` is called with the number of symbols drawn for each, after each of them.
@@ -167,6 +171,33 @@ def in_order(
     _check_count(count)
     options.check_sample(length, until or frame.end, novelty.lines is not None)
     check_end(length, until or frame.end)
+    how: dict[str, Any] = {"length": length, "prime": prime, "until": until, "seed": seed}
+    how |= {"unknown": unknown, "frame": frame, "novelty": novelty, "stepper": stepper}
+    how |= {"log_probs": log_probs, "progress": progress}
+    for start in range(0, count, TOGETHER):
+        size = min(TOGETHER, count - start)
+        yield from _batch(model, vocabulary, options, count=size, first=first + start, **how)
+
+
+def _batch(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    options: SampleOptions,
+    *,
+    count: int,
+    length: int,
+    prime: Text,
+    until: Text,
+    seed: int,
+    unknown: Unknown,
+    frame: Frame,
+    novelty: Novelty,
+    first: int,
+    stepper: Stepper | None,
+    log_probs: bool,
+    progress: Callable[[int], object],
+) -> Iterator[Sample]:
+    """Yield the samples of one batch; see :func:`in_order`."""
     ids, lines = encode_prime(vocabulary, prime, unknown, frame), novelty.lines
     ends, read = (until, frame.end), ids if prime else ids[:0]
     begun = frame.own(read)

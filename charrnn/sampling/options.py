@@ -134,6 +134,11 @@ class SampleOptions:
                 "which is 0: endless",
                 f"give a {setting('length')}",
             )
+        if self.temperature_end is not None and length == 1:
+            raise UsageError(
+                f"{setting('temperature_end')} has no effect on a sample of one symbol",
+                "leave it out",
+            )
         if self.no_repeat and length == 0 and not until:
             raise UsageError(
                 f"{setting('no_repeat')} remembers the whole sample, but {setting('length')} 0 "

@@ -117,7 +117,7 @@ class NoRepeat(Rule):
                 raise CharRNNError(
                     "every possible next symbol would repeat "
                     f"{count(self._before + 1, 'symbol')} in a row",
-                    f"raise {setting('no_repeat')} or lower {setting('length')}",
+                    f"raise {setting('no_repeat')}, or give a shorter {setting('length')}",
                 )
         return allowed
 

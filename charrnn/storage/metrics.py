@@ -41,9 +41,10 @@ class Metrics:
             self.cut(_last_line(self._handle, min(keep, self.size)))
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append one line."""
+        """Append one line; bytes of a file's name that are not UTF-8 are escaped, as JSON can."""
+        text = json.dumps(line, ensure_ascii=False) + "\n"
         with self._failing():
-            files.write_all(self._open(), (json.dumps(line, ensure_ascii=False) + "\n").encode())
+            files.write_all(self._open(), text.encode("utf-8", "backslashreplace"))
 
     def flush(self) -> int:
         """Flush the file to disk; return its length in bytes."""

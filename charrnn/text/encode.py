@@ -29,7 +29,7 @@ from charrnn.text.decoding import Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
 from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, EndsInside, Replaced, Tell
 from charrnn.text.source import Source, changed, empty, shown
 from charrnn.text.units import index
 from charrnn.text.units.index import EndsWriter
@@ -223,6 +223,8 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
     counts = SymbolCounts(request.level)
     digests = [hashlib.sha256(), hashlib.sha256()]
     returns, left_out, replaced = CarriageReturns(), EmptyValues(), Replaced(request.errors)
+    document = request.layout.examples == "document"
+    inside = EndsInside(_as_read(request.layout.end, request.level) if document else "")
     total = 0
     for i, part in enumerate(request.parts):
         digest, symbols = digests[min(i, 1)], 0
@@ -234,14 +236,18 @@ def _count(request: EncodingRequest) -> tuple[Vocabulary, dict[str, Any]]:
 
         for piece in _pieces(request, part, observe, left_out):
             if isinstance(piece, Border):
+                inside.next()
                 continue
+            inside.add(piece)
             counts.add(piece)
             returns.add(piece)
             replaced.add(piece)
             symbols += len(piece)
         if part and not symbols:
             raise empty(_names(part), request.layout.values)
-    notes = [left_out.note(), replaced.note()]
+        if i + 1 < len(request.parts) and request.parts[i + 1]:
+            inside.next()
+    notes = [left_out.note(), replaced.note(), inside.note()]
     if request.level != "byte" and returns.note():
         sources = [source for part in request.parts for source in part]
         plain = request.layout.field is None and is_plain(sources, request.encoding)
@@ -265,6 +271,11 @@ def _pieces(
     how: dict[str, Any] = {"layout": request.layout, "borders": request.units == "document"}
     how |= {"empty": (left_out or EmptyValues()).add, "verify": True, "observe": observe}
     return pieces_and_borders(part, level, encoding, errors, **how)
+
+
+def _as_read(text: str, level: Level) -> str:
+    """Return a text as its pieces hold it: at byte level a character for each byte."""
+    return text.encode().decode("latin-1") if level == "byte" else text
 
 
 def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:

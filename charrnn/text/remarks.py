@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn.display import count
+from charrnn.display import brief, count
 from charrnn.errors import setting
 from charrnn.text.source import Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR
@@ -69,6 +69,36 @@ class Replaced:
         return (
             f"the text has U+FFFD, the sign for what cannot be decoded, {times}: "
             f"another {setting('encoding')} may read it"
+        )
+
+
+class EndsInside:
+    """How often the end of a document stands inside of documents, which come in pieces."""
+
+    def __init__(self, end: str) -> None:
+        self._end, self._tail = end, ""
+        self._documents, self._ends = 1, 0
+
+    def add(self, piece: str | bytes) -> None:
+        """Look at the next piece."""
+        if self._end:
+            text = self._tail + (piece if isinstance(piece, str) else piece.decode("latin-1"))
+            self._ends += text.count(self._end)
+            rest = text.rpartition(self._end)[2]
+            self._tail = rest[max(0, len(rest) - len(self._end) + 1) :]
+
+    def next(self) -> None:
+        """Begin the next document."""
+        self._documents, self._tail = self._documents + 1, ""
+
+    def note(self) -> str:
+        """Return a note for the user; empty if each document has one end."""
+        inside = self._ends - self._documents
+        if inside <= 0:
+            return ""
+        return (
+            f"the end of a document, {brief(self._end)}, also stands inside of documents, "
+            f"{count(inside, 'time')}; samples stop there: choose another {setting('join')}"
         )
 
 

@@ -21,12 +21,15 @@ class Tally:
         Symbols that were left out because the vocabulary does not have them.
     returns
         Those of them that are carriage returns before a newline.
+    folded
+        Symbols that the vocabulary does not have and that were read as its unknown symbol.
     size
         Bytes of all other symbols in UTF-8 (at byte level, as they are); None if not known.
     """
 
     skipped: int = 0
     returns: int = 0
+    folded: int = 0
     size: int | None = 0
 
     @classmethod
@@ -43,7 +46,9 @@ class Tally:
         self.returns += min(skipped, len(text) - len(vocabulary.newlines(text)))
         if vocabulary.unknown is None:
             self.add_ids(vocabulary, ids)
-        elif self.size is not None:  # what the unknown symbol stands for counts too
+            return
+        self.folded += int((ids == vocabulary.unknown).sum())
+        if self.size is not None:  # what the unknown symbol stands for counts too
             data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
             self.size += len(data) - skipped
 
@@ -60,4 +65,8 @@ class Tally:
         if other := self.skipped - self.returns:
             were = "was" if other == 1 else "were"
             told.append(f"{count(other, 'symbol')} that the model does not know {were} skipped")
+        if self.folded:
+            were = "was" if self.folded == 1 else "were"
+            what = f"{count(self.folded, 'symbol')} that the model does not know {were} read as its"
+            told.append(f"{what} unknown symbol, which makes the figures too low")
         return "; ".join(told)

@@ -274,7 +274,8 @@ def _read_again(
 ) -> Any:
     """Read the text of a run that is resumed."""
     if not request.sources and "-" in data.sources:
-        raise UsageError("the run was trained on standard input", "pass the text again")
+        again = f"charrnn train - --resume {shell(str(request.resume))}"
+        raise UsageError("the run was trained on standard input", f"pipe the text into {again}")
     try:
         corpus = recipe.read(data, seed)
     except CorpusError as problem:

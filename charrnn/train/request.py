@@ -6,7 +6,6 @@ conflicts with it can be distinguished.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.architecture import DEFAULTS, RARE_WORDS
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
+from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
 from charrnn.plugins import loaded
@@ -346,4 +346,4 @@ def new_run(
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
                 words += [word for each in values for word in how.words(option(name), each)]
-    return shlex.join(words)
+    return " ".join(map(quoted, words))

@@ -186,6 +186,8 @@ def test_skipped_symbols_are_counted(model, call) -> None:
     assert "characters skipped  3\n" in call(*skip)[1].decode()
     code, out, err = call(*skip, "--per-line", "--json")
     assert [json.loads(line)["skipped"] for line in out.splitlines()] == [1, 0, 2]
+    assert err.endswith("were skipped, in 2 lines\n")
+    err = call(*skip, "--per-line")[2]
     assert err.endswith("were skipped, in 2 lines (--json counts them)\n")
     assert "3 symbols" in call(*skip, "--per-char")[2]
     record = json.loads(call("text.txt", "--json")[1])

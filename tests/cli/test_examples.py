@@ -204,6 +204,46 @@ def test_what_makes_no_sense_is_refused(options, says):
 def test_one_document_is_too_few():
     done = run("train", "names.txt", "--examples", "document", code=1)
     assert "the text has 1 document, too few to hold some out" in done.stderr
+    assert done.stderr.endswith("use a text with more documents, or --val-frac 0\n")
+    Path("one.txt").write_text("a text of a single line " * 40)
+    done = run("train", "one.txt", "--hold-out", "examples", code=1)
+    assert done.stderr.endswith(
+        "1 line, too few to hold some out; set --hold-out to blocks or tail\n"
+    )
+    run("train", "one.txt", "--hold-out", "blocks", "--steps", "1", *SMALL)
+
+
+def test_the_lines_of_held_out_documents_are_those_of_their_text():
+    for text, name in ((("t.csv", "--column", "text"), "table"), (("docs",), "files")):
+        trained(*text, "--examples", "document", "--val-frac", "0.5", steps=2, name=name)
+        lines = [
+            [line["text"] for line in map(json.loads, done.stdout.splitlines())]
+            for done in (
+                run("eval", "--split", "val", "--run", name, "--per-line", "--json"),
+                run("eval", text[0], "--run", name, "--per-line", "--json"),
+            )
+        ]
+        assert len(lines[0]) == 2 * 40
+        if name == "table":  # between whole files stands nothing
+            assert set(lines[0]) <= set(lines[1])
+
+
+@pytest.mark.parametrize("join", [["--join", "\\n"], []])
+def test_an_end_that_stands_inside_documents_is_said(join):
+    if not join:
+        for path in Path("docs").iterdir():
+            path.write_text("one\x03two\x03three")
+    text = ("t.csv", "--column", "text") if join else ("docs",)
+    small = (*SMALL, "--examples", "document", "--steps", "1")
+    done = run("train", *text, *join, *small)
+    end, times = (r"'\n'", 80) if join else (r"'\x03'", 160)
+    assert (
+        f"the end of a document, {end}, also stands inside of documents, {times} tim" in done.stderr
+    )
+    refused = run("sample", "--until-join", code=2)
+    assert "--until-join has no effect" in refused.stderr
+    again = run("train", "t.csv", "--column", "text", "--join", "§", *small)
+    assert "inside of documents" not in again.stderr
 
 
 def test_held_out_examples_that_were_damaged():

@@ -43,6 +43,8 @@ train t.txt --gru-reset before
 train t.txt --val-frac 0 --patience 3
 train t.txt --val-frac 0 --schedule plateau
 train hello --column text
+train t.csv --task classify --column text
+eval t.csv --run labels --column text
 train hello --field text
 train --resume one --lr 0.5
 train --resume one --hidden 9
@@ -70,6 +72,9 @@ sample one --prime a --encoding utf-8
 sample one --prime a --errors strict
 sample bytes --prime-file t.txt --errors strict
 sample one --novel --temp 0
+sample exact --core native
+train t.txt --dtype float64 --core native
+train t.txt --dtype float64 --matmul bf16
 sample one --novel --top-k 1
 sample one --top-p 7
 sample one --temp nan
@@ -103,6 +108,7 @@ def _fails(call):
 IN_PYTHON = (
     lambda: charrnn.fit(TEXT, examples="line", restart=0.5),
     lambda: charrnn.fit(TEXT, examples="line", join="; "),
+    lambda: charrnn.fit([("one", "a"), ("two", "b")] * 9, task="classify", restart=0.5),
     lambda: charrnn.fit(TEXT, level=3),
     lambda: charrnn.fit(TEXT, hidden="many"),
     lambda: Option((), "").check("val", "a.txt"),
@@ -123,6 +129,7 @@ def place(tmp_path_factory):
     where = tmp_path_factory.mktemp("told")
     (where / "t.txt").write_text(TEXT)
     (where / "v.txt").write_text("the cat sat at it\n")
+    (where / "l.txt").write_text("one\tthe cat\ntwo\tthe dog\n" * 20)
     (where / "s.txt").write_text(TEXT.replace("!", "\\n"))
     (where / "t.csv").write_text("id,text\n" + "1,the cat sat\n" * 40)
     (where / "t.jsonl").write_text('{"text": "the cat sat"}\n' * 40)
@@ -133,8 +140,11 @@ def place(tmp_path_factory):
         "table": "t.csv --column text",
         "lines": "t.jsonl --field text",
         "validated": "t.txt --val v.txt",
+        "exact": "t.txt --dtype float64",
+        "labels": "l.txt --task classify",
     }.items():
-        done = inside("train", *text.split(), *SMALL.split(), "--name", name, cwd=where)
+        small = SMALL.replace("--seq-len 4", "") if name == "labels" else SMALL
+        done = inside("train", *text.split(), *small.split(), "--name", name, cwd=where)
         assert done.returncode == 0, done.stderr
     return where
 

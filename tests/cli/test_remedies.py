@@ -1,14 +1,16 @@
 """What a message advises can be done: the options and commands that it names exist there."""
 
+import io
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 from helpers.command_tree import commands, options
 from helpers.commands import inside
-from helpers.messages import COMING, NAMED, messages
+from helpers.messages import ANYWHERE, NAMED, messages
 
 import charrnn
 
@@ -91,6 +93,8 @@ OTHERWISE = {
     "--until-join needs an end, but --join was empty": ("sample", "train"),
     "--until-join needs a run that was trained with --join": ("sample", "train"),
     "the --join of the run": ("train",),
+    "has no effect: samples of a run that was trained on --examples": ("train",),
+    "the end of a document, {}, also stands inside": ("train",),
     "Stop where the next text would begin: at the --join": ("train",),
     "Text to continue (a newline: $'\\n')": ("train",),
     "newline for a run trained on --examples line]": ("eval", "train"),
@@ -133,7 +137,7 @@ def test_what_a_message_names_is_there():
     first_words = {name.split()[0] for name in tree if name}
     wrong, seen = [], 0
     for name, (line, text, _) in all_messages():
-        for word in set(NAMED.findall(text)) - COMING:
+        for word in set(NAMED.findall(text)) - ANYWHERE:
             seen += 1
             if word.startswith("--"):
                 printed, of_any = about(name, text)
@@ -210,6 +214,30 @@ def test_a_run_of_many_files_names_their_folder(place):
 def test_another_text_is_had_by_a_new_run(place):
     words = follow(place, "train", "other.txt", "--resume", "my runs/it's", code=1)
     assert Path(words[2]).name == "other.txt"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are not UTF-8")
+def test_names_that_are_not_utf_8_can_be_pasted(place):
+    name = "bad\udcff.txt"
+    (place / name).write_text("the cat sat on the mat.\n" * 20)
+    done = inside("train", name, *SMALL, "--steps", "2", "--name", "odd\udcff", cwd=place)
+    assert done.returncode == 0, done.stderr
+    refused = inside("train", "--resume", "odd\udcff", "--lr", "0.5", cwd=place)
+    line = refused.stderr.rpartition(": ")[2]
+    assert r"bad\xff.txt' --init-from $'checkpoints/odd\xff'" in line
+    (place / name).unlink()
+
+
+def test_a_text_from_a_pipe_is_piped_in_again(place, monkeypatch):
+    text = io.BytesIO((place / "a text.txt").read_bytes())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(text))
+    done = inside("train", "-", *SMALL, "--steps", "2", "--name", "pipe's", cwd=place)
+    assert done.returncode == 0, done.stderr
+    refused = inside("train", "--resume", "pipe's", "--steps", "3", cwd=place)
+    words = shlex.split(refused.stderr.rpartition("pipe the text into ")[2])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.getvalue())))
+    again = inside(*words[1:], "--steps", "3", "--backend", "numpy", "--quiet", cwd=place)
+    assert again.returncode == 0, again.stderr
 
 
 def test_a_text_that_was_moved_is_named_again(place):

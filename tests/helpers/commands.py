@@ -12,9 +12,6 @@ from helpers.command_tree import commands, options
 from helpers.messages import foreign
 
 from charrnn.cli.app import run
-from charrnn.config import ModelConfig
-from charrnn.errors import option
-from charrnn.options import declared
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
 ENDLESS += ["--save-every", "0", "--eval-every", "0", "--backend", "numpy"]
@@ -83,10 +80,9 @@ def check_names(arguments, told):
 
 @cache
 def known_options():
-    """Return the options of each command; ``info`` also shows the settings of a run."""
+    """Return the options of each command; ``info`` also shows those of ``train``."""
     known = {name: options(command) for name, command in commands().items() if name}
     known["info"] |= known["train"]
-    known["info"] |= {option(name): name for name in declared(ModelConfig)}
     return known
 
 

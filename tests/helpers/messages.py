@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 MARKERS = ("setting", "option", "flag")
 NAMED = re.compile(r"--[a-z][a-z-]*[a-z]|charrnn [a-z]+(?: [a-z]+)?")
-COMING = {"--task", "--bidirectional", "--pool"}
-"""Options of the tasks, which ``train`` does not have yet."""
+ANYWHERE = {"--task", "--attention"}
+"""Options of ``train`` that messages about runs of several tasks name in any command."""
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 _COMMAND = re.compile(r"charrnn ((?:corpus )?[a-z]+)(?= |$)")
 
@@ -74,7 +74,7 @@ def foreign(command, told, known):
 
 
 def _foreign(text, owners, known):
-    there = {"--help", "--plugin", *COMING, *(name for owner in owners for name in known[owner])}
+    there = {"--help", "--plugin", *ANYWHERE, *(name for owner in owners for name in known[owner])}
     return [name for name in _OPTION.findall(text) if name not in there]
 
 
@@ -99,7 +99,8 @@ def _joined(node, names):
         if isinstance(part, ast.Constant):
             text += part.value
             continue
-        marker = any(isinstance(n, ast.Name) and n.id in MARKERS for n in ast.walk(part.value))
+        calls = ast.walk(part.value) if isinstance(part.value, ast.Call) else ()
+        marker = any(isinstance(n, ast.Name) and n.id in MARKERS for n in calls)
         name = _marked(part.value) or names.get(getattr(part.value, "id", ""))
         is_open |= not name and (marker or text.endswith("--"))
         text += name or "{}"

@@ -96,7 +96,9 @@ def test_a_search_ends_when_no_text_can_be_more_likely():
     vocabulary = Vocabulary("char", ("a", "b"))
     model = LanguageModel(ModelConfig(hidden=2, cell="rnn"), 2)
     model.weights["decoder.bias"][...] = np.log([0.4, 0.6])
-    (made,) = most_likely(model, vocabulary, beam=3, length=0, until="b")
+    steps: list[int] = []
+    (made,) = most_likely(model, vocabulary, beam=3, length=0, until="b", progress=steps.append)
+    assert steps == list(range(1, len(steps) + 1)) != []
     assert (made.text, made.log_probs) == ("b", pytest.approx([np.log(0.6)]))
     two = most_likely(model, vocabulary, beam=3, count=2, length=0, until="b")
     assert [one.text for one in two] == ["b", "ab"]

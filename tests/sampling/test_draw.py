@@ -11,10 +11,19 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, UsageError, VocabularyError
 from charrnn.evaluate import score
 from charrnn.model.language import LanguageModel
-from charrnn.sampling import SampleOptions, next_symbols, samples, stream
+from charrnn.sampling import (
+    Novelty,
+    SampleOptions,
+    in_order,
+    next_symbols,
+    samples,
+    stream,
+)
+from charrnn.sampling import draw as drawing
 from charrnn.sampling.draw import draws
 from charrnn.sampling.drawer import encode_prime
 from charrnn.sampling.frame import Frame
+from charrnn.sampling.seen import LineEnds, Seen
 from charrnn.sampling.until import End
 from charrnn.text.vocabulary import Vocabulary
 
@@ -181,7 +190,7 @@ def test_until_ends_the_text_and_is_part_of_it() -> None:
     ("vocabulary", "until", "why"),
     [
         (Vocabulary("char", ("\n", "a")), "ab", "no character 'b'"),
-        (Vocabulary("char", ("a", "\ufffd"), unknown=1), "a\ufffd", r"no character '\\ufffd'"),
+        (Vocabulary("char", ("a", "\ufffd"), unknown=1), "a\ufffd", "no character '\ufffd'"),
         (Vocabulary("byte", (10, 97)), "é", "no byte 0xc3"),
         (Vocabulary("byte", (10, 97)), b"a\0", "no byte 0x00"),
         (Vocabulary("word", (" ", "one", "two")), "three", "no words of the vocabulary form"),
@@ -222,6 +231,19 @@ def test_each_sample_of_a_batch_ends_for_itself() -> None:
     assert all(one.text.index("a") == len(one.text) - 1 for one in made)
     assert len({len(one.text) for one in made}) > 1
     assert [len(one.log_probs) for one in made] == [len(one.text) for one in made]
+
+
+@pytest.mark.parametrize("novel", [False, True])
+def test_many_samples_are_those_of_one_batch(monkeypatch, novel: bool) -> None:
+    model, seen = new_model(CHARS), Seen.of([np.array([1, 2, 0])], LineEnds(0))
+    options = {"count": 11, "length": 20, "until": "\n", "seed": 4, "log_probs": True}
+    options["novelty"] = Novelty(seen if novel else None)
+    once = samples(model, CHARS, **options)
+    monkeypatch.setattr(drawing, "TOGETHER", 4)
+    made = in_order(model, CHARS, **options)
+    assert next(made) == once[0]
+    assert [each.text for each in made] == [each.text for each in once[1:]]
+    assert samples(model, CHARS, **options | {"first": 3, "count": 8}) == once[3:]
 
 
 def test_bytes_come_as_bytes() -> None:

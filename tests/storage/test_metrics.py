@@ -71,3 +71,12 @@ def test_a_link_is_not_written_through(folder):
     with pytest.raises(CharRNNError, match="is not a regular file"):
         Metrics(folder, 0)
     assert (folder / "precious").read_text() == "kept\n"
+
+
+def test_a_name_that_is_not_utf_8_is_escaped(tmp_path):
+    metrics = Metrics(tmp_path, 0)
+    metrics.write({"event": "start", "run": "o\udcff", "text": "é"})
+    metrics.close()
+    data = (tmp_path / METRICS).read_bytes()
+    assert data == b'{"event": "start", "run": "o\\udcff", "text": "\xc3\xa9"}\n'
+    assert json.loads(data)["run"] == "o\udcff"

@@ -98,6 +98,10 @@ def test_skipped_symbols_are_tallied_whatever_the_chunks(level):
     tally = Tally()
     ids = list(iter_ids("-", folded, stdin=io.BytesIO(b"axb"), unknown="skip", tally=tally))
     assert (len(ids[0]), tally.skipped) == (3, 0)  # the unknown symbol stands for them
+    assert tally.folded == 2
+    assert tally.note().startswith(
+        "2 symbols that the model does not know were read as its unknown"
+    )
 
 
 @pytest.mark.parametrize("read", [iter_ids, iter_lines])

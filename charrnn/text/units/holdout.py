@@ -163,10 +163,11 @@ def draw(units: int, how: Split, what: str) -> Drawn:
     n_val = max(floor(units * (1 - test_frac)) - n_train, val_frac > 0)
     n_test = max(units - n_train - n_val, test_frac > 0) if test_frac else 0
     if n_val + n_test >= units:
-        raise CorpusError(
-            f"the text has {count(units, what)}, too few to hold some out",
-            f"use a longer text, or {setting('val_frac')} 0",
-        )
+        remedy = f"set {setting('hold_out')} to blocks or tail"
+        if how.layout.examples:
+            none = setting("test_frac" if test_frac and not val_frac else "val_frac")
+            remedy = f"use a text with more {what}s, or {none} 0"
+        raise CorpusError(f"the text has {count(units, what)}, too few to hold some out", remedy)
     if how.hold_out == "tail":
         return Drawn(units, partial(_from_the_tail, units, n_val + n_test), n_val, n_test)
     return Drawn(units, Permutation(units, how.seed, Purpose.HOLD_OUT), n_val, n_test)
