@@ -19,7 +19,10 @@ from charrnn.registry import CELLS
 
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
-SHOWN = {"task", "cell", "layers", "hidden", "embed", "dropout", "dtype", "bidirectional", "pool"}
+SHOWN = {
+    *("task", "cell", "layers", "hidden", "embed", "dropout", "dtype"),
+    *("bidirectional", "pool", "attention"),
+}
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
     "windows": ("seq_len", "batch", "state", "restart"),
@@ -56,7 +59,7 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
     if loaded.config.task == "lm":
-        for name in ("bidirectional", "pool", "labels"):
+        for name in ("bidirectional", "pool", "attention", "labels"):
             del facts[name]
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
@@ -131,6 +134,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "dropout": config.dropout,
         "bidirectional": config.bidirectional,
         "pool": config.pool if config.task == "classify" else None,
+        "attention": config.attention if config.task == "transduce" else None,
         "labels": list(loaded.labels),
         "level": loaded.vocabulary.level,
         "vocabulary": list(loaded.vocabulary.symbols),

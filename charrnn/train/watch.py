@@ -8,20 +8,25 @@ from typing import Any
 import numpy as np
 
 from charrnn.backend import Array, Backend
-from charrnn.model.network import DECODER, EMBEDDING
+from charrnn.model.network import DECODER, RNN
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.bidirectional import BACK
+from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.train.records import Watch
 
 
 def layer_of(name: str) -> str:
     """Return the layer a parameter belongs to: ``embedding``, ``l0``, ``l1``, …, ``decoder``.
 
-    Both directions of a layer are one.
+    Both directions of a layer are one. Of a transducer there are also ``bridge``,
+    ``target_embedding``, ``target_l0``, …, and ``attention``.
     """
-    if name == EMBEDDING:
-        return "embedding"
-    return "decoder" if name.startswith(DECODER) else name.removesuffix(BACK).rpartition("_")[2]
+    if name.startswith(DECODER):
+        return "decoder"
+    for prefix, of in ((RNN, ""), (TARGET_RNN, "target_")):
+        if name.startswith(prefix):
+            return of + name.removesuffix(BACK).rpartition("_")[2]
+    return name.partition(".")[0]
 
 
 class Watcher:

@@ -8,6 +8,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis import history
 from charrnn.errors import CharRNNError
 from charrnn.model.language import LanguageModel
+from charrnn.model.transducer.model import Transducer
 from charrnn.tasks.language import LanguageTask
 from charrnn.train.loop import Loop
 from charrnn.train.records import Step, Watch
@@ -79,6 +80,17 @@ def test_the_layers_of_all_parameters():
     names = list(loop_on().task.model.weights)
     assert {layer_of(name) for name in names} == {"embedding", "l0", "l1", "decoder"}
     assert layer_of("rnn.weight_ih_before_l3") == "l3"
+
+
+def test_every_layer_of_a_transducer_is_by_itself():
+    config = ModelConfig(task="transduce", hidden=4, layers=2, embed=3, bidirectional=True)
+    names = list(Transducer.describe(config, 5, 6))
+    found = [layer_of(name) for name in names]
+    expected = ["embedding", "l0", "l1", "bridge", "target_embedding", "target_l0", "target_l1"]
+    assert list(dict.fromkeys(found)) == [*expected, "attention", "decoder"]
+    for layer in set(found):  # contiguous
+        places = [place for place, each in enumerate(found) if each == layer]
+        assert places == list(range(places[0], places[-1] + 1))
 
 
 def test_what_is_not_finite_is_recorded_as_nothing():
