@@ -179,8 +179,10 @@ def cache(
     With --json: "path", "bytes" and "entries" (each with "path", "bytes" and "last_used", in Unix
     seconds) as they are afterwards, and "freed" (bytes).
     """
-    from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache
+    from charrnn.text.cache.store import cache_dir, cache_entries, clear_cache, place
 
+    if why := place()[1]:
+        note(why)
     freed = clear_cache() if clear else 0
     entries = cache_entries()
     total = sum(entry.bytes for entry in entries)

@@ -243,6 +243,8 @@ def conclusion(end: End, start: Start | None = None) -> str:
         lines.append(_no_better(end, "labels" if task == "classify" else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
+        if start is not None and start.matmul != "fp32":
+            run += f" --matmul {start.matmul}"  # else it would not continue exactly
         lines.append(f"saved; to continue: charrnn train --resume {run}")
     else:
         lines.append(f"{_NEXT[task]} {run}")

@@ -7,7 +7,7 @@ a loss more than :data:`USELESS` nat above that of a guess. How far a loss rises
 depends on units and learning rate alone, not on V: cells with bounded states reached 160 nats with
 up to 512 units at rates up to 0.05 (every optimizer, first steps included), and 1,000 to 2,000,000
 at a rate of 1000. If states are unbounded, as with relu, a loss may exceed a million and recover,
-so only non-finite values and the final loss count.
+so only non-finite values and the final losses count.
 
 A sum over an array is not finite if one of its elements is not, so one pass over each array is
 enough. On NumPy this check is part of every step. A GPU would have to be synchronised for it, so
@@ -103,6 +103,11 @@ class Guard:
         """Raise :class:`DivergedError` if a run would end far worse than a guess."""
         if min(loss, smoothed) > self._task.guess + USELESS:
             raise DivergedError(step, "smoothed loss", smoothed)
+
+    def last(self, step: int, name: str, value: float) -> None:
+        """Raise :class:`DivergedError` for the last validation loss of a run, if it exploded."""
+        if value > self._task.guess + EXPLODED:
+            raise DivergedError(step, name, value)
 
     @np.errstate(all="ignore")
     def total(self) -> Array:

@@ -300,6 +300,8 @@ class Loop:
             return None
         value = self._team.same(value)
         self._guard.loss(progress.step, f"validation {metric.name}", value)
+        if self.stop_reason():
+            self._guard.last(progress.step, f"validation {metric.name}", value)
         progress.val_loss, progress.measured = value, progress.step
         best = metric.better(value, progress.kept_val_loss)
         if best:

@@ -298,6 +298,15 @@ def test_cache_is_shown_and_cleared(tmp_path):
     assert (after["entries"], after["bytes"], after["freed"]) == ([], 0, found["bytes"])
 
 
+def test_a_cache_that_cannot_be_used_is_said_so(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "file"))
+    done = run("cache")
+    assert done.exit_code == 0
+    assert "note: the cache of encoded texts" in done.stderr
+    assert "set CHARRNN_CACHE to another folder" in done.stderr
+
+
 def test_importing_the_command_is_light():
     code = (
         "import sys, charrnn.cli.corpus\n"

@@ -1,7 +1,9 @@
 """The reports of training in words."""
 
-from charrnn.report.training import describe
-from charrnn.train.records import Start
+import pytest
+
+from charrnn.report.training import conclusion, describe
+from charrnn.train.records import End, Start
 
 START = Start(
     step=0,
@@ -41,3 +43,11 @@ def test_several_things_are():
     several = {"train_chars": 1200, "vocabulary": 2, "steps_per_epoch": 3, "minutes": 2.5}
     said = describe(Start(**{**vars(START), **several, "total_steps": None}))
     assert "\n1,200 characters to train on; 2 symbols; 3 steps per epoch, until 2.5 minutes" in said
+
+
+@pytest.mark.parametrize(("matmul", "more"), [("fp32", ""), ("bf16", " --matmul bf16")])
+def test_an_interrupted_run_is_continued_with_the_same_products(matmul, more):
+    facts = {"step": 9, "epoch": 3, "val_loss": None, "best_val_loss": None, "seconds": 1.0}
+    start = Start(**{**vars(START), "matmul": matmul})
+    said = conclusion(End(**facts, run="r", reason="interrupted", smoothed=1.0), start)
+    assert said.endswith(f"saved; to continue: charrnn train --resume r{more}")

@@ -485,3 +485,14 @@ def test_the_command_that_a_resumed_run_proposes_works(text):
     assert made.train == old.train.changed(lr=DEEP["lr"] / 4, horizon=None)
     with pytest.raises(UsageError):
         begin(resume="run", lr=DEEP["lr"] / 4)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_a_run_does_not_end_with_an_exploded_validation_loss(activation, text):
+    """Its states may be unbounded, and the loss of its last windows small."""
+    options = SMALL | {"cell": "rnn", "activation": activation, "max_rollbacks": 0}
+    for every, told in ((0, 20), (10, 10 if activation == "tanh" else 20)):
+        session = begin(text, name=f"{every}", **options | {"eval_every": every, "steps": 20})
+        session.loop.task.evaluate = lambda stop: 1e24
+        with pytest.raises(DivergedError, match=f"at step {told}: validation loss is 1e.24"):
+            list(session.records())
