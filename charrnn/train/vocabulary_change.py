@@ -119,7 +119,7 @@ def transfer_to_labels(
     parts = [f"{count(len(symbols[0]), 'symbol')} of {len(vocabulary):,} keep their weights"]
     if checkpoint.labels:
         parts.append(f"{count(len(outputs[0]), 'label')} of {len(labels):,} keep theirs")
-    parts += [f"{count(drawn, 'matrix or vector')} of the layers is new"] if drawn else []
+    parts += [f"{count(drawn, 'parameter')} of the layers drawn anew"] if drawn else []
     return fresh.weights.flat, "; ".join(parts)
 
 
