@@ -12,6 +12,7 @@ from helpers.running import SMALL, TEXT, begin
 import charrnn
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
 from charrnn.evaluate import Score
 from charrnn.model import memory
 
@@ -34,6 +35,13 @@ def test_a_score_counts_what_was_skipped(hello):
     assert (whole.skipped, whole.bytes) == (0, 5)
     assert whole.bits_per_byte == pytest.approx(whole.bits_per_char * 4 / 5)
     assert math.isnan(Score(3, 1.0).bits_per_byte)
+
+
+def test_a_model_is_saved_to_a_file(hello, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", tmp_path, "/"):
+        with pytest.raises(CharRNNError, match="is a folder; name a file in it"):
+            hello.save(folder)
 
 
 def test_save_and_load_give_the_same_model(hello, tmp_path):

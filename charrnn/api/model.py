@@ -299,7 +299,10 @@ class Model:
             }
             data = DataConfig(**read_as)
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
-        checkpoints.save(Path(arguments.path(path, "path")), saved)
+        target = Path(arguments.path(path, "path"))
+        if target.is_dir():
+            raise UsageError(f"path {str(target)!r} is a folder", "name a file in it")
+        checkpoints.save(target, saved)
 
 
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import Json, Run
+from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
 from charrnn.options import Option, declared
@@ -84,7 +84,11 @@ def _devices(run: str | None, as_json: bool) -> None:
         write_text(devices_text(facts))
 
 
-def runs(as_json: Json = False) -> None:
+def runs(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per run.", rich_help_panel=OUTPUT)
+    ] = False,
+) -> None:
     """List the runs under checkpoints/, oldest first."""
     from charrnn.errors import CharRNNError
     from charrnn.storage import checkpoint
