@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from shutil import get_terminal_size
 from threading import Event, RLock, Thread
@@ -98,9 +98,12 @@ class Nothing:
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Line | Nothing]:
-    """Show progress during a context; call what it yields to say how far the work has come."""
-    if not is_shown():
+def progress(text: str, names: Iterable[str] = ()) -> Iterator[Line | Nothing]:
+    """Show progress during a context; call what it yields to say how far the work has come.
+
+    Nothing is shown while a text that is read, one of ``names``, is typed on the terminal.
+    """
+    if not is_shown() or ("-" in names and sys.stdin.isatty()):
         yield Nothing()
         return
     line = Line(sys.stderr, text)

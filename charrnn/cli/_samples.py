@@ -235,7 +235,7 @@ def novelty_of(
     from charrnn.sampling import kept
 
     spans = ([0] if lines else []) + ([] if span is None else [span])
-    with progress("reading the text that is not to be copied"):
+    with progress("reading the text that is not to be copied", texts or ()):
         if texts:
             ends = frame.line_ends(loaded.vocabulary)
             found = kept.of_text(texts, loaded.vocabulary, ends, spans, **how)

@@ -31,7 +31,7 @@ def score_labels(
     model = loaded.model(engine)
     assert isinstance(model, Classifier)
     data = read_as(loaded, given)
-    with progress("scoring"):
+    with progress("scoring", names):
         texts, skipped = _texts(loaded, names, split, data)
         scores = LabelScores.of(Labeller(model), texts)
     assert scores is not None

@@ -159,7 +159,7 @@ def score_targets(
 
     model = loaded.model(engine)
     assert isinstance(model, Transducer)
-    with progress("scoring"):
+    with progress("scoring", names):
         pairs, skipped = _pairs(loaded, names, split, given)
         scores = scores_of(model, pairs, beam=beam)
     assert scores is not None

@@ -164,7 +164,7 @@ def info(
         "errors": data.errors,
         "layout": Layout.of(data),
     }
-    with progress("reading the text"):
+    with progress("reading the text", [name]):
         statistics = text_statistics(name, level=level, **how, tell=note)
     _show_text(statistics, as_json)
 

@@ -245,7 +245,7 @@ class _Request:
         note_unknown(context, loaded.vocabulary)
         if self.texts:
             how = reading(loaded, self.data)
-            with progress("reading the text"):
+            with progress("reading the text", self.texts):
                 ids, notes = subjects.read_text(self.texts, loaded.vocabulary, unknown, **how)
             name = ", ".join(self.texts)
             for line in notes:
@@ -270,7 +270,7 @@ class _Request:
         texts = self.texts or [DEFAULT_TEXT]
         data = DataConfig(**self.data, sources=tuple(texts), val_frac=val_frac)
         data.refuse_unused(self.data)
-        with progress("reading the text"):
+        with progress("reading the text", texts):
             corpus = read_corpus(data)
         for line in corpus.notes:
             note(line)

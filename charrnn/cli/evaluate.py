@@ -222,7 +222,7 @@ def _whole(
 ) -> None:
     from charrnn.cli._progress import counted, progress
 
-    with progress("scoring") as show:
+    with progress("scoring", source.text) as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
         total, examples = _score(source, model, team, scored)
     out = Output()

@@ -157,15 +157,17 @@ def train(
     from charrnn.cli._ranks import ranks
     from charrnn.train.opening import open_session
 
+    data = request.data
+    named = (*request.sources, *data.get("val", ()), *data.get("test", ()))
     with ranks() as command:
         engine = command.open_backend(backend, threads, matmul, core)
         if dry_run:
             command.alone("--dry-run measures a single process")
-            with progress("reading the text"):
+            with progress("reading the text", named):
                 session = open_session(request, engine, dry=True)
             return _dry_run(session, as_json)
         with Deferral() as stop:
-            with nullcontext() if quiet else progress("reading the text"):
+            with nullcontext() if quiet else progress("reading the text", named):
                 session = open_session(
                     request,
                     engine,

@@ -42,9 +42,9 @@ def terminal(monkeypatch):
 
 
 @contextmanager
-def progress(terminal, text):
+def progress(terminal, text, *names):
     """Show progress on the terminal."""
-    with redirect_stderr(terminal), _progress.progress(text) as show:
+    with redirect_stderr(terminal), _progress.progress(text, names) as show:
         yield show
 
 
@@ -106,6 +106,19 @@ def test_elsewhere_nothing_is_shown(terminal, monkeypatch, kind):
         show("more")
         time.sleep(0.01)
     assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_nothing_is_written_over_what_is_typed(terminal, monkeypatch, typed):
+    monkeypatch.setattr(sys, "stdin", Terminal() if typed else io.StringIO())
+    with progress(terminal, "reading", "a.txt", "-"):
+        if typed:
+            time.sleep(0.01)
+        else:
+            wait_for("reading", terminal)
+    assert bool(terminal.getvalue()) is not typed
+    with progress(terminal, "reading", "a.txt"):
+        wait_for("reading", terminal)
 
 
 SLOW = """
