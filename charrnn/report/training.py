@@ -264,8 +264,8 @@ def _no_better(end: End, what: str) -> str:
             f"{worse}, except on the training text ({end.smoothed:.4f} nats), which it has learned "
             "by heart: use a longer text, a smaller --hidden, or --dropout"
         )
-    see = f"see charrnn diagnose {shell(end.run)}"
-    return f"{worse}: train for longer or with another --lr, and {see}"
+    see = f", and see charrnn diagnose {shell(end.run)}" if what == "symbols" else ""
+    return f"{worse}: train for longer or with another --lr{see}"
 
 
 def _by_heart(end: End) -> bool:

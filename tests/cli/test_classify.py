@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from helpers.commands import charrnn, inside, start
 
 import charrnn as package
+from charrnn.report.training import conclusion
+from charrnn.train.records import End
 
 ROWS = [
     ("cat", "the cat sat"),
@@ -160,6 +163,17 @@ def test_the_task_has_defaults_of_its_own(place):
     pairs = [(text, label) for label, text in ROWS * 3]
     fast = {"task": "classify", "level": "word", "steps": 1, "backend": "numpy"}
     assert package.fit(pairs, **fast).data.min_count == 2
+
+
+def test_a_classifier_no_better_than_a_guess_is_told_what_applies_to_it():
+    losses = {"val_loss": 0.7, "best_val_loss": 0.7, "guess_loss": 0.69}
+    end = End(1, "steps", 0, seconds=1.0, run="r", no_better_than="unigram", **losses)
+    told = conclusion(end, SimpleNamespace(labels=2, settings={"task": "classify"})).splitlines()
+    assert told[1:] == [
+        "the model is no better than a guess by the frequencies of the labels (0.6900 nats): train "
+        "for longer or with another --lr",
+        "to label texts: charrnn predict r",
+    ]
 
 
 def test_a_dry_run_makes_nothing(place):
