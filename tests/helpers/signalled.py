@@ -36,12 +36,12 @@ def prepare(phase):
     from charrnn.model.language import LanguageModel
     from charrnn.report.training import PlainLines
     from charrnn.storage import checkpoint, heldout
-    from charrnn.train import opening
     from charrnn.train.loop import Loop
+    from charrnn.train.recipes import language
 
     return {
         "none": lambda: None,
-        "read": lambda: held(opening, "read_corpus"),
+        "read": lambda: held(language, "read_corpus"),
         "model": lambda: held(LanguageModel, "fresh"),
         "begin": lambda: held(heldout, "write"),
         "step": lambda: held(LanguageModel, "loss_and_gradient", 8),
