@@ -205,7 +205,8 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport, command: C
         note(line)
     if session.finished:
         remedy = in_words(session.loop.stop_remedy(), option)
-        note(f"the run in {session.folder} has finished; to continue it give {remedy}")
+        step = f"step {session.loop.progress.step:,}"
+        note(f"the run in {session.folder} has finished at {step}; to continue it give {remedy}")
         return 0
     stop.farewell = partial(command.abandon, report)
     try:

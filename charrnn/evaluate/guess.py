@@ -83,11 +83,11 @@ def differences(corpus: Corpus) -> list[str]:
     excess = float(-(share * np.log(smoothed)).sum()) - entropy(share) - by_chance
     if new <= (MAX_NEW_WORDS if words else MAX_NEW) and (words or excess <= MAX_EXCESS):
         return []
-    return [
-        "the validation text is of another kind than the training text: "
-        f"{100 * new:.1f} % of its symbols do not occur there, and to guess it by the frequencies "
-        f"there costs {excess:.2f} nats per symbol more than by its own"
-    ]
+    better = f"{excess:.2f} nats per symbol better than those there"
+    differs = f"its own symbol frequencies predict it {better}"
+    if new >= 0.0005:
+        differs = f"{100 * new:.1f} % of its symbols do not occur there, and {differs}"
+    return [f"the validation text is of another kind than the training text: {differs}"]
 
 
 def counts(text: TextIds | Units, symbols: int) -> NDArray[Any]:

@@ -23,13 +23,14 @@ import numpy as np
 from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.display import brief, one_line
+from charrnn.display import brief, one_line, shell
 from charrnn.errors import CharRNNError, CheckpointError, UsageError
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
+from charrnn.own import SUFFIX
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
@@ -180,7 +181,10 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         If the file is not a checkpoint, is damaged, has another format version, or (with
         ``finite``) holds NaN or an infinity.
     """
-    tensors, facts = container.read(path)
+    try:
+        tensors, facts = container.read(path)
+    except CheckpointError as problem:
+        raise CheckpointError(problem.message, problem.remedy or _instead(path)) from None
     try:
         refuse_unknown(facts, _FACTS)
         if type(facts["format"]) is not int or facts["format"] != FORMAT:
@@ -212,7 +216,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         )
     except CheckpointError as problem:
         message = f"cannot use {one_line(path)}: {problem.message}"
-        raise CheckpointError(message, problem.remedy) from None
+        raise CheckpointError(message, problem.remedy or _instead(path)) from None
     except UsageError as problem:  # the remedy, for an unknown cell for example, names an option
         raise CheckpointError(f"cannot use {one_line(path)}: {problem.message}") from None
     except KeyError as problem:
@@ -223,6 +227,13 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         )
     _take_training(checkpoint, tensors)
     return checkpoint
+
+
+def _instead(path: Path) -> str:
+    """Return which other checkpoint of a run to name; empty if there is none."""
+    others = (other for other in path.parent.glob(f"*{SUFFIX}") if other != path)
+    found = max(others, key=lambda other: other.stat().st_mtime, default=None)
+    return "" if found is None else f"name another checkpoint of the run, {shell(found)}"
 
 
 def _text(facts: dict[str, Any], name: str) -> str:

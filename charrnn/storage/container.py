@@ -110,7 +110,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f"{one_line(path)} is not a regular file", "name a checkpoint file or a run folder"
         ) from None
     except _DamagedError as problem:
-        raise CheckpointError(f"{one_line(path)} {problem}", problem.remedy) from None
+        raise CheckpointError(f"{one_line(path)} {problem}") from None
     except (OSError, ValueError) as problem:  # a path with a NUL character is a ValueError
         reason = getattr(problem, "strerror", None) or "it is not a file name"
         raise CheckpointError(f"cannot read {one_line(path)}: {reason}") from None
@@ -123,10 +123,6 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 class _DamagedError(Exception):
     """Why a file cannot be used; the message continues a sentence that begins with its name."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.remedy = remedy
 
 
 def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -187,10 +183,7 @@ def _hash(file: BinaryIO, digest: hashlib._Hash, size: int) -> None:
 
 def _compare(claimed: bytes, digest: hashlib._Hash) -> None:
     if claimed != digest.hexdigest().encode():
-        raise _DamagedError(
-            "is damaged: its contents do not match its digest",
-            "use another checkpoint of the run (best, last, step-…)",
-        )
+        raise _DamagedError("is damaged: its contents do not match its digest")
 
 
 def _parse(header: str, size: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -108,7 +108,9 @@ class Session:
             notes.append("no validation text: the last checkpoint counts as the best")
         self.loop.progress.total_steps = self.loop.total_steps
         notes.extend(unreached(train, self.loop.progress.step, self.loop.total_steps))
-        ended = self.loop.progress.ended == self.loop.progress.step
+        at, end = self.loop.progress, self.loop.total_steps
+        past = end is not None and at.step > end  # the run was killed, and an earlier end is given
+        ended = at.ended == at.step or past
         self.finished = self.loop.saved_reason() if resumed and ended else None
 
     def use_folder(self, lock: Lock) -> None:

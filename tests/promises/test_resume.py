@@ -52,6 +52,16 @@ def test_interrupted_after_the_last_step_the_last_evaluation_is_still_made(eval_
     assert begin(resume="parts").finished == "steps"
 
 
+def test_a_killed_run_is_not_ended_by_an_earlier_stop(text):
+    """A typing error in --steps must not make a run that goes on count as one that has ended."""
+    train(text, name="parts", stop=30, **SMALL)
+    session = begin(resume="parts", steps=3)
+    assert session.finished == "steps"
+    assert "steps" in session.loop.stop_remedy()
+    session, records = train(resume="parts")
+    assert (session.finished, records[-1].step) == (None, SMALL["steps"])
+
+
 def test_an_evaluation_out_of_turn_leaves_patience_and_best_alone(text):
     """The last step is measured although no evaluation is due; its weights may be kept as best."""
     session, records = train(text, **SMALL | {"eval_every": 9})

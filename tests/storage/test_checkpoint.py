@@ -52,6 +52,20 @@ def test_everything_comes_back(form, embed, dtype, path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_a_damaged_checkpoint_names_another_one_of_its_run(path):
+    best = path.with_name("best.safetensors")
+    for file in (path, best):
+        checkpoints.save(file, checkpoint_of("gru-after"))
+    best.write_bytes(best.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="damaged") as problem:
+        checkpoints.load(best)
+    assert str(path) in problem.value.remedy
+    path.unlink()
+    with pytest.raises(CheckpointError) as problem:
+        checkpoints.load(best)
+    assert not problem.value.remedy
+
+
 def test_a_loaded_model_computes_the_same_and_can_be_trained(path, rng):
     saved = checkpoint_of("gru-after", embed=2, dtype="float64")
     checkpoints.save(path, saved)
