@@ -55,6 +55,9 @@ class Stack:
         D of the lowest layer.
     backend
         Where to compute; NumPy by default.
+    layers
+        Other layers than those that ``config`` describes, bottom first. Each reads as many features
+        as the one below it outputs.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Stack:
         config: ModelConfig,
         inputs: int,
         backend: Backend | None = None,
+        layers: Sequence[Layer] | None = None,
     ) -> None:
         _require("config", config, ModelConfig)
         if backend is not None:
@@ -69,7 +73,14 @@ class Stack:
         self.config = config
         self.backend = backend or numpy_backend()
         self.inputs = _SIZE.check("inputs", inputs)
-        self.layers = layers_of(config, inputs, self.backend)
+        if layers is None:
+            layers = layers_of(config, inputs, self.backend)
+        _require("layers", layers, Sequence)
+        self.layers = list(layers)
+        if not self.layers:
+            raise UsageError("layers must hold at least one Layer")
+        for layer in self.layers:
+            _require("a layer", layer, Layer)
         self.cell = self.layers[0].cell
         looks_ahead = any(layer.looks_ahead for layer in self.layers)
         self._order: LayerOrder = LayerByLayer() if looks_ahead else self.backend.order

@@ -26,8 +26,8 @@ def test_the_help_of_train_shows_the_defaults():
     from charrnn.config import ModelConfig, TrainConfig
 
     shown = " ".join(charrnn("train", "--help").stdout.split())
-    assert f"Hidden units of a layer. [default: {ModelConfig.hidden}]" in shown
-    assert f"Learning rate. [default: {TrainConfig.lr}]" in shown
+    assert f"Hidden units of a layer. [default: {ModelConfig.hidden}; 128 with --task" in shown
+    assert f"Learning rate. [default: {TrainConfig.lr}; " in shown
 
 
 @pytest.mark.parametrize(
