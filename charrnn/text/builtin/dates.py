@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from math import log
+from typing import TYPE_CHECKING
 
 from charrnn.text.builtin._base import Builtin, option
 from charrnn.text.builtin._random import Draws
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -30,6 +36,7 @@ _SPELLINGS = (
     "{wday} {day} {mon} {year}",
     "{year}, {mon} {day}",
 )
+_ENDINGS, _ENDING = {1: "st", 2: "nd", 3: "rd"}, "th"
 _PART = re.compile(r"\{(\w+)(?::0>(\d))?\}")
 _BLOCK = 256
 
@@ -68,12 +75,9 @@ class Dates(Builtin):
         return (log(self._days()) + log(len(_SPELLINGS))) / self._mean_line()
 
     def alphabet_size(self) -> int:
-        """Return the number of characters that occur in the lines of the years."""
-        days = range(self._first_day(), self._first_day() + self._days())
-        found = set("\t\n-" + "".join(_PART.sub("", spelling) for spelling in _SPELLINGS))
-        for day in map(date.fromordinal, days):
-            found.update(*_parts(day).values())
-        return len(found | set("0"))
+        """Return the number of characters that occur in the lines of a year."""
+        words = (*_MONTHS, *_DAYS, *_ENDINGS.values(), _ENDING, string.digits, "\t\n-")
+        return len(set("".join(words) + "".join(_PART.sub("", each) for each in _SPELLINGS)))
 
     def _first_day(self) -> int:
         return date(self.first_year, 1, 1).toordinal()
@@ -83,20 +87,41 @@ class Dates(Builtin):
 
     def _mean_line(self) -> float:
         """Return the mean number of characters of a line, tab and newline included."""
-        first, days = self._first_day(), self._days()
-        parts = [_parts(date.fromordinal(first + n)) for n in range(days)]
-        total = 0
+        lengths = self._lengths()
+        total = 0.0
         for spelling in _SPELLINGS:
-            total += days * len(_PART.sub("", spelling))
+            total += len(_PART.sub("", spelling))
             for name, width in _PART.findall(spelling):
-                total += sum(max(len(part[name]), int(width or 0)) for part in parts)
-        return total / (days * len(_SPELLINGS)) + len("\tYYYY-MM-DD\n")
+                total += float(lengths[name].clip(int(width or 0)).mean())
+        return total / len(_SPELLINGS) + len("\tYYYY-MM-DD\n")
+
+    def _lengths(self) -> Mapping[str, NDArray[np.int64]]:
+        """Return the length of each part of a spelling, on every day."""
+        import numpy as np
+
+        days = np.datetime64(f"{self.first_year}-01-01", "D") + np.arange(self._days())
+        month = days.astype("datetime64[M]")
+        digits = np.where((days - month).astype(np.int64) < 9, 1, 2)
+        number = month.astype(np.int64) % 12
+        weekday = (days.astype(np.int64) + 3) % 7  # 1 January 1970 was a Thursday
+        same = np.ones(len(days), np.int64)
+        return {
+            "day": digits,
+            "ordinal": digits + 2,
+            "weekday": np.array([len(name) for name in _DAYS])[weekday],
+            "wday": 3 * same,
+            "number": np.where(number < 9, 1, 2),
+            "month": np.array([len(name) for name in _MONTHS])[number],
+            "mon": 3 * same,
+            "year": 4 * same,
+            "short": 2 * same,
+        }
 
 
 def _parts(day: date) -> Mapping[str, str]:
     """Return what the spellings of a date are made of."""
     month, weekday = _MONTHS[day.month - 1], _DAYS[day.weekday()]
-    ending = "th" if 10 < day.day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10, "th")
+    ending = _ENDING if 10 < day.day < 14 else _ENDINGS.get(day.day % 10, _ENDING)
     return {
         "day": str(day.day),
         "ordinal": f"{day.day}{ending}",
