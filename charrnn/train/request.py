@@ -107,7 +107,7 @@ class Request:
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
-        defaults = DEFAULTS.get(self.model.get("task", ModelConfig.task), {})
+        defaults = DEFAULTS.get(str(self.model.get("task", ModelConfig.task)), {})
         own = {name: value for name, value in defaults.items() if ModelConfig.knows(name)}
         return ModelConfig(**own | dict(self.model))
 
@@ -118,7 +118,7 @@ class Request:
 
     def fresh_data(self) -> DataConfig:
         """Return how the text of a new run is read."""
-        return self._data(self.model.get("task", ModelConfig.task), dict(self.data))
+        return self._data(str(self.model.get("task", ModelConfig.task)), dict(self.data))
 
     def _data(self, task: str, options: dict[str, Any]) -> DataConfig:
         """Return how the text of a new run of a task is read."""

@@ -73,11 +73,11 @@ def start(tmp_path, monkeypatch):
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "link", "set", end, "up")
 
-        def start(*arguments):
+        def launched(*words):
             line = ["ip", "netns", "exec", ONE, mpirun.MPIRUN, "-launcher", "rsh"]
             line += ["-launcher-exec", str(rsh), "-hosts", ",".join(HOSTS), "-n", "2"]
             return subprocess.Popen(
-                [*line, *command(*arguments)],
+                [*line, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -85,7 +85,10 @@ def start(tmp_path, monkeypatch):
                 start_new_session=True,
             )
 
-        yield start
+        probe = launched(sys.executable, "-c", "from mpi4py import MPI; MPI.COMM_WORLD.Barrier()")
+        if mpirun.ended(probe)[0]:
+            pytest.skip("MPI finds no way from one namespace to the other here")
+        yield lambda *arguments: launched(*command(*arguments))
     finally:
         for name in HOSTS.values():
             ip("netns", "del", name, check=False)
