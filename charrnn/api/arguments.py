@@ -155,6 +155,26 @@ def lines(value: Any) -> Iterator[Any]:
     raise UsageError(f"lines must be a list of strings or another iterable, not {brief(value)}")
 
 
+def pairs(value: Any, first: str, second: str) -> list[tuple[Any, str]]:
+    """Return pairs of texts; ``first`` and ``second`` say what they are.
+
+    Raises
+    ------
+    UsageError
+        If ``value`` is not a list or another iterable of pairs.
+    """
+    if isinstance(value, str | BYTES):
+        raise UsageError(f"pairs must be a list of ({first}, {second}), not a string")
+    found = []
+    for number, pair in enumerate(lines(value)):
+        fits = isinstance(pair, tuple | list) and len(pair) == 2
+        if not fits or not isinstance(pair[0], str | bytes) or not isinstance(pair[1], str):
+            message = f"pair {number} must be a {first} and its {second}, two strings"
+            raise UsageError(f"{message}, not {brief(pair)}")
+        found.append((pair[0], pair[1]))
+    return found
+
+
 def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> None:
     """Raise :class:`UsageError` if there is a name that is not known."""
     unknown = set(names) - set(known)

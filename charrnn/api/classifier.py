@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.api import arguments
+from charrnn.api.saving import save
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate.labels import Labeller, LabelScores
 from charrnn.model.sequences.classifier import Classifier as Network
-from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
 from charrnn.text.labelled.examples import Labelled
@@ -103,7 +102,7 @@ class Classifier:
         """
         known = {label: number for number, label in enumerate(self.labels)}
         ids, of = [], []
-        for text, label in labelled_pairs(pairs):
+        for text, label in arguments.pairs(pairs, "text", "label"):
             if label not in known:
                 raise CorpusError(f"the label {brief(label)} is unknown", f"known: {brief(known)}")
             ids.append(self._ids(text)[: self._labeller.max_length])
@@ -132,7 +131,7 @@ class Classifier:
             data=self.data,
             labels=self.labels,
         )
-        checkpoints.save(Path(arguments.path(path, "path")), saved)
+        save(saved, path)
 
     def _ids(self, text: Any) -> Any:
         return self.vocabulary.encode(arguments.text_of(text, self.vocabulary), "skip")
@@ -145,21 +144,3 @@ def classifier(checkpoint: Checkpoint, backend: Backend) -> Classifier:
     return Classifier(
         network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
     )
-
-
-def labelled_pairs(value: Any) -> list[tuple[Any, str]]:
-    """Return (text, label) pairs.
-
-    Raises
-    ------
-    UsageError
-        If one is not of this form.
-    """
-    pairs = []
-    for number, pair in enumerate(arguments.lines(value)):
-        fits = isinstance(pair, tuple | list) and len(pair) == 2
-        if not fits or not isinstance(pair[0], str | bytes) or not isinstance(pair[1], str):
-            message = f"pair {number} must be a text and its label, two strings, not {brief(pair)}"
-            raise UsageError(message)
-        pairs.append((pair[0], pair[1]))
-    return pairs

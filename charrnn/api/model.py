@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from inspect import signature
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.drawing import Drawing, drawing
+from charrnn.api.saving import save
 from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -299,10 +299,7 @@ class Model:
             }
             data = DataConfig(**read_as)
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
-        target = Path(arguments.path(path, "path"))
-        if target.is_dir():
-            raise UsageError(f"path {str(target)!r} is a folder", "name a file in it")
-        checkpoints.save(target, saved)
+        save(saved, path)
 
 
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from charrnn.api import arguments
-from charrnn.api.classifier import Classifier, labelled_pairs
+from charrnn.api.classifier import Classifier
 from charrnn.api.model import Model
-from charrnn.api.transducer import Transducer, source_and_target
+from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
@@ -121,7 +121,7 @@ def _classifier(
     """Train a classifier on (text, label) pairs."""
     if isinstance(pairs, str | bytes):
         raise UsageError("to classify, give a list of (text, label) pairs, not a string")
-    table = table_of(labelled_pairs(pairs), data, plan.seed)
+    table = table_of(arguments.pairs(pairs, "text", "label"), data, plan.seed)
     network = _trained(table, config, plan, backend, report)
     assert isinstance(network, Network)
     return Classifier(network, table.vocabulary, table.labels, plan, data)
@@ -136,7 +136,7 @@ def _transducer(
     report: Callable[[Record], object] | None,
 ) -> Transducer:
     """Train a transducer on (source, target) pairs."""
-    table = pair_table_of(source_and_target(pairs), data, plan.seed)
+    table = pair_table_of(arguments.pairs(pairs, "source", "target"), data, plan.seed)
     network = _trained(table, config, plan, backend, report)
     assert isinstance(network, TransducerNetwork)
     return Transducer(network, table.vocabulary, table.targets, plan, data)

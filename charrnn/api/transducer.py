@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.api import arguments
+from charrnn.api.saving import save
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.display import brief
 from charrnn.errors import UsageError
 from charrnn.evaluate.pairs import TargetScores
 from charrnn.model.transducer.model import Transducer as Network
 from charrnn.options import Option
 from charrnn.sampling.targets import Target, written
-from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.tasks.transduce import scores_of
 from charrnn.text import Vocabulary
@@ -123,7 +121,7 @@ class Transducer:
         """
         beam, level = _BEAM.check("beam", beam), self.data.target_level
         known = {symbol: i for i, symbol in enumerate(self.targets)}
-        checked = source_and_target(pairs)
+        checked = arguments.pairs(pairs, "source", "target")
         if not checked:
             raise UsageError("there is no pair to evaluate on", "give (source, target) pairs")
         ids = [
@@ -154,7 +152,7 @@ class Transducer:
             data=self.data,
             labels=self.targets,
         )
-        checkpoints.save(Path(arguments.path(path, "path")), saved)
+        save(saved, path)
 
     def _written(self, one: Target) -> Written:
         text = joined((self.targets[i] for i in one.ids), self.data.target_level)
@@ -171,23 +169,3 @@ def transducer(checkpoint: Checkpoint, backend: Backend) -> Transducer:
     return Transducer(
         network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
     )
-
-
-def source_and_target(value: Any) -> list[tuple[Any, str]]:
-    """Return (source, target) pairs.
-
-    Raises
-    ------
-    UsageError
-        If one is not of this form.
-    """
-    if isinstance(value, str | bytes):
-        raise UsageError("pairs must be a list of (source, target), not a string")
-    pairs = []
-    for number, pair in enumerate(arguments.lines(value)):
-        fits = isinstance(pair, tuple | list) and len(pair) == 2
-        if not fits or not isinstance(pair[0], str | bytes) or not isinstance(pair[1], str):
-            message = f"pair {number} must be a source and its target, two strings"
-            raise UsageError(f"{message}, not {brief(pair)}")
-        pairs.append((pair[0], pair[1]))
-    return pairs

@@ -156,11 +156,7 @@ class Network:
         """Fill the host parameters of embedding and stack."""
         self.stack.draw(host, seed, RNN)
         rng = generator(seed, Purpose.INIT, layer=self.config.layers + 1)
-        if self.config.embed:
-            initialise.embedding(host[EMBEDDING], rng)
-        else:
-            for name in self.stack.input_weights():
-                initialise.one_hot_input(host[RNN + name], self.config.init, rng)
+        draw_input(self.stack, host, EMBEDDING, RNN, rng)
 
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states."""
@@ -184,7 +180,7 @@ class Network:
         dropout_masks: Sequence[Array] | None = None,
     ) -> Array:
         """Read symbols (T, N) from the window's states; return the top output (T, F, N)."""
-        x = self._embed(ids) if self.config.embed else ids
+        x = embedded(self.stack, self.weights[EMBEDDING], ids) if self.config.embed else ids
         return self.stack.forward(
             self.weights, window, x, prefix=RNN, backward=backward, masks=dropout_masks
         )
@@ -223,13 +219,6 @@ class Network:
         large = recurrent_bytes(self.config) > MAX_MATRIX
         return threads.shared_blas() if large and streams == 1 else threads.serial_blas()
 
-    def _embed(self, ids: Array) -> Array:
-        """Return the embedded symbols, (T, D, N), in the layout of the bottom layer."""
-        (T, N), D, bottom = ids.shape, self.config.embed, self.stack.layers[0]
-        x = bottom.sequence(np.dtype(self.config.dtype), T, D, N)
-        x[...] = self.backend.xp.take(self.weights[EMBEDDING], ids, axis=0).transpose(0, 2, 1)
-        return x
-
 
 class Divisible(Network, ABC):
     """A network whose update can be divided by streams: see :mod:`charrnn.model.shards`."""
@@ -262,6 +251,31 @@ class Divisible(Network, ABC):
         symbols
             How many targets count in all windows of the update; by default those here.
         """
+
+
+def embedded(stack: Stack, table: Array, ids: Array) -> Array:
+    """Return rows of ``table`` (V, D), of symbols (T, N), as the stack reads them: (T, D, N)."""
+    x = stack.layers[0].sequence(table.dtype, len(ids), table.shape[1], ids.shape[1])
+    x[...] = stack.backend.xp.take(table, ids, axis=0).transpose(0, 2, 1)
+    return x
+
+
+def embedding_gradient(xp: Any, dx: Array, ids: Array, window: Window, out: Array) -> None:
+    """Write the gradient of an embedding (V, D) to ``out``, given ∂L/∂(embedded) (T, D, N)."""
+    by_symbol = xp.empty(out.shape[::-1], dx.dtype)
+    column_sums(xp, flatten(xp, dx, window.buffers, "operand"), ids, by_symbol)
+    out[...] = by_symbol.T
+
+
+def draw_input(
+    stack: Stack, host: Parameters, embedding: str, prefix: str, rng: np.random.Generator
+) -> None:
+    """Fill the host parameters that symbols meet first: the embedding, or the input weights."""
+    if stack.config.embed:
+        initialise.embedding(host[embedding], rng)
+        return
+    for name in stack.input_weights():
+        initialise.one_hot_input(host[prefix + name], stack.config.init, rng)
 
 
 def recurrent_bytes(config: ModelConfig) -> int:

@@ -190,6 +190,8 @@ def test_python_has_the_same(place, monkeypatch):
     model = package.fit(pairs, task="classify", hidden=8, steps=40, lr=0.05, backend="numpy")
     assert [one.label for one in model.predict(["the cat", "dog!"])] == ["cat", "dog"]
     assert model.evaluate(pairs).accuracy == 1.0
+    with pytest.raises(package.CharRNNError, match="is a folder; name a file in it"):
+        model.save(".")
     model.save("made.safetensors")
     again = package.load("made.safetensors", backend="numpy")
     assert again.predict(["the cat"]) == model.predict(["the cat"])

@@ -18,10 +18,8 @@ import numpy as np
 
 from charrnn.backend import Array, Backend
 from charrnn.config import ModelConfig
-from charrnn.model import compiled, initialise
-from charrnn.model.layer import flatten
-from charrnn.model.network import DECODER
-from charrnn.model.onehot import column_sums
+from charrnn.model import compiled
+from charrnn.model.network import DECODER, draw_input, embedded, embedding_gradient
 from charrnn.model.parameters import Parameters
 from charrnn.model.stack import Stack
 from charrnn.model.transducer.attention import Attended, Attention, Memory
@@ -101,11 +99,7 @@ class Decoder:
         layers = self.config.layers
         draw = generator(seed, Purpose.INIT, layer=2 * layers + 2)
         self.stack.draw(host, seed, RNN, first=layers + 2)
-        if self.config.embed:
-            initialise.embedding(host[EMBEDDING], draw)
-        else:
-            for name in self.stack.input_weights():
-                initialise.one_hot_input(host[RNN + name], self.config.init, draw)
+        draw_input(self.stack, host, EMBEDDING, RNN, draw)
         self.bridge.draw(host, draw)
         if self.attention:
             self.attention.draw(host, draw)
@@ -189,17 +183,12 @@ class Decoder:
         embed = self.config.embed
         dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=bool(embed))
         if dx is not None:
-            by_symbol = xp.empty((embed, self.V), dx.dtype)
-            column_sums(xp, flatten(xp, dx, window.buffers, "operand"), ids, by_symbol)
-            grads[EMBEDDING][...] = by_symbol.T
+            embedding_gradient(xp, dx, ids, window, grads[EMBEDDING])
         return loss, d_memory
 
     def embedded(self, weights: Parameters, ids: Array) -> Array:
         """Return the embedded symbols, (T, D, N), in the layout of the bottom layer."""
-        (T, N), D, bottom = ids.shape, self.config.embed, self.stack.layers[0]
-        x = bottom.sequence(np.dtype(self.config.dtype), T, D, N)
-        x[...] = self._xp.take(weights[EMBEDDING], ids, axis=0).transpose(0, 2, 1)
-        return x
+        return embedded(self.stack, weights[EMBEDDING], ids)
 
     def _sequence(self, shape: tuple[int, ...]) -> Any:
         """Allocate a sequence in the layout of the layers."""

@@ -234,14 +234,9 @@ def _table(
     names = tuple(sorted(reading.labels))
     order = np.array([names.index(name) for name in reading.labels], np.int32)
     labels = order[np.array(reading.of, np.intp)]
-    own = labels[: counts[0]]
-    fractions = (0 if data.val else data.val_frac, 0 if data.test else data.test_frac)
-    parts = stratified(own, fractions, seed)
+    parts = parts_of(labels[: counts[0]], counts, data, seed)
     if not len(parts[0]):
         raise CorpusError("no example is left to train on", "use more examples")
-    for part, (first, size) in enumerate(zip(np.cumsum(counts)[:2], counts[1:], strict=True), 1):
-        if size:
-            parts[part] = np.arange(first, first + size)
     lengths = np.array(reading.lengths, np.int64)
     provisional = mapped(reading.file, reading.symbols.dtype)
     trained = np.zeros(len(lengths), np.bool_)
@@ -264,6 +259,26 @@ def _table(
         sources,
         notes,
     )
+
+
+def parts_of(
+    labels: NDArray[np.int32], counts: Sequence[int], data: DataConfig, seed: int
+) -> list[Numbers]:
+    """Return the numbers of the examples of each part.
+
+    Parameters
+    ----------
+    labels
+        Those of the training files, of which shares may be held out.
+    counts
+        How many examples come from the files of each part: training, validation and testing.
+    """
+    fractions = (0 if data.val else data.val_frac, 0 if data.test else data.test_frac)
+    parts = stratified(labels, fractions, seed)
+    for part, (first, size) in enumerate(zip(np.cumsum(counts)[:2], counts[1:], strict=True), 1):
+        if size:
+            parts[part] = np.arange(first, first + size)
+    return parts
 
 
 def stratified(

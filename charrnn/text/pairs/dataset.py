@@ -22,7 +22,7 @@ from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
-from charrnn.text.labelled.dataset import mapped, stratified, temporary
+from charrnn.text.labelled.dataset import mapped, parts_of, temporary
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.symbols import Provisional
 from charrnn.text.pairs.rows import Pair, pairs
@@ -283,13 +283,9 @@ def _table(
     sources: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> PairTable:
-    fractions = (0 if data.val else data.val_frac, 0 if data.test else data.test_frac)
-    parts = stratified(np.zeros(counts[0], np.int32), fractions, seed) if counts[0] else []
-    if not parts or not len(parts[0]):
+    parts = parts_of(np.zeros(counts[0], np.int32), counts, data, seed)
+    if not len(parts[0]):
         raise CorpusError("no pair is left to train on", "use more pairs")
-    for part, (first, size) in enumerate(zip(np.cumsum(counts)[:2], counts[1:], strict=True), 1):
-        if size:
-            parts[part] = np.arange(first, first + size)
     lengths = np.array(reading.lengths, np.int64)
     trained = np.zeros(len(lengths), np.bool_)
     trained[parts[0]] = True

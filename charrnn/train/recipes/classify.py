@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from math import log
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from charrnn.backend import Backend
-from charrnn.backend.team import Team
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.evaluate.labels import BATCH
@@ -22,23 +19,18 @@ from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.labelled.dataset import Table, read_table
 from charrnn.text.labelled.examples import Labelled
 from charrnn.train import optimizers, vocabulary_change
-from charrnn.train.loop import Loop
-from charrnn.train.recipes.base import Recipe
-from charrnn.train.records import Sizes
+from charrnn.train.recipes.examples import OfExamples
 
 
-class Classification(Recipe):
+class Classification(OfExamples):
     """How runs of classifiers are begun."""
+
+    task = ClassifyTask
+    write = staticmethod(heldout.write_labelled)
 
     def read(self, data: DataConfig, seed: int) -> Table:
         """Return the labelled texts, held out by label."""
         return read_table(data, seed)
-
-    def sizes(self, corpus: Table) -> Sizes:
-        """Return the symbols and the examples of each part."""
-        train, val, test = corpus.train, corpus.val, corpus.test
-        examples = (len(train), len(val), len(test))
-        return Sizes(train.symbols, val.symbols, test.symbols, examples)
 
     def estimate(
         self,
@@ -59,18 +51,6 @@ class Classification(Recipe):
             scored=SimilarLengths(corpus.val.lengths, BATCH, None).shapes(),
         )
 
-    def loop(
-        self,
-        model: Any,
-        corpus: Table,
-        train: TrainConfig,
-        team: Team | None = None,
-        **resumed: Any,
-    ) -> tuple[Loop, str | None]:
-        """Return the loop; nothing is lowered."""
-        task = ClassifyTask(model, corpus.train, corpus.val, train, team)
-        return Loop(task, train, team=team, **resumed), None
-
     def transfer(
         self, start: Checkpoint, config: ModelConfig, corpus: Table, seed: int
     ) -> tuple[np.ndarray, str]:
@@ -78,12 +58,6 @@ class Classification(Recipe):
         return vocabulary_change.transfer_to_labels(
             start, config, corpus.vocabulary, corpus.labels, seed
         )
-
-    def write_heldout(self, folder: Path, corpus: Table) -> None:
-        """Write the held-out texts and their labels."""
-        for split, texts in (("val", corpus.val), ("test", corpus.test)):
-            if len(texts):
-                heldout.write_labelled(folder, split, texts)
 
     def labels(self, corpus: Table) -> tuple[str, ...]:
         """Return the names of the labels."""

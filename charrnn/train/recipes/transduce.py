@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from math import log
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from charrnn.backend import Backend
-from charrnn.backend.team import Team
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.evaluate.pairs import BATCH
@@ -21,23 +18,18 @@ from charrnn.tasks.transduce import TransduceTask, steps_of
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.pairs.dataset import Pairs, PairTable, read_pairs
 from charrnn.train import optimizers, vocabulary_change
-from charrnn.train.loop import Loop
-from charrnn.train.recipes.base import Recipe
-from charrnn.train.records import Sizes
+from charrnn.train.recipes.examples import OfExamples
 
 
-class Transduction(Recipe):
+class Transduction(OfExamples):
     """How runs of transducers are begun."""
+
+    task = TransduceTask
+    write = staticmethod(heldout.write_pairs)
 
     def read(self, data: DataConfig, seed: int) -> PairTable:
         """Return the pairs, of which the seed holds some out."""
         return read_pairs(data, seed)
-
-    def sizes(self, corpus: PairTable) -> Sizes:
-        """Return the symbols of the targets, and the pairs, of each part."""
-        train, val, test = corpus.train, corpus.val, corpus.test
-        examples = (len(train), len(val), len(test))
-        return Sizes(train.symbols, val.symbols, test.symbols, examples)
 
     def estimate(
         self,
@@ -60,18 +52,6 @@ class Transduction(Recipe):
             scored=steps_of(corpus.val, scored) if len(corpus.val) else {},
         )
 
-    def loop(
-        self,
-        model: Any,
-        corpus: PairTable,
-        train: TrainConfig,
-        team: Team | None = None,
-        **resumed: Any,
-    ) -> tuple[Loop, str | None]:
-        """Return the loop; nothing is lowered."""
-        task = TransduceTask(model, corpus.train, corpus.val, train, team)
-        return Loop(task, train, team=team, **resumed), None
-
     def transfer(
         self, start: Checkpoint, config: ModelConfig, corpus: PairTable, seed: int
     ) -> tuple[np.ndarray, str]:
@@ -79,12 +59,6 @@ class Transduction(Recipe):
         return vocabulary_change.transfer_to_targets(
             start, config, corpus.vocabulary, corpus.targets, seed
         )
-
-    def write_heldout(self, folder: Path, corpus: PairTable) -> None:
-        """Write the held-out pairs."""
-        for split, pairs in (("val", corpus.val), ("test", corpus.test)):
-            if len(pairs):
-                heldout.write_pairs(folder, split, pairs)
 
     def labels(self, corpus: PairTable) -> tuple[str, ...]:
         """Return the symbols of the targets."""
