@@ -22,7 +22,6 @@ from charrnn.backend.native.core import address
 from charrnn.backend.native.operations import implementation
 from charrnn.backend.selection import CORE_VARIABLE
 from charrnn.config import ModelConfig
-from charrnn.errors import BackendError, UsageError
 from charrnn.model.compiled import CompiledLayer
 from charrnn.model.language import LanguageModel
 from charrnn.model.resets import Resets
@@ -309,17 +308,6 @@ def test_neither_do_those_of_products_in_bfloat16(rounding, cell):
         np.testing.assert_array_equal(found[1], first[1])
 
 
-def test_products_in_bfloat16_are_chosen_by_hand_and_refused_where_there_are_none(monkeypatch):
-    monkeypatch.delenv(CORE_VARIABLE, raising=False)
-    with pytest.raises(UsageError, match="bf16 needs the compiled core"):
-        select("numpy", "bf16", core="numpy")
-    with pytest.raises(UsageError, match="bf16 needs the compiled core"):
-        select("cupy", "bf16")
-    monkeypatch.setattr(library, "features", lambda: {"AVX512F": True, "AVX512_SKX": True})
-    with pytest.raises(BackendError, match=r"no products in bfloat16.*leave out"):
-        select("numpy", "bf16")
-
-
 def test_threads_may_compute_at_the_same_time(core):
     from concurrent.futures import ThreadPoolExecutor
 
@@ -363,39 +351,6 @@ def test_float64_and_numpy_s_own_path_stay_without_it(core, monkeypatch):
     assert model.core is None
     plain = compute(numpy_backend(), config, 3, 4, 2)
     np.testing.assert_array_equal(compute(numpy_backend(core=core), config, 3, 4, 2)[1], plain[1])
-
-
-def test_an_unknown_core_is_a_usage_error(monkeypatch):
-    with pytest.raises(UsageError, match="unknown core 'fast'"):
-        select("numpy", core="fast")
-    monkeypatch.setenv(CORE_VARIABLE, "fast")
-    with pytest.raises(UsageError, match="CHARRNN_CORE is 'fast'; set it to one of auto, native"):
-        select("numpy")
-
-
-def test_without_a_library_numpy_computes(tmp_path, monkeypatch):
-    monkeypatch.setattr(library.open_core, "__defaults__", (tmp_path, "fp32"))
-    assert select("numpy").core is None
-    with pytest.raises(BackendError, match=r"not built|does not support") as caught:
-        select("numpy", core="native")
-    assert caught.value.exit_code == 1
-
-
-def test_the_best_library_that_the_processor_can_run_is_chosen():
-    targets = build.FEATURES["x86_64"]
-    every = dict.fromkeys({f for features in targets.values() for f in features}, True)
-    assert library.runnable(targets, every) == ["x86-64-v4", "x86-64-v3"]
-    assert library.runnable(targets, every | {"AVX512_SKX": False}) == ["x86-64-v3"]
-    assert library.runnable(targets, {}) == []
-
-
-def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CC", raising=False)
-    assert build.build(tmp_path / "lib") == []
-    monkeypatch.setenv("CC", "/bin/false")
-    assert build.build(tmp_path / "lib") == []
-    assert not list((tmp_path / "lib").glob("*.so"))
 
 
 def steps_of(backend, config, V, streams, ids):
