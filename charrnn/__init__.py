@@ -11,6 +11,7 @@ from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.api import Classifier as Classifier
+    from charrnn.api import Generator as Generator
     from charrnn.api import Model as Model
     from charrnn.api import Transducer as Transducer
     from charrnn.api import diagnose as diagnose
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Classifier": "api",
+    "Generator": "api",
     "Model": "api",
     "Transducer": "api",
     "diagnose": "api",
@@ -35,6 +37,7 @@ _HOME = {
 __all__ = [
     "CharRNNError",
     "Classifier",
+    "Generator",
     "Model",
     "Stack",
     "Transducer",

@@ -11,11 +11,12 @@ from charrnn.options import MODEL, declare
 from charrnn.registry import CELLS
 from charrnn.settings import Configuration, Values
 
-TASKS = ("lm", "classify", "transduce")
+TASKS = ("lm", "classify", "transduce", "generate")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "lm": {},
     "classify": {"hidden": 128, "dropout": 0.5, "batch": 64, "eval_every": 100},
     "transduce": {"hidden": 128, "dropout": 0.2, "batch": 64, "lr": 4e-3},
+    "generate": {"hidden": 256, "dropout": 0.3, "batch": 64, "lr": 4e-3, "eval_every": 250},
 }
 """For each task the settings whose default is another than the one declared.
 
@@ -29,6 +30,8 @@ RARE_WORDS = 2
 be unknown, and so no meaning of an unknown word be learnt."""
 LOOKING_AHEAD = ("classify", "transduce")
 """The tasks whose networks may read a sequence in both directions."""
+LABELLED = ("classify", "generate")
+"""The tasks whose examples are a text and its label."""
 INITS = ("uniform", "xavier", "orthogonal", "identity")
 
 
@@ -39,7 +42,7 @@ class ModelConfig(Configuration):
     task: str = declare(
         "lm",
         "What to learn: lm (to predict each symbol from those before it), classify (a label for "
-        "each text) or transduce (a text from each text).",
+        "each text), transduce (a text from each text) or generate (texts that have a label).",
         group=MODEL,
         choices=TASKS,
     )

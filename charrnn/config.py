@@ -35,8 +35,9 @@ class DataConfig(Configuration):
     encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
     errors: str = declare(
         "strict",
-        "Bytes that cannot be decoded: strict (an error) or replace; or, with --task classify, "
-        "skip, which passes over lines with them and lines that are not examples.",
+        "Bytes that cannot be decoded: strict (an error) or replace; or, if the lines are "
+        "examples, as with --task classify, skip, which passes over lines with them and lines that "
+        "are not examples.",
         group=TEXT,
         choices=("strict", "replace", "skip"),
     )
@@ -61,7 +62,7 @@ class DataConfig(Configuration):
     )
     label_column: str | None = declare(
         None,
-        "With --task classify and --column, the column of the labels.",
+        "With --task classify or generate and --column, the column of the labels.",
         kind=str,
         group=TEXT,
         metavar="NAME",
@@ -69,7 +70,7 @@ class DataConfig(Configuration):
     )
     label_field: str | None = declare(
         None,
-        "With --task classify and --field, the field of the labels.",
+        "With --task classify or generate and --field, the field of the labels.",
         kind=str,
         group=TEXT,
         metavar="NAME",
@@ -77,8 +78,8 @@ class DataConfig(Configuration):
     )
     max_length: int = declare(
         1000,
-        "With --task classify, cut texts after this many symbols; with transduce, leave out pairs "
-        "with more on a side.",
+        "With --task classify or generate, cut texts after this many symbols; with transduce, "
+        "leave out pairs with more on a side.",
         group=TEXT,
         least=1,
     )

@@ -14,8 +14,10 @@
 
 from charrnn.api.classifier import Classifier
 from charrnn.api.diagnosis import diagnose
-from charrnn.api.model import Model, load
+from charrnn.api.generator import Generator
+from charrnn.api.loading import load
+from charrnn.api.model import Model
 from charrnn.api.training import fit
 from charrnn.api.transducer import Transducer
 
-__all__ = ["Classifier", "Model", "Transducer", "diagnose", "fit", "load"]
+__all__ = ["Classifier", "Generator", "Model", "Transducer", "diagnose", "fit", "load"]

@@ -1,4 +1,4 @@
-"""``charrnn.Model``: a language model with its vocabulary; and ``charrnn.load``."""
+"""``charrnn.Model``: a language model with its vocabulary."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from os import PathLike
 from typing import Any, Literal
 
 from charrnn.api import arguments
-from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.drawing import Drawing, drawing
 from charrnn.api.saving import save
-from charrnn.api.transducer import Transducer, transducer
-from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
@@ -22,8 +19,6 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
 from charrnn.sampling.options import DEFAULT_LENGTH, check_end
-from charrnn.storage import checkpoint as checkpoints
-from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
 from charrnn.text.layout import Layout
@@ -303,33 +298,3 @@ class Model:
 
 
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}
-
-
-def load(
-    run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto"
-) -> Model | Classifier | Transducer:
-    """Return the model of a run, its classifier or its transducer.
-
-    Parameters
-    ----------
-    run
-        A run folder, a checkpoint file, or a run's name under ``checkpoints/``; the newest run by
-        default. A run stands for its best checkpoint.
-    backend
-        ``auto`` (a working GPU, else the CPU), ``numpy`` (the CPU) or ``cupy`` (a GPU).
-
-    Raises
-    ------
-    CharRNNError
-        If there is no such run or its checkpoint cannot be read, or an argument is of the wrong
-        type.
-    """
-    path = None if run is None else arguments.path(run, "run")
-    engine = arguments.backend(backend)
-    checkpoint = checkpoints.load(runs.resolve(path))
-    if checkpoint.config.task == "classify":
-        return classifier(checkpoint, engine)
-    if checkpoint.config.task == "transduce":
-        return transducer(checkpoint, engine)
-    model = checkpoint.language_model(engine)
-    return Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier
+from charrnn.api.generator import Generator
 from charrnn.api.model import Model
 from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
@@ -14,6 +15,7 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.sequences.classifier import Classifier as Network
+from charrnn.model.sequences.generator import Generator as GeneratorNetwork
 from charrnn.model.transducer.model import Transducer as TransducerNetwork
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
@@ -21,14 +23,19 @@ from charrnn.text.labelled.dataset import table_of
 from charrnn.text.pairs.dataset import pair_table_of
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
+from charrnn.train.recipes.applies import refuse_reset, unused_by_task, unused_in_examples
 from charrnn.train.recipes.language import language_loop
 from charrnn.train.records import Record
-from charrnn.train.request import Request, refuse_reset, unused_by_task, unused_in_examples
+from charrnn.train.request import Request
 from charrnn.train.rollback import in_memory
 
 _DATA = {"level", "min_count", "val_frac", "test_frac", "join", "hold_out", "examples"}
 
-_OF_TASKS = {"classify": {"max_length"}, "transduce": {"max_length", "target_level"}}
+_OF_TASKS = {
+    "classify": {"max_length"},
+    "transduce": {"max_length", "target_level"},
+    "generate": {"max_length"},
+}
 
 
 def fit(
@@ -37,7 +44,7 @@ def fit(
     report: Callable[[Record], object] | None = None,
     backend: str | Backend = "auto",
     **options: Any,
-) -> Model | Classifier | Transducer:
+) -> Model | Classifier | Transducer | Generator:
     """Train a new model on a text in memory and return it as it is at the end.
 
     Parameters
@@ -46,8 +53,8 @@ def fit(
         A string, or bytes for ``level="byte"``; or a list or another iterable of them, such as an
         open file. They are joined with nothing between them, or with ``join``, as files are: lines
         must end with their own newlines. With ``examples="document"`` each of them is one. With
-        ``task="classify"`` it is a list of (text, label) pairs, and with ``task="transduce"`` of
-        (source, target) pairs.
+        ``task="classify"`` or ``"generate"`` it is a list of (text, label) pairs, and with
+        ``task="transduce"`` of (source, target) pairs.
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
@@ -56,10 +63,9 @@ def fit(
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
         (``forget_bias=2``), and ``level``, ``min_count``, ``val_frac``, ``test_frac``, ``join``,
-        ``hold_out``, ``examples``, or for a classifier or transducer ``max_length``, and for a
-        transducer ``target_level``. With ``seed=None`` a new
-        seed is drawn; it is then ``model.training.seed``. Nothing is saved, so ``keep`` and
-        ``sample_every`` have no effect.
+        ``hold_out``, ``examples``, or for the other tasks ``max_length``, and for a transducer
+        ``target_level``. With ``seed=None`` a new seed is drawn; it is then
+        ``model.training.seed``. Nothing is saved, so ``keep`` and ``sample_every`` have no effect.
 
     Raises
     ------
@@ -84,8 +90,10 @@ def fit(
     if report is not None:
         arguments.function(report, "report")
     if config.task != "lm":
-        of = _transducer if config.task == "transduce" else _classifier
-        return of(text, config, data, plan, arguments.backend(backend), report)
+        made: Classifier | Transducer | Generator = _OF[config.task](
+            text, config, data, plan, arguments.backend(backend), report
+        )
+        return made
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
@@ -140,6 +148,29 @@ def _transducer(
     network = _trained(table, config, plan, backend, report)
     assert isinstance(network, TransducerNetwork)
     return Transducer(network, table.vocabulary, table.targets, plan, data)
+
+
+def _generator(
+    pairs: Any,
+    config: ModelConfig,
+    data: DataConfig,
+    plan: TrainConfig,
+    backend: Backend,
+    report: Callable[[Record], object] | None,
+) -> Generator:
+    """Train a generator on (text, label) pairs."""
+    table = table_of(arguments.pairs(pairs, "text", "label"), data, plan.seed)
+    network = _trained(table, config, plan, backend, report)
+    assert isinstance(network, GeneratorNetwork)
+    return Generator(network, table.vocabulary, table.labels, plan, data)
+
+
+_OF: dict[str, Callable[..., Any]] = {
+    "classify": _classifier,
+    "transduce": _transducer,
+    "generate": _generator,
+}
+"""How the model of each task is trained, but the language model."""
 
 
 def _trained(

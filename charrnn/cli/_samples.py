@@ -49,6 +49,8 @@ class Samples:
         Samples for each prime.
     as_json, echo
         Whether JSON objects are written; whether the prime is written before the text.
+    label
+        The label of the texts, of a generator.
     """
 
     model: LanguageModel
@@ -61,6 +63,7 @@ class Samples:
     count: int
     as_json: bool
     echo: bool
+    label: str | None = None
 
     def after(self, prime: Text) -> None:
         """Write samples that continue one prime."""
@@ -68,9 +71,11 @@ class Samples:
         note_skipped(self.skipped(prime))
         if self.count == 1 and not (self.as_json or self.beam):
             self._stream(out, prime, self._drawing())
+            if self._on_lines:
+                out.write(b"\n")
             out.finish()
             return
-        lines = self._frame.examples == "line"
+        lines = self._frame.examples == "line" or self._on_lines
         separator, end = b"" if lines else SEPARATOR, b"\n"
         with progress("drawing" if not self.beam else "searching") as show:
             for number, one in enumerate(self._made(prime, self._drawing(), show), 1):
@@ -176,10 +181,19 @@ class Samples:
 
     def _record(self, numbered: dict[str, int], prime: Text, one: Sample) -> bytes:
         """Return a sample as a line of JSON."""
-        facts = {"seed": self.seed, "prime": json_text(prime), "text": json_text(one.text)}
+        text = one.text
+        if self.label is not None:
+            text = self.vocabulary.join(self._frame.shown([text]))
+        facts = {"seed": self.seed, "prime": json_text(prime), "text": json_text(text)}
+        facts |= {} if self.label is None else {"label": self.label}
         nats = {"log_probs": one.log_probs, "log_prob": one.log_prob}
         more = {"skipped": self.skipped(prime)} if self._skipping else {}
         return json_line(numbered | facts | nats | more)
+
+    @property
+    def _on_lines(self) -> bool:
+        """Whether each text is written on a line of its own: it is a label's, without newlines."""
+        return self.label is not None and self.vocabulary.newline is None
 
     @property
     def _frame(self) -> Frame:

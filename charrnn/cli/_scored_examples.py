@@ -1,4 +1,4 @@
-"""What ``charrnn eval`` does with the runs of examples: a classifier, a transducer."""
+"""What ``charrnn eval`` does with the runs of examples: a classifier, generator, transducer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli._given import refuse
+from charrnn.cli._scored_generated import score_generated
 from charrnn.cli._scored_labels import score_labels
 from charrnn.cli._shared import LABELS
 from charrnn.cli._written import score_targets
@@ -44,7 +45,11 @@ def score_examples(
         alone("a classifier needs a single process")
         score_labels(loaded, engine, names, split, reading, as_json)
         return True
-    refuse(context, LABELS, f"only applies to a classifier, but {name} is none")
+    if task == "generate":
+        alone("a generator needs a single process")
+        score_generated(loaded, engine, names, split, reading, as_json)
+        return True
+    refuse(context, LABELS, f"only applies to a classifier or a generator, but {name} is none")
     if task == "transduce":
         alone("a transducer needs a single process")
         why = f"does not apply to a transducer, which {name} is"

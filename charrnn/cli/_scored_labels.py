@@ -32,7 +32,7 @@ def score_labels(
     assert isinstance(model, Classifier)
     data = read_as(loaded, given)
     with progress("scoring", names):
-        texts, skipped = _texts(loaded, names, split, data)
+        texts, skipped, _ = read_texts(loaded, names, split, data)
         scores = LabelScores.of(Labeller(model), texts)
     assert scores is not None
     if as_json:
@@ -59,19 +59,19 @@ def read_as(loaded: Checkpoint, given: Mapping[str, Any]) -> DataConfig:
     return own.changed(**{name: value or None for name, value in given.items()})
 
 
-def _texts(
+def read_texts(
     loaded: Checkpoint, names: list[str], split: str | None, data: DataConfig
-) -> tuple[Labelled, int]:
-    """Return the texts to be scored, and how many lines were passed over."""
+) -> tuple[Labelled, int, int]:
+    """Return the texts to be scored, how many lines were passed over, and symbols left out."""
     if split is not None:
         from charrnn.storage import heldout
 
         assert loaded.path is not None
         symbols, labels = len(loaded.vocabulary), len(loaded.labels)
-        return heldout.read_labelled(loaded.path, split, symbols, labels), 0
+        return heldout.read_labelled(loaded.path, split, symbols, labels), 0, 0
     from charrnn.text.labelled.dataset import read_more
 
     found = read_more(names, data, loaded.vocabulary, loaded.labels)
     for line in found.notes:
         note(line)
-    return found.texts, found.skipped
+    return found.texts, found.skipped, found.left_out

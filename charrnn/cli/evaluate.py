@@ -109,6 +109,10 @@ def evaluate(
     "confusion" (a row for each right label, a column for each label given), "skipped" (lines that
     were passed over), "run", "source", "split".
 
+    Of a generator, TEXT is such a table, too: each text is scored given its label, from its first
+    symbol to its end. With --json what a text has (of all texts together), "examples", "labels"
+    (for each "examples", "chars", "nats_per_char") and "passed_over" (lines).
+
     Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
     state some way before them; a note says so.
 
@@ -228,15 +232,7 @@ def _whole(
     out = Output()
     if as_json:
         record = {
-            "chars": total.chars,
-            "nats_per_char": _finite(total.nats_per_char),
-            "bits_per_char": _finite(total.bits_per_char),
-            "perplexity": _finite(total.perplexity),
-            "nats": _finite(total.nats),
-            "bits": _finite(total.bits),
-            "bytes": total.bytes,
-            "bits_per_byte": _finite(total.bits_per_byte),
-            "skipped": total.skipped,
+            **total.to_json(),
             "examples": examples,
             "run": str(source.checkpoint),
             "source": source.text or None,

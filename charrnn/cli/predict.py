@@ -119,6 +119,11 @@ def predict(
             f"only applies to a transducer, not {loaded.name}",
         )
         skipped = _labelled(loaded, engine, source, reading, best, as_json)
+    elif loaded.config.task == "generate":
+        raise CharRNNError(
+            f"{loaded.name} is a generator, which labels nothing",
+            "it writes the texts of a label: see charrnn sample --label",
+        )
     else:
         raise CharRNNError(
             f"{loaded.name} is a language model, which labels nothing",

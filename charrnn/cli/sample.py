@@ -40,6 +40,14 @@ NOVELTY = "New text only"
 def sample(
     context: typer.Context,
     run: Run = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a run of --task generate, the label of the texts. It is needed there.",
+            show_default=False,
+        ),
+    ] = None,
     length: Annotated[
         int,
         typer.Option(help="Symbols to draw (characters, bytes or words); 0: endless."),
@@ -165,6 +173,10 @@ def sample(
     next line is read. Line K is continued in the same way as sample K with that prime. A
     continuation ends with its line, unless --until or --until-join says otherwise.
 
+    A sample of a run of --task generate is a text of the label that --label names, from its
+    beginning to its end, or with --prime its continuation. Where no text has a newline, each is
+    written on a line of its own.
+
     With --beam, probabilities are not normalised by length: among the texts that have --length
     symbols or end with --until, the search looks for the most probable one.
 
@@ -173,10 +185,10 @@ def sample(
     symbol is mistaken for a copy in at most 1 in 1,700 cases.
 
     With --json, for each sample: "sample" (from 1; with --each-line "line"), "seed" (null with
-    --beam), "prime", "text" (without the prime, but with the text that ended it), "log_probs" (for
-    each symbol ln p under the model itself, before temperature and filters) and their sum
-    "log_prob"; with --unknown skip also "skipped" (symbols of the prime that were left out).
-    Texts are lists of integers at byte level.
+    --beam), "prime", "text" (without the prime, but with the text that ended it, unless that is the
+    end of a label's text), with --label "label", "log_probs" (for each symbol ln p under the model
+    itself, before temperature and filters) and their sum "log_prob"; with --unknown skip also
+    "skipped" (symbols of the prime that were left out). Texts are lists of integers at byte level.
 
     With --next, each line is a symbol in quotes, a tab and its probability; with --json one object
     with "prime" and "next", a list of "symbol", "p" and "log_p" (ln p).
@@ -190,10 +202,12 @@ def sample(
     from charrnn import sampling
     from charrnn.randomness import new_seed
     from charrnn.storage import checkpoint, runs
+    from charrnn.storage.given import given as given_label
 
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
-    loaded = checkpoint.load(path)
+    whole = checkpoint.load(path)
+    loaded = given_label(whole, label)
     refuse_core(loaded.config.dtype, core)
     vocabulary, model = loaded.vocabulary, loaded.language_model(engine, "see charrnn predict")
     note_unknown(context, vocabulary)
@@ -213,7 +227,7 @@ def sample(
             note_skipped(skipped(vocabulary, beginning))
         _show_next(Output(), beginning, symbols, as_json)
         return
-    novelty = novelty_of(loaded, novel, novel_span, novel_text, frame, reading(loaded, how))
+    novelty = novelty_of(whole, novel, novel_span, novel_text, frame, reading(loaded, how))
     if each_line and not ends:
         until = end_of_line(vocabulary, length)
     samples = Samples(
@@ -227,6 +241,7 @@ def sample(
         count=count,
         as_json=as_json,
         echo=not no_echo,
+        label=label,
     )
     if each_line:
         from charrnn.text import live_lines

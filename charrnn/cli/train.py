@@ -127,6 +127,8 @@ def train(
     line, or a column or field of texts and one of labels (--column and --label-column, --field and
     --label-field).
 
+    With --task generate it is such a table, too: the model learns to write the texts of each label.
+
     With --task transduce it is a table of pairs, source<TAB>target a line, or a file of sources
     with their targets, line by line, in another one (--target).
 

@@ -88,6 +88,21 @@ class Score:
         except OverflowError:
             return math.inf
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as one JSON object; figures that are not finite are None."""
+        figures = {
+            "chars": self.chars,
+            "nats_per_char": self.nats_per_char,
+            "bits_per_char": self.bits_per_char,
+            "perplexity": self.perplexity,
+            "nats": self.nats,
+            "bits": self.bits,
+            "bytes": self.bytes,
+            "bits_per_byte": self.bits_per_byte,
+            "skipped": self.skipped,
+        }
+        return {k: v if v is None or math.isfinite(v) else None for k, v in figures.items()}
+
 
 class Validation:
     """The validation loss of a model in training, cheap enough to compute often.

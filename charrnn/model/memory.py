@@ -112,7 +112,7 @@ class Sizes:
 
     def side_by_side(self, M: int) -> int:
         """Return the elements of the sequences laid out for products over M = T·N columns."""
-        H, D = self.config.hidden, self.config.embed
+        H, D = self.config.hidden, self._models[0].dense
         each = self.cell.blocks * H + max(H, D) + 3 * D
         if self.config.bidirectional:  # the inputs of each layer in the other direction, and dx
             each += H + 2 * (D + (self.config.layers - 1) * 2 * H)
@@ -122,7 +122,7 @@ class Sizes:
         """Return the elements of the largest temporary arrays of one step of training."""
         rows = len(self.cell.gates) * self.config.hidden
         symbols = 0
-        if not self.config.embed:
+        if not self._models[0].dense:
             table = 2 * rows * self.V if self.V <= T * N else 0
             symbols = max(elements_of_sums(rows, T * N, self.V), table)
         return max(symbols, self.head.elements_of_loss(T, N))

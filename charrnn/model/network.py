@@ -53,6 +53,10 @@ class Network:
     """The name under which a checkpoint records the network."""
     boundaries: ClassVar[int] = 0
     """The symbols that the stack reads besides the V: those that begin or end a sequence."""
+    beside: ClassVar[int] = 0
+    """The features that the lowest layer reads beside those of a symbol."""
+    dense: int
+    """The features of a dense input; 0 if the lowest layer reads symbols."""
 
     def __init__(
         self,
@@ -74,7 +78,8 @@ class Network:
         """Make everything but the weights."""
         self.config, self.V, self.outputs, self.backend = config, vocabulary, outputs, backend
         self.symbols = vocabulary + self.boundaries
-        self.stack = Stack(config, config.embed or self.symbols, backend)
+        self.dense = config.embed
+        self.stack = Stack(config, (config.embed or self.symbols) + self.beside, backend)
         self.head = compiled.head(self.stack.layers[-1], outputs, backend, DECODER)
 
     @classmethod
@@ -156,7 +161,7 @@ class Network:
         """Fill the host parameters of embedding and stack."""
         self.stack.draw(host, seed, RNN)
         rng = generator(seed, Purpose.INIT, layer=self.config.layers + 1)
-        draw_input(self.stack, host, EMBEDDING, RNN, rng)
+        draw_input(self.stack, host, EMBEDDING, RNN, rng, self.symbols)
 
     def window(self, steps: int, streams: int, backward: bool = True) -> Window:
         """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states."""
@@ -164,7 +169,7 @@ class Network:
 
     def stage(self, window: Window, *, backward: bool) -> list[Any]:
         """Return the layers' weights as a pass over a window uses them."""
-        dense = bool(self.config.embed)
+        dense = bool(self.dense)
         return self.stack.stage(self.weights, window, RNN, dense=dense, backward=backward)
 
     def masks(self, steps: int, streams: int) -> Masks:
@@ -268,14 +273,19 @@ def embedding_gradient(xp: Any, dx: Array, ids: Array, window: Window, out: Arra
 
 
 def draw_input(
-    stack: Stack, host: Parameters, embedding: str, prefix: str, rng: np.random.Generator
+    stack: Stack,
+    host: Parameters,
+    embedding: str,
+    prefix: str,
+    rng: np.random.Generator,
+    symbols: int,
 ) -> None:
     """Fill the host parameters that symbols meet first: the embedding, or the input weights."""
     if stack.config.embed:
         initialise.embedding(host[embedding], rng)
         return
     for name in stack.input_weights():
-        initialise.one_hot_input(host[prefix + name], stack.config.init, rng)
+        initialise.one_hot_input(host[prefix + name][:, :symbols], stack.config.init, rng)
 
 
 def recurrent_bytes(config: ModelConfig) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import Network
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.generator import Generator
 from charrnn.model.transducer.model import Transducer
 
 NETWORKS: dict[str, type[Network]] = {
     "lm": LanguageModel,
     "classify": Classifier,
     "transduce": Transducer,
+    "generate": Generator,
 }

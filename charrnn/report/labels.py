@@ -1,4 +1,4 @@
-"""How well a classifier labels texts, as tables."""
+"""How well a classifier labels texts, and a generator predicts those of each label, as tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from charrnn.display import count, one_line
 from charrnn.report.tables import aligned
 
 if TYPE_CHECKING:
+    from charrnn.evaluate.generated import TextScores
     from charrnn.evaluate.labels import LabelScores
 
 MAX_COLUMNS = 12
@@ -28,6 +29,20 @@ def labels_text(scores: LabelScores, names: Sequence[str]) -> str:
     ]
     table = aligned(("label", "precision", "recall", "F1", "examples"), rows)
     return head + table + "\n" + _confusion(scores, shown)
+
+
+def generated_text(scores: TextScores, unit: str) -> str:
+    """Return the figures of all texts and of those of each label; ``unit`` is what a symbol is."""
+    total = scores.total
+    head = (
+        f"{count(scores.examples, 'example')}: {total.nats_per_char:.4f} nats per {unit}, "
+        f"{total.bits_per_char:.4f} bits, perplexity {total.perplexity:.4f}\n\n"
+    )
+    rows = [
+        (one_line(name), f"{one.nats_per_char:.4f}", f"{one.chars:,}", f"{examples:,}")
+        for name, (examples, one) in scores.labels.items()
+    ]
+    return head + aligned(("label", f"nats per {unit}", f"{unit}s", "examples"), rows)
 
 
 def _confusion(scores: LabelScores, names: list[str]) -> str:

@@ -31,6 +31,7 @@ _NEXT = {
     "lm": "to sample: charrnn sample",
     "classify": "to label texts: charrnn predict",
     "transduce": "to write targets: charrnn predict",
+    "generate": "to write texts: charrnn sample --label NAME",
 }
 SHOWN = ("accuracy", "exact_match")
 """The measures of an evaluation that are shown beside its loss."""
@@ -194,7 +195,7 @@ def describe(start: Start) -> str:
     """Return three lines: the run, its model, its text."""
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
-    what = "label" if start.settings.get("task") == "classify" else "target symbol"
+    what = "target symbol" if start.settings.get("task") == "transduce" else "label"
     labels = f"{count(start.labels, what)}; " if start.labels else ""
     of = f" in {count(start.examples, 'example')}" if start.examples else ""
     limits = [count(start.total_steps, "step")] if start.total_steps else []

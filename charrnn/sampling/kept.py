@@ -21,7 +21,8 @@ from charrnn.sampling.frame import Frame
 from charrnn.sampling.seen import LineEnds, Seen
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
-from charrnn.text import iter_ids, read_corpus
+from charrnn.text import Corpus, iter_ids, read_corpus
+from charrnn.text.labelled.dataset import Table, read_table
 from charrnn.text.layout import Layout
 from charrnn.text.units.examples import Units
 from charrnn.text.vocabulary import Vocabulary
@@ -110,14 +111,21 @@ def _texts(checkpoint: Checkpoint) -> list[np.ndarray]:
         raise CharRNNError(f"the text of {checkpoint.path} is not known", give)
     if "-" in checkpoint.data.sources:
         raise CharRNNError("the run was trained on standard input, which was not kept", give)
+    whole = replace(checkpoint.data, val_frac=0.0, test_frac=0.0, hold_out="tail")
+    corpus: Corpus | Table
     try:
-        whole = replace(checkpoint.data, val_frac=0.0, test_frac=0.0, hold_out="tail")
-        corpus = read_corpus(whole)
+        if checkpoint.config.task == "generate":
+            seed = 0 if checkpoint.train is None else checkpoint.train.seed
+            corpus = read_table(checkpoint.data, seed)  # the same symbols need the same seed
+        else:
+            corpus = read_corpus(whole)
     except CorpusError as problem:
         raise CharRNNError(f"the text of the run cannot be read: {problem.message}", give) from None
     known = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != known:
         raise CharRNNError("the text of the run has changed since it was trained", give)
+    if isinstance(corpus, Table):
+        return [ids for part in (corpus.train, corpus.val, corpus.test) for ids in part.each()]
     parts, endless = (corpus.train, corpus.val, corpus.test), not Layout.of(whole).end
     return [
         one

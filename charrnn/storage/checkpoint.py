@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import __version__
+from charrnn.architecture import LABELLED
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line, shell
@@ -74,7 +75,7 @@ class Checkpoint:
     version
         The version of charrnn that wrote it.
     labels
-        The names of the labels that a classifier chooses among, in the order of its outputs.
+        The names of the labels of a classifier or a generator, in the order of their numbers.
     """
 
     config: ModelConfig
@@ -245,7 +246,7 @@ def _text(facts: dict[str, Any], name: str) -> str:
 def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
     """Return the labels of a checkpoint, or the symbols of its targets.
 
-    A classifier has at least two labels, a transducer symbols, and others have none.
+    A classifier and a generator have at least two labels, a transducer symbols, others have none.
     """
     if config.task == "transduce":
         return _target_symbols(found)
@@ -256,7 +257,7 @@ def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
         raise CheckpointError("its labels are not a list of names")
     if len(set(found)) < len(found) or len(found) > MAX_LABELS:
         raise CheckpointError("its labels are not different, or too many")
-    if (len(found) >= 2) is not (config.task == "classify"):
+    if (len(found) >= 2) is not (config.task in LABELLED):
         raise CheckpointError(f"it has {len(found)} labels, which does not fit its task")
     return tuple(found)
 

@@ -1,4 +1,4 @@
-"""The tasks, one per file: the language model and classification.
+"""The tasks, one per file.
 
 A task is a class that derives from :class:`charrnn.tasks.base.Task`; the training loop knows only
 that interface.

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from math import log
 
-import numpy as np
-
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
@@ -78,8 +76,7 @@ class ClassifyTask(Task):
         """Return this member's texts of a batch."""
         numbers, places, epoch = self.batches.at(step)
         inputs, lengths = self.train.padded(numbers, places)
-        labels = np.zeros(places, np.int32)
-        labels[: len(numbers)] = self.train.labels[numbers]
+        labels = self.train.labels_of(numbers, places)
         batch = Batch(inputs, labels, epoch, reset=None, symbols=len(numbers), lengths=lengths)
         return batch if self._team.size == 1 else batch.of(self._team.share(places))
 

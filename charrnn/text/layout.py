@@ -134,3 +134,5 @@ class Layout:
 
 
 WHOLE = Layout()
+DOCUMENTS = Layout(examples="document")
+"""Each text is read by itself, and ends with :data:`END`."""

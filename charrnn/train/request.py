@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.architecture import DEFAULTS, RARE_WORDS
+from charrnn.architecture import DEFAULTS, LABELLED, RARE_WORDS
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
 from charrnn.plugins import loaded
 from charrnn.settings import Configuration
+from charrnn.train.recipes.applies import refuse_reset, unused
 
 if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
@@ -39,18 +40,6 @@ FREE = (
 )
 """Training options that a resumed run may change: when to stop, what to report and keep, and how
 often to roll back after a divergence."""
-
-OF_LABELS = ("label_column", "label_field")
-"""Settings for labelled texts."""
-OF_PAIRS = ("target", "target_level")
-"""Settings for pairs."""
-OF_EXAMPLES = "max_length"
-"""The setting for both."""
-OF_TEXT = (
-    *("seq_len", "state", "restart", "sample_every", "eval_chars"),
-    *("join", "hold_out", "examples"),
-)
-"""Settings for a text that is read in windows."""
 
 
 @dataclass
@@ -124,6 +113,8 @@ class Request:
         """Return how the text of a new run of a task is read."""
         if task == "classify" and options.get("level") == "word":
             options.setdefault("min_count", RARE_WORDS)
+        if task == "generate":  # each text is read by itself, and has an end
+            options.setdefault("examples", "document")
         return DataConfig(**{**options, "sources": self.sources})
 
     def inherited_data(self, checkpoint: Checkpoint) -> DataConfig:
@@ -186,12 +177,13 @@ class Request:
 
     def refuse_unused(self, model: ModelConfig, data: DataConfig, train: TrainConfig) -> None:
         """Raise :class:`UsageError` if an option that was given has no effect."""
-        refuse_reset(data, train)
-        unused = _unused(model, data, train)
+        if model.task == "lm":
+            refuse_reset(data, train)
+        found = unused(model, data, train)
         self._check_labels(model, data)
         for name in (*self.model, *self.data, *self.train):
-            if name in unused:
-                raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
+            if name in found:
+                raise UsageError(f"{setting(name)} {found[name]}", "leave it out")
 
     def _check_labels(self, model: ModelConfig, data: DataConfig) -> None:
         """Raise :class:`UsageError` if labels are not where their texts are."""
@@ -203,7 +195,7 @@ class Request:
                     f"set {setting('errors')} to replace",
                 )
             return
-        for text in ("column", "field") if model.task == "classify" else ():
+        for text in ("column", "field") if model.task in LABELLED else ():
             label = f"label_{text}"
             if (data.get(text) is None) != (data.get(label) is None):
                 given, other = (label, text) if data.get(text) is None else (text, label)
@@ -247,54 +239,6 @@ def _in_place_of_stops(given: Options) -> dict[str, Any]:
     return (dict.fromkeys(STOPS) if any(stop in given for stop in STOPS) else {}) | dict(given)
 
 
-def refuse_reset(data: DataConfig, train: TrainConfig) -> None:
-    """Raise :class:`UsageError` if states are reset within examples."""
-    if data.examples and train.state == "reset":
-        raise UsageError(
-            f"{setting('state')} reset forgets the beginning of a long example, but "
-            f"{setting('examples')} reads examples whole",
-            "leave one of them out",
-        )
-
-
-def unused_in_examples(data: DataConfig) -> dict[str, str]:
-    """Return the settings of training that have no effect on examples, and why, by name."""
-    if not data.examples:
-        return {}
-    anyway = "where every example starts from a zero state anyway"
-    return {"restart": f"has no effect with {setting('examples')}, {anyway}"}
-
-
-def unused_by_task(task: str) -> dict[str, str]:
-    """Return the settings that do not apply to a task, and why, by name."""
-    task_of = setting("task")
-    found: dict[str, str] = {}
-    if task != "classify":
-        found |= dict.fromkeys(OF_LABELS, f"only applies to {task_of} classify")
-    if task != "transduce":
-        found |= dict.fromkeys(OF_PAIRS, f"only applies to {task_of} transduce")
-    else:
-        why = f"does not apply to {task_of} transduce, whose lines are source<TAB>target"
-        found |= dict.fromkeys(("column", "field"), why)
-    if task == "lm":
-        return found | {OF_EXAMPLES: f"only applies to {task_of} classify or transduce"}
-    return found | dict.fromkeys(OF_TEXT, f"only applies to {task_of} lm")
-
-
-def _unused(model: ModelConfig, data: DataConfig, train: TrainConfig) -> dict[str, str]:
-    """Return the settings that have no effect together with the others, and why, by name."""
-    from charrnn.text.finding import undecoded
-
-    texts = (*data.sources, *data.val, *data.test)
-    found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
-    found |= unused_in_examples(data) | model.unused() | unused_by_task(model.task)
-    if not data.has_validation:
-        why = f"needs a validation text, but {setting('val_frac')} is 0"
-        names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)
-        found |= dict.fromkeys(names, why)
-    return found
-
-
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
     """Return the schedule horizon of a resumed run with a new stop condition; None: the new one.
 
@@ -335,7 +279,7 @@ def new_run(
     words += ["--lr", f"{train.lr:.6g}"]
     words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
     words += [word for source in loaded() for word in ("--plugin", source)]
-    left_out = {"sources", "lr", "horizon", *_unused(model, data, train)}
+    left_out = {"sources", "lr", "horizon", *unused(model, data, train)}
     for config in (data, train):
         options = declared(type(config))
         for chosen in config.chosen:

@@ -13,10 +13,12 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.generator import LABELS, Generator
 from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.model.transducer.model import Transducer
 from charrnn.storage.checkpoint import Checkpoint
+from charrnn.text.layout import DOCUMENTS
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -98,15 +100,16 @@ def transfer_to_labels(
         If the two vocabularies are of different levels.
     """
     _require_level(checkpoint, vocabulary)
-    old, source = checkpoint.vocabulary, checkpoint.model().weights
+    old, source = checkpoint.vocabulary, _without_labels(checkpoint)
     fresh = Classifier.fresh(config, len(vocabulary), seed, outputs=len(labels))
     symbols = _shared(old.symbols, vocabulary.symbols)
-    outputs = _shared(checkpoint.labels, labels)
+    own = checkpoint.labels if checkpoint.config.task == "classify" else ()
+    outputs = _shared(own, labels)
     inputs = {RNN + name for name in fresh.stack.input_weights()}
     drawn = 0
     for name, array in fresh.weights.items():
         if name.startswith(DECODER):
-            if name in source and array.shape[1:] == source[name].shape[1:] and checkpoint.labels:
+            if own and array.shape[1:] == source[name].shape[1:]:
                 array[outputs[0]] = source[name][outputs[1]]
         elif name == EMBEDDING:
             array[symbols[0]] = source[name][symbols[1]]
@@ -117,9 +120,63 @@ def transfer_to_labels(
         else:
             drawn += 1
     parts = [f"{count(len(symbols[0]), 'symbol')} of {len(vocabulary):,} keep their weights"]
-    if checkpoint.labels:
+    if own:
         parts.append(f"{count(len(outputs[0]), 'label')} of {len(labels):,} keep theirs")
     parts += [f"{count(drawn, 'parameter')} of the layers drawn anew"] if drawn else []
+    return fresh.weights.flat, "; ".join(parts)
+
+
+def transfer_to_generator(
+    checkpoint: Checkpoint,
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    labels: tuple[str, ...],
+    seed: int,
+) -> tuple[np.ndarray, str]:
+    """Return flat host weights of a generator that begin with those of a run, and a note.
+
+    Symbols that a run knows keep their input weights, and if it predicts symbols their output
+    weights; layers keep theirs. If it does not know the symbol that ends a text, that begins as its
+    newline does. Of another generator the labels keep their embeddings. What the run does not have
+    is drawn from ``seed``.
+
+    Raises
+    ------
+    UsageError
+        If the two vocabularies are of different levels.
+    """
+    _require_level(checkpoint, vocabulary)
+    task, source = checkpoint.config.task, checkpoint.model().weights
+    fresh = Generator.fresh(config, len(vocabulary), seed, outputs=len(labels))
+    old, newline = list(checkpoint.vocabulary.symbols), checkpoint.vocabulary.newline
+    end = vocabulary.symbols[DOCUMENTS.start(vocabulary)]
+    if newline is not None and end not in old:
+        old[newline] = end
+    symbols = _shared(tuple(old), vocabulary.symbols)
+    known = _shared(checkpoint.labels if task == "generate" else (), labels)
+    inputs, width = {RNN + name for name in fresh.stack.input_weights()}, config.embed
+    columns = np.stack([np.arange(width)] * 2) if width else symbols
+    drawn = 0
+    for name, array in fresh.weights.items():
+        before = source.get(name)
+        if before is None or (name.startswith(DECODER) and task not in ("lm", "generate")):
+            drawn += name != LABELS
+        elif name == LABELS:
+            array[known[0]] = before[known[1]]
+        elif name == EMBEDDING or name.startswith(DECODER):
+            array[symbols[0]] = before[symbols[1]]
+        elif name in inputs:
+            array[:, columns[0]] = before[:, columns[1]]
+            if task == "generate":
+                array[:, -fresh.beside :] = before[:, -fresh.beside :]
+        elif before.shape == array.shape:
+            array[...] = before
+        else:
+            drawn += 1
+    parts = [f"{count(len(symbols[0]), 'symbol')} of {len(vocabulary):,} keep their weights"]
+    if task == "generate":
+        parts.append(f"{count(len(known[0]), 'label')} of {len(labels):,} keep theirs")
+    parts += [f"{count(drawn, 'matrix or vector')} is new"] if drawn else []
     return fresh.weights.flat, "; ".join(parts)
 
 
@@ -141,7 +198,7 @@ def transfer_to_targets(
         If the two vocabularies are of different levels.
     """
     _require_level(checkpoint, vocabulary)
-    old, source = checkpoint.vocabulary, checkpoint.model().weights
+    old, source = checkpoint.vocabulary, _without_labels(checkpoint)
     fresh = Transducer.fresh(config, len(vocabulary), seed, outputs=len(targets))
     read, written = _shared(old.symbols, vocabulary.symbols), np.empty((2, 0), np.intp)
     if checkpoint.config.task == "transduce":  # the ends, which come last, are shared, too
@@ -171,6 +228,16 @@ def transfer_to_targets(
     return fresh.weights.flat, note + (
         f"; {count(drawn, 'matrix or vector')} is new" if drawn else ""
     )
+
+
+def _without_labels(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+    """Return a run's weights by name, without those by which a generator reads a label."""
+    model = checkpoint.model()
+    weights = dict(model.weights)
+    if isinstance(model, Generator):
+        for name in model.stack.input_weights():
+            weights[RNN + name] = weights[RNN + name][:, : -model.beside]
+    return weights
 
 
 def _shared(old: tuple[Any, ...], new: tuple[Any, ...]) -> np.ndarray:

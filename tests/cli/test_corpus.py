@@ -72,7 +72,7 @@ def test_make_writes_the_text_and_nothing_else():
     assert good("make", "reber", "--chars", 777, "--seed", 6, "--out", "-") == made
 
 
-@pytest.mark.parametrize("name", ["dates", "recall", "reversal"])
+@pytest.mark.parametrize("name", ["dates", "recall", "reversal", "walks"])
 def test_make_writes_whole_examples(name):
     """Exactly 1,000 characters would end inside an example, which would then be a wrong one."""
     text = good("make", name, "--chars", 1000)

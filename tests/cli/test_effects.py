@@ -61,6 +61,7 @@ def place(tmp_path_factory):
         ("joined.txt", ("v.txt", "--join", "\n\n")),
         ("labels", ("n.txt", "--task", "classify", "--steps", "20", "--lr", "0.05")),
         ("pairs", ("n.txt", "--task", "transduce", "--steps", "20", "--lr", "0.05")),
+        ("kinds.txt", ("n.txt", "--task", "generate", "--steps", "20", "--lr", "0.05")),
         ("one", ("--watch", "1", "--steps", "40", "--lr", "0.05", "w.txt")),
     ):
         of_text = ("--seq-len", "8", "t.txt") if "--task" in more else ()

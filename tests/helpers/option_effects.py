@@ -50,6 +50,8 @@ dates ; --years 3
 recall ; --distance 2
 recall ; --more 2
 reversal ; --letters 3
+walks ; --end 0.3
+walks ; --labels 2
 reversal ; --longest 5
 reversal ; --shortest 3
 brackets ; --kinds 3
@@ -146,6 +148,7 @@ _LINES = {
 --novel-span 2 ; --novel-text v.txt
 joined.txt --length 900 ; --until-join
 ; --count 2
+kinds.txt ; --label dog
 --prime X ; --unknown skip
 ; --seed 5
 ; --next 3

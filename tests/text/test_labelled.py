@@ -9,7 +9,8 @@ import pytest
 from charrnn.config import DataConfig
 from charrnn.errors import CorpusError
 from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
-from charrnn.text.labelled.dataset import read_more, read_table, stratified, table_of
+from charrnn.text.labelled.dataset import read_more, read_table, table_of
+from charrnn.text.labelled.parts import stratified
 from charrnn.text.labelled.rows import How
 from charrnn.text.labelled.texts import texts
 

@@ -99,7 +99,7 @@ class Decoder:
         layers = self.config.layers
         draw = generator(seed, Purpose.INIT, layer=2 * layers + 2)
         self.stack.draw(host, seed, RNN, first=layers + 2)
-        draw_input(self.stack, host, EMBEDDING, RNN, draw)
+        draw_input(self.stack, host, EMBEDDING, RNN, draw, self.V)
         self.bridge.draw(host, draw)
         if self.attention:
             self.attention.draw(host, draw)

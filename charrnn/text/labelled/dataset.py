@@ -6,6 +6,9 @@ folder. In memory are where each text begins, its length and its label.
 The vocabulary is that of the training examples: what occurs only in held-out ones is as unknown to
 the model as it will be in a new text. Such symbols are left out, unless ``min_count`` folds rare
 symbols into the unknown one, for which they then stand.
+
+Texts that a model learns to write (``examples`` document) end with a symbol of their own, the
+control character U+0003, except where they were cut.
 """
 
 from __future__ import annotations
@@ -21,17 +24,18 @@ from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
 from charrnn.display import brief, count
-from charrnn.errors import CorpusError
-from charrnn.randomness import Purpose, generator
+from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.text.cache import store
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.examples import Labelled
+from charrnn.text.labelled.lines import Row, UnfitError
+from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.rows import How, examples
 from charrnn.text.labelled.symbols import Provisional
-from charrnn.text.source import shown
-from charrnn.text.units.pieces import Numbers
+from charrnn.text.layout import Layout
+from charrnn.text.source import Source, shown
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -71,7 +75,7 @@ class _Reading:
     """Rows on their way into a file, in provisional ids."""
 
     def __init__(self, data: DataConfig) -> None:
-        self._most = data.max_length
+        self._most, self._end = data.max_length, Layout.of(data).end
         self.symbols = Provisional(data.level)
         self.file: BinaryIO = temporary()
         self.labels: dict[str, int] = {}
@@ -86,17 +90,34 @@ class _Reading:
         self.file.close()
 
     def add(self, label: str, text: str) -> None:
-        """Add an example."""
+        """Add an example.
+
+        Raises
+        ------
+        UnfitError
+            If the symbol that ends a text is inside it.
+        """
+        if self._end and self._end in text:
+            raise UnfitError("holds the control character U+0003, which ends a text")
         ids = self.symbols.ids(text)
-        if len(ids) > self._most:
-            ids = ids[: self._most]
-            self.cut += 1
         if not len(ids):
             self.empty += 1
             return
+        if len(ids) > self._most:
+            ids = ids[: self._most]
+            self.cut += 1
+        elif self._end:
+            ids = np.append(ids, self.symbols.ids(self._end))
         self.file.write(ids.tobytes())
         self.lengths.append(len(ids))
         self.of.append(self.labels.setdefault(label, len(self.labels)))
+
+    def take(self, source: Source, row: Row, unfit: Unfit) -> None:
+        """Add the example of a row, or hand the row to ``unfit``."""
+        try:
+            self.add(row.label, row.text)
+        except UnfitError as problem:
+            unfit(shown(source.name), row.line, str(problem))
 
     def notes(self) -> Iterator[str]:
         """Yield what a person should be told."""
@@ -133,7 +154,7 @@ def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None
                 if part and row.label not in reading.labels:
                     where = f"{shown(source.name)} line {row.line}"
                     raise _unknown_label(where, row.label, reading.labels)
-                reading.add(row.label, row.text)
+                reading.take(source, row, unfit)
             if len(reading.of) == before:
                 raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
         counts.append(len(reading.of) - before)
@@ -147,11 +168,12 @@ def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None
 
 
 class More(NamedTuple):
-    """Labelled texts for a model that exists, the lines passed over, and notes."""
+    """Labelled texts for a model that exists, the lines passed over, notes, symbols left out."""
 
     texts: Labelled
     skipped: int
     notes: tuple[str, ...]
+    left_out: int
 
 
 def read_more(
@@ -189,17 +211,16 @@ def _read_more(
         if row.label not in reading.labels:
             where = f"{shown(source.name)} line {row.line}"
             raise _unknown_label(where, row.label, labels)
-        reading.add(row.label, row.text)
+        reading.take(source, row, unfit)
     if not reading.of:
         raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
     notes += [*reading.notes(), *([unfit.note()] if unfit.count else [])]
     lengths = np.array(reading.lengths, np.int64)
     provisional = mapped(reading.file, reading.symbols.dtype)
     with temporary() as file:
-        ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
-    of = np.array(reading.of, np.int32)
-    texts = Labelled(ids, np.cumsum(lengths) - lengths, lengths, of)
-    return More(texts, unfit.count, tuple(notes))
+        ids, kept = reading.symbols.encode(provisional, lengths, vocabulary, file)
+    texts = Labelled(ids, np.cumsum(kept) - kept, kept, np.array(reading.of, np.int32))
+    return More(texts, unfit.count, tuple(notes), int(lengths.sum() - kept.sum()))
 
 
 def table_of(pairs: Iterable[tuple[str, str]], data: DataConfig, seed: int = 0) -> Table:
@@ -212,8 +233,11 @@ def table_of(pairs: Iterable[tuple[str, str]], data: DataConfig, seed: int = 0) 
     """
     digest = hashlib.sha256()
     with _Reading(data) as reading:
-        for text, label in pairs:
-            reading.add(label, text)
+        for number, (text, label) in enumerate(pairs):
+            try:
+                reading.add(label, text)
+            except UnfitError as problem:
+                raise CorpusError(f"pair {number} {problem}", "leave it out of the text") from None
             digest.update(f"{label}\t{text}\n".encode("utf-8", "surrogatepass"))
         if len(reading.labels) < 2:
             message = "the examples have fewer than two labels"
@@ -243,6 +267,9 @@ def _table(
     trained[parts[0]] = True
     found = reading.symbols.counts(provisional, lengths, trained)
     vocabulary = vocabulary_of(found, data.min_count)
+    if data.examples and Layout.of(data).start(vocabulary) == vocabulary.unknown:
+        message = f"{setting('min_count')} {data.min_count} folds the end of a text, too"
+        raise UsageError(message, "choose a smaller number")
     with temporary() as file:
         ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
     begins = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
@@ -259,51 +286,6 @@ def _table(
         sources,
         notes,
     )
-
-
-def parts_of(
-    labels: NDArray[np.int32], counts: Sequence[int], data: DataConfig, seed: int
-) -> list[Numbers]:
-    """Return the numbers of the examples of each part.
-
-    Parameters
-    ----------
-    labels
-        Those of the training files, of which shares may be held out.
-    counts
-        How many examples come from the files of each part: training, validation and testing.
-    """
-    fractions = (0 if data.val else data.val_frac, 0 if data.test else data.test_frac)
-    parts = stratified(labels, fractions, seed)
-    for part, (first, size) in enumerate(zip(np.cumsum(counts)[:2], counts[1:], strict=True), 1):
-        if size:
-            parts[part] = np.arange(first, first + size)
-    return parts
-
-
-def stratified(
-    labels: NDArray[np.int32], fractions: tuple[float, float], seed: int
-) -> list[Numbers]:
-    """Return the numbers of the examples for training, validation and testing, in order.
-
-    Of each label the same share is held out, drawn by the seed. A rare label's share is rounded so
-    that the sum over the labels, rarest first, is never more than half an example off; the last
-    example of a label is never held out.
-    """
-    part = np.zeros(len(labels), np.int8)
-    counts = np.bincount(labels)
-    owed = np.zeros(2)
-    for label in np.argsort(counts, kind="stable").tolist():
-        members = np.flatnonzero(labels == label)
-        drawn = generator(seed, Purpose.HOLD_OUT, layer=label).permutation(members)
-        at = 0
-        for k, fraction in enumerate(fractions):
-            owed[k] += fraction * len(members)
-            take = min(int(np.rint(owed[k])), len(members) - 1 - at)
-            owed[k] -= max(0, take)
-            part[drawn[at : at + max(0, take)]] = k + 1
-            at += max(0, take)
-    return [np.flatnonzero(part == k) for k in range(3)]
 
 
 def _unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:

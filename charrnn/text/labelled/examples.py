@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,17 @@ class Labelled:
     def of(self, numbers: Numbers) -> Labelled:
         """Return some of the examples."""
         return Labelled(self.ids, self.begins[numbers], self.lengths[numbers], self.labels[numbers])
+
+    def each(self) -> Iterator[NDArray[Any]]:
+        """Yield the ids of each text."""
+        for begin, length in zip(self.begins.tolist(), self.lengths.tolist(), strict=True):
+            yield self.ids[begin : begin + length]
+
+    def labels_of(self, numbers: Numbers, places: int) -> NDArray[np.int32]:
+        """Return the labels of texts (places,); that of an empty place is 0."""
+        labels = np.zeros(places, np.int32)
+        labels[: len(numbers)] = self.labels[numbers]
+        return labels
 
     def padded(self, numbers: Numbers, places: int) -> tuple[NDArray[Any], Numbers]:
         """Return texts side by side, (T, places), with padding at their ends, and their lengths.

@@ -22,7 +22,8 @@ from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
-from charrnn.text.labelled.dataset import mapped, parts_of, temporary
+from charrnn.text.labelled.dataset import mapped, temporary
+from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.symbols import Provisional
 from charrnn.text.pairs.rows import Pair, pairs

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from charrnn.train.recipes.base import Recipe
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from charrnn.train.recipes.base import Recipe
 
 
 def of(task: str) -> Recipe:
@@ -15,6 +18,10 @@ def of(task: str) -> Recipe:
         from charrnn.train.recipes.transduce import Transduction
 
         return Transduction()
+    if task == "generate":
+        from charrnn.train.recipes.generate import Generation
+
+        return Generation()
     from charrnn.train.recipes.language import Language
 
     return Language()

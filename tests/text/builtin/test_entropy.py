@@ -1,5 +1,6 @@
 """The stated entropies against computations that share nothing with the generators."""
 
+import itertools
 import math
 from collections import Counter
 
@@ -74,6 +75,25 @@ def test_recall_is_the_entropy_of_a_line_over_its_mean_length():
     plug_in = -sum(n * math.log(n / len(found)) for n in counts.values()) / len(found)
     assert plug_in / 5.5 == pytest.approx(builtin.info("recall", **how).entropy, rel=5e-3)
     assert len(counts) == 3 * (9 + 27)
+
+
+def test_walks_is_the_entropy_of_a_line_over_its_mean_length():
+    how = {"letters": 3, "labels": 2, "flip": 0.2, "end": 0.5}
+    found = text("walks", 400_000, 2, **how).splitlines()[:-1]
+    nats = 0.0
+    for line in found:
+        label, walk = line.split("\t")
+        nats += math.log(2) + math.log(3)
+        for a, b in itertools.pairwise(walk):
+            right = (ord(b) - ord(a)) % 3 == ord(label) - ord("A") + 1
+            nats -= math.log(0.5 * (0.8 if right else 0.1))
+        nats -= math.log(0.5)
+    chars = sum(map(len, found)) + len(found)
+    assert nats / chars == pytest.approx(builtin.info("walks", **how).entropy, rel=5e-3)
+    written = nats / len(found) - math.log(2)
+    symbols = chars / len(found) - 2
+    of_text = builtin.create("walks", **how).text_entropy()
+    assert written / symbols == pytest.approx(of_text, rel=5e-3)
 
 
 def test_reversal_is_the_entropy_of_a_line_over_its_mean_length():

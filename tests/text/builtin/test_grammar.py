@@ -1,5 +1,6 @@
 """The form of the generated texts, checked by separate parsers."""
 
+import itertools
 import math
 import re
 import time
@@ -162,6 +163,24 @@ def test_recall_labels_a_text_with_the_letter_at_its_distance():
         assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
     assert others[0] / len(whole) == pytest.approx(0.75, abs=0.03)
     assert all(others[k] / len(whole) == pytest.approx(0.25 / 3, abs=0.02) for k in (1, 2, 3))
+
+
+def test_walks_take_the_steps_of_their_label():
+    whole, _ = lines("walks", 90_000, 3, letters=5, labels=3, flip=0.25, end=0.2)
+    labels, starts, steps, lengths = Counter(), Counter(), Counter(), Counter()
+    for line in whole:
+        label, walk = line.split("\t")
+        labels[label] += 1
+        starts[walk[0]] += 1
+        lengths[len(walk)] += 1
+        for a, b in itertools.pairwise(walk):
+            steps[(ord(b) - ord(a) - (ord(label) - ord("A") + 1)) % 5] += 1
+    for found in (labels, starts):
+        share = found.total() / len(found)
+        assert all(abs(count - share) < 4.5 * math.sqrt(share) for count in found.values())
+    assert steps[0] / steps.total() == pytest.approx(0.75, abs=0.01)
+    assert all(steps[k] / steps.total() == pytest.approx(0.25 / 4, abs=0.01) for k in range(1, 5))
+    assert lengths[1] / len(whole) == pytest.approx(0.2, abs=0.02)
 
 
 def test_reversal_reverses_strings_of_every_length():

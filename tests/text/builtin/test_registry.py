@@ -10,7 +10,7 @@ from charrnn.errors import CharRNNError, UsageError
 from charrnn.text import builtin
 
 GENERATED = ["brackets", "copy-lag", "dates", "hello", "markov", "reber"]
-GENERATED += ["recall", "reversal"]
+GENERATED += ["recall", "reversal", "walks"]
 RANDOM = [name for name in GENERATED if name != "hello"]
 
 
@@ -82,6 +82,10 @@ def test_without_random_choices_the_seed_changes_nothing(name):
         ("reversal", "letters", 3),
         ("reversal", "shortest", 4),
         ("reversal", "longest", 20),
+        ("walks", "letters", 9),
+        ("walks", "labels", 2),
+        ("walks", "flip", 0.5),
+        ("walks", "end", 0.3),
     ],
 )
 def test_every_option_changes_the_text_and_is_reported(name, option, value):
@@ -116,6 +120,7 @@ def test_no_option_is_forgotten_above():
         ("brackets", {"open_prob": 0.95, "max_depth": 500}, "open_prob 0.95"),
         ("dates", {"years": 101}, "years must be at least 1 and at most 100, not 101"),
         ("reversal", {"shortest": 13}, "shortest 13 is above longest 12"),
+        ("walks", {"labels": 13}, "labels 13 is above letters 12"),
         ("hello", {"chars": 0}, "chars must be at least 1, not 0"),
         ("hello", {"seed": -1}, "seed must be at least 0, not -1"),
         ("python-docs", {"chars": 10**9}, "lower chars"),
