@@ -43,6 +43,24 @@ def test_the_best_library_that_the_processor_can_run_is_chosen():
     assert library.runnable(targets, {}) == []
 
 
+def test_a_library_that_the_system_does_not_let_run_is_passed_over(tmp_path, monkeypatch):
+    asked = []
+
+    class Opened:
+        def __init__(self, path, target, threads):
+            asked.append(target)
+            self.name, self.usable = target, len(asked) > 1
+
+    every = dict.fromkeys(("AVX512F", "AVX512_SKX", "AVX512BF16"), True)
+    monkeypatch.setattr(library, "machine", lambda: "x86_64")
+    monkeypatch.setattr(library, "features", lambda: every)
+    monkeypatch.setattr(library, "open_library", Opened)
+    for target in build.BF16_FEATURES["x86_64"]:
+        (tmp_path / build.file_name(target)).touch()
+    assert library.open_core(1, tmp_path, "bf16").name == "x86-64-v4-bf16"
+    assert asked == ["x86-64-v4-amx", "x86-64-v4-bf16"]
+
+
 def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)

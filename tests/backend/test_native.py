@@ -30,6 +30,7 @@ from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.steps import compiled as steps
 
 TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.features())
+ROUNDING = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
 CELLS = (
     {"cell": "lstm"},
     {"cell": "gru"},
@@ -275,13 +276,15 @@ def test_bits_depend_neither_on_threads_nor_on_the_library(cell):
         np.testing.assert_array_equal(found[2], first[2])
 
 
-@pytest.fixture
-def rounding():
-    """The core whose products round their factors to bfloat16."""
-    able = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
-    if not able:
+@pytest.fixture(params=ROUNDING or ["none"])
+def rounding(request):
+    """A core whose products round their factors to bfloat16."""
+    if not ROUNDING:
         pytest.skip("this processor has no products in bfloat16")
-    return opened(able[0])
+    core = opened(request.param)
+    if not core.usable:
+        pytest.skip(f"this machine cannot run the core {request.param}")
+    return core
 
 
 @each_cell
@@ -306,6 +309,19 @@ def test_neither_do_those_of_products_in_bfloat16(rounding, cell):
         found = compute(numpy_backend(core=rounding), config, 23, 9, 29)
         first = first or found
         np.testing.assert_array_equal(found[1], first[1])
+
+
+@each_cell
+@each_shape
+def test_every_core_rounds_to_bfloat16_alike(rounding, cell, shape):
+    """They differ by the order of their sums."""
+    layers, hidden, T, N, V = shape
+    config = ModelConfig(layers=layers, hidden=hidden, **cell)
+    mine = compute(numpy_backend(core=rounding), config, V, T, N, windows=1)
+    other = compute(numpy_backend(core=opened(ROUNDING[-1])), config, V, T, N, windows=1)
+    np.testing.assert_allclose(mine[0], other[0], rtol=1e-3)
+    for found, expected in zip(mine[1], other[1], strict=True):
+        assert np.linalg.norm(found - expected) <= 2e-2 * np.linalg.norm(expected)
 
 
 def test_threads_may_compute_at_the_same_time(core):

@@ -32,12 +32,23 @@ FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
 their names in NumPy)."""
 
 BF16_FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
-    "x86_64": {"x86-64-v4-bf16": ("AVX512F", "AVX512_SKX", "AVX512BF16")},
+    "x86_64": {
+        "x86-64-v4-amx": ("AVX512F", "AVX512_SKX", "AVX512BF16"),  # and AMX: NumPy does not know it
+        "x86-64-v4-bf16": ("AVX512F", "AVX512_SKX", "AVX512BF16"),
+    },
 }
 """The same for the libraries whose products round their factors to bfloat16."""
 
 TARGET_FLAGS = {
     "x86-64-v4": ("-march=x86-64-v4",),
+    "x86-64-v4-amx": (
+        "-march=x86-64-v4",
+        "-mavx512bf16",
+        "-mamx-tile",
+        "-mamx-bf16",
+        "-DBF16",
+        "-DAMX",
+    ),
     "x86-64-v4-bf16": ("-march=x86-64-v4", "-mavx512bf16", "-DBF16"),
     "x86-64-v3": ("-march=x86-64-v3",),
 }

@@ -6,7 +6,7 @@ of an array (T, N, F). Matrices are packed into panels before they are multiplie
 
 from __future__ import annotations
 
-from ctypes import CDLL, byref, c_int, c_void_p
+from ctypes import CDLL, byref, c_int, c_int64, c_void_p
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -80,12 +80,19 @@ class Core:
         What it is compiled for, such as ``x86-64-v4``.
     threads
         Threads to divide the work among.
+
+    Attributes
+    ----------
+    usable
+        False if the processor or the operating system does not let this process run it: some
+        features are not among those that NumPy knows.
     """
 
     def __init__(self, library: CDLL, name: str, threads: int = 1) -> None:
         self.library, self.name, self.threads = library, name, threads
         self.panel: int = library.charrnn_panel()
-        self.packed: int = library.charrnn_packed()
+        library.charrnn_places.argtypes, library.charrnn_places.restype = [c_int64], c_int64
+        self.usable = bool(library.charrnn_usable())
         self._functions: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -113,7 +120,8 @@ class Core:
 
     def panels_size(self, columns: int, K: int) -> int:
         """Return the elements of the panels of ``columns`` columns of K elements each."""
-        return -(-columns // self.panel) * self.panel * -(-K // self.packed)
+        places: int = self.library.charrnn_places(K)
+        return -(-columns // self.panel) * self.panel * places
 
     def panels(self, columns: int, K: int, groups: int = 1) -> np.ndarray:
         """Allocate the panels of as many matrices of ``columns`` columns of K elements."""

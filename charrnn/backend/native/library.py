@@ -58,8 +58,9 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
         )
     for target in usable:
         path = folder / file_name(target)
-        if path.is_file():
-            return open_library(path, target, threads)
+        core = open_library(path, target, threads) if path.is_file() else None
+        if core and core.usable:
+            return core
     raise BackendError(
         "the compiled core was not built when charrnn was installed",
         f"install a C compiler, then run: {COMMAND}",

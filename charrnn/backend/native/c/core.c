@@ -1,5 +1,6 @@
 // The compiled core: what charrnn/backend/native calls. Every function takes a number of threads, on
-// which no result depends. Nor does one depend on the processor, except in a library built with BF16.
+// which no result depends. Nor does one depend on the processor, except in a library built with BF16 (or
+// AMX, which needs BF16 too).
 #include "dropout.h"
 #include "gru.h"
 #include "loss.h"
@@ -15,7 +16,17 @@
     API int charrnn_##name##_size(void) { return (int)sizeof(job); }
 
 API int charrnn_panel(void) { return PAIR; }
-API int charrnn_packed(void) { return PACKED; }
+API int64_t charrnn_places(int64_t terms) { return PLACES(terms); }
+
+// Whether this process can run the library, as far as its target's features do not tell
+API int charrnn_usable(void)
+{
+#ifdef AMX
+    return matrix_unit();
+#else
+    return 1;
+#endif
+}
 
 // The digest of the source that this is compiled from: a library of another one is not opened.
 API const char *charrnn_source(void) { return CHARRNN_SOURCE; }

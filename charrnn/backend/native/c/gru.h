@@ -161,10 +161,11 @@ static void gru_before_forward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long H = s.H, places = PLACES(H), size = places * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    long H = s.H, places = PLACES(H), size = OPERAND(places, s.count), blocks = (H + PAIR - 1) / PAIR;
     if (!s.count) return;
-    float *h = scratch((size_t)(2 * size + 2 * GATE)), *reset = h + size, *products = reset + size;
-    pack_columns(s.count, H, l->h + s.first * H, H, h, s.stride);
+    float *h = operands(&s, 2, places, 2 * GATE), *reset = h + size, *products = reset + size;
+    s.stride = STRIDE(places, s.count);
+    pack_rows(s.count, H, l->h + s.first * H, H, h, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
         s.next = reset;
@@ -178,15 +179,17 @@ static void gru_before_backward_share(void *context, int share, int shares)
 {
     const layer *l = context;
     step s = share_of(l, share, shares);
-    long H = s.H, places = PLACES(H), size = places * s.stride, blocks = (H + PAIR - 1) / PAIR;
+    long H = s.H, places = PLACES(H), size = OPERAND(places, s.count), blocks = (H + PAIR - 1) / PAIR;
     const float *of_n = l->back + blocks * 2 * places * PAIR;
     if (!s.count) return;
-    float *gates = scratch((size_t)(3 * size + GATE)), *candidate = gates + 2 * size, *products = candidate + size;
+    float *gates = operands(&s, 3, places, GATE), *candidate = gates + 2 * size, *products = candidate + size;
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         s.next = candidate;
+        s.stride = STRIDE(places, s.count);
         sweep(&s, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, 0, products, gru_before_d_candidate);
         s.next = gates;
+        s.stride = STRIDE(2 * places, s.count);
         sweep(&s, 1, places, of_n, candidate, 0, products, gru_before_d_gates);
     }
     sweep(&s, 1, 2 * places, l->back, gates, 0, products, add_product);

@@ -58,12 +58,12 @@ static void loss_share(void *context, int share, int shares)
     const loss_job *w = context;
     long H = w->H, V = w->V, ld = padded(V, LANES), deep = PLACES(H > V ? H : V);
     long first = part(w->rows, COLUMNS, share, shares), last = part(w->rows, COLUMNS, share + 1, shares);
-    float *columns = scratch((size_t)(deep * ROWS_STRIDE + PAIR * ROWS + ROWS * ld)), *room = columns + deep * ROWS_STRIDE;
+    float *operand = scratch((size_t)(OPERAND(deep, ROWS) + PAIR * ROWS + ROWS * ld)), *room = operand + OPERAND(deep, ROWS);
     float *logits = room + PAIR * ROWS;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
-        pack_columns(some, H, w->top + row * w->top_ld, w->top_ld, columns, ROWS_STRIDE);
-        for (long m = 0; m < V; m += PAIR) edge_product(PLACES(H), w->forth + m * PLACES(H), columns, ROWS_STRIDE, some, logits + m, ld, V - m, 0, room);
+        pack_rows(some, H, w->top + row * w->top_ld, w->top_ld, operand, STRIDE(PLACES(H), ROWS));
+        for (long m = 0; m < V; m += PAIR) edge_product(PLACES(H), w->forth + m * PLACES(H), operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);
         for (long j = 0; j < some; j++) {
             float *z = logits + j * ld, top;
             long target = w->targets[row + j];
@@ -77,9 +77,9 @@ static void loss_share(void *context, int share, int shares)
             memcpy(w->d_logits + (row + j) * V, z, (size_t)V * sizeof(float));
         }
         if (!w->d_top) continue;
-        pack_columns(some, V, logits, ld, columns, ROWS_STRIDE);
+        pack_rows(some, V, logits, ld, operand, STRIDE(PLACES(V), ROWS));
         for (long m = 0; m < H; m += PAIR)
-            edge_product(PLACES(V), w->back + m * PLACES(V), columns, ROWS_STRIDE, some, w->d_top + row * H + m, H, H - m, 0, room);
+            edge_product(PLACES(V), w->back + m * PLACES(V), operand, STRIDE(PLACES(V), ROWS), some, w->d_top + row * H + m, H, H - m, 0, room);
     }
 }
 

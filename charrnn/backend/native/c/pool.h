@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "vector.h"
+#include "amx.h"
 
 #define MOST_THREADS 256
 #define SPINS 1000 // about 10 to 30 µs: the next piece of work often comes that soon
@@ -59,7 +59,7 @@ static void take_shares(uint_fast64_t turn)
         int shares = SHARES(ticket), share = NEXT(ticket);
         if (TURN(ticket) != turn || share >= shares) return;
         if (!atomic_compare_exchange_strong(&pool.ticket, &ticket, ticket + 1)) continue;
-        f(context, share, shares);
+        MATRIX_UNIT(f(context, share, shares));
         if (atomic_fetch_add(&pool.finished, 1) + 1 == shares) {
             pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
@@ -114,7 +114,7 @@ static void run(int shares, share_fn *f, void *context)
 {
     shares = shares > MOST_THREADS ? MOST_THREADS : shares;
     if (shares < 2 || pthread_mutex_trylock(&pool.user)) {
-        for (int k = 0; k < shares; k++) f(context, k, shares);
+        for (int k = 0; k < shares; k++) MATRIX_UNIT(f(context, k, shares));
         return;
     }
     pool_grow(shares - 1);

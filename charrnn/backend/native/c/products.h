@@ -6,19 +6,18 @@
 #include "tile.h"
 
 #define ROWS (4 * COLUMNS) // rows at a time
-#define ROWS_STRIDE ((ROWS + VL - 1) / VL * VL)
 #define DEPTH 256 // rows that are summed at a time
 
 // A tile with only `width` features is computed in `room` (PAIR × count).
-INLINE void edge_product(long places, const float *panel, const float *columns, long stride, long count, float *out, long ld, long width, int add, float *room)
+INLINE void edge_product(long places, const float *panel, const float *operand, long stride, long count, float *out, long ld, long width, int add, float *room)
 {
     if (width >= PAIR) {
-        panel_product(places, panel, panel + places * PAIR, columns, stride, count, out, ld, add);
+        panel_product(places, panel, panel + places * PAIR, operand, stride, count, out, ld, add);
         return;
     }
     if (add)
         for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
-    panel_product(places, panel, panel + places * PAIR, columns, stride, count, room, PAIR, add);
+    panel_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
     for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
 }
 
@@ -38,8 +37,8 @@ static void rows_share(void *context, int share, int shares)
     long first = few ? 0 : part(w->rows, COLUMNS, share, shares);
     long last = few ? w->rows : part(w->rows, COLUMNS, share + 1, shares);
     long from = few ? part(w->M, PAIR, share, shares) : 0, to = few ? part(w->M, PAIR, share + 1, shares) : w->M;
-    long places = PLACES(w->K);
-    float *columns = scratch((size_t)(places * ROWS_STRIDE + PAIR * ROWS)), *room = columns + places * ROWS_STRIDE;
+    long places = PLACES(w->K), stride = STRIDE(places, ROWS);
+    float *operand = scratch((size_t)(OPERAND(places, ROWS) + PAIR * ROWS)), *room = operand + OPERAND(places, ROWS);
     long whole = to / PAIR * PAIR;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
@@ -52,9 +51,9 @@ static void rows_share(void *context, int share, int shares)
             memcpy(out + whole, room, (size_t)(to - whole) * sizeof(float));
             continue;
         }
-        pack_columns(some, w->K, w->x + row * w->x_ld, w->x_ld, columns, ROWS_STRIDE);
+        pack_rows(some, w->K, w->x + row * w->x_ld, w->x_ld, operand, stride);
         for (long m = from; m < to; m += PAIR)
-            edge_product(places, w->panels + m * places, columns, ROWS_STRIDE, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
+            edge_product(places, w->panels + m * places, operand, stride, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
     }
 }
 
@@ -72,22 +71,20 @@ typedef struct {
 static void outer_share(void *context, int share, int shares)
 {
     const outer_job *w = context;
-    long first = part(w->F, 1, share, shares), count = part(w->F, 1, share + 1, shares) - first;
-    long wide = padded(w->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, stride = padded(COLUMNS, VL);
+    long first = part(w->F, TILED(1), share, shares), count = part(w->F, TILED(1), share + 1, shares) - first;
+    long wide = padded(w->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, most = OPERAND(DEPTH, COLUMNS);
     if (!count) return;
-    float *panels = scratch((size_t)(DEPTH * (wide + stride) + PAIR * COLUMNS));
-    float *columns = panels + DEPTH * wide, *room = columns + DEPTH * stride;
+    float *panels = scratch((size_t)(DEPTH * wide + most + PAIR * COLUMNS));
+    float *operand = panels + DEPTH * wide, *room = operand + most;
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
         long depth = least(DEPTH, w->rows - k0);
-        long places = PLACES(depth);
+        long places = PLACES(depth), stride = STRIDE(places, COLUMNS);
         for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * places);
         for (long tile = 0; tile < tiles; tile++) {
-            long f = first + count * tile / tiles, some = first + count * (tile + 1) / tiles - f;
-            for (long k = 0; k < depth; k += PACKED)
-                for (long j = 0; j < some; j += VL)
-                    store(columns + PLACES(k) * stride + j, place(w->d + (k0 + k) * w->d_ld + f + j, w->d_ld, depth - k, some - j));
+            long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin, f = first + begin;
+            pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride);
             for (long m = 0; m < w->M; m += PAIR)
-                edge_product(places, panels + m * places, columns, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
+                edge_product(places, panels + m * places, operand, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
         }
     }
 }

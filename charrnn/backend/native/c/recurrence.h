@@ -1,8 +1,8 @@
 // Common to all cells: one layer over a window of T steps, for a share of its N streams.
 //
 // Arrays hold a stream's features side by side: work (T, N, R·H), states (T + 1, N, H). The operand
-// of a recurrent product is stored as columns, (K, stride), one per stream; the epilogue of a product
-// writes that of the next. Units are handled PAIR at a time, streams CHUNK at a time.
+// of a recurrent product has a vector for each stream (packing.h); the epilogue of a product writes
+// that of the next. Units are handled PAIR at a time, streams CHUNK at a time.
 #ifndef CHARRNN_RECURRENCE_H
 #define CHARRNN_RECURRENCE_H
 
@@ -34,16 +34,17 @@ typedef struct {
 // A share of a layer's work at step t: streams [first, first + count), blocks of units [block, blocks).
 typedef struct {
     const layer *l;
-    long H, t, first, count, stride, block, blocks;
-    long at;     // row of (T, N, ·) arrays
-    float *next; // the next product's operand, as columns
+    long H, t, first, count, block, blocks;
+    long at;      // row of (T, N, ·) arrays
+    float *next;  // the next product's operand
+    long stride;  // of that operand
 } step;
 
 INLINE step share_of(const layer *l, int share, int shares)
 {
     long first = l->N * share / shares, count = l->N * (share + 1) / shares - first;
     long blocks = (l->H + PAIR - 1) / PAIR;
-    return (step){.l = l, .H = l->H, .first = first, .count = count, .stride = padded(count, VL), .blocks = blocks};
+    return (step){.l = l, .H = l->H, .first = first, .count = count, .blocks = blocks};
 }
 
 // The same; but a single step of few streams is divided by units.
@@ -86,18 +87,18 @@ INLINE void expect(const step *s, long written, long u, long start, long some)
 // the epilogue. `written`: see expect; 0 for a pass that writes what it has read.
 INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, long written, float *products, epilogue_fn *epilogue)
 {
-    long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR;
+    long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR, stride = STRIDE(places, s->count);
     for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
             if (written) expect(s, written, block * PAIR, start, some);
             if (operand && some == 1)
-                column_product(gates, places, panels + block * size, blocks * size, operand + start, s->stride, products, GATE);
+                column_product(gates, places, panels + block * size, blocks * size, operand + AT(0, start, stride), stride, products, GATE);
             else if (operand)
                 for (long g = 0; g < gates; g++) {
                     const float *panel = panels + (g * blocks + block) * size;
                     const float *next = g + 1 < gates ? panel + blocks * size : panels + (block + 1 < s->blocks ? block + 1 : s->block) * size;
-                    panel_product(places, panel, next, operand + start, s->stride, some, products + g * GATE, PAIR, 0);
+                    panel_product(places, panel, next, operand + AT(0, start, stride), stride, TILED(some), products + g * GATE, PAIR, 0);
                 }
             for (long half = 0; half < PAIR && block * PAIR + half < H; half += VL)
                 for (long n = start; n < start + some; n += VL) {
@@ -109,11 +110,11 @@ INLINE void sweep(const step *s, long gates, long places, const float *panels, c
         }
 }
 
-// Copies features [u, u + width) of `streams` rows to the columns of the next product's operand.
+// Copies features [u, u + width) of `streams` rows to the vectors of the next product's operand.
 INLINE void hand_on(const step *s, vf *rows, long gate, long u, long width, long n, long streams)
 {
     for (long j = streams; j < VL; j++) rows[j] = splat(0.0f);
-    put_columns(rows, s->next + (gate * PLACES(s->H) + PLACES(u)) * s->stride + n, s->stride, width);
+    put_vectors(rows, s->next + AT(gate * PLACES(s->H) + u / PACKED, n, s->stride), s->stride, width);
 }
 
 // Input product plus bias of one gate; a table already includes the bias.
@@ -153,16 +154,27 @@ INLINE void add_product(const step *s, const float *p, long u, long width, long 
         (b) = c_;         \
     } while (0)
 
+// Memory for `count` operands of `places` places, and `more` floats. An epilogue leaves places between
+// gates as they are: 0.
+INLINE float *operands(const step *s, long count, long places, long more)
+{
+    size_t size = (size_t)(count * OPERAND(places, s->count));
+    float *memory = scratch(size + (size_t)more);
+    if (DEEP > VL) memset(memory, 0, size * sizeof(float));
+    return memory;
+}
+
 // All steps of cells whose recurrence is one product with h: `gates` panels per block of units, `written`
 // groups of features of `work`.
 INLINE void forward_pass(const layer *l, int share, int shares, long gates, long written, epilogue_fn *epilogue)
 {
     step s = share_of_step(l, share, shares);
-    long H = s.H, places = PLACES(H), size = places * s.stride;
+    long H = s.H, places = PLACES(H), size = OPERAND(places, s.count);
     if (!s.count) return;
-    float *operand = scratch((size_t)(2 * size + gates * GATE)), *products = operand + 2 * size;
+    float *operand = operands(&s, 2, places, gates * GATE), *products = operand + 2 * size;
     s.next = operand + size;
-    pack_columns(s.count, H, l->h + s.first * H, H, operand, s.stride);
+    s.stride = STRIDE(places, s.count);
+    pack_rows(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
         sweep(&s, gates, places, l->forth, operand, written, products, epilogue);
@@ -174,10 +186,11 @@ INLINE void forward_pass(const layer *l, int share, int shares, long gates, long
 INLINE void backward_pass(const layer *l, int share, int shares, long gates, epilogue_fn *epilogue, epilogue_fn *last)
 {
     step s = share_of(l, share, shares);
-    long places = gates * PLACES(s.H), size = places * s.stride;
+    long places = gates * PLACES(s.H), size = OPERAND(places, s.count);
     if (!s.count) return;
-    float *operand = scratch((size_t)(2 * size + GATE)), *products = operand + 2 * size;
+    float *operand = operands(&s, 2, places, GATE), *products = operand + 2 * size;
     s.next = operand + size;
+    s.stride = STRIDE(places, s.count);
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, 0, products, epilogue);

@@ -13,7 +13,11 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VL 16
+#ifdef AMX
+#define COLUMNS 32
+#else
 #define COLUMNS 14 // columns of an output tile, 2 vectors each: as many as the registers hold
+#endif
 #elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define VL 8
