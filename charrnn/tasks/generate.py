@@ -1,4 +1,14 @@
-"""Generation: texts that have a label."""
+"""Generation: texts that have a label.
+
+A batch has texts of similar length, so its number of symbols n varies, and so does the share of
+them that are ends. The gradient of an update is therefore
+
+    ∂/∂w Σ -ln p(y) / n̄,   n̄ the mean n over the batches,
+
+whose mean over an epoch is that of all symbols alike. Divided by its own n, a batch of short texts
+would count as much as one of long texts: the model would learn to end texts too early
+(``benchmarks/LOG.md``). The loss that is reported is the mean over the symbols of the batch.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +67,7 @@ class GenerateTask(Task):
         self.batches = SimilarLengths(train.lengths, config.batch, config.seed)
         self.windows_per_epoch = self.batches.per_epoch
         self.symbols_per_batch = train.symbols / self.batches.per_epoch
+        self._symbols = max(1, round(self.symbols_per_batch))
         self.window = NothingCarried()
         self._team = team or Alone()
         self._shards: dict[int, Shards] = {}
@@ -83,14 +94,16 @@ class GenerateTask(Task):
         """Return this member's part of the mean cross-entropy, in nats per symbol."""
         put = self.backend.put
         assert batch.lengths is not None
-        return self._shards_of(self.batches.at(step).places).loss_and_gradient(
+        assert batch.symbols is not None
+        loss = self._shards_of(self.batches.at(step).places).loss_and_gradient(
             put(batch.inputs),
             put(batch.targets),
             grads,
             (self._seed, step) if self._dropout else None,
-            symbols=batch.symbols,
+            symbols=self._symbols,
             padding=Padding(batch.lengths, len(batch.inputs), self.backend),
         )
+        return loss * (self._symbols / batch.symbols)
 
     @property
     def has_validation(self) -> bool:

@@ -7,16 +7,20 @@ import pytest
 from helpers import reference, teams
 from helpers.running import assert_same_run, begin, of, train
 
+import charrnn as package
 from charrnn.backend import select
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate import score_lines
 from charrnn.evaluate.generated import TextScores
 from charrnn.model.sequences.generator import LABELS, Generator
+from charrnn.model.sequences.padding import Padding
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
 from charrnn.storage.given import given
 from charrnn.tasks.generate import GenerateTask
+from charrnn.text import builtin
+from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.labelled.dataset import read_more, read_table, table_of
 from charrnn.text.layout import DOCUMENTS, END
 from charrnn.train.loop import Loop
@@ -67,7 +71,7 @@ def test_it_learns_the_texts_of_each_label_nearly_to_their_entropy(table):
         (nats,) = alone.language_model().surprisal(
             window, ids[:, None], vocabulary.encode(letter)[:, None]
         )
-        assert exp(-nats[0]) > 0.9
+        assert exp(-nats[0]) > 0.75
 
 
 def test_a_text_ends_with_a_symbol_that_is_scored_unless_it_was_cut():
@@ -128,6 +132,30 @@ def test_scores_are_those_of_the_language_model_of_each_label():
     record = scores.to_json()
     assert record["nats"] == pytest.approx(total)
     assert sum(one["examples"] for one in record["labels"].values()) == record["examples"] == 40
+
+
+def test_each_symbol_counts_alike_whatever_the_length_of_its_text():
+    found = table_of(pairs_of(61, longest=12), TEXTS.changed(val_frac=0.0), 0)
+    config = ModelConfig(task="generate", hidden=4, dtype="float64")
+    model, start = Generator.fresh(config, 4, 2, outputs=3), DOCUMENTS.start(found.vocabulary)
+    plan = TrainConfig(batch=8)
+    task = GenerateTask(model, found.train, found.train.of(np.arange(0)), plan, start=start)
+    total, losses = np.zeros(model.weights.flat.size), 0.0
+    for step in range(task.windows_per_epoch):
+        batch = task.batch(step)
+        grads = model.weights.like(np.empty_like(model.weights.flat))
+        losses += float(task.loss_and_gradient(batch, step, grads)) * batch.symbols
+        total += grads.flat
+    whole = SimilarLengths(found.train.lengths, 61, None).at(0).numbers
+    targets, lengths = found.train.padded(whole, 61)
+    ids = model.inputs(targets, found.train.labels_of(whole, 61), start)
+    expected = model.weights.like(np.empty_like(model.weights.flat))
+    padding = Padding(lengths, len(ids), model.backend)
+    window = model.window(*ids.shape)
+    loss = model.loss_and_gradient(window, ids, targets, expected, padding=padding)
+    assert losses / found.train.symbols == pytest.approx(float(loss), rel=1e-12)
+    scale = round(task.symbols_per_batch) / found.train.symbols
+    np.testing.assert_allclose(total * scale, expected.flat, rtol=1e-9, atol=1e-12)
 
 
 def test_the_run_keeps_its_held_out_texts_and_labels(table):
@@ -259,3 +287,40 @@ def test_a_model_no_better_than_a_guess_is_told_so():
     name, guess = recipe.no_better_than(found, log(3) - 1e-6)
     assert name == "unigram"
     assert recipe.no_better_than(found, guess - 0.01) == (None, None)
+
+
+@pytest.fixture(scope="module")
+def walks():
+    """Pairs of a walk and its label."""
+    text = b"".join(builtin.generate("walks", 400_000, 3)).decode()
+    rows = [line.split("\t") for line in text.split("\n")[:-1]]
+    return [(walk, label) for label, walk in rows]
+
+
+LEARNT = {"hidden": 64, "steps": 1500, "lr": 0.01, "dropout": 0.0, "backend": "numpy"}
+
+
+@pytest.mark.slow
+def test_the_best_loss_is_reached_with_the_label_and_not_without(walks):
+    best = builtin.create("walks").text_entropy()
+    shuffled = [
+        (walk, label) for (walk, _), (_, label) in zip(walks, walks[1:] + walks[:1], strict=True)
+    ]
+    losses = []
+    for pairs in (walks, shuffled):
+        found = []
+        package.fit(pairs, task="generate", **LEARNT, report=found.append)
+        losses.append(min(record.val_loss for record in of(found, "eval")))
+    assert best - 0.02 < losses[0] < best + 0.02
+    assert losses[1] > losses[0] + 0.06
+
+
+@pytest.mark.slow
+def test_samples_of_a_label_are_classified_as_that_label(walks):
+    long = [(walk, label) for walk, label in walks if len(walk) > 4]
+    writer = package.fit(long, task="generate", **LEARNT)
+    reader = package.fit(long, task="classify", **LEARNT | {"steps": 600})
+    for label in writer.labels:
+        made = [one.text for one in writer.samples(50, label=label, seed=7)]
+        right = [one.label == label for one in reader.predict(made)]
+        assert np.mean(right) > 0.9
