@@ -11,7 +11,8 @@ from charrnn.config import DataConfig
 from charrnn.errors import UsageError, setting
 from charrnn.options import Option
 from charrnn.sampling import Frame, Novelty, SampleOptions, Seen
-from charrnn.sampling.options import MAX_SPAN
+from charrnn.sampling.options import MAX_SPAN, check_spans
+from charrnn.sampling.seen import broken
 from charrnn.text import Vocabulary
 from charrnn.text.layout import WHOLE, Layout
 
@@ -30,12 +31,18 @@ class Drawing:
 
 
 def drawing(
-    vocabulary: Vocabulary, data: DataConfig | None, length: Any, given: Mapping[str, Any]
+    vocabulary: Vocabulary,
+    data: DataConfig | None,
+    length: Any,
+    given: Mapping[str, Any],
+    *,
+    lines: bool = False,
 ) -> Drawing:
     """Return how samples of a model are drawn.
 
     ``data`` says how its text was read; ``given`` holds options of
-    :meth:`charrnn.api.model.Model.stream`; the others have their defaults.
+    :meth:`charrnn.api.model.Model.stream`; the others have their defaults. With ``lines`` the
+    primes are not known yet.
 
     Raises
     ------
@@ -50,6 +57,9 @@ def drawing(
     checked = arguments.length(length)
     options.check_sample(checked, until or frame.end, novelty.lines is not None)
     prime = arguments.text_of(given.get("prime", ""), vocabulary, "prime")
+    if checked and not lines:
+        symbols = checked + frame.read(vocabulary, prime)
+        check_spans(symbols, no_repeat=options.no_repeat, novel_span=given.get("novel_span"))
     more = {
         "length": checked,
         "until": until,
@@ -84,7 +94,12 @@ def _novelty(
     pieces: list[Any] = layout.pieces_of(known)
     if not layout.examples:
         pieces = [pieces[0][:0].join(pieces)] if pieces else []
-    ids, ends = [vocabulary.encode(piece, "skip") for piece in pieces], frame.line_ends(vocabulary)
+    ends = frame.line_ends(vocabulary)
+    if vocabulary.newline is None:
+        pieces = [line for piece in pieces for line in piece.split(vocabulary.text("\n"))]
+    ids = [vocabulary.encode(piece, "skip") for piece in pieces]
+    if vocabulary.newline is None:
+        ids, ends = broken(ids, ends, len(vocabulary))
     apart = bool(layout.examples) and not layout.end
     return Novelty(
         Seen.of(ids, ends, apart=apart) if lines else None,

@@ -186,7 +186,7 @@ class Model:
         :meth:`stream` except ``prime``, and raises the same errors.
         """
         arguments.refuse_unknown(options, _DRAWING - {"prime"}, "Model.continuations")
-        how = drawing(self.vocabulary, self.data, length, options)
+        how = drawing(self.vocabulary, self.data, length, options, lines=True)
         if not (how.arguments["until"] or how.frame.end) and self.vocabulary.newline is not None:
             how.arguments["until"] = "\n"
         check_end(how.arguments["length"], how.arguments["until"] or how.frame.end)
@@ -234,7 +234,7 @@ class Model:
             As for :meth:`stream`.
         """
         given = {"prime": prime, "until": until, "until_join": until_join, "unknown": unknown}
-        how = drawing(self.vocabulary, self.data, length, given)
+        how = drawing(self.vocabulary, self.data, length, given | {"no_repeat": no_repeat})
         del how.arguments["seed"], how.arguments["novelty"]
         return most_likely(
             self.network,
@@ -242,7 +242,7 @@ class Model:
             beam=beam,
             count=arguments.count(count),
             prime=how.prime,
-            no_repeat=no_repeat,
+            no_repeat=how.options.no_repeat,
             **how.arguments,
         )
 

@@ -13,7 +13,7 @@ from charrnn.cli._progress import progress
 from charrnn.cli._shared import note
 from charrnn.display import count
 from charrnn.errors import UsageError, VocabularyError
-from charrnn.sampling.options import SampleOptions
+from charrnn.sampling.options import SampleOptions, check_spans
 
 if TYPE_CHECKING:
     from charrnn.model.language import LanguageModel
@@ -65,8 +65,10 @@ class Samples:
     echo: bool
     label: str | None = None
 
-    def after(self, prime: Text) -> None:
-        """Write samples that continue one prime."""
+    def after(self, prime: Text, spans: dict[str, int | None]) -> None:
+        """Write samples that continue one prime; ``spans`` as for ``check_spans``."""
+        if self.ends["length"]:
+            check_spans(self.ends["length"] + self._frame.read(self.vocabulary, prime), **spans)
         out = Output()
         note_skipped(self.skipped(prime))
         if self.count == 1 and not (self.as_json or self.beam):
@@ -214,6 +216,13 @@ def note_skipped(number: int, returns: int = 0) -> None:
         note(Tally(number, returns).note())
 
 
+def note_top_k(top_k: int, vocabulary: Vocabulary) -> None:
+    """Note that ``--top-k`` has no effect if it keeps all symbols that can be drawn."""
+    symbols = len(vocabulary) - (vocabulary.unknown is not None)
+    if top_k >= symbols:
+        note(f"--top-k {top_k:,} has no effect: the model writes {count(symbols, 'symbol')}")
+
+
 def _tell_of_no_end(length: int, end: str, most: int) -> Callable[[int], object]:
     """Return a callback that notes once that samples do not end, if only a text can end them."""
 
@@ -252,7 +261,7 @@ def novelty_of(
     with progress("reading the text that is not to be copied", texts or ()):
         if texts:
             ends = frame.line_ends(loaded.vocabulary)
-            found = kept.of_text(texts, loaded.vocabulary, ends, spans, **how)
+            found = kept.of_text(texts, loaded.vocabulary, ends, spans, **how, tell=note)
         else:
             found = [kept.of_run(loaded, one) for one in spans]
     return Novelty(found[0] if lines else None, None if span is None else found[-1])

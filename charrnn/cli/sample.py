@@ -10,13 +10,22 @@ from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import check
-from charrnn.cli._samples import Samples, end_of_line, note_skipped, novelty_of, skipped
+from charrnn.cli._samples import (
+    Samples,
+    end_of_line,
+    note_skipped,
+    note_top_k,
+    novelty_of,
+    skipped,
+)
 from charrnn.cli._shared import (
     OUTPUT,
+    OWN_READING,
     Backend,
     Core,
     Run,
     Threads,
+    check_reading,
     decoding,
     note,
     open_backend,
@@ -35,7 +44,7 @@ NOVELTY = "New text only"
 
 @takes(
     Fields(SampleOptions, group="Drawing"),
-    Fields(DataConfig, DECODING, dict.fromkeys(DECODING, "the run's own")),
+    Fields(DataConfig, (*DECODING, "column", "field"), OWN_READING),
 )
 def sample(
     context: typer.Context,
@@ -182,7 +191,8 @@ def sample(
 
     With --novel, a line is written once it is complete. Lines of only white space may be copies.
     The index of the text, 2 to 4 bytes per line or span, is kept in the run's folder; a new line or
-    symbol is mistaken for a copy in at most 1 in 1,700 cases.
+    symbol is mistaken for a copy in at most 1 in 1,700 cases. A --novel-text is read as the run's
+    own text was; with --column '' or --field '' it is a plain text, such as a list of names.
 
     With --json, for each sample: "sample" (from 1; with --each-line "line"), "seed" (null with
     --beam), "prime", "text" (without the prime, but with the text that ended it, unless that is the
@@ -198,7 +208,7 @@ def sample(
     check(context, options)
     refuse_on_gpu(context)
     _check_input(prime_file, each_line, novel_text or [])
-    how = _reading(context, prime, prime_file, each_line, bool(novel_text))
+    how = _reading(context, bool(prime_file or each_line), bool(novel_text))
     from charrnn import sampling
     from charrnn.randomness import new_seed
     from charrnn.storage import checkpoint, runs
@@ -218,6 +228,7 @@ def sample(
         why = "has no effect: samples of a run that was trained on --examples end there anyway"
         raise UsageError(f"--until-join {why}", "leave it out")
     decoded = decoding(loaded, how)
+    note_top_k(options.top_k, vocabulary)
     if next_ is not None:
         beginning = _prime(prime, prime_file, vocabulary, unknown, decoded)
         symbols = sampling.next_symbols(
@@ -248,7 +259,8 @@ def sample(
 
         samples.after_each(live_lines(vocabulary.level, **decoded))
     else:
-        samples.after(_prime(prime, prime_file, vocabulary, unknown, decoded))
+        beginning = _prime(prime, prime_file, vocabulary, unknown, decoded)
+        samples.after(beginning, {"no_repeat": options.no_repeat, "novel_span": novel_span})
 
 
 def _check_input(prime_file: str | None, each_line: bool, novel_text: list[str]) -> None:
@@ -281,21 +293,16 @@ def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
             note(f"{option(name)} holds a backslash and a letter, {escape}; {advice}")
 
 
-def _reading(
-    context: typer.Context,
-    prime: str | None,
-    prime_file: str | None,
-    each_line: bool,
-    novel_text: bool,
-) -> dict[str, Any]:
-    """Return the options given for decoding the texts that are read."""
-    if prime is not None and prime_file is not None:
+def _reading(context: typer.Context, prime: bool, novel_text: bool) -> dict[str, Any]:
+    """Return the options given for reading texts: ``prime`` and ``novel_text`` say which are."""
+    if context.params["prime"] is not None and context.params["prime_file"] is not None:
         raise UsageError("--prime and --prime-file exclude each other", "give one of them")
     reading = given(context, DataConfig)
-    DataConfig(**reading)  # checks the values
-    for name in reading if prime_file is None and not (each_line or novel_text) else ():
-        others = "--prime-file, --each-line or --novel-text"
-        raise UsageError(f"{option(name)} only applies to {others}", "leave it out")
+    check_reading(reading)
+    for name in reading:
+        texts = "--prime-file, --each-line or --novel-text" if name in DECODING else "--novel-text"
+        if not (novel_text or (prime and name in DECODING)):
+            raise UsageError(f"{option(name)} only applies to {texts}", "leave it out")
     return reading
 
 

@@ -32,6 +32,8 @@ from charrnn.sampling.written import Sample, shown
 from charrnn.text.vocabulary import Unknown, Vocabulary
 
 _NO_REPEAT = Option(0, "", least=0)
+LONGEST = 10_000
+"""Symbols of a text after which a search without a length is given up."""
 
 
 class Hypothesis(NamedTuple):
@@ -78,7 +80,8 @@ def most_likely(
     UsageError
         If ``count`` exceeds ``beam``, or neither ``length`` nor ``until`` ends the texts.
     CharRNNError
-        If the model's output is not finite, or every text would repeat itself.
+        If the model's output is not finite, every text would repeat itself, or with ``length`` 0
+        none has ended after :data:`LONGEST` symbols.
     """
     beam = check_beam(beam, count, length, until or frame.end)
     no_repeat = _NO_REPEAT.check("no_repeat", no_repeat)
@@ -90,8 +93,8 @@ def most_likely(
     step, parents = 0, [0]
     with model.inference(beam):
         while live and not _is_decided(live, ended, count):
-            if step == length > 0:
-                ended += live
+            if step == (length or LONGEST):
+                ended += live if length else []
                 break
             last = [(read + one.ids)[-1] for one in live]
             feed = np.resize(np.array(last, np.intp), beam)
@@ -115,12 +118,23 @@ def most_likely(
             live, step = grown, step + 1
             progress(step)
     if not ended:
-        raise CharRNNError(
-            f"every text would repeat {count_of(no_repeat, 'symbol')}",
-            f"raise {setting('no_repeat')}, or give a shorter {setting('length')}",
-        )
+        raise _endless() if live else _repeating(no_repeat)
     ended.sort(key=lambda one: -one.total)
     return [Sample(vocabulary.join(one.text), one.nats) for one in ended[:count]]
+
+
+def _endless() -> CharRNNError:
+    return CharRNNError(
+        f"none of the texts searched has ended after {LONGEST:,} symbols",
+        f"give a {setting('length')}, or a larger {setting('beam')}",
+    )
+
+
+def _repeating(no_repeat: int) -> CharRNNError:
+    return CharRNNError(
+        f"every text would repeat {count_of(no_repeat, 'symbol')}",
+        f"raise {setting('no_repeat')}, or give a shorter {setting('length')}",
+    )
 
 
 def _is_decided(live: list[Hypothesis], ended: list[Hypothesis], count: int) -> bool:

@@ -83,6 +83,10 @@ class Frame:
         """Return the symbols of a prime (1-D) without what the model reads before an example."""
         return read[1:] if self.examples else read
 
+    def read(self, vocabulary: Vocabulary, prime: str | bytes) -> int:
+        """Return how many symbols are read before a sample that continues a prime."""
+        return (vocabulary.count(prime) + bool(self.examples)) if prime else 0
+
     def line_ends(self, vocabulary: Vocabulary) -> LineEnds:
         """Return what ends a line: a newline, or ``join`` if it can be written."""
         text: Any = vocabulary.text(self.join)

@@ -18,10 +18,10 @@ import numpy as np
 from charrnn.errors import CharRNNError, CorpusError, setting
 from charrnn.own import METRICS
 from charrnn.sampling.frame import Frame
-from charrnn.sampling.seen import LineEnds, Seen
+from charrnn.sampling.seen import LineEnds, Seen, broken
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
-from charrnn.text import Corpus, iter_ids, read_corpus
+from charrnn.text import Corpus, iter_ids, iter_lines, read_corpus
 from charrnn.text.labelled.dataset import Table, read_table
 from charrnn.text.layout import Layout
 from charrnn.text.units.examples import Units
@@ -74,15 +74,26 @@ def of_text(
     """Return indexes of any text, which is read once, for each of ``spans`` as in :func:`of_run`.
 
     ``ends`` ends its lines; ``reading`` are its encoding, errors and layout; see
-    :func:`charrnn.text.iter_ids`. Symbols that the vocabulary does not have are left out.
+    :func:`charrnn.text.iter_ids`. Symbols that the vocabulary does not have are left out, but a
+    newline always ends a line.
 
     Raises
     ------
     CharRNNError
         If the text cannot be read or is too large.
     """
-    parts = list(iter_ids(list(names), vocabulary, unknown="skip", **reading))
+    if vocabulary.newline is None:
+        lines = iter_lines(list(names), vocabulary, unknown="skip", **reading)
+        parts, ends = broken((_own(*line, vocabulary) for line in lines), ends, len(vocabulary))
+    else:
+        parts = list(iter_ids(list(names), vocabulary, unknown="skip", **reading))
     return [Seen.of(parts, ends, span) for span in spans]
+
+
+def _own(line: str | bytes, ids: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """Return the ids of a line without the unknown symbol that stands for its newline."""
+    newline: Any = "\n" if isinstance(line, str) else b"\n"
+    return ids[:-1] if vocabulary.unknown is not None and newline in line else ids
 
 
 def _key(checkpoint: Checkpoint, span: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from charrnn.display import count as counted
 from charrnn.errors import UsageError, setting
 from charrnn.options import Option, check_fields, declare
 
@@ -166,6 +167,25 @@ def check_beam(beam: int, count: int, length: int, until: object) -> int:
         raise UsageError(f"{setting('length')} must be at least 0, not {length}", "0 means endless")
     check_end(length, until)
     return beam
+
+
+def check_spans(symbols: int, **spans: int | None) -> None:
+    """Raise :class:`UsageError` if a rule on so many symbols in a row has no effect.
+
+    Parameters
+    ----------
+    symbols
+        The symbols of prime and sample together.
+    spans
+        By the name of their settings, the N symbols that may stand only once or be copied; None
+        and 0: no such rule. It forbids some symbol if there are more than N.
+    """
+    for name, span in spans.items():
+        if span and symbols <= span:
+            raise UsageError(
+                f"{setting(name)} {span} has no effect on {counted(symbols, 'symbol')}",
+                f"give a longer {setting('length')}, or less",
+            )
 
 
 def check_end(length: int, until: object) -> None:

@@ -11,7 +11,7 @@ that the hashes of all units of a text come from one cumulative sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -173,6 +173,18 @@ class Seen:
         step = (hashes >> np.uint64(32)) | np.uint64(1)
         for k in range(_BITS):
             yield (hashes + np.uint64(k) * step) & self._mask
+
+
+def broken(
+    lines: Iterable[NDArray[Any]], ends: LineEnds, symbols: int
+) -> tuple[list[NDArray[Any]], LineEnds]:
+    """Return the lines of a text whose newline is none of ``symbols`` symbols, and their end.
+
+    Each line, 1-D ids, is followed by the id ``symbols``, which no sample has.
+    """
+    end = np.array([symbols], np.int64)
+    parts = [part.astype(np.int64) for line in lines for part in (line, end)]
+    return [np.concatenate(parts)] if parts else [], ends._replace(newline=symbols)
 
 
 def _bit(place: Hashes) -> NDArray[np.uint8]:

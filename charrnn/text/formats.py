@@ -5,8 +5,10 @@ gzip, bzip2 and xz are decompressed as they are read, in memory that does not gr
 
 from __future__ import annotations
 
+import codecs
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Set
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +20,14 @@ SNIFF = 8192
 """First bytes of a file of a directory that decide whether it is text."""
 MIN_UNMARKED, MANY, FEW = 16, 0.9, 0.1
 """Bytes of the shortest text whose encoding is guessed; shares of bytes that show it."""
+MIN_IN_BLOCKS, IN_BLOCKS = 24, 0.95
+"""The same of a text that is known by its blocks; share of the characters that are in them."""
+_ANY_SCRIPT = frozenset({0x00, 0x20})
+"""Blocks of 256 characters: Latin, punctuation."""
+_EAST_ASIAN = _ANY_SCRIPT | {0x30, 0xFF, *range(0x4E, 0xA0), *range(0xAC, 0xD8)}
+"""These, kana, wide forms, ideographs, Hangul."""
+_CONTROLS = frozenset(range(0x20)) - set(b"\t\n\v\f\r\x1b")
+"""Control characters but those that lay out a text or begin a sequence."""
 SNIFF_COMPRESSED = 1 << 20  # bzip2 gives nothing before the end of its first block
 
 BOMB_BYTES, BOMB_RATIO = 200_000_000, 200
@@ -115,7 +125,7 @@ def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
         return "binary"
     if has_nul(encoding):
         return ""
-    return _mark(data) or unmarked(data) or ("binary" if b"\0" in data else "")
+    return _mark(data) or unmarked(data, encoding) or ("binary" if b"\0" in data else "")
 
 
 def has_nul(encoding: str) -> bool:
@@ -128,15 +138,22 @@ def _width(encoding: str) -> int:
     return len("aa".encode(encoding)) - len("a".encode(encoding))
 
 
-def unmarked(head: bytes) -> str:
+def unmarked(head: bytes, encoding: str = "utf-8") -> str:
     """Return in which form of UTF-16 or UTF-32 a text without a mark seems to be; empty if in none.
 
     In UTF-32 two bytes of four are 0 or nearly so, in UTF-16 every second one, if the script is not
-    one of many characters: 0 in Latin, 4 in Cyrillic, and 0 in the spaces between.
+    one of many characters: 0 in Latin, 4 in Cyrillic, and 0 in the spaces between. Other scripts
+    are known by their blocks, unless another encoding than UTF-8 was named: :func:`_by_blocks`.
     """
     data = head[: min(len(head), SNIFF) // 4 * 4]
-    if len(data) < MIN_UNMARKED or b"\0" not in data:
+    if len(data) < MIN_UNMARKED:
         return ""
+    found = _by_zeros(data) if b"\0" in data else ""
+    by_default = codecs.lookup(encoding).name.startswith("utf-8")
+    return found or (_by_blocks(data) if by_default else "")
+
+
+def _by_zeros(data: bytes) -> str:
     small = [sum(byte < 9 for byte in data[k::4]) / (len(data) // 4) for k in range(4)]
     zero = [data[k::4].count(0) / (len(data) // 4) for k in range(4)]
     if small[2] >= MANY and zero[3] == 1 and zero[0] <= FEW:
@@ -150,6 +167,52 @@ def unmarked(head: bytes) -> str:
     return ""
 
 
+def _by_blocks(data: bytes) -> str:
+    """Return the form of UTF-16 in which bytes make sense that are hardly a text in bytes.
+
+    They have control characters, the halves of some letter or of a space. As UTF-16 they are all
+    assigned characters, nearly all of them from the blocks of 256 of East Asian scripts and their
+    signs, or from two others. Any ASCII letters in pairs are ideographs, so the former are no sign
+    if the bytes are valid UTF-8 or nearly all ASCII; of UTF-8, control characters must be many.
+    """
+    utf8 = _is_utf8(data)
+    controls = sum(byte in _CONTROLS for byte in data) / len(data)
+    high = sum(byte > 0x7F for byte in data) / len(data)
+    if len(data) < MIN_IN_BLOCKS or (controls < 0.05 if utf8 else controls < 0.01 or high < 0.06):
+        return ""
+    blocks = _ANY_SCRIPT if utf8 else _EAST_ASIAN
+    shares = {form: _share(data, form, blocks) for form in ("UTF-16-LE", "UTF-16-BE")}
+    form = max(shares, key=lambda one: shares[one])
+    return form if shares[form] >= IN_BLOCKS else ""
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # its last character may be cut off
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _share(data: bytes, encoding: str, blocks: Set[int]) -> float:
+    """Return how much of a text lies in blocks of 256 characters or in two others.
+
+    0 if a character is not assigned, or a control character.
+    """
+    from unicodedata import category
+
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return 0.0
+    kinds = {c: category(c) for c in set(text)}
+    if any(kind[0] == "C" and kind != "Cf" and c not in "\t\n\r" for c, kind in kinds.items()):
+        return 0.0
+    found = Counter(ord(c) >> 8 for c in text)
+    others = sorted(count for block, count in found.items() if block not in blocks)
+    return 1 - sum(others[:-2]) / len(text)
+
+
 def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
     if refused := _refused(head):
         raise CorpusError(f"{what} {refused[0]}, not text", refused[1])
@@ -157,7 +220,7 @@ def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
     if mark and (not has_nul(encoding) or (mark == "UTF-32" and _width(encoding) < 4)):
         message = f"{shown(name)} begins with the byte order mark of {mark}"
         raise CorpusError(message, f"use {setting('encoding')} {mark.lower()}")
-    if not has_nul(encoding) and (form := unmarked(head)):
+    if not has_nul(encoding) and (form := unmarked(head, encoding)):
         message = f"{shown(name)} seems to be {form}, without a byte order mark"
         raise CorpusError(message, f"use {setting('encoding')} {form.lower()}")
 

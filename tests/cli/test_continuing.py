@@ -300,10 +300,34 @@ def test_a_model_that_can_only_copy_is_given_up(run, monkeypatch):
         ),
         ("--repetition-penalty 0.5", "--repetition-penalty must be at least 1"),
         ("--errors replace", "--errors only applies to --prime-file, --each-line or --novel-text"),
+        ("--prime-file x --column name", "--column only applies to --novel-text"),
+        (
+            "--no-repeat 20 --length 10",
+            "--no-repeat 20 has no effect on 10 symbols; give a longer --length, or less",
+        ),
+        ("--no-repeat 13 --length 10 --prime ada", "--no-repeat 13 has no effect on 13 symbols"),
+        ("--beam 2 --no-repeat 9 --length 9", "--no-repeat 9 has no effect"),
+        ("--novel-span 10 --length 10", "--novel-span 10 has no effect on 10 symbols"),
     ],
 )
 def test_what_has_no_effect_is_refused(run, arguments, named):
     assert named in refused(*arguments.split())
+
+
+def test_a_rule_that_can_have_an_effect_is_not_refused(run):
+    assert sample("--no-repeat", "12", "--length", "10", "--prime", "ada", "--seed", "1")
+    assert sample("--novel-span", "10", "--length", "11", "--seed", "1")
+
+
+def test_a_search_that_does_not_end_says_so(run, monkeypatch):
+    monkeypatch.setattr("charrnn.cli._samples.LONG_SEARCH", 5)
+    monkeypatch.setattr("charrnn.sampling.beam.LONGEST", 12)
+    done = inside("sample", "names", "--beam", "2", "--length", "0", "--until", "ttt")
+    assert (done.returncode, done.stdout) == (1, "")
+    note, error = done.stderr.splitlines()
+    assert "note: 5 symbols are drawn and --until has not come; --length sets a limit" in note
+    assert "none of the texts searched has ended after 12 symbols; give a --length, or a" in error
+    assert sample("--beam", "2", "--length", "0", "--until", "a").endswith("a")
 
 
 def test_rules_and_the_changing_temperature_are_used(run):

@@ -137,6 +137,26 @@ def test_a_new_line_ends_where_its_document_ends(more):
     assert not {"anna", "bob\nand carl"} & texts
 
 
+@pytest.mark.parametrize("more", [(), pytest.param(("--min-count", "3"), marks=pytest.mark.slow)])
+def test_a_list_of_names_says_what_is_not_copied(more):
+    """The model knows no newline, which ends the lines of the list all the same."""
+    names = ("anna", "bob", "dora")
+    Path("n.csv").write_text("id,text\n" + "".join(f"{n},{names[n % 3]}\n" for n in range(300)))
+    trained("n.csv", "--column", "text", "--examples", "document", *more)
+    Path("names.txt").write_text("anna\nbob\n")
+    sample = ("sample", "r", "--count", "40", "--seed", "1", "--novel", "--novel-text", "names.txt")
+    told = run(*sample, code=1).stderr
+    assert "names.txt has no column 'text'" in told
+    assert told.endswith("--column '' reads the whole text\n")
+    found = set(run(*sample, "--column", "").stdout.splitlines())
+    assert "dora" in found
+    assert not {"anna", "bob"} & found
+    given = {"novel": True, "novel_text": "anna\nbob\n", "novel_span": 3}
+    texts = {one.text.strip("\x03") for one in charrnn.load("r").samples(40, 30, **given)}
+    assert "dora" in texts
+    assert not [text for text in texts if "anna" in text]
+
+
 @pytest.mark.parametrize("examples", ["line", pytest.param("document", marks=pytest.mark.slow)])
 def test_a_run_goes_on_as_if_it_had_never_stopped(examples):
     text = "names.txt" if examples == "line" else "docs"

@@ -65,6 +65,7 @@ eval t.txt --run bytes --encoding utf-8
 eval hello --run table
 eval hello --run lines
 eval t.csv --run lines
+sample one --no-repeat 9 --length 9
 sample one --prime 'a\\n'
 sample slashes --prime 'a\\n' --length 3
 sample one --until '\\t'

@@ -142,6 +142,13 @@ def test_a_seed_has_no_effect_on_the_most_likely_text(place):
     assert two.stdout.split("\n---\n") == [alone.stdout] * 2
 
 
+def test_more_symbols_than_there_are_is_said(place):
+    for given, told in (("17", "17 has no effect: the model writes 17 symbols"), ("16", "")):
+        done = inside("sample", "one", "--top-k", given, "--seed", "3", "--length", "9", cwd=place)
+        assert done.returncode == 0
+        assert done.stderr == (f"charrnn: note: --top-k {told}\n" if told else "")
+
+
 def test_threads_have_no_effect_on_a_gpu(place, device):
     done = inside("sample", "one", "--threads", "1", "--length", "3", cwd=place)
     assert done.returncode == 0

@@ -146,6 +146,8 @@ _LINES = {
 ; --novel
 ; --novel-span 2
 --novel-span 2 ; --novel-text v.txt
+--novel-span 2 --novel-text c.csv ; --column text
+--novel-span 2 --novel-text j.jsonl ; --field text
 joined.txt --length 900 ; --until-join
 ; --count 2
 kinds.txt ; --label dog

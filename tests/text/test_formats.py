@@ -226,6 +226,35 @@ def test_without_a_mark_the_form_of_utf_16_or_32_is_named(tmp_path, text, encodi
     assert f"wide.txt ({encoding.upper()}: --encoding {encoding})" in in_words(note, option)
 
 
+OTHER_SCRIPTS = {
+    "gb18030": "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。\n" * 40,
+    "big5": "床前明月光疑是地上霜舉頭望明月低頭思故鄉\n" * 40,
+    "shift_jis": "吾輩は猫である。名前はまだ無い。ニュース\n" * 40,
+    "euc_kr": "나는 오늘 학교에 갔다. 날씨가 참 좋았다.\n" * 40,
+    "tis-620": "วันนี้อากาศดีมาก เราไปเดินเล่นในสวน\n" * 40,
+    "utf-8": "आज मौसम बहुत अच्छा है। हम जा रहे हैं।\n" * 40,
+    "utf-8-sig": "ዛሬ አየሩ ጥሩ ነው። እንሂድ።\n" * 40,
+    "cp1252": "Größe und Übermut, naïve Cafés\x02 tête-à-tête\n" * 40,
+}
+
+
+@pytest.mark.parametrize(("encoding", "text"), OTHER_SCRIPTS.items(), ids=OTHER_SCRIPTS)
+def test_utf_16_is_known_in_every_script_and_no_other_text_is_taken_for_it(
+    tmp_path, encoding, text
+):
+    path = tmp_path / "a.txt"
+    for form in ("utf-16-le", "utf-16-be"):
+        path.write_bytes(text.encode(form))
+        for errors in ("strict", "replace"):
+            assert said(path, errors=errors).endswith(f"use --encoding {form}")
+        assert whole(open_corpus(path, encoding=form)) == text
+    for named in {encoding, "utf-8"}:
+        for plain in (text, text.replace("\n", "\0"), text.replace("\n", "\x1f")):
+            path.write_bytes(plain.encode(named))
+            assert whole(open_corpus(path, encoding=named)) == plain
+            assert formats.unmarked(plain.encode(named)) == ""
+
+
 @pytest.mark.parametrize("errors", ["strict", "replace"])
 def test_a_text_without_the_mark_of_its_encoding_gets_one_that_reads_it(tmp_path, errors):
     for data, encoding, right in (
@@ -245,8 +274,11 @@ def test_a_text_without_the_mark_of_its_encoding_gets_one_that_reads_it(tmp_path
 
 @pytest.mark.parametrize(
     "data",
-    [b"a file\0another one\0and a third one\0" * 9, b"abc\0def\0ghi\0" * 20, b"\0" * 64, b"a\0b\0"],
+    [
+        *(b"a file\0another one\0and a third one\0" * 9, b"abc\0def\0ghi\0" * 20),
+        *(b"\0" * 64, b"a\0b\0", b"1\t2\t3\t4\n" * 20, b"ab\x1fcd\x1fe\x1e" * 20),
+    ],
 )
-def test_text_with_some_nul_characters_is_text(tmp_path, data):
+def test_text_with_some_control_characters_is_text(tmp_path, data):
     (tmp_path / "a").write_bytes(data)
     assert open_corpus(tmp_path / "a").chars == len(data)
