@@ -100,6 +100,18 @@ class Classifier:
         CorpusError
             If the model does not know a label.
         """
+        scores = LabelScores.of(self._labeller, self.labelled(pairs))
+        assert scores is not None
+        return scores
+
+    def labelled(self, pairs: Iterable[Any]) -> Labelled:
+        """Return (text, label) pairs in the symbols and labels of the model.
+
+        Raises
+        ------
+        UsageError, CorpusError
+            As :meth:`evaluate`.
+        """
         known = {label: number for number, label in enumerate(self.labels)}
         ids, of = [], []
         for text, label in arguments.pairs(pairs, "text", "label"):
@@ -109,10 +121,7 @@ class Classifier:
             of.append(known[label])
         if not ids:
             raise UsageError("there is no pair to evaluate on", "give (text, label) pairs")
-        texts = replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32))
-        scores = LabelScores.of(self._labeller, texts)
-        assert scores is not None
-        return scores
+        return replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from charrnn.api import arguments
+from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.model import Model
+from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
+from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
 from charrnn.registry import OPTIMIZERS
 from charrnn.storage import checkpoint as checkpoints
@@ -24,13 +27,15 @@ from charrnn.text.units.examples import Units
 if TYPE_CHECKING:
     from charrnn.diagnosis.report import Report
     from charrnn.diagnosis.subjects import Subject
+    from charrnn.diagnosis.tasks.base import ExamplesSubject
+    from charrnn.storage.checkpoint import Checkpoint
     from charrnn.text import Level
     from charrnn.text.vocabulary import Unknown, Vocabulary
 
 
 def diagnose(
-    model: Model | ModelConfig | str | PathLike[str] | None = None,
-    text: str | bytes | Iterable[str] | Iterable[bytes] | None = None,
+    model: Model | Classifier | Transducer | ModelConfig | str | PathLike[str] | None = None,
+    text: Any = None,
     *,
     level: Level | None = None,
     unknown: Literal["error", "skip"] = "error",
@@ -43,11 +48,13 @@ def diagnose(
     Parameters
     ----------
     model
-        A run or checkpoint file as in :func:`load`, a :class:`Model`, or a
-        :class:`~charrnn.config.ModelConfig`, from which a fresh model is made.
+        A run or checkpoint file as in :func:`load`, a :class:`Model`, :class:`Classifier` or
+        :class:`Transducer`, or a :class:`~charrnn.config.ModelConfig` of a language model, from
+        which a fresh one is made.
     text
-        The text to examine it on: a string; at byte level, bytes or a string; or a list of them. By
-        default the validation text of the run.
+        The text to examine it on: a string; at byte level, bytes or a string; or a list of them;
+        for a classifier (text, label) pairs, for a transducer (source, target) pairs. By default
+        what the run held out for validation.
     level
         ``char`` (default), ``byte`` or ``word``, for a configuration.
     unknown
@@ -77,7 +84,10 @@ def diagnose(
     CharRNNError
         If there is no such run or its checkpoint cannot be read.
     """
-    from charrnn.diagnosis.examine import examine  # not needed to load, train and sample
+    # not needed to load, train and sample
+    from charrnn.diagnosis.examine import examine
+    from charrnn.diagnosis.subjects import Subject
+    from charrnn.diagnosis.tasks.subjects import refuse_unmeasured
 
     names = {f.name for f in fields(Settings)}
     training = {k for k in options if k in ASSUMABLE or OPTIMIZERS.owners(k)}
@@ -89,45 +99,84 @@ def diagnose(
     arguments.function(progress, "progress")
     engine, unknown = arguments.backend(backend), arguments.unknown(unknown)
     subject = _subject(model, text, level, unknown, engine, assumed, settings.seed)
+    if not isinstance(subject, Subject):
+        refuse_unmeasured(subject, options)
     return examine(subject, settings, progress)
 
 
 def _subject(
-    model: Model | ModelConfig | str | PathLike[str] | None,
-    text: str | bytes | Iterable[str] | Iterable[bytes] | None,
+    model: Any,
+    text: Any,
     level: Level | None,
     unknown: Literal["error", "skip"],
     engine: Backend,
     assumed: dict[str, Any],
     seed: int,
-) -> Subject:
+) -> Subject | ExamplesSubject:
     """Return what :func:`diagnose` examines."""
     from charrnn.diagnosis import subjects
 
+    if isinstance(model, ModelConfig) and model.task != "lm":
+        raise UsageError(
+            f"only a language model is made from a configuration, not {brief(model.task)}",
+            "give a model that was fitted",
+        )
     if level is not None and not isinstance(model, ModelConfig):
         raise UsageError(
             "level only applies to a configuration: a model has its own", "leave it out"
         )
-    if text is None and isinstance(model, Model | ModelConfig):
+    if text is None and isinstance(model, Model | Classifier | Transducer | ModelConfig):
         raise CorpusError("there is no text to examine the model on", "give text")
-    text = None if text is None else arguments.texts_of(text)
+    if isinstance(model, Classifier | Transducer):
+        return _of_examples(model, text, assumed)
     if isinstance(model, ModelConfig):
+        text = arguments.texts_of(text)
         of_level = "char" if level is None else arguments.level(level)
         corpus = corpus_from_text(text or "", level=of_level, val_frac=0.0)
         plan = TrainConfig(**assumed, seed=seed)
         symbols = len(corpus.vocabulary)
         return subjects.untrained(model, symbols, corpus.train, "the text given", plan, engine)
     if isinstance(model, Model):
-        known = arguments.text_of(text, model.vocabulary)
+        known = arguments.text_of(arguments.texts_of(text), model.vocabulary)
         encoded = _encoded(known, model.vocabulary, model.data, unknown)
         return subjects.of_model(model.network, encoded, assumed, model.training)
     path = runs.resolve(None if model is None else arguments.path(model, "model"))
     loaded = checkpoints.load(path, finite=False)  # broken weights are reported, not refused
+    if loaded.config.task != "lm":
+        return _of_run_of_examples(loaded, text, engine, assumed)
     ids = None
     if text is not None:
-        known = arguments.text_of(text, loaded.vocabulary)
+        known = arguments.text_of(arguments.texts_of(text), loaded.vocabulary)
         ids = _encoded(known, loaded.vocabulary, loaded.data, unknown)
     return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)
+
+
+def _of_examples(
+    model: Classifier | Transducer, pairs: Any, assumed: dict[str, Any]
+) -> ExamplesSubject:
+    """Return a model in memory with the examples that it is examined on."""
+    from charrnn.diagnosis.tasks import subjects
+
+    return subjects.of_model(model.network, _in_symbols(model, pairs), model.training, assumed)
+
+
+def _of_run_of_examples(
+    loaded: Checkpoint, pairs: Any, engine: Backend, assumed: dict[str, Any]
+) -> ExamplesSubject:
+    """Return the model of a run with the examples that it is examined on."""
+    from charrnn.diagnosis.tasks import subjects
+
+    if pairs is None:
+        data, name = subjects.held_out(loaded), "the run's validation examples"
+    else:
+        of_run = transducer if loaded.config.task == "transduce" else classifier
+        data, name = _in_symbols(of_run(loaded, engine), pairs), "the examples given"
+    return subjects.of_checkpoint(loaded, engine, data, name, assumed)
+
+
+def _in_symbols(model: Classifier | Transducer, pairs: Any) -> Any:
+    """Return pairs in the symbols of a model."""
+    return model.labelled(pairs) if isinstance(model, Classifier) else model.encoded(pairs)
 
 
 def _encoded(

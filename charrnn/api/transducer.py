@@ -119,7 +119,20 @@ class Transducer:
         UsageError
             If there is no pair, or one is not of this form.
         """
-        beam, level = _BEAM.check("beam", beam), self.data.target_level
+        beam = _BEAM.check("beam", beam)
+        scores = scores_of(self.network, self.encoded(pairs), beam=beam)
+        assert scores is not None
+        return scores
+
+    def encoded(self, pairs: Iterable[Any]) -> Pairs:
+        """Return (source, target) pairs in the symbols of the model.
+
+        Raises
+        ------
+        UsageError
+            If there is no pair, or one is not of this form.
+        """
+        level = self.data.target_level
         known = {symbol: i for i, symbol in enumerate(self.targets)}
         checked = arguments.pairs(pairs, "source", "target")
         if not checked:
@@ -131,9 +144,7 @@ class Transducer:
         lengths = np.array([len(each) for each in ids], np.int64)
         targets = Side(np.concatenate(ids), np.cumsum(lengths) - lengths, lengths)
         sources = Pairs.untranslated([self._ids(source) for source, _ in checked]).sources
-        scores = scores_of(self.network, Pairs(sources, targets), beam=beam)
-        assert scores is not None
-        return scores
+        return Pairs(sources, targets)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

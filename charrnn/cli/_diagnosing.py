@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli._command import given
 from charrnn.cli._given import is_given, refuse, refuse_decoding
-from charrnn.cli._shared import READING, check_reading
+from charrnn.cli._shared import LABELS, READING, check_reading
 from charrnn.config import DataConfig, ModelConfig
 from charrnn.errors import UsageError
 
@@ -39,13 +39,14 @@ def check(context: typer.Context) -> None:
             "only applies to --fresh and --compare",
         )
         check_reading(given(context, DataConfig))
+        refuse(context, ("target_level",), "only applies to --fresh and --compare")
     if "--compare" not in modes:
         refuse(context, ("steps",), "only applies to --compare")
     refuse_decoding(context, context.params["corpus"] or ())
     if not is_given(context, "corpus"):
         refuse(
             context,
-            (*READING, "unknown"),
+            (*READING, *LABELS, "target", "unknown"),
             "only applies to a text that is given",
             "leave it out, or give --corpus",
         )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli._given import refuse
 from charrnn.cli._scored_generated import score_generated
-from charrnn.cli._scored_labels import score_labels
-from charrnn.cli._shared import LABELS
-from charrnn.cli._written import score_targets
+from charrnn.cli._scored_labels import read_as, read_texts, score_labels
+from charrnn.cli._shared import LABELS, PAIRS
+from charrnn.cli._written import pairs_of, score_targets
 
 if TYPE_CHECKING:
     import typer
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 OF_TEXT = ("per_line", "per_char", "start", "unknown", "join")
 OF_TARGETS = ("beam", "target")
+
+
+def examples_of(
+    context: typer.Context,
+    loaded: Checkpoint,
+    names: list[str],
+    split: str | None,
+    reading: Mapping[str, Any],
+) -> tuple[Any, int]:
+    """Return the examples in files, or the run's held-out ones, and the lines passed over."""
+    if loaded.config.task == "transduce":
+        why = f"does not apply to a transducer, which {loaded.name} is"
+        refuse(context, ("column", "field", *LABELS), why)
+        return pairs_of(loaded, names, split, reading)
+    refuse(context, PAIRS, f"only applies to a transducer, but {loaded.name} is none")
+    return read_texts(loaded, names, split, read_as(loaded, reading))[:2]
 
 
 def score_examples(

@@ -87,6 +87,8 @@ READING = (*DECODING, "column", "field", "join")
 """How a text is read: decoded, and laid out."""
 LABELS = ("label_column", "label_field")
 """Where the labels of a table are."""
+PAIRS = ("target", "target_level")
+"""Where the targets of pairs are, and of what symbols they consist."""
 OWN_READING = dict.fromkeys((*READING, *LABELS), "the run's own") | dict.fromkeys(
     ("column", "field"), "the run's own; '' reads the whole text"
 )

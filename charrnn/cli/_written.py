@@ -160,7 +160,7 @@ def score_targets(
     model = loaded.model(engine)
     assert isinstance(model, Transducer)
     with progress("scoring", names):
-        pairs, skipped = _pairs(loaded, names, split, given)
+        pairs, skipped = pairs_of(loaded, names, split, given)
         scores = scores_of(model, pairs, beam=beam)
     assert scores is not None
     if as_json:
@@ -172,7 +172,7 @@ def score_targets(
     write_text(targets_text(scores))
 
 
-def _pairs(
+def pairs_of(
     loaded: Checkpoint, names: list[str], split: str | None, given: Mapping[str, Any]
 ) -> tuple[Pairs, int]:
     """Return the pairs to be scored, and how many lines were passed over."""

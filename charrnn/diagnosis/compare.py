@@ -11,19 +11,19 @@ import numpy as np
 
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.diagnosis import tasks
 from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import HIDDEN, Settings
 from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.tasks.base import ExamplesSubject
 from charrnn.display import count
 from charrnn.errors import CharRNNError, UsageError, setting
-from charrnn.model.language import LanguageModel
 from charrnn.options import declared
 from charrnn.registry import CELLS
-from charrnn.text import Corpus
+from charrnn.train import recipes
 from charrnn.train.divergence import DivergedError
-from charrnn.train.recipes.language import language_loop
 from charrnn.train.request import Request
 
 
@@ -34,7 +34,8 @@ class Horizon:
     ``half_life`` and ``efold`` are those of the state that reaches farthest, in steps (None if G
     does not fall); ``at_window`` is G at the training window; ``lyapunov`` is λ₁ of the state
     Jacobian in nats per step and ``memory_time`` 1 / |λ₁| in steps; ``used`` and ``used_99`` are
-    those of the whole model, in symbols.
+    those of the whole model, in symbols. None stands for what is not measured for its task;
+    ``part`` is which of several readers of the model the layer is in.
     """
 
     cell: str
@@ -43,11 +44,17 @@ class Horizon:
     half_life: float | None
     efold: float | None
     at_window: float | None
-    lyapunov: float
-    memory_time: float
-    used: int
-    used_99: int
+    lyapunov: float | None
+    memory_time: float | None
+    used: int | None
+    used_99: int | None
     loss: float
+    part: str = ""
+
+    @property
+    def uses(self) -> str:
+        """The symbols that the model uses, for people."""
+        return "–" if self.used is None else f"{self.used}–{self.used_99}"
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,11 @@ class Contestant:
 
 def horizons(report: Report) -> list[Horizon]:
     """Return the horizon of every layer; empty for a model that could not be measured."""
-    if report.lag is None or report.dynamics is None or report.context is None:
+    if report.lag is None:
         return []
-    cut, rows = report.context.cut, []
-    for lags, dynamics in zip(report.lag.layers, report.dynamics.layers, strict=True):
+    cut, rows = report.context.cut if report.context else None, []
+    measured = report.dynamics.layers if report.dynamics else [None] * len(report.lag.layers)
+    for lags, dynamics in zip(report.lag.layers, measured, strict=True):
         state, curve = lags.slowest
         rows.append(
             Horizon(
@@ -74,12 +82,13 @@ def horizons(report: Report) -> list[Horizon]:
                 state=state,
                 half_life=curve.half_life,
                 efold=curve.efold,
-                at_window=curve.at(report.lag.seq_len),
-                lyapunov=dynamics.exponents[0],
-                memory_time=dynamics.memory_time,
-                used=cut.used,
-                used_99=cut.used_99,
-                loss=cut.loss[-1],
+                at_window=curve.at(report.lag.seq_len or lags.max_lag),
+                lyapunov=dynamics.exponents[0] if dynamics else None,
+                memory_time=dynamics.memory_time if dynamics else None,
+                used=cut.used if cut else None,
+                used_99=cut.used_99 if cut else None,
+                loss=cut.loss[-1] if cut else report.lag.loss,
+                part=lags.part,
             )
         )
     return rows
@@ -119,7 +128,7 @@ def architectures(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
 def train_and_examine(
     cell: str,
     config: ModelConfig,
-    corpus: Corpus,
+    corpus: Any,
     train: TrainConfig,
     backend: Backend,
     settings: Settings,
@@ -135,11 +144,11 @@ def train_and_examine(
     CharRNNError
         If training diverges.
     """
-    model = LanguageModel.fresh(
-        replace(config, cell=cell), len(corpus.vocabulary), train.seed, backend
-    )
+    recipe, of_text = recipes.of(config.task), config.task == "lm"
+    model: Any = recipe.fresh(replace(config, cell=cell), corpus, train.seed, backend)
     train = replace(train, eval_every=0, save_every=0)
-    loop, _ = language_loop(model, corpus.train, np.empty(0, corpus.train.dtype), train)
+    unread = np.empty(0, corpus.train.dtype) if of_text else corpus.val.of(np.arange(0))
+    loop, _ = recipe.loop(model, replace(corpus, val=unread), train)
     begun = perf_counter()
     progress(f"{cell}: training")
     try:  # without rollbacks: after one, a cell would not be trained like the others
@@ -150,15 +159,18 @@ def train_and_examine(
         raise CharRNNError(f"{cell}: {problem.message}", remedy) from None
     seconds = perf_counter() - begun
     moments = {name: backend.get(array) for name, array in loop.update.optimizer.moments.items()}
-    subject = Subject(
-        model,
-        np.asarray(corpus.val),
-        loop.config,
-        name=f"{cell} after {count(loop.progress.step, 'step')}",
-        text="the validation text",
-        moments=moments,
-        step=loop.progress.step,
-    )
+    named: dict[str, Any] = {
+        "name": f"{cell} after {count(loop.progress.step, 'step')}",
+        "moments": moments,
+        "step": loop.progress.step,
+    }
+    subject: Subject | ExamplesSubject
+    if of_text:
+        text = "the validation text"
+        subject = Subject(model, np.asarray(corpus.val), loop.config, text=text, **named)
+    else:
+        text, examples = "the validation examples", tasks.of(model, corpus.val)
+        subject = ExamplesSubject(examples, loop.config, text=text, **named)
     report = examine(subject, settings, lambda stage: progress(f"{cell}: {stage}"), word)
     return Contestant(cell, report, loop.progress.step, seconds)
 

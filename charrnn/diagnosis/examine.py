@@ -16,6 +16,8 @@ from charrnn.diagnosis.measures.values import in_float64
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.settings import DEFAULT_LAG, Settings
 from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.tasks.base import ExamplesSubject
+from charrnn.diagnosis.tasks.measure import measure
 from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.tasks.language import fit
@@ -27,7 +29,7 @@ MIN_TEXT = 4
 
 
 def examine(
-    subject: Subject,
+    subject: Subject | ExamplesSubject,
     settings: Settings | None = None,
     progress: Callable[[str], object] = lambda stage: None,
     word: Callable[[str], str] = str,
@@ -37,7 +39,7 @@ def examine(
     Parameters
     ----------
     subject
-        The model and its text.
+        The model, and its text or examples.
     settings
         How much to measure.
     progress
@@ -48,17 +50,21 @@ def examine(
     Raises
     ------
     CorpusError
-        If the text has fewer than 4 symbols.
+        If the text has fewer than 4 symbols, or the examples are too short.
     """
     settings = settings or Settings()
     notes: list[str] = []
-    subject = examples.prepared(subject)
-    subject = replace(subject, train=_fitted(subject, notes))
+    if isinstance(subject, Subject):
+        subject = examples.prepared(subject)
+        subject = replace(subject, train=_fitted(subject, notes))
     report = Report(subject, settings, notes)
     report.broken = find_broken(subject.model, subject.moments)
     if not report.broken:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            _measure(report, progress)
+            if isinstance(subject, Subject):
+                _measure(report, subject, progress)
+            else:
+                measure(report, subject, progress)
         if reason := report.nothing_to_learn:
             notes.append(f"nothing to learn: {reason}")
     report.verdicts = verdicts.judge(report, word)
@@ -86,12 +92,12 @@ def _fitted(subject: Subject, notes: list[str]) -> TrainConfig:
     return replace(train, batch=batch, seq_len=seq_len)
 
 
-def _measure(report: Report, progress: Callable[[str], object]) -> None:
+def _measure(report: Report, subject: Subject, progress: Callable[[str], object]) -> None:
     """Fill the report; lag profile, matrices and Jacobians are computed in float64."""
-    subject, settings = report.subject, report.settings
+    settings = report.settings
     model, ids, train = subject.model, np.asarray(subject.ids), subject.train
     text = ids if subject.examples is None else subject.examples
-    max_lag, length = _lags(report)
+    max_lag, length = _lags(report, subject)
     progress("norms")
     per_epoch = (len(ids) - 1) // train.batch // train.seq_len
     windows = max(1, min(settings.windows, per_epoch - 1))
@@ -135,15 +141,15 @@ def _anchors(subject: Subject, count: int, context: int, seed: int) -> NDArray[n
     return examples.choose_anchors(subject.examples, count, context, seed)
 
 
-def _lags(report: Report) -> tuple[int, int]:
+def _lags(report: Report, subject: Subject) -> tuple[int, int]:
     """Return the largest lag and the context in steps, as far as the text allows."""
-    settings, seq_len = report.settings, report.subject.train.seq_len
+    settings, seq_len = report.settings, subject.train.seq_len
     max_lag = settings.max_lag
     if max_lag is None:
         max_lag = max(DEFAULT_LAG, min(seq_len, MAX_DEFAULT_LAG))
     length = settings.context if settings.context is not None else 2 * max_lag
-    units, what = report.subject.examples, "the text is"
-    longest = len(report.subject.ids) // 2
+    units, what = subject.examples, "the text is"
+    longest = len(subject.ids) // 2
     if units is not None:
         longest, what = examples.longest_context(units, settings.anchors), "examples are"
     if length > longest:

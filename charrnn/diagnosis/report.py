@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import numpy as np
-
 from charrnn.config import ModelConfig
 from charrnn.diagnosis.measures.broken import Broken
 from charrnn.diagnosis.measures.context import Context
@@ -18,7 +16,7 @@ from charrnn.diagnosis.measures.norms import NormsReport
 from charrnn.diagnosis.measures.spectra import Recurrent
 from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.settings import Settings
-from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.subjects import Examined
 from charrnn.registry import CELLS
 
 
@@ -38,6 +36,8 @@ class Verdict:
         The problem, with its figures, and what to do about it.
     source
         Where the theorem or rule comes from; empty for a measurement.
+    part
+        Which of several readers of the model the layer is in; empty if there is one.
     """
 
     code: str
@@ -46,17 +46,19 @@ class Verdict:
     message: str
     remedy: str
     source: str = ""
+    part: str = ""
 
 
 @dataclass
 class Report:
     """Everything that was measured, and the verdicts on it.
 
-    A part that could not be measured is None or empty. ``broken`` names the parameters and moments
-    that hold NaN or infinity; if there are any, nothing else is measured.
+    A part that could not be measured is None or empty; ``missing`` holds what is not defined for
+    the task of the model, and why. ``broken`` names the parameters and moments that hold NaN or
+    infinity; if there are any, nothing else is measured.
     """
 
-    subject: Subject
+    subject: Examined
     settings: Settings
     notes: list[str]
     broken: list[Broken] = field(default_factory=list)
@@ -68,12 +70,12 @@ class Report:
     context: Context | None = None
     gradcheck: GradCheck | None = None
     verdicts: list[Verdict] = field(default_factory=list)
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_learn(self) -> str:
         """Why training cannot teach the model anything on this text; empty if it can."""
-        ids = np.asarray(self.subject.ids)
-        if len(ids) and (ids == ids[0]).all():
+        if self.subject.monotonous:
             return "the text is one symbol over and over"
         if self.norms is not None and not any(self.norms.series):
             return f"the loss is {self.norms.loss:.3g} and the gradient exactly 0"
@@ -86,6 +88,7 @@ class Report:
             "run": subject.name,
             "text": subject.text,
             "chars": subject.symbols,
+            "examples": subject.units,
             "model": _settings(model.config) | {"parameters": int(model.weights.flat.size)},
             "step": subject.step,
             "settings": asdict(self.settings),
@@ -100,6 +103,7 @@ class Report:
             "context": _context(self.context) if self.context else None,
             "gradcheck": self.gradcheck,
             "verdicts": self.verdicts,
+            "not_measured": self.missing,
         }
         exact: dict[str, Any] = plain(record)
         return exact
@@ -122,11 +126,12 @@ def _global(norms: NormsReport) -> dict[str, Any]:
 
 
 def _context(context: Context) -> dict[str, Any]:
-    position = {"carried": context.position.carried, "reset": context.position.reset}
+    position = context.position
+    steps = None if position is None else {"carried": position.carried, "reset": position.reset}
     return {
         **{f.name: getattr(context.cut, f.name) for f in fields(context.cut)},
-        "position": position,
-        "reset_minus_carried": context.position.difference,
+        "position": steps,
+        "reset_minus_carried": None if position is None else position.difference,
         "seq_len": context.seq_len,
         "unigram_entropy": context.unigram,
     }

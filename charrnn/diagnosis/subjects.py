@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.measures.broken import find_broken
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import iter_ids, iter_lines
@@ -32,6 +33,54 @@ if TYPE_CHECKING:
 
 MAX_SYMBOLS = 4_000_000
 """Maximum number of symbols read from a text that is given for a checkpoint."""
+
+
+class Examined(Protocol):
+    """What all subjects have, whatever the task of the model; see :class:`Subject`."""
+
+    @property
+    def model(self) -> Network:
+        """The model, in the dtype and on the backend in which it is used."""
+
+    @property
+    def train(self) -> TrainConfig:
+        """How it is, or would be, trained."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the report."""
+
+    @property
+    def text(self) -> str:
+        """The name of the text."""
+
+    @property
+    def moments(self) -> dict[str, NDArray[Any]]:
+        """The optimizer's moments, flat (P,)."""
+
+    @property
+    def step(self) -> int:
+        """The number of updates."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it is known to be untrained."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether clipping and learning rate are judged."""
+
+    @property
+    def symbols(self) -> int:
+        """Symbols of the text."""
+
+    @property
+    def units(self) -> int | None:
+        """The number of examples that are read whole; None for a text."""
+
+    @property
+    def monotonous(self) -> bool:
+        """Whether there is but one thing to predict."""
 
 
 @dataclass
@@ -74,6 +123,17 @@ class Subject:
     def symbols(self) -> int:
         """Symbols of the text, without those that are read before its examples."""
         return len(self.ids) if self.examples is None else len(self.examples)
+
+    @property
+    def units(self) -> int | None:
+        """None: the text is read in windows."""
+        return None
+
+    @property
+    def monotonous(self) -> bool:
+        """Whether the text is one symbol over and over."""
+        ids = np.asarray(self.ids)
+        return bool(len(ids)) and bool((ids == ids[0]).all())
 
 
 def of_checkpoint(

@@ -49,6 +49,28 @@ class Staged(NamedTuple):
     weight_ih: Array
 
 
+class Reading(NamedTuple):
+    """How a layer reads in one direction, in its last forward pass.
+
+    Attributes
+    ----------
+    suffix
+        Ends the names of what belongs to this direction; empty for the direction of time.
+    layer
+        The layer that reads.
+    staged, space
+        Its weights, and its workspace, whose steps are in the order in which it reads.
+    d_out
+        ∂L/∂h (T, H, N) from above, in the same order; None if it was not given.
+    """
+
+    suffix: str
+    layer: Layer
+    staged: Any
+    space: Any
+    d_out: Array
+
+
 class Layer:
     """One layer of H units of the given cell, reading D inputs.
 
@@ -234,6 +256,13 @@ class Layer:
         """Write ∂L/∂x of a part, after its :meth:`backward`, to that part of ``dx`` (T, D, N)."""
         received = ws.work[part, self.cell.input_rows(self.H)]
         self.xp.matmul(staged.weight_ih.T, received, out=dx[part])
+
+    def readings(self, staged: Any, ws: Any, d_out: Array = None) -> list[Reading]:
+        """Return how each direction of the layer reads, with its part of ``d_out``.
+
+        That is ∂L/∂output (T, F, N) from above.
+        """
+        return [Reading("", self, staged, ws, d_out)]
 
     def accumulate(
         self,

@@ -143,6 +143,10 @@ class Network:
         model.__dict__ |= {**vars(self), "weights": weights}
         return model
 
+    def stacks(self) -> dict[str, tuple[str, Stack]]:
+        """Return the stacks, each with the prefix of its parameters, by what they are called."""
+        return {"": (RNN, self.stack)}
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
         return self._input_shapes() | self.head.shapes()

@@ -129,7 +129,6 @@ def test_eval_gives_the_figures_of_each_label(place):
         ("sample pets", "pets is a classifier, not a language model; see charrnn predict"),
         ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
         ("eval t.txt --run lm --label-column a", "--label-column only applies to a classifier"),
-        ("diagnose pets", "a language model; its gradients over training: charrnn train --watch"),
         ("train t.txt --init-from pets --task lm", "pets is a classifier, not a language model"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_fresh_model_and_the_exit_code_of_a_finding(place):
     assert report["step"] == 0
     assert [v["code"] for v in report["verdicts"]] == ["vanishing"]
     verdict = report["verdicts"][0]
-    assert set(verdict) == {"code", "layer", "basis", "message", "remedy", "source"}
+    assert set(verdict) == {"code", "layer", "part", "basis", "message", "remedy", "source"}
     assert (verdict["layer"], verdict["basis"]) == (0, "measurement")
     told(*closed, "--fail-on", "broken,exploding", cwd=place)
     text = inside("diagnose", *closed, "--fail-on", "vanishing", cwd=place)
@@ -223,3 +223,66 @@ def test_the_page_is_written(place):
     lost = inside("diagnose", *FRESH, "--html", "no/page.html", cwd=place)
     assert lost.returncode == 1
     assert "no/page.html" in lost.stderr
+
+
+@pytest.fixture(scope="module")
+def of_examples(tmp_path_factory):
+    """A folder with a classifier, a transducer, and their tables."""
+    where = tmp_path_factory.mktemp("examples")
+    words = ["cat", "dogs", "a river", "stone", "moonlight"]
+    rows = "".join(f"{len(w) % 2}\t{w}{i % 7}x\n" for i in range(12) for w in words)
+    (where / "labels.tsv").write_text(rows)
+    (where / "pairs.tsv").write_text(
+        "".join(f"{w}{i}\t{w[::-1]}{i}\n" for i in range(12) for w in words)
+    )
+    small = ["--hidden", "6", "--steps", "3", "--quiet", "--val-frac", "0.5", "--bidirectional"]
+    for task in ("classify", "transduce"):
+        table = "labels.tsv" if task == "classify" else "pairs.tsv"
+        done = inside("train", table, "--task", task, *small, "--name", task, cwd=where)
+        assert done.returncode == 0, done.stderr
+    return where
+
+
+def test_runs_of_examples_are_examined_on_what_they_held_out(of_examples):
+    report = told("classify", "--anchors", "9", cwd=of_examples)
+    assert (report["examples"], len(report["lag_profile"]["anchors"])) == (30, 9)
+    assert set(report["not_measured"]) == {"lyapunov", "position"}
+    assert report["global"]["moments"] is True
+    report = told("transduce", "--corpus", "pairs.tsv", "--max-lag", "2", cwd=of_examples)
+    assert report["examples"] == 60
+    assert [len(layer["h"]) for layer in report["lag_profile"]["layers"]] == [3, 3, 3]
+    done = inside("diagnose", "transduce", cwd=of_examples)
+    assert "encoder backwards 0 h *" in done.stdout
+    assert "use of context: a target depends on its whole source" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["classify", "--seq-len", "4"], "--seq-len only applies to --task lm"),
+        (["classify", "--exponents", "4"], "--exponents has no effect: each example begins anew"),
+        (["transduce", "--context", "9"], "--context has no effect: a target depends"),
+        (["classify", "--corpus", "labels.tsv", "--unknown", "skip"], "--unknown only applies"),
+        (["classify", "--corpus", "labels.tsv", "--target", "x"], "--target only applies"),
+        (["transduce", "--corpus", "pairs.tsv", "--label-column", "x"], "--label-column"),
+    ],
+)
+def test_what_does_not_apply_to_runs_of_examples_is_refused(of_examples, options, problem):
+    done = inside("diagnose", *options, cwd=of_examples)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("task", "table"), [("classify", "labels"), ("transduce", "pairs")])
+def test_new_models_that_read_examples_are_examined_and_compared(of_examples, task, table):
+    new = ["--task", task, "--corpus", f"{table}.tsv", "--hidden", "6", "--anchors", "8"]
+    page = of_examples / f"{task}.html"
+    report = told("--fresh", "--cell", "rnn", *new, "--html", str(page), cwd=of_examples)
+    assert report["model"]["task"] == task
+    assert "not measured: state Jacobian" in page.read_text("utf-8")
+    report = told("--compare", "gru,rnn", *new, "--steps", "2", cwd=of_examples)
+    assert set(report["cells"]) == {"gru", "rnn"}
+    assert {row["lyapunov"] for row in report["horizons"]} == {None}
+    done = inside("diagnose", "--compare", "gru,rnn", *new, "--steps", "2", cwd=of_examples)
+    assert done.returncode == 0, done.stderr

@@ -145,7 +145,6 @@ def test_eval_of_a_table_of_two_files_and_of_the_held_out_pairs(place):
         (["train", "pairs.tsv", "--task", "transduce", "--column", "a"], "source<TAB>target"),
         (["train", "pairs.tsv", "--attention", "dot"], "only applies to --task transduce"),
         (["train", "sources", "--task", "transduce"], "line 1 has no tab"),
-        (["diagnose", "run"], "transducer"),
     ],
 )
 def test_what_cannot_be_is_one_line(place, arguments, part):

@@ -6,7 +6,7 @@ from helpers import reference
 
 from charrnn.backend import select
 from charrnn.config import ModelConfig
-from charrnn.diagnosis.measures import curves, lag
+from charrnn.diagnosis.measures import curves, lag, totals
 from charrnn.diagnosis.measures.values import in_float64
 from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
@@ -158,7 +158,7 @@ def test_a_profile_that_does_not_fall_has_no_horizon():
 
 def test_tiny_gradients_do_not_underflow():
     """‖x‖ of elements whose squares are below the smallest number."""
-    norms = lag.column_norms(np, np.array([[3e-200, 0.0], [4e-200, 0.0]]))
+    norms = totals.column_norms(np, np.array([[3e-200, 0.0], [4e-200, 0.0]]))
     np.testing.assert_allclose(norms, [5e-200, 0.0], rtol=1e-12)
 
 

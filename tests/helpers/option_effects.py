@@ -187,6 +187,14 @@ u.txt ; --unknown skip""",
     "diagnose": [
         _beside("--fresh --corpus t.txt --hidden 4", _MODEL),
         "; --backend numpy\n; --threads 2",
+        """--fresh --hidden 4 --corpus n.txt ; --task classify
+--fresh --hidden 4 --task classify --corpus n.txt ; --bidirectional
+--fresh --hidden 4 --task classify --corpus n.txt ; --pool last
+--fresh --hidden 4 --task transduce --corpus n.txt ; --attention none
+--fresh --hidden 4 --task classify --column text --corpus lc.csv ; --label-column label
+--fresh --hidden 4 --task classify --field text --corpus lj.jsonl ; --label-field label
+--fresh --hidden 4 --task transduce --corpus src.txt ; --target dst.txt
+--fresh --hidden 4 --task transduce --corpus n.txt ; --target-level word""",
         *(_beside("--fresh --hidden 4 --corpus", line) for line in _READING.splitlines()[:2]),
         """--fresh --hidden 4 --corpus c.csv ; --column text
 --fresh --hidden 4 --corpus j.jsonl ; --field text
@@ -250,7 +258,9 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
     base, text = BASES[command]
     named = any(word.endswith((".txt", ".csv", ".jsonl")) for word in rest.split())
     if "--task" in line:  # labelled texts are not read in windows
-        base = base.replace(" --seq-len 8", "")
+        base = base.replace(" --seq-len 8", "").replace(" --lyapunov-steps 20", "")
+    if "transduce" in line:  # and what they use of a context is not measured
+        base = base.replace(" --targets 4", "")
     if option.split() == ["--json"]:
         base = base.replace(" --json", "")
     return [*base.split(), *([] if named else text.split()), *rest.split()], option.split()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Broken:
     size: int
 
 
-def find_broken(model: LanguageModel, moments: dict[str, np.ndarray] | None = None) -> list[Broken]:
+def find_broken(model: Network, moments: dict[str, np.ndarray] | None = None) -> list[Broken]:
     """Return the parameters and moments that hold NaN or infinity.
 
     ``moments`` maps names to flat arrays (P,) in the order of the model's parameters; arrays of

@@ -92,11 +92,15 @@ class ByPosition:
 
 @dataclass(frozen=True)
 class Context:
-    """Use of context; ``unigram`` is the entropy of the text's symbol frequencies in nats."""
+    """Use of context; ``unigram`` is the entropy of the text's symbol frequencies in nats.
+
+    For examples, which are read whole, there are neither positions in a window nor a window, and
+    ``unigram`` is the entropy of what is predicted.
+    """
 
     cut: Cut
-    position: ByPosition
-    seq_len: int
+    position: ByPosition | None
+    seq_len: int | None
     unigram: float
 
 
@@ -152,9 +156,35 @@ def cut_context(
     seq_len: int,
 ) -> Cut:
     """Measure L and R for growing k; then find the lengths that the model uses by bisection."""
-    lengths = lengths_up_to(longest, seq_len)
-    cut = _Losses(model, ids, targets, None)
-    other = _Losses(model, ids, targets, _elsewhere(model, ids, targets))
+    start = _elsewhere(model, ids, targets)
+    return shortened(
+        lambda k: losses_at(model, ids, targets, k),
+        lambda k: losses_at(model, ids, targets, k, start),
+        longest,
+        seq_len,
+    )
+
+
+def shortened(
+    cut_to: Callable[[int], Floats],
+    replaced_but: Callable[[int], Floats],
+    longest: int,
+    seq_len: int | None = None,
+) -> Cut:
+    """Return what a model loses if it has less context.
+
+    Parameters
+    ----------
+    cut_to, replaced_but
+        Return the loss of every target, nats, for k symbols of context: without what comes before
+        them, and with other text before them.
+    longest
+        The largest k.
+    seq_len
+        The training window in steps, if there is one.
+    """
+    lengths = lengths_up_to(longest, seq_len or longest)
+    cut, other = _Losses(cut_to), _Losses(replaced_but)
     for k in lengths:
         cut.known[k], other.known[k] = cut.at(k), other.at(k)
     full = other.at(longest)
@@ -166,12 +196,12 @@ def cut_context(
         used = _smallest_sufficient(other.mean, lengths, floor + SHARE * gain)
         used_99 = _smallest_sufficient(other.mean, sorted(other.known), floor + FINE_SHARE * gain)
     lengths = sorted(other.known)
-    beyond = other.at(seq_len) - full if seq_len < longest else None
+    beyond = other.at(seq_len) - full if seq_len and seq_len < longest else None
     return Cut(
         lengths,
         [cut.mean(k) for k in lengths],
         [other.mean(k) for k in lengths],
-        len(targets),
+        len(full),
         used,
         used_99,
         gain,
@@ -188,21 +218,14 @@ def _error(sample: Floats) -> float:
 class _Losses:
     """Losses of all targets by length of context; each length is computed once."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        ids: NDArray[Any],
-        targets: NDArray[np.int64],
-        start: dict[str, Array] | None,
-    ) -> None:
-        self._where = model, ids, targets, start
+    def __init__(self, measure: Callable[[int], Floats]) -> None:
+        self._measure = measure
         self.known: dict[int, Floats] = {}
 
     def at(self, k: int) -> Floats:
         """Return the loss of every target, nats."""
         if k not in self.known:
-            model, ids, targets, start = self._where
-            self.known[k] = losses_at(model, ids, targets, k, start)
+            self.known[k] = self._measure(k)
         return self.known[k]
 
     def mean(self, k: int) -> float:

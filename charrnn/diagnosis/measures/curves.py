@@ -51,10 +51,10 @@ class Curve:
     r2: float | None
 
     @classmethod
-    def of(cls, norms: Floats) -> Curve:
-        """Summarise norms (lags + 1, anchors)."""
+    def of(cls, norms: Floats, scale: float | None = None) -> Curve:
+        """Summarise norms (lags + 1, anchors), relative to ``scale``: by default that at lag 0."""
         means = norms.mean(axis=1)
-        scale = float(means[0])
+        scale = float(means[0]) if scale is None else scale
         with np.errstate(all="ignore"):
             mean = means / scale
             q25, median, q75 = np.percentile(norms, (25, 50, 75), axis=1) / scale
@@ -69,10 +69,26 @@ class Curve:
 
 @dataclass(frozen=True)
 class LayerLag:
-    """The profile of one layer: a curve for each of its states, ``h`` and for an LSTM ``c``."""
+    """The profile of one layer: a curve for each of its states, ``h`` and for an LSTM ``c``.
+
+    ``part`` is which of several readers of the model, and empty if there is one; ``alone`` says
+    that it is one of :attr:`LagProfile.alone`.
+    """
 
     layer: int
     curves: dict[str, Curve]
+    part: str = ""
+    alone: bool = False
+
+    @property
+    def name(self) -> str:
+        """The layer, with its part of the model."""
+        return f"{self.part} {self.layer}".strip()
+
+    @property
+    def max_lag(self) -> int:
+        """The largest lag, in steps."""
+        return len(next(iter(self.curves.values())).mean) - 1
 
     @property
     def slowest(self) -> tuple[str, Curve]:
@@ -87,9 +103,9 @@ class LagProfile:
     Attributes
     ----------
     anchors
-        Positions in the text, ascending, (anchors,).
+        Positions in the text, ascending, (anchors,); of examples, their numbers.
     context
-        Number of symbols read before each.
+        Number of symbols read before each; None for examples, which are read whole.
     max_lag
         The largest lag, in steps.
     loss
@@ -97,29 +113,44 @@ class LagProfile:
     layers
         Bottom first.
     seq_len
-        The training window in steps: truncation cuts off the gradients beyond it.
+        The training window in steps: truncation cuts off the gradients beyond it; 0 for examples.
+    alone
+        Of a transducer with attention, the encoder's profiles without the gradient that attention
+        hands to its outputs: through the initial states of the decoder alone. They are relative to
+        the whole gradient at lag 0.
     """
 
     anchors: NDArray[np.int64]
-    context: int
+    context: int | None
     max_lag: int
     loss: float
     layers: list[LayerLag] = field(default_factory=list)
     seq_len: int = 0
+    alone: list[LayerLag] = field(default_factory=list)
+
+    @property
+    def shown(self) -> list[LayerLag]:
+        """All profiles."""
+        return [*self.layers, *self.alone]
 
     def to_json(self) -> dict[str, Any]:
         """Return the profile as documented in the README."""
-        return {
+        record: dict[str, Any] = {
             "anchors": self.anchors.tolist(),
             "context": self.context,
             "loss": plain(self.loss),
             "seq_len": self.seq_len,
-            "layers": [_layer_json(layer, self.max_lag, self.seq_len) for layer in self.layers],
+            "layers": [_layer_json(layer, self.seq_len) for layer in self.layers],
         }
+        if self.alone:
+            record["without_attention"] = [_layer_json(layer, 0) for layer in self.alone]
+        return record
 
 
-def _layer_json(layer: LayerLag, max_lag: int, seq_len: int) -> dict[str, Any]:
-    record: dict[str, Any] = {"layer": layer.layer, "lags": list(range(max_lag + 1))}
+def _layer_json(layer: LayerLag, seq_len: int) -> dict[str, Any]:
+    max_lag = layer.max_lag
+    record: dict[str, Any] = {"layer": layer.layer, "part": layer.part}
+    record["lags"] = list(range(max_lag + 1))
     for name, curve in layer.curves.items():
         prefix = "" if name == "h" else f"{name}_"
         record[name] = curve.mean
@@ -128,7 +159,7 @@ def _layer_json(layer: LayerLag, max_lag: int, seq_len: int) -> dict[str, Any]:
         record[prefix + "half_life"] = curve.half_life
         record[prefix + "efold"] = curve.efold
         record[prefix + "efold_fit"] = {"slope": curve.slope, "r2": curve.r2, "lags": [1, max_lag]}
-        record[prefix + "at_seq_len"] = curve.at(seq_len)
+        record[prefix + "at_seq_len"] = curve.at(seq_len) if seq_len else None
         record[prefix + "norm_at_lag_0"] = curve.scale
     exact: dict[str, Any] = plain(record)
     return exact

@@ -11,15 +11,19 @@ forget gate of an LSTM and the update gate z of a GRU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.backend import Array
+from charrnn.backend import Array, Backend
 from charrnn.config import TrainConfig
-from charrnn.diagnosis.measures.values import Floats
+from charrnn.diagnosis.measures.values import Floats, part_of
 from charrnn.model.language import LanguageModel
+from charrnn.model.layer import Layer
+from charrnn.model.stack import Stack
+from charrnn.model.window import Window
 from charrnn.tasks.language import resets_of, training_streams
 from charrnn.text.units.examples import Units
 
@@ -50,7 +54,8 @@ class Gate:
 class TimeConstants:
     """Time constants of a layer's units in steps: quartiles and the longest.
 
-    ``beyond_window`` is the share of units whose time constant is longer than a training window.
+    ``beyond_window`` is the share of units whose time constant is longer than a training window;
+    NaN for examples, which are read whole.
     """
 
     gate: str
@@ -78,13 +83,22 @@ class UnitActivity:
 
 @dataclass(frozen=True)
 class LayerGates:
-    """Gates and units of one layer over ``samples`` steps of all streams."""
+    """Gates and units of one layer over ``samples`` steps of all streams.
+
+    ``part`` is which of several readers of the model, and empty if there is one.
+    """
 
     layer: int
     gates: list[Gate]
     time_constants: TimeConstants | None
     units: UnitActivity
     samples: int
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The layer, with its part of the model."""
+        return f"{self.part} {self.layer}".strip()
 
 
 def measure(
@@ -96,7 +110,7 @@ def measure(
     """
     streams = training_streams(text, train)
     window = model.window(train.seq_len, train.batch, backward=False)
-    layers = [_Layer(model, l) for l in range(model.config.layers)]
+    sums = Sums(model.backend, train.seq_len)
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):
         part = streams.batch_at(number)
@@ -104,25 +118,61 @@ def measure(
         window.resets = resets_of(part, model.backend, model.weights.flat.dtype)
         model.forward(window, model.backend.put(part.inputs))
         if number >= carried:
-            for layer in layers:
-                layer.add(window.layers[layer.index], window.used)
+            sums.add(model.stack, window)
         window.carry()
-    return [layer.result(train.seq_len) for layer in layers]
+    return sums.layers()
+
+
+class Sums:
+    """Running sums over the values that forward passes leave, of every layer.
+
+    ``seq_len`` is the training window in steps; None for examples, which are read whole.
+    """
+
+    def __init__(self, backend: Backend, seq_len: int | None) -> None:
+        self._backend, self._seq_len = backend, seq_len
+        self._layers: dict[tuple[str, int, str], _Layer] = {}
+
+    def add(
+        self,
+        stack: Stack,
+        window: Window,
+        real: NDArray[np.bool_] | None = None,
+        part: str = "",
+    ) -> None:
+        """Add the last forward pass of a stack.
+
+        ``real`` (T, N), on the host, says which steps count, in the order in which each direction
+        reads; by default all of them. ``part`` is what the stack is called.
+        """
+        for index, (layer, ws) in enumerate(zip(stack.layers, window.layers, strict=True)):
+            for reading in layer.readings(window.staged[index], ws):
+                key = (part, index, reading.suffix)
+                if key not in self._layers:
+                    name = part_of(part, reading.suffix)
+                    self._layers[key] = _Layer(self._backend, reading.layer, index, name)
+                self._layers[key].add(reading.space, window.used, real)
+
+    def layers(self) -> list[LayerGates]:
+        """Return means over all steps: the parts one after the other, bottom layer first."""
+        return [layer.result(self._seq_len) for layer in self._layers.values()]
 
 
 class _Layer:
     """Running sums over time of one layer, (H,) each, in float64 on the host."""
 
-    def __init__(self, model: LanguageModel, index: int) -> None:
-        self.model, self.index = model, index
-        self.cell, self.H = model.stack.cell, model.config.hidden
+    def __init__(self, backend: Backend, layer: Layer, index: int, part: str) -> None:
+        self.backend, self.index, self.part = backend, index, part
+        self.cell, self.H = layer.cell, layer.H
         self.steps = 0
         self.sums: dict[str, Floats] = {}
         self.histograms: dict[str, Floats] = {}
+        self._real: NDArray[np.bool_] | None = None
 
-    def add(self, ws: Any, steps: int) -> None:
+    def add(self, ws: Any, steps: int, real: NDArray[np.bool_] | None) -> None:
         """Add the values that a forward pass of ``steps`` steps left in a workspace."""
-        self.steps += steps * ws.work.shape[2]
+        self._real = real
+        self.steps += steps * ws.work.shape[2] if real is None else int(real.sum())
         gates = self.cell.gates if len(self.cell.gates) > 1 else ()
         received = ws.work[:steps, self.cell.input_rows(self.H)]
         for k, gate in enumerate(gates):
@@ -133,27 +183,31 @@ class _Layer:
             self._sum(f"{gate}.mean", values)
             self._count(gate, values)
             if gate == self.cell.memory:
-                xp = self.model.backend.xp
+                xp = self.backend.xp
                 self._sum("ln", xp.log(xp.maximum(values, np.finfo(np.float32).tiny)))
         h = ws.states[self.cell.states[0]][1 : steps + 1]
         self._sum("saturated", (h < -RIGHT) | (h > RIGHT))
         self._sum("fires", h > 0)
-        shift = self.sums.setdefault("shift", self.model.backend.get(h[0, :, 0]).astype(float))
-        moved = h - self.model.backend.put(shift, h.dtype)[:, None]
+        shift = self.sums.setdefault("shift", self.backend.get(h[0, :, 0]).astype(float))
+        moved = h - self.backend.put(shift, h.dtype)[:, None]
         self._sum("h", moved)
         self._sum("h2", moved * moved)
 
     def _sum(self, name: str, values: Array) -> None:
-        total = self.model.backend.get(values.sum(axis=2, dtype=np.float64)).sum(axis=0)
+        if self._real is not None:
+            values = self.backend.xp.where(self.backend.put(self._real)[:, None], values, 0)
+        total = self.backend.get(values.sum(axis=2, dtype=np.float64)).sum(axis=0)
         self.sums[name] = self.sums.get(name, 0.0) + total
 
     def _count(self, gate: str, values: Array) -> None:
         low = -1.0 if gate in self.cell.candidates else 0.0
-        host = self.model.backend.get(values)
+        host = self.backend.get(values)
+        if self._real is not None:
+            host = host.transpose(0, 2, 1)[self._real]
         counts, _ = np.histogram(host, BINS, (low, 1.0))
         self.histograms[gate] = self.histograms.get(gate, np.zeros(BINS)) + counts
 
-    def result(self, seq_len: int) -> LayerGates:
+    def result(self, seq_len: int | None) -> LayerGates:
         """Return means over time from the sums."""
         means = {name: total / self.steps for name, total in self.sums.items()}
         gates = []
@@ -174,11 +228,12 @@ class _Layer:
         if "ln" in means:
             steps = -1.0 / np.minimum(means["ln"], -1e-12)
             q25, median, q75 = np.percentile(steps, (25, 50, 75)).tolist()
-            beyond = float((steps > seq_len).mean())
+            beyond = nan if seq_len is None else float((steps > seq_len).mean())
             constants = TimeConstants(
                 self.cell.memory, q25, median, q75, float(steps.max()), beyond
             )
-        return LayerGates(self.index, gates, constants, self._units(means), self.steps)
+        units = self._units(means)
+        return LayerGates(self.index, gates, constants, units, self.steps, self.part)
 
     def _units(self, means: dict[str, Floats]) -> UnitActivity:
         variance = np.maximum(means["h2"] - means["h"] ** 2, 0.0)

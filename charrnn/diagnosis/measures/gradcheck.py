@@ -11,6 +11,7 @@ direction would pass; along a random direction alone, a small gradient would be 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend import numpy_backend, select
 from charrnn.diagnosis.measures import jacobian
-from charrnn.diagnosis.measures.values import copied_to, in_float64
+from charrnn.diagnosis.measures.values import AnyNetwork, copied_to, in_float64
 from charrnn.errors import BackendError
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
@@ -72,9 +73,28 @@ def check(model: LanguageModel, ids: NDArray[Any], seed: int) -> GradCheck:
     text = np.resize(ids, STEPS * STREAMS + 1)
     inputs = np.ascontiguousarray(text[:-1].reshape(STREAMS, STEPS).T)
     targets = np.ascontiguousarray(text[1:].reshape(STREAMS, STEPS).T)
-    parameters = _parameters(host, inputs, targets, seed)
-    jacobians = _jacobians(host, inputs)
-    backends, note = _backends(host, inputs, targets)
+
+    def gradient(of: LanguageModel) -> Parameters:
+        return _gradient(of, inputs, targets)
+
+    def loss() -> float:
+        return _loss(host, inputs, targets)
+
+    parameters = directional(host.weights, gradient(host), loss, seed)
+    return concluded(host, parameters, _jacobians(host, inputs), gradient)
+
+
+def concluded(
+    host: AnyNetwork,
+    parameters: list[Check],
+    jacobians: list[Check],
+    gradient: Callable[[AnyNetwork], Parameters],
+) -> GradCheck:
+    """Return all comparisons of a model on the host, and that of NumPy with CuPy.
+
+    ``gradient`` returns that of the loss for the same model on a backend.
+    """
+    backends, note = _backends(host, gradient)
     passed = all(c.passed for c in (*parameters, *jacobians))
     if backends is not None:
         passed = passed and backends < TOLERANCE
@@ -94,12 +114,15 @@ def _loss(model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]) -> 
     return float(model.surprisal(window, inputs, targets).mean())
 
 
-def _parameters(
-    model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any], seed: int
+def directional(
+    weights: Parameters, grads: Parameters, loss: Callable[[], float], seed: int
 ) -> list[Check]:
-    grads = _gradient(model, inputs, targets)
+    """Compare the derivative of the loss along a direction of each parameter.
+
+    ``loss`` returns the loss in nats at the ``weights``, which are varied and restored.
+    """
     checks = []
-    for index, (name, weight) in enumerate(model.weights.items()):
+    for index, (name, weight) in enumerate(weights.items()):
         rng = generator(seed, Purpose.DIAGNOSE, layer=2, step=index)
         random = rng.standard_normal(weight.shape)
         gradient = grads[name]
@@ -112,9 +135,9 @@ def _parameters(
         def slope(step: float, weight: Any = weight, along: Any = direction) -> float:
             start = weight.copy()
             weight[...] = start + step * along
-            ahead = _loss(model, inputs, targets)
+            ahead = loss()
             weight[...] = start - step * along
-            behind = _loss(model, inputs, targets)
+            behind = loss()
             weight[...] = start
             return (ahead - behind) / (2.0 * step)
 
@@ -152,12 +175,12 @@ def _jacobians(model: LanguageModel, inputs: NDArray[Any]) -> list[Check]:
 
 
 def _backends(
-    model: LanguageModel, inputs: NDArray[Any], targets: NDArray[Any]
+    model: AnyNetwork, gradient: Callable[[AnyNetwork], Parameters]
 ) -> tuple[float | None, str]:
     try:
         other = select("cupy")
     except BackendError as problem:
         return None, problem.message
-    on_host = _gradient(model, inputs, targets).flat
-    on_gpu = other.get(_gradient(copied_to(model, other), inputs, targets).flat)
+    on_host = gradient(model).flat
+    on_gpu = other.get(gradient(copied_to(model, other)).flat)
     return float(np.linalg.norm(on_host - on_gpu) / np.linalg.norm(on_host)), ""

@@ -10,11 +10,8 @@ Lag 0 is the state that has just read text[a - 1], lag k the one k steps earlier
 
     G(k) = mean over anchors of ‖∂ℓ/∂h at lag k‖  ÷  the same mean at lag 0.
 
-∂ℓ/∂h and, for the LSTM, ∂ℓ/∂c are total derivatives: along every path by which the state of that
-layer and step reaches the loss, through time and through the layers above. Of c_t that includes the
-path through h_t = o ⊙ tanh(c_t) of the same step. PyTorch leaves the same gradients in ``h_t.grad``
-and ``c_t.grad`` of retained tensors. Norms are Euclidean over the hidden units; everything is in
-float64. The backward pass is that of the layers, taken step by step.
+∂ℓ/∂h and, for the LSTM, ∂ℓ/∂c are total derivatives (:mod:`charrnn.diagnosis.measures.totals`).
+Norms are Euclidean over the hidden units; everything is in float64.
 
 Exponential decay or growth of gradients with the lag: Hochreiter 1991; Bengio, Simard and
 Frasconi 1994; Pascanu, Mikolov and Bengio 2013 (arXiv 1211.5063).
@@ -28,12 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
-from charrnn.cells.base import Workspace
 from charrnn.diagnosis.measures.curves import Curve, LagProfile, LayerLag
+from charrnn.diagnosis.measures.totals import total_norms
 from charrnn.diagnosis.measures.values import Floats
 from charrnn.errors import CorpusError, setting
 from charrnn.model.language import LanguageModel
-from charrnn.model.layer import Layer, Staged
 from charrnn.model.parameters import Parameters
 from charrnn.model.window import Window
 from charrnn.randomness import Purpose, generator
@@ -119,8 +115,10 @@ def gradient_norms(
         top = _read(model, window, block[:-1])
         loss, d_last = _last_loss(model, window, top[-1:], block[-1:])
         losses.append(loss * len(chunk))
-        for name, rows in replay(model, window, d_last).items():
-            parts.setdefault(name, []).append(rows)
+        d_top = model.backend.xp.zeros_like(window.d_top)
+        d_top[-1] = d_last
+        for name, rows in total_norms(model.stack, window, d_top).items():
+            parts.setdefault(name, []).append(rows[::-1])  # lag 0 is the last step
     joined = {name: np.concatenate(rows, axis=1) for name, rows in parts.items()}
     return joined, sum(losses) / len(anchors)
 
@@ -148,55 +146,3 @@ def _last_loss(
     d_top = xp.empty_like(top)
     loss = model.head.loss(model.weights, top, backend.put(targets), unused, d_top, window.buffers)
     return float(backend.get(loss)), d_top[0] * targets.shape[1]
-
-
-def replay(model: LanguageModel, window: Window, d_last: Array) -> dict[str, Floats]:
-    """Backpropagate ``d_last`` (H, N) from the last step of the window's forward pass.
-
-    The layers go back one step at a time, so that every state's total gradient is seen on the way.
-
-    Returns
-    -------
-    Norms over hidden units by state (``h_l0``, …), (steps, N) on the host, row k at lag k.
-    """
-    backend, layers, steps = model.backend, model.stack.layers, window.used
-    norms: dict[str, Floats] = {}
-    window.d_out[-1][:steps] = 0.0
-    window.d_out[-1][steps - 1] = d_last
-    for index in range(len(layers) - 1, -1, -1):
-        layer, ws, staged = layers[index], window.layers[index], window.staged[index]
-        rows: dict[str, list[Array]] = {name: [] for name in layer.cell.states}
-        for gradient in ws.gradients.values():
-            gradient[...] = 0.0
-        for t in range(steps - 1, -1, -1):
-            for name, total in _totals(layer, staged, ws, window.d_out[index][t], t).items():
-                rows[name].append(column_norms(backend.xp, total))
-            layer.backward(staged, ws, window.d_out[index], None, slice(t, t + 1))
-        if index:
-            layer.pass_down(staged, ws, window.d_out[index - 1], slice(0, steps))
-        norms |= {f"{name}_l{index}": backend.get(backend.xp.stack(r)) for name, r in rows.items()}
-    return norms
-
-
-def _totals(layer: Layer, staged: Staged, ws: Workspace, dh: Array, t: int) -> dict[str, Array]:
-    """Return the total ∂ℓ/∂state (H, N) of every state of step t, before its backward step.
-
-    ``dh`` is ∂ℓ/∂h_t from above.
-    """
-    xp, (output, *others) = layer.xp, layer.cell.states
-    d_output = dh + ws.gradients[output]
-    totals = {name: ws.gradients[name].copy() for name in others}
-    if totals:
-        layer.cell.add_output_path(xp, staged.cell, ws.steps[t], d_output, totals, ws.scratch)
-    return {output: d_output, **totals}
-
-
-def column_norms(xp: Any, array: Array) -> Array:
-    """Return the Euclidean norm of every column of ``array`` (F, N), (N,).
-
-    Scaled by the largest element, so that squares of very small gradients do not underflow.
-    """
-    size = xp.abs(array)
-    scale = xp.maximum(size.max(axis=0), np.finfo(np.dtype(array.dtype)).tiny)
-    xp.divide(size, scale, out=size)
-    return scale * xp.sqrt(xp.multiply(size, size).sum(axis=0))

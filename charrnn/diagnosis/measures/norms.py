@@ -13,6 +13,7 @@ weights").
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite
@@ -25,6 +26,7 @@ from charrnn.backend import Array
 from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures.values import Spread
 from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
 from charrnn.model.parameters import Parameters
 from charrnn.model.window import Window
 from charrnn.tasks.language import resets_of, training_streams
@@ -80,7 +82,8 @@ class NormsReport:
     loss_change
         Mean change of the loss of a window, in nats, after the update from it.
     windows, batch, seq_len
-        Number of windows, of streams, and steps of a window.
+        Number of windows, of streams, and steps of a window; of examples the number of batches,
+        the most examples of one, and None.
     lr, optimizer
         As configured.
     moments
@@ -97,7 +100,7 @@ class NormsReport:
     loss_change: float
     windows: int
     batch: int
-    seq_len: int
+    seq_len: int | None
     lr: float
     optimizer: str
     moments: bool
@@ -107,7 +110,7 @@ class NormsReport:
 class Groups:
     """Norms of a flat vector (P,) by parameter, by layer and of all of it."""
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: Network) -> None:
         self.model = model
         names = list(model.weights)
         self.of_layer: dict[str, list[int]] = {}
@@ -155,7 +158,7 @@ def measure(
     moments, step
         The optimizer's, from a checkpoint.
     """
-    trial = _Trial(model, train, moments or {}, step)
+    trial = _OfText(model, train, moments or {}, step)
     streams = training_streams(text, train)
     carried = train.state == "carry" and streams.windows_per_epoch > 1
     for number in range(windows + carried):  # the first one starts from zero states: not counted
@@ -163,13 +166,15 @@ def measure(
     return trial.report(windows)
 
 
-class _Trial:
+class Trial:
     """Gradients of windows, each clipped and applied to a copy of the weights."""
 
+    seq_len: int | None = None
+
     def __init__(
-        self, model: LanguageModel, train: TrainConfig, moments: dict[str, Any], step: int
+        self, model: Network, train: TrainConfig, moments: dict[str, Any], step: int
     ) -> None:
-        self.model, self.train, self.xp = model, train, model.backend.xp
+        self._model, self.train, self.xp = model, train, model.backend.xp
         self.groups = Groups(model)
         self.update = Update(model.backend, model.weights, train)
         slots = self.update.optimizer.moments
@@ -180,37 +185,29 @@ class _Trial:
         for name, array in slots.items():
             if self.warm:
                 array[...] = model.backend.put(moments[name], array.dtype)
-        self.window = model.window(train.seq_len, train.batch)
-        self.probe = model.window(train.seq_len, train.batch, backward=False)
         self.squares: list[Any] = []
         self.updates: list[Any] = []
         self.losses: list[float] = []
         self.changes: list[float] = []
         self.norms: list[tuple[float, float, float]] = []  # before clipping, after values, share
 
-    def read(self, streams: Streams | ExampleStreams, number: int, keep: bool) -> None:
-        """Compute the gradient of one window; with ``keep``, also the update from it."""
-        model, backend = self.model, self.model.backend
-        part = streams.batch_at(number)
-        self.window.start(part.reset, backend)
-        ids, targets = backend.put(part.inputs), backend.put(part.targets)
-        mask = None if part.mask is None else backend.put(part.mask)
-        self.window.resets = resets_of(part, backend, model.weights.flat.dtype)
-        compute = partial(model.loss_and_gradient, self.window, ids, targets, mask=mask)
-        loss = float(backend.get(self.update.gradient(compute)))
-        if keep:
-            squares = backend.get(self.groups.squares(self.update.grads.flat))
-            self.squares.append(squares)
-            self.losses.append(loss)
-            moved = self._updated(float(np.sqrt(squares.sum())))
-            self.updates.append(backend.get(self.groups.squares(moved.flat - model.weights.flat)))
-            if len(self.changes) < PROBES:
-                self.changes.append(self._loss_at(moved, ids, targets, self.window, mask) - loss)
-        self.window.carry()
+    def take(self, loss: float, loss_at: Callable[[Parameters], float]) -> None:
+        """Take the gradient in ``update.grads`` and the loss that it is of.
+
+        ``loss_at`` returns the loss of the same window at other weights.
+        """
+        squares = self._model.backend.get(self.groups.squares(self.update.grads.flat))
+        self.squares.append(squares)
+        self.losses.append(loss)
+        moved = self._updated(float(np.sqrt(squares.sum())))
+        change = moved.flat - self._model.weights.flat
+        self.updates.append(self._model.backend.get(self.groups.squares(change)))
+        if len(self.changes) < PROBES:
+            self.changes.append(loss_at(moved) - loss)
 
     def _updated(self, before: float) -> Parameters:
         """Clip the gradient, whose norm is ``before``; return an updated copy of the weights."""
-        model, train, xp, get = self.model, self.train, self.xp, self.model.backend.get
+        model, train, xp, get = self._model, self.train, self.xp, self._model.backend.get
         flat, beyond = self.update.grads.flat, 0.0
         if train.clip_value:
             beyond = float(get((xp.abs(flat) > train.clip_value).sum())) / flat.size
@@ -223,21 +220,9 @@ class _Trial:
         self.update.apply(train.lr, scale, self.count, weights=moved)
         return moved
 
-    def _loss_at(
-        self, weights: Parameters, ids: Any, targets: Any, window: Window, mask: Any
-    ) -> float:
-        """Return the loss of the same window, from the same states, at other weights."""
-        for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
-            mine[0] = start[0]
-        self.probe.resets = window.resets
-        nats = self.model.at(weights).surprisal(self.probe, ids, targets)
-        if mask is not None:
-            nats = nats[mask]
-        return float(self.model.backend.get(nats.mean(dtype=np.float64)))
-
     def report(self, windows: int) -> NormsReport:
         """Summarise all windows."""
-        model, train = self.model, self.train
+        model, train = self._model, self.train
         grads = self.groups.norms(np.array(self.squares))
         start = 0 if self.warm or not self.update.optimizer.moments else len(self.updates) // 2
         updates = self.groups.norms(np.array(self.updates[start:]))
@@ -265,7 +250,7 @@ class _Trial:
             loss_change=float(np.mean(self.changes)),
             windows=windows,
             batch=train.batch,
-            seq_len=train.seq_len,
+            seq_len=self.seq_len,
             lr=train.lr,
             optimizer=train.optimizer,
             moments=self.warm,
@@ -286,3 +271,41 @@ class _Trial:
             self.train.clip_value,
             float(beyond.mean()),
         )
+
+
+class _OfText(Trial):
+    """Gradients of windows of a text."""
+
+    def __init__(
+        self, model: LanguageModel, train: TrainConfig, moments: dict[str, Any], step: int
+    ) -> None:
+        super().__init__(model, train, moments, step)
+        self.model, self.seq_len = model, train.seq_len
+        self.window = model.window(train.seq_len, train.batch)
+        self.probe = model.window(train.seq_len, train.batch, backward=False)
+
+    def read(self, streams: Streams | ExampleStreams, number: int, keep: bool) -> None:
+        """Compute the gradient of one window; with ``keep``, also the update from it."""
+        model, backend = self.model, self.model.backend
+        part = streams.batch_at(number)
+        self.window.start(part.reset, backend)
+        ids, targets = backend.put(part.inputs), backend.put(part.targets)
+        mask = None if part.mask is None else backend.put(part.mask)
+        self.window.resets = resets_of(part, backend, model.weights.flat.dtype)
+        compute = partial(model.loss_and_gradient, self.window, ids, targets, mask=mask)
+        loss = float(backend.get(self.update.gradient(compute)))
+        if keep:
+            self.take(loss, lambda moved: self._loss_at(moved, ids, targets, self.window, mask))
+        self.window.carry()
+
+    def _loss_at(
+        self, weights: Parameters, ids: Any, targets: Any, window: Window, mask: Any
+    ) -> float:
+        """Return the loss of the same window, from the same states, at other weights."""
+        for (_, mine), (_, start) in zip(self.probe.states(), window.states(), strict=True):
+            mine[0] = start[0]
+        self.probe.resets = window.resets
+        nats = self.model.at(weights).surprisal(self.probe, ids, targets)
+        if mask is not None:
+            nats = nats[mask]
+        return float(self.model.backend.get(nats.mean(dtype=np.float64)))

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.model.language import LanguageModel
-from charrnn.model.network import RNN
+from charrnn.cells.base import Cell
+from charrnn.diagnosis.measures.values import Floats, part_of
+from charrnn.model.network import Network
+from charrnn.model.sequences.bidirectional import BACK
 
 ROUNDING = 1e-6
 """By how much σ₁ must be below 1/γ: an orthogonal matrix in float32 has σ₁ = 1 ± 1e-7."""
@@ -24,6 +26,7 @@ ROUNDING = 1e-6
 class Recurrent:
     """One gate's block of ``weight_hh`` of one layer, (H, H).
 
+    ``part`` is which of several readers of the model, and empty if there is one;
     ``spectral_radius`` is max |eigenvalue|, ``sigma_max`` the largest singular value;
     ``vanishing_sufficient`` whether σ₁ < 1/γ; None if the theorem does not apply to the cell.
     """
@@ -33,21 +36,34 @@ class Recurrent:
     spectral_radius: float
     sigma_max: float
     vanishing_sufficient: bool | None
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The layer, with its part of the model."""
+        return f"{self.part} {self.layer}".strip()
 
 
-def recurrent(model: LanguageModel) -> list[Recurrent]:
+def recurrent(model: Network) -> list[Recurrent]:
     """Measure every recurrent matrix of the model, in float64 on the host; a cell may have none."""
-    stack, matrices = model.stack, []
-    for layer, each in enumerate(stack.layers):
-        if "weight_hh" not in each.shapes:
-            continue
-        array = model.weights[RNN + stack.name("weight_hh", layer)]
-        weight = model.backend.get(array).astype(np.float64)
-        gates = stack.cell.gates
-        for gate, block in zip(gates, np.split(weight, len(gates)), strict=True):
-            radius = float(np.abs(np.linalg.eigvals(block)).max())
-            sigma = float(np.linalg.norm(block, 2))
-            slope = stack.cell.slope_bound
-            holds = None if slope is None else sigma < 1.0 / slope - ROUNDING
-            matrices.append(Recurrent(layer, gate, radius, sigma, holds))
+    matrices = []
+    for name, (prefix, stack) in model.stacks().items():
+        for layer, each in enumerate(stack.layers):
+            for suffix in ("", BACK):
+                if f"weight_hh{suffix}" not in each.shapes:
+                    continue
+                array = model.weights[prefix + stack.name(f"weight_hh{suffix}", layer)]
+                weight = model.backend.get(array).astype(np.float64)
+                matrices += _blocks(stack.cell, weight, layer, part_of(name, suffix))
     return matrices
+
+
+def _blocks(cell: Cell, weight: Floats, layer: int, part: str) -> list[Recurrent]:
+    """Measure the blocks of all gates of one matrix (G·H, H)."""
+    found = []
+    for gate, block in zip(cell.gates, np.split(weight, len(cell.gates)), strict=True):
+        radius = float(np.abs(np.linalg.eigvals(block)).max())
+        sigma = float(np.linalg.norm(block, 2))
+        holds = None if cell.slope_bound is None else sigma < 1.0 / cell.slope_bound - ROUNDING
+        found.append(Recurrent(layer, gate, radius, sigma, holds, part))
+    return found

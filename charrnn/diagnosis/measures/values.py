@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
 from math import isfinite, nan
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.backend import Backend
-from charrnn.model.language import LanguageModel
+from charrnn.model.network import Network
 
 Floats = NDArray[np.float64]
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,25 @@ class Spread:
         return cls(float(values.mean()), float(median), float(p95))
 
 
-def in_float64(model: LanguageModel) -> LanguageModel:
-    """Return the model with the same weights in float64, on the same backend."""
-    config = replace(model.config, dtype="float64")
-    return LanguageModel(config, model.V, model.backend, model.backend.get(model.weights.flat))
+def part_of(stack: str, suffix: str) -> str:
+    """Return the name of one of several readers: a stack's, by its name, in one direction.
+
+    ``suffix`` is that of the names of its parameters, empty for the direction of time.
+    """
+    return " ".join(filter(None, (stack, "backwards" if suffix else "")))
 
 
-def copied_to(model: LanguageModel, backend: Backend) -> LanguageModel:
+def in_float64(model: AnyNetwork) -> AnyNetwork:
+    """Return the model with the same weights in float64, on the same backend, without dropout."""
+    config = replace(model.config, dtype="float64", dropout=0.0)
+    weights = model.backend.get(model.weights.flat)
+    return type(model)(config, model.V, model.backend, weights, outputs=model.outputs)
+
+
+def copied_to(model: AnyNetwork, backend: Backend) -> AnyNetwork:
     """Return the model on a backend, with its own copy of the weights."""
     weights = np.array(model.backend.get(model.weights.flat))
-    return LanguageModel(model.config, model.V, backend, weights)
+    return type(model)(model.config, model.V, backend, weights, outputs=model.outputs)
 
 
 def plain(value: Any) -> Any:

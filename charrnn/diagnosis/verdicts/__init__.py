@@ -37,6 +37,11 @@ context-unused   the model is trained, at most one symbol of context yields 99 %
                  1.1 times the entropy of the symbol frequencies
 ===============  ==================================================================  ==============
 
+A model that reads whole examples has no long trajectory of states, and so no λ₁: its gradients
+explode if G is at least 100 at the largest lag, and vanish if G is below both (1/10,000)^(k/W) and
+1/100 there. The context of a classifier is counted from the end of the text; a transducer's is not
+judged. In both, nothing is truncated.
+
 If there is nothing to learn (the text is one symbol, or the gradient exactly 0), neither the
 learning rate, nor clipping, nor saturation, nor the use of context is judged, and no remedy is
 another learning rate.
@@ -114,10 +119,10 @@ def _judged(report: Report) -> list[Verdict]:
     if report.broken:
         return [broken(array) for array in report.broken]
     verdicts = list(exploding(report))
-    layers = {verdict.layer for verdict in verdicts}
+    layers = {(verdict.layer, verdict.part) for verdict in verdicts}
     if not verdicts:
         verdicts += not_finite(report)
-    verdicts += [v for v in vanishing(report) if v.layer not in layers]
+    verdicts += [v for v in vanishing(report) if (v.layer, v.part) not in layers]
     verdicts += [*saturated(report), *clipping(report, bool(layers)), *learning_rate(report)]
     if not report.subject.fresh:
         verdicts += [*truncation(report), *context_unused(report)]

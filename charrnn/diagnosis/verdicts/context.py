@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from charrnn.diagnosis.measures.context import Context
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.gradients import GROWTH, gated_cells
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT
@@ -25,6 +26,8 @@ def truncation(report: Report) -> Iterator[Verdict]:
     if profile is None or context is None or report.nothing_to_learn:
         return
     cut, seq_len = context.cut, context.seq_len
+    if seq_len is None:  # nothing is truncated
+        return
     gain, error = cut.beyond_window, cut.beyond_window_error
     gains = gain is not None and error is not None and gain > max(BEYOND_WINDOW, 3 * error)
     if not (gains or cut.used >= seq_len):
@@ -59,6 +62,13 @@ def context_unused(report: Report) -> Iterator[Verdict]:
             MEASUREMENT,
             f"the model uses {much} of its context: with {count(cut.lengths[-1], 'character')} it "
             f"gains {cut.gain:.3f} nats over none",
-            f"train for longer, a longer {setting('seq_len')}, {setting('state')} carry, or "
-            f"{setting('cell')} {gated_cells()[0]}; fine if the text has no longer-range structure",
+            f"train for longer, {_windows(context)}or {setting('cell')} {gated_cells()[0]}; "
+            "fine if the text has no longer-range structure",
         )
+
+
+def _windows(context: Context) -> str:
+    """Return the remedies for a text that is read in windows."""
+    if context.seq_len is None:
+        return ""
+    return f"a longer {setting('seq_len')}, {setting('state')} carry, "

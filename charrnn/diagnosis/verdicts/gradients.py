@@ -7,6 +7,7 @@ from math import exp, isfinite, log
 
 from charrnn.cells.base import Cell
 from charrnn.config import ModelConfig
+from charrnn.diagnosis.measures.curves import LayerLag
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT, PASCANU, THEOREM
 from charrnn.display import count
@@ -19,6 +20,8 @@ GROWTH, SURE_GROWTH = 10.0, 100.0
 """G at the largest lag that counts as exploding: with λ₁ > 0, and whatever λ₁ is."""
 DECAY = 1e-4
 """A gradient that falls below this over :data:`WINDOW` steps has vanished."""
+SHORT_DECAY = 1e-2
+"""What it must fall below at the largest lag, even if that is short, where there is no λ₁."""
 SATURATED, DEAD = 0.9, 0.5
 """Shares of time and units, and of units."""
 
@@ -26,9 +29,9 @@ SATURATED, DEAD = 0.9, 0.5
 def exploding(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on every layer whose gradients grow with the lag, or if a state overflows."""
     dynamics, profile, cell = report.dynamics, report.lag, report.subject.model.stack.cell
-    if dynamics is None or profile is None:
+    if profile is None:
         return
-    if dynamics.overflow is not None:
+    if dynamics is not None and dynamics.overflow is not None:
         steepest = max(dynamics.layers, key=lambda layer: layer.exponents[0])
         yield Verdict(
             "exploding",
@@ -40,20 +43,33 @@ def exploding(report: Report) -> Iterator[Verdict]:
         )
         return
     lower = "" if report.nothing_to_learn else f" or a lower {setting('lr')}"
-    for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
-        rate = layer.exponents[0]
+    for lags, rate in _with_rates(report):
         state, curve = lags.slowest
         end = float(curve.mean[-1])
-        if end >= (GROWTH if rate > 0 else SURE_GROWTH):
+        if end >= (GROWTH if rate is not None and rate > 0 else SURE_GROWTH):
+            grow = (
+                ""
+                if rate is None
+                else (f"; small differences grow by {exp(rate):.2f} per step (λ₁ = {rate:+.3f})")
+            )
             yield Verdict(
                 "exploding",
-                layer.layer,
+                lags.layer,
                 MEASUREMENT,
-                f"∂ℓ/∂{state} at lag {profile.max_lag} is {_times(end)} that at lag 0; small "
-                f"differences grow by {exp(rate):.2f} per step (λ₁ = {rate:+.3f})",
+                f"∂ℓ/∂{state} at lag {lags.max_lag} is {_times(end)} that at lag 0{grow}",
                 f"{setting('clip_norm')} bounds the step; {setting('init')} orthogonal{lower} the "
                 "growth itself",
+                part=lags.part,
             )
+
+
+def _with_rates(report: Report) -> Iterator[tuple[LayerLag, float | None]]:
+    """Yield the profile of every layer, and its λ₁; None if there is no trajectory to measure."""
+    layers = report.lag.layers if report.lag else []
+    rates: list[float | None] = [None] * len(layers)
+    if report.dynamics is not None:
+        rates = [layer.exponents[0] for layer in report.dynamics.layers]
+    yield from zip(layers, rates, strict=True)
 
 
 def _first(remedy: str) -> str:
@@ -68,40 +84,53 @@ def _times(value: float) -> str:
 def vanishing(report: Report) -> Iterator[Verdict]:
     """Yield a verdict on every layer whose gradients shrink too fast, by theorem or measurement."""
     dynamics, profile = report.dynamics, report.lag
-    if dynamics is None or profile is None or dynamics.overflow is not None:
+    if profile is None or (dynamics is not None and dynamics.overflow is not None):
         return
-    guaranteed = {r.layer: r.sigma_max for r in report.recurrent if r.vanishing_sufficient}
-    for layer, lags in zip(dynamics.layers, profile.layers, strict=True):
-        if layer.layer in guaranteed:
+    guaranteed = {
+        (r.layer, r.part): r.sigma_max for r in report.recurrent if r.vanishing_sufficient
+    }
+    for lags, rate in _with_rates(report):
+        sigma = guaranteed.get((lags.layer, lags.part))
+        if sigma is not None:
             slope = report.subject.model.stack.cell.slope_bound
             assert slope is not None  # the theorem needs it
-            yield _guaranteed(layer.layer, guaranteed[layer.layer], slope)
+            yield _guaranteed(lags, sigma, slope)
             continue
-        at = min(WINDOW, profile.max_lag)
+        at = min(WINDOW, lags.max_lag)
         _, curve = max(lags.curves.items(), key=lambda item: item[1].mean[at])
-        value, rate = float(curve.mean[at]), layer.exponents[0]
-        if rate * at < log(DECAY) * at / WINDOW and value < DECAY ** (at / WINDOW):
+        value, enough = float(curve.mean[at]), DECAY ** (at / WINDOW)
+        if rate is None:
+            enough = min(enough, SHORT_DECAY)
+        elif rate * at >= log(DECAY) * at / WINDOW:
+            continue
+        if value < enough:
+            forgets = (
+                ""
+                if rate is None
+                else (f"; the state forgets within {abs(1 / rate):.1f} steps (λ₁ = {rate:+.3f})")
+            )
             yield Verdict(
                 "vanishing",
-                layer.layer,
+                lags.layer,
                 MEASUREMENT,
-                f"the gradient at lag {at} is {value:.1e} of that at lag 0; the state forgets "
-                f"within {layer.memory_time:.1f} steps (λ₁ = {rate:+.3f})",
+                f"the gradient at lag {at} is {value:.1e} of that at lag 0{forgets}",
                 _more_memory(report),
+                part=lags.part,
             )
 
 
-def _guaranteed(layer: int, sigma: float, slope: float) -> Verdict:
+def _guaranteed(layer: LayerLag, sigma: float, slope: float) -> Verdict:
     rate = slope * sigma
     return Verdict(
         "vanishing",
-        layer,
+        layer.layer,
         THEOREM,
         f"σ₁(W_hh) = {sigma:.3f} < 1/γ = {1 / slope:g}: gradients shrink at least as "
         f"{rate:.3f}^k, to {rate**WINDOW:.1e} over {WINDOW} steps",
         f"{setting('init')} orthogonal or identity, or a gated cell: "
         f"{setting('cell')} {gated_cells()[0]}",
         PASCANU,
+        layer.part,
     )
 
 
@@ -144,12 +173,13 @@ def saturated(report: Report) -> Iterator[Verdict]:
                 f"the gates are saturated ({gates} of the time), so hardly any gradient passes "
                 "through them",
                 remedy,
+                part=layer.part,
             )
         elif not logistic and units.saturated >= SATURATED:
             message = f"the units are saturated {units.saturated:.0%} of the time (|h| > 0.9)"
-            yield Verdict("saturated", layer.layer, MEASUREMENT, message, remedy)
+            yield Verdict("saturated", layer.layer, MEASUREMENT, message, remedy, part=layer.part)
         elif units.dead is not None and units.dead >= DEAD:
             message = f"{units.dead:.0%} of the units never fire"
             own = report.subject.model.stack.cell.remedy("dead units")
             instead = f"a lower {setting('lr')}" + (f", or {own}" if own else "")
-            yield Verdict("saturated", layer.layer, MEASUREMENT, message, instead)
+            yield Verdict("saturated", layer.layer, MEASUREMENT, message, instead, part=layer.part)

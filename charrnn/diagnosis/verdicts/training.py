@@ -62,7 +62,9 @@ def learning_rate(report: Report) -> Iterator[Verdict]:
     if norms is None:
         return
     ratio, change, option = norms.all.update_ratio.median, norms.loss_change, setting("lr")
-    scale = min(norms.loss, log(max(2, report.subject.model.V)))  # a loss above ln V is no measure
+    scale = min(
+        norms.loss, log(max(2, report.subject.model.outputs))
+    )  # a loss above ln V is no measure
     raised = change > max(LOSS_RISE, LOSS_RISE_SHARE * scale) or not isfinite(change)
     if ratio >= RATIO_HIGH or (ratio >= RATIO_RULE and raised):
         effect = f" and raises the loss of its own window by {change:.2g} nats" if raised else ""

@@ -19,7 +19,7 @@ import numpy as np
 
 from charrnn.backend import Array, Backend
 from charrnn.cells.base import Workspace
-from charrnn.model.layer import Layer
+from charrnn.model.layer import Layer, Reading
 from charrnn.model.resets import Resets
 from charrnn.model.sequences.padding import Padding
 
@@ -146,14 +146,33 @@ class Bidirectional(Layer):
         resets: Resets | None = None,
     ) -> None:
         """Backpropagate from ``d_out`` (T, 2H, N) to the pre-activations of both layers."""
-        padding, steps, H = self._padding(ws, d_out), len(d_out), self.H
-        d_ahead, d_back = ws.d_ahead[:steps], ws.d_back[:steps]
-        d_ahead[...] = d_out[:, :H]
-        padding.reversed(d_out[:, H:], d_back)
+        padding, H = self._padding(ws, d_out), self.H
+        d_ahead, d_back = (each.d_out for each in self.readings(staged, ws, d_out))
         self._ahead.backward(staged[0], ws.ahead, d_ahead, dx, part, resets)
         self._back.backward(staged[1], ws.back, d_back, self._room(ws, "dx", dx), part, resets)
         d_out[:, :H] = d_ahead  # now the total ∂L/∂h
         padding.reversed(d_back, d_out[:, H:])
+
+    def readings(self, staged: Any, ws: Any, d_out: Array = None) -> list[Reading]:
+        """Return how both layers read, each with its own half of ∂L/∂output (T, 2H, N)."""
+        d_ahead = d_back = None
+        if d_out is not None:
+            padding, steps, H = self._padding(ws, d_out), len(d_out), self.H
+            d_ahead, d_back = ws.d_ahead[:steps], ws.d_back[:steps]
+            d_ahead[...] = d_out[:, :H]
+            padding.reversed(d_out[:, H:], d_back)
+        return [
+            Reading("", self._ahead, staged[0], ws.ahead, d_ahead),
+            Reading(BACK, self._back, staged[1], ws.back, d_back),
+        ]
+
+    def pass_down(self, staged: Any, ws: Any, dx: Array, part: slice) -> None:
+        """Write ∂L/∂x of the whole sequence: the sum of both layers'."""
+        back = self._room(ws, "dx", dx)
+        assert back is not None
+        self._ahead.pass_down(staged[0], ws.ahead, dx, part)
+        self._back.pass_down(staged[1], ws.back, back, part)
+        self._padding(ws, dx).add_reversed(back, dx)
 
     def accumulate(
         self,

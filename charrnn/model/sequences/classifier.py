@@ -71,6 +71,28 @@ class Classifier(Divisible):
         """
         assert mask is None
         assert padding is not None
+        loss = self.loss_at_top(
+            window, ids, targets, grads, padding, symbols=symbols, dropout_masks=dropout_masks
+        )
+        self.backward(window, ids, window.d_top, grads)
+        return loss
+
+    def loss_at_top(
+        self,
+        window: Window,
+        ids: Array,
+        targets: Array,
+        grads: Parameters,
+        padding: Padding,
+        *,
+        symbols: int | None = None,
+        dropout_masks: Sequence[Array] | None = None,
+    ) -> Array:
+        """Return the loss (0-d), with its gradient as far as the stack's output.
+
+        ∂L/∂top is left in ``window.d_top``, and the head's gradients in ``grads``. Parameters are
+        those of :meth:`loss_and_gradient`.
+        """
         below, kept = (), None
         if dropout_masks:
             below, kept = tuple(dropout_masks[:-1]), dropout_masks[-1][0]
@@ -93,7 +115,6 @@ class Classifier(Divisible):
         if kept is not None:
             d_vectors *= kept
         self.pool.backward(top, padding, d_vectors[0], window.d_top)
-        self.backward(window, ids, window.d_top, grads)
         return loss
 
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result

@@ -165,6 +165,33 @@ class Decoder:
         The gradients of the decoder's parameters are written to ``grads``, those of its initial
         states are left in ``window.state_gradients``.
         """
+        how: Any = {"mask": mask, "symbols": symbols, "masks": masks}
+        loss, d_top, d_memory = self.loss_at_top(
+            weights, window, ids, targets, memory, grads, **how
+        )
+        embed = self.config.embed
+        dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=bool(embed))
+        if dx is not None:
+            embedding_gradient(self._xp, dx, ids, window, grads[EMBEDDING])
+        return loss, d_memory
+
+    def loss_at_top(
+        self,
+        weights: Parameters,
+        window: Window,
+        ids: Array,
+        targets: Array,
+        memory: Memory | None,
+        grads: Parameters,
+        *,
+        mask: Array,
+        symbols: int,
+        masks: Sequence[Array] | None = None,
+    ) -> tuple[Array, Array, Array | None]:
+        """Return the loss (0-d), ∂L/∂(stack's output) (T, H, N), and ∂L/∂memory.
+
+        The gradients of head and attention are written to ``grads``.
+        """
         xp = self._xp
         said = self.forward(weights, window, ids, memory, backward=True, masks=masks)
         d_top = self._sequence(said.vectors.shape)
@@ -180,11 +207,7 @@ class Decoder:
                 weights, memory, said.attended, d_vectors, grads
             )
             d_top = d_queries.transpose(1, 2, 0)
-        embed = self.config.embed
-        dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=bool(embed))
-        if dx is not None:
-            embedding_gradient(xp, dx, ids, window, grads[EMBEDDING])
-        return loss, d_memory
+        return loss, d_top, d_memory
 
     def embedded(self, weights: Parameters, ids: Array) -> Array:
         """Return the embedded symbols, (T, D, N), in the layout of the bottom layer."""

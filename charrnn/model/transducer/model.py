@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from charrnn.backend import Array, Backend
 from charrnn.config import ModelConfig
 from charrnn.model.dropout import Masks
-from charrnn.model.network import Divisible
+from charrnn.model.network import RNN, Divisible
 from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 from charrnn.model.sequences.padding import Padding
+from charrnn.model.stack import Stack
 from charrnn.model.transducer.attention import Memory
 from charrnn.model.transducer.bridge import Crossed
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
@@ -88,6 +89,10 @@ class Transducer(Divisible):
     def end(self) -> int:
         """The symbol that begins and ends each target."""
         return self.outputs
+
+    def stacks(self) -> dict[str, tuple[str, Stack]]:
+        """Return encoder and decoder."""
+        return {"encoder": (RNN, self.stack), "decoder": (TARGET_RNN, self.decoder.stack)}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""

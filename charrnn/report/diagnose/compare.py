@@ -52,12 +52,12 @@ def _horizons(one: Contestant) -> Iterator[Sequence[str]]:
     for horizon in horizons(one.report):
         yield (
             one.cell,
-            f"{horizon.layer} {horizon.state}",
+            f"{horizon.part} {horizon.layer} {horizon.state}".strip(),
             number(horizon.half_life, 2),
             number(horizon.efold, 3),
             number(horizon.at_window, 2),
             number(horizon.memory_time, 3),
-            f"{horizon.used}–{horizon.used_99}",
+            horizon.uses,
             f"{horizon.loss:.3f}",
         )
 
@@ -67,7 +67,7 @@ def _profiles(one: Contestant) -> Iterator[Sequence[str]]:
         for state, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
             spark = sparkline(values, 36, low=MIN_G, high=1.0, logarithmic=True)
-            yield one.cell, f"{layer.layer} {state}", spark, number(curve.at(len(values) - 1), 2)
+            yield one.cell, f"{layer.name} {state}", spark, number(curve.at(len(values) - 1), 2)
 
 
 def _training(one: Contestant) -> Iterator[Sequence[str]]:

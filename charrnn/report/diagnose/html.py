@@ -18,6 +18,7 @@ from charrnn.report.diagnose.elements import table
 from charrnn.report.diagnose.figures import number
 from charrnn.report.diagnose.words import (
     HEALTHY,
+    NAMES,
     SEVERE,
     basis,
     cell_of,
@@ -101,7 +102,7 @@ def sections(report: Report) -> Tabs:
     first = ("Verdicts", verdicts(report.verdicts) + _tiles(report) + _notes(report))
     if report.broken:
         return [first]
-    return [
+    tabs = [
         first,
         ("Lag profile", panels.lag([report])),
         ("Norms", panels.norms(report)),
@@ -109,6 +110,12 @@ def sections(report: Report) -> Tabs:
         ("Gates", panels.gates(report)),
         ("Dynamics", panels.dynamics(report) + panels.recurrent(report) + panels.gradcheck(report)),
     ]
+    missing = "".join(
+        f'<p class="none">not measured: {escape(f"{NAMES[what]}: {why}")}.</p>'
+        for what, why in report.missing.items()
+    )
+    tabs[0] = (tabs[0][0], tabs[0][1] + missing)
+    return [(name, body) for name, body in tabs if body]
 
 
 def verdicts(verdicts: Sequence[Verdict], names: Sequence[str] = ()) -> str:
@@ -157,12 +164,12 @@ def side_by_side(reports: Sequence[Report]) -> str:
     """Return the comparison of several cells."""
     rows = [
         [
-            f"{horizon.cell}, layer {horizon.layer}, {horizon.state}",
+            f"{horizon.cell}, {f'{horizon.part} layer {horizon.layer}'.strip()}, {horizon.state}",
             number(horizon.half_life),
             number(horizon.efold),
             number(horizon.at_window, 2),
             number(horizon.memory_time),
-            f"{horizon.used}–{horizon.used_99}",
+            horizon.uses,
             f"{horizon.loss:.3f}",
         ]
         for report in reports

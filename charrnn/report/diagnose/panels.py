@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from charrnn.diagnosis.measures.context import Context
+from charrnn.diagnosis.measures.context import ByPosition
+from charrnn.diagnosis.measures.curves import LayerLag
 from charrnn.diagnosis.measures.gates import LayerGates
+from charrnn.diagnosis.measures.spectra import Recurrent
 from charrnn.diagnosis.report import Report
 from charrnn.display import count
 from charrnn.report.diagnose.elements import bar, histogram, stacked_bar, table
 from charrnn.report.diagnose.figures import DASH, number, percent
 from charrnn.report.diagnose.svg import Line, chart
-from charrnn.report.diagnose.words import cell_of
+from charrnn.report.diagnose.words import anchors_line, cell_of, shortcut_line, windows_line
 
 COLOURS = 8
 """Colours of lines that the page's style sheet has."""
@@ -32,14 +34,23 @@ def lag(reports: Sequence[Report]) -> str:
     rows: list[list[str]] = []
     head: list[str] = []
     for report in reports:
-        for layer in report.lag.layers if report.lag else ():
+        for layer in report.lag.shown if report.lag else ():
+            alone = ", without attention" if layer.alone else ""
             for state, curve in layer.curves.items():
-                name = _named(reports, report, f"layer {layer.layer}, {state}")
+                name = _named(reports, report, f"{_layer(layer)}, {state}{alone}")
                 band = (curve.q25.tolist(), curve.q75.tolist()) if len(reports) == 1 else ((), ())
                 lags = list(range(len(curve.mean)))
                 colour = len(lines) % COLOURS
                 lines.append(
-                    Line(name, lags, curve.mean.tolist(), colour, state != "h", band[0], band[1])
+                    Line(
+                        name,
+                        lags,
+                        curve.mean.tolist(),
+                        colour,
+                        state != "h" or layer.alone,
+                        band[0],
+                        band[1],
+                    )
                 )
                 some = [k for k in (1, 2, 4, 8, 16, 32, 64) if k < len(lags)]
                 figures = [number(curve.at(k), 3) for k in some]
@@ -56,11 +67,14 @@ def lag(reports: Sequence[Report]) -> str:
         log_y=True,
         mark=(first.seq_len, "window") if 0 < first.seq_len <= first.max_lag else None,
     )
-    note = (
-        f"{count(len(first.anchors), 'anchor')} with {count(first.context, 'character')} "
-        "of context each."
-    )
-    return drawn + f"<p>{note}</p>" + table(head, rows)
+    notes = [anchors_line(first), *([shortcut_line(first)] if first.alone else [])]
+    said = "".join(f"<p>{escape(note[0].upper() + note[1:])}.</p>" for note in notes)
+    return drawn + said + table(head, rows)
+
+
+def _layer(part: LayerLag | LayerGates | Recurrent) -> str:
+    """Return the name of a layer, with its part of the model."""
+    return f"{part.part} layer {part.layer}".strip()
 
 
 def norms(report: Report) -> str:
@@ -89,10 +103,7 @@ def norms(report: Report) -> str:
     drawn = chart(
         [line], title="Norm of the whole gradient", x_label="window", y_label="norm before clipping"
     )
-    note = (
-        f"{count(measured.windows, 'window')} of {measured.batch} × {measured.seq_len}; "
-        f"clipping {clipped}; {measured.optimizer} at {measured.lr:g}."
-    )
+    note = f"{windows_line(measured)}; clipping {clipped}; {measured.optimizer} at {measured.lr:g}."
     head = ["", "weights", "mean", "median", "95 %", "update ratio", "median norm"]
     return f"<p>{escape(note)}</p>" + table(head, rows) + drawn
 
@@ -118,13 +129,12 @@ def context(reports: Sequence[Report]) -> str:
         log_x=True,
         mark=mark,
     )
-    if len(reports) == 1 and reports[0].context is not None:
-        drawn += _by_position(reports[0].context)
+    if len(reports) == 1 and reports[0].context and reports[0].context.position:
+        drawn += _by_position(reports[0].context.position)
     return drawn
 
 
-def _by_position(measured: Context) -> str:
-    position = measured.position
+def _by_position(position: ByPosition) -> str:
     steps = list(range(1, len(position.carried) + 1))
     return chart(
         [
@@ -145,7 +155,7 @@ def gates(report: Report) -> str:
             middle = 1 - gate.left - gate.right
             rows.append(
                 [
-                    f"layer {layer.layer}, {gate.gate}",
+                    f"{_layer(layer)}, {gate.gate}",
                     f"{gate.mean:.3f}",
                     percent(gate.left),
                     stacked_bar((("f0", gate.left), ("rest", middle), ("f1", gate.right))),
@@ -164,7 +174,7 @@ def _units(layer: LayerGates) -> list[str]:
     units, tau = layer.units, layer.time_constants
     forget = [tau.q25, tau.median, tau.q75, tau.longest] if tau else [None] * 4
     return [
-        f"layer {layer.layer}",
+        _layer(layer),
         percent(units.saturated),
         percent(units.dead),
         percent(units.still),
@@ -204,7 +214,7 @@ def recurrent(report: Report) -> str:
     theorem = {None: DASH, True: "holds: gradients vanish", False: "does not hold"}
     rows = [
         [
-            f"layer {block.layer}, {block.gate}",
+            f"{_layer(block)}, {block.gate}",
             number(block.spectral_radius, 4),
             number(block.sigma_max, 4),
             theorem[block.vanishing_sufficient],

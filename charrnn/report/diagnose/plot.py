@@ -9,11 +9,12 @@ from math import floor, isfinite, log10
 from pathlib import Path
 from typing import Any
 
+from charrnn.diagnosis.measures.curves import LayerLag
 from charrnn.diagnosis.report import Report
 from charrnn.display import one_line, printable
 from charrnn.errors import CharRNNError
 from charrnn.files import save
-from charrnn.report.diagnose.words import HEALTHY, cell_of
+from charrnn.report.diagnose.words import HEALTHY, cell_of, where
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
 """Okabe and Ito's palette without yellow: distinct to colour-blind readers, and in print."""
@@ -81,7 +82,7 @@ def _titles(figure: Any, reports: Sequence[Report]) -> None:
     codes = []
     for report in reports:
         for verdict in report.verdicts:
-            layer = "" if verdict.layer is None else f" (layer {verdict.layer})"
+            layer = where(verdict)
             prefix = f"{cell_of(report)}: " if len(reports) > 1 else ""
             codes.append(f"{prefix}{verdict.code}{layer}")
     verdicts = ", ".join(codes) if codes else HEALTHY
@@ -89,9 +90,10 @@ def _titles(figure: Any, reports: Sequence[Report]) -> None:
     figure.suptitle(f"{title}\n{verdicts}".replace("$", r"\$"), fontsize=9, x=0.01, ha="left")
 
 
-def _label(reports: Sequence[Report], report: Report, layer: int, state: str = "") -> str:
+def _label(reports: Sequence[Report], report: Report, layer: LayerLag, state: str) -> str:
     prefix = f"{cell_of(report)} " if len(reports) > 1 else ""
-    return f"{prefix}layer {layer}{f', {state}' if state else ''}"
+    alone = ", without attention" if layer.alone else ""
+    return f"{prefix}{f'{layer.part} layer {layer.layer}'.strip()}, {state}{alone}"
 
 
 def _lag(axis: Any, reports: Sequence[Report]) -> None:
@@ -100,7 +102,7 @@ def _lag(axis: Any, reports: Sequence[Report]) -> None:
     axis.set_ylabel("G(k), mean and quartiles")
     index, floor = 0, 1e-1
     for report in reports:
-        for layer in report.lag.layers if report.lag else ():
+        for layer in report.lag.shown if report.lag else ():
             for state, curve in layer.curves.items():
                 colour = COLOURS[index % len(COLOURS)]
                 lags = range(len(curve.mean))
@@ -110,13 +112,13 @@ def _lag(axis: Any, reports: Sequence[Report]) -> None:
                     usable,
                     color=colour,
                     linestyle="-" if state == "h" else "--",
-                    label=_label(reports, report, layer.layer, state),
+                    label=_label(reports, report, layer, state),
                 )
                 if len(reports) == 1:
                     axis.fill_between(lags, curve.q25, curve.q75, color=colour, alpha=0.12, lw=0)
                 floor = min([floor, *(v for v in usable if v == v)])
                 index += 1
-        if report.lag and report is reports[0]:
+        if report.lag and report.lag.seq_len and report is reports[0]:
             axis.axvline(report.lag.seq_len, color="0.5", lw=0.8, ls=":")
             axis.annotate(
                 "window",
@@ -218,7 +220,7 @@ def _gates(axis: Any, reports: Sequence[Report]) -> None:
                 axis.barh(at, left, height=0.62, color=COLOURS[0])
                 axis.barh(at, 1 - left - right, left=left, height=0.62, color="0.88")
                 axis.barh(at, right, left=1 - right, height=0.62, color=COLOURS[1])
-                labels.append(f"{prefix}layer {layer.layer}, {gate}")
+                labels.append(f"{prefix}{f'{layer.part} layer {layer.layer}'.strip()}, {gate}")
     axis.set_xlim(0, 1)
     axis.set_yticks(range(len(labels)), labels)
     axis.tick_params(axis="y", labelsize=7, length=0)

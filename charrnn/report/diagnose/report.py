@@ -9,7 +9,14 @@ from charrnn.diagnosis.report import Report
 from charrnn.display import count, printable
 from charrnn.report.diagnose.figures import DASH, bar, number, percent, sparkline
 from charrnn.report.diagnose.terminal import MIN_G, heading, table, verdict_parts
-from charrnn.report.diagnose.words import model_line, text_line
+from charrnn.report.diagnose.words import (
+    NAMES,
+    anchors_line,
+    model_line,
+    shortcut_line,
+    text_line,
+    windows_line,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +28,8 @@ def report_parts(report: Report, width: int = 80) -> list[RenderableType]:
     if report.broken:
         return parts
     parts += [*_lag(report, width), *_dynamics(report), *_context(report), *_norms(report)]
-    return [*parts, *_gates(report), *_recurrent(report), *_gradcheck(report), ""]
+    parts += [*_gates(report), *_recurrent(report), *_gradcheck(report), *_missing(report)]
+    return [*parts, ""]
 
 
 def _header(report: Report) -> list[RenderableType]:
@@ -43,22 +51,25 @@ def _lag(report: Report, width: int) -> list[RenderableType]:
     if profile is None:
         return []
     edge = profile.max_lag
-    lags = sorted({k for k in (1, 4, 16) if k < edge} | {min(profile.seq_len, edge), edge})
-    spark_width = max(12, min(48, width - 65))
+    window = min(profile.seq_len, edge) or edge
+    lags = sorted({k for k in (1, 4, 16) if k < edge} | {window, edge})
+    layers = profile.shown
+    wide = max(len(layer.name) for layer in layers)
+    spark_width = max(12, min(48, width - 64 - wide))
     shown = [f"lag {lags[0]}", *(f"{k}" for k in lags[1:])]
     head = ("layer", f"G, lags 0–{edge}", *shown, "½-life", "e-fold")
     rows = []
-    for layer in profile.layers:
+    for layer in layers:
+        alone = " *" if layer.alone else ""
         for name, curve in layer.curves.items():
             values = [float(value) for value in curve.mean]
             spark = sparkline(values, spark_width, low=MIN_G, high=1.0, logarithmic=True)
             figures = [number(curve.at(k), 2) for k in lags]
             lives = [number(curve.half_life, 2), number(curve.efold, 3)]
-            rows.append((f"{layer.layer} {name}", spark, *figures, *lives))
-    note = (
-        f"{len(profile.anchors)} single-step losses, {count(profile.context, 'character')} each; "
-        f"bars: log scale, 1 to {MIN_G:.0e}"
-    )
+            rows.append((f"{layer.name} {name}{alone}", spark, *figures, *lives))
+    note = f"{anchors_line(profile)}; bars: log scale, 1 to {MIN_G:.0e}"
+    if profile.alone:
+        note += f"\n* {shortcut_line(profile)}"
     columns = table(head, rows, left=2)
     return [heading("How far back gradients reach"), columns, Text(note, style="dim")]
 
@@ -110,6 +121,8 @@ def _context(report: Report) -> list[RenderableType]:
     remark = f"(90 % of its gain; 99 %: {cut.used_99})" if cut.used else ""
     parts = [heading(f"Use of context: {head}", remark), columns]
     position = context.position
+    if position is None:
+        return parts
     width = min(32, len(position.carried))
     both = [*position.carried, *position.reset]
     if all(value == value for value in both):
@@ -148,8 +161,7 @@ def _norms(report: Report) -> list[RenderableType]:
         clipped += f"; clipping by value at {clip.value_limit:g} changes {changed} of the elements"
     moments = "the run's moments" if norms.moments else "moments warmed up here"
     notes = (
-        f"{count(norms.windows, 'window')} of {norms.batch}×{norms.seq_len}; largest "
-        f"{number(clip.largest)}; {clipped}\n"
+        f"{windows_line(norms)}; largest {number(clip.largest)}; {clipped}\n"
         f"{norms.optimizer}, lr {norms.lr:g}, {moments}"
     )
     return [heading("Gradient norms before clipping"), columns, Text(notes, style="dim")]
@@ -171,7 +183,7 @@ def _gates(report: Report) -> list[RenderableType]:
             shares = f"{_leftwards(gate.left, 6)}│{bar(gate.right, 6)}"
             rows.append(
                 (
-                    f"{layer.layer} {gate.gate}",
+                    f"{layer.name} {gate.gate}",
                     f"{gate.mean:+.2f}" if gate.kind == "tanh" else f"{gate.mean:.2f}",
                     percent(gate.left),
                     shares,
@@ -191,7 +203,7 @@ def _gates(report: Report) -> list[RenderableType]:
                 f"(quartiles {number(tau.q25, 2)}, {number(tau.q75, 2)}; "
                 f"longest {number(tau.longest, 3)})"
             )
-        lines.append(Text(f"units of {layer.layer}: {', '.join(parts)}"))
+        lines.append(Text(f"units of {layer.name}: {', '.join(parts)}"))
     head = ("layer gate", "mean", "left", "saturated", "right", "values")
     shown = [table(head, rows, last=1)] if rows else []
     return [heading("Gates and units"), *shown, *lines]
@@ -211,7 +223,7 @@ def _recurrent(report: Report) -> list[RenderableType]:
     conclusion = {None: "", True: "σ₁ < 1/γ: gradients vanish", False: "σ₁ ≥ 1/γ: inconclusive"}
     rows = [
         (
-            f"{block.layer} {block.gate}",
+            f"{block.name} {block.gate}",
             number(block.spectral_radius, 4),
             number(block.sigma_max, 4),
             conclusion[block.vanishing_sufficient],
@@ -247,3 +259,12 @@ def _gradcheck(report: Report) -> list[RenderableType]:
     line = other if check.backends is not None else f"not compared with CuPy: {check.note}"
     head = "Gradient check: passed" if check.passed else "Gradient check: FAILED"
     return [heading(head, "float64, against central differences"), columns, Text(line, style="dim")]
+
+
+def _missing(report: Report) -> list[RenderableType]:
+    from rich.text import Text
+
+    if not report.missing:
+        return []
+    lines = (f"{NAMES[what]}: {why}" for what, why in report.missing.items())
+    return [heading("Not measured"), *map(Text, lines)]

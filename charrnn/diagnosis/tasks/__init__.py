@@ -1,0 +1,22 @@
+"""The diagnosis of models that read whole examples, one file a task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from charrnn.diagnosis.tasks.base import Examples
+from charrnn.model.network import Network
+
+
+def of(model: Network, data: Any) -> Examples:
+    """Return the examples that a model is examined on, as its task is examined.
+
+    ``data`` are those of its task: labelled texts, or pairs.
+    """
+    if model.config.task == "transduce":
+        from charrnn.diagnosis.tasks.transduce import SourcesAndTargets
+
+        return SourcesAndTargets(model, data)
+    from charrnn.diagnosis.tasks.classify import LabelledTexts
+
+    return LabelledTexts(model, data)
