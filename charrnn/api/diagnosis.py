@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, classifier
+from charrnn.api.generator import Generator, generator
 from charrnn.api.model import Model
 from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
@@ -32,9 +33,18 @@ if TYPE_CHECKING:
     from charrnn.text import Level
     from charrnn.text.vocabulary import Unknown, Vocabulary
 
+OfExamples = Classifier | Transducer | Generator
+
 
 def diagnose(
-    model: Model | Classifier | Transducer | ModelConfig | str | PathLike[str] | None = None,
+    model: Model
+    | Classifier
+    | Transducer
+    | Generator
+    | ModelConfig
+    | str
+    | PathLike[str]
+    | None = None,
     text: Any = None,
     *,
     level: Level | None = None,
@@ -48,13 +58,13 @@ def diagnose(
     Parameters
     ----------
     model
-        A run or checkpoint file as in :func:`load`, a :class:`Model`, :class:`Classifier` or
-        :class:`Transducer`, or a :class:`~charrnn.config.ModelConfig` of a language model, from
-        which a fresh one is made.
+        A run or checkpoint file as in :func:`load`, a :class:`Model`, :class:`Classifier`,
+        :class:`Transducer` or :class:`Generator`, or a :class:`~charrnn.config.ModelConfig` of a
+        language model, from which a fresh one is made.
     text
         The text to examine it on: a string; at byte level, bytes or a string; or a list of them;
-        for a classifier (text, label) pairs, for a transducer (source, target) pairs. By default
-        what the run held out for validation.
+        for a classifier or generator (text, label) pairs, for a transducer (source, target) pairs.
+        By default what the run held out for validation.
     level
         ``char`` (default), ``byte`` or ``word``, for a configuration.
     unknown
@@ -125,9 +135,11 @@ def _subject(
         raise UsageError(
             "level only applies to a configuration: a model has its own", "leave it out"
         )
-    if text is None and isinstance(model, Model | Classifier | Transducer | ModelConfig):
+    if text is None and isinstance(
+        model, Model | Classifier | Transducer | Generator | ModelConfig
+    ):
         raise CorpusError("there is no text to examine the model on", "give text")
-    if isinstance(model, Classifier | Transducer):
+    if isinstance(model, Classifier | Transducer | Generator):
         return _of_examples(model, text, assumed)
     if isinstance(model, ModelConfig):
         text = arguments.texts_of(text)
@@ -151,13 +163,12 @@ def _subject(
     return subjects.of_checkpoint(loaded, engine, ids, "the text given", assumed)
 
 
-def _of_examples(
-    model: Classifier | Transducer, pairs: Any, assumed: dict[str, Any]
-) -> ExamplesSubject:
+def _of_examples(model: OfExamples, pairs: Any, assumed: dict[str, Any]) -> ExamplesSubject:
     """Return a model in memory with the examples that it is examined on."""
     from charrnn.diagnosis.tasks import subjects
 
-    return subjects.of_model(model.network, _in_symbols(model, pairs), model.training, assumed)
+    data = _in_symbols(model, pairs)
+    return subjects.of_model(model.network, model.vocabulary, data, model.training, assumed)
 
 
 def _of_run_of_examples(
@@ -166,16 +177,20 @@ def _of_run_of_examples(
     """Return the model of a run with the examples that it is examined on."""
     from charrnn.diagnosis.tasks import subjects
 
+    task = loaded.config.task
     if pairs is None:
         data, name = subjects.held_out(loaded), "the run's validation examples"
     else:
-        of_run = transducer if loaded.config.task == "transduce" else classifier
+        makers: dict[str, Any] = {"transduce": transducer, "generate": generator}
+        of_run = makers.get(task, classifier)
         data, name = _in_symbols(of_run(loaded, engine), pairs), "the examples given"
     return subjects.of_checkpoint(loaded, engine, data, name, assumed)
 
 
-def _in_symbols(model: Classifier | Transducer, pairs: Any) -> Any:
+def _in_symbols(model: OfExamples, pairs: Any) -> Any:
     """Return pairs in the symbols of a model."""
+    if isinstance(model, Generator):
+        return model.labelled(pairs)[0]
     return model.labelled(pairs) if isinstance(model, Classifier) else model.encoded(pairs)
 
 

@@ -110,6 +110,18 @@ class Generator:
         UsageError
             If there is no pair, one is not of this form, or the model does not know a label.
         """
+        texts, skipped = self.labelled(pairs)
+        start = DOCUMENTS.start(self.vocabulary)
+        return TextScores.of(self.network, texts, self.vocabulary, self.labels, start, skipped)
+
+    def labelled(self, pairs: Iterable[Any]) -> tuple[Labelled, int]:
+        """Return (text, label) pairs in the symbols of the model, and the symbols left out.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`evaluate`.
+        """
         ids, of, skipped = [], [], 0
         end = self.vocabulary.encode(self.vocabulary.text(DOCUMENTS.end), "skip")
         for given, label in arguments.pairs(pairs, "text", "label"):
@@ -123,9 +135,7 @@ class Generator:
                 of.append(number)
         if not ids:
             raise UsageError("there is no pair to evaluate on", "give (text, label) pairs")
-        texts = replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32))
-        start = DOCUMENTS.start(self.vocabulary)
-        return TextScores.of(self.network, texts, self.vocabulary, self.labels, start, skipped)
+        return replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32)), skipped
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

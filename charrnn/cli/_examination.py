@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from charrnn.train.request import Request
 
 EXIT_FINDING = 3
-DEFAULT_TEXTS = {"lm": "python-docs", "classify": "recall", "transduce": "dates"}
+DEFAULT_TEXTS = {
+    "lm": "python-docs",
+    "classify": "recall",
+    "transduce": "dates",
+    "generate": "walks",
+}
 """For each task the built-in corpus that new models are examined on."""
 
 
@@ -75,7 +80,7 @@ class Examination:
         loaded = checkpoint.load(runs.resolve(run), finite=False)
         if loaded.config.task != "lm":
             return self._of_examples(context, loaded, engine)
-        why = f"only applies to a classifier or a transducer, but {loaded.name} is neither"
+        why = f"does not apply to a language model, which {loaded.name} is"
         refuse(context, (*LABELS, *PAIRS), why)
         ids, name = None, ""
         note_unknown(context, loaded.vocabulary)
@@ -131,11 +136,12 @@ class Examination:
     def fresh(self, context: typer.Context, engine: Engine) -> Subject | ExamplesSubject:
         """Return an untrained model on the text given."""
         from charrnn.diagnosis import subjects
+        from charrnn.diagnosis.tasks.subjects import refuse_of_text
 
         config = self._request(0.0).fresh_model()
         if config.task != "lm":
             return self._fresh_of_examples(context, engine)
-        refuse(context, (*LABELS, *PAIRS), "only applies to --task classify or transduce")
+        refuse_of_text("lm", self.data)
         plan = TrainConfig(**{"seed": self.settings.seed} | self.train)
         corpus, name = self._corpus(val_frac=0.0)
         symbols = len(corpus.vocabulary)
@@ -154,7 +160,7 @@ class Examination:
         corpus = self._read(request, plan.seed)
         model = recipes.of(config.task).fresh(config, corpus, plan.seed, engine)
         name, text = "an untrained model", ", ".join(request.sources)
-        examples = tasks.of(model, corpus.train)
+        examples = tasks.of(model, corpus.train, corpus.vocabulary)
         subject = ExamplesSubject(examples, plan, name=name, text=text, fresh=True)
         refuse_unmeasured(subject, given(context, Settings))
         return subject
@@ -196,6 +202,7 @@ class Examination:
         """Train and examine several cells."""
         from charrnn.cli._progress import progress
         from charrnn.diagnosis import compare as comparing
+        from charrnn.diagnosis.tasks.subjects import refuse_of_text
         from charrnn.report.diagnose.compare import compare_parts
         from charrnn.report.diagnose.terminal import render
 
@@ -203,7 +210,7 @@ class Examination:
         corpus: Any
         task = next(iter(configs.values())).task
         if task == "lm":
-            refuse(context, (*LABELS, *PAIRS), "only applies to --task classify or transduce")
+            refuse_of_text("lm", self.data)
             plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
             corpus, text = self._corpus(val_frac=DataConfig.val_frac)
         else:

@@ -32,8 +32,8 @@ Text = Annotated[
     typer.Option(
         metavar="TEXT",
         help="Text to examine on: a file, directory, - or built-in corpus; may be repeated. "
-        "[default: the run's validation text; python-docs with --fresh and --compare, for classify "
-        "recall, for transduce dates]",
+        "[default: the run's validation text; python-docs with --fresh and --compare, with --task "
+        "classify recall, transduce dates, generate walks]",
         show_default=False,
         rich_help_panel=WHAT,
     ),
@@ -147,8 +147,9 @@ def diagnose(
 
     A classifier is examined on labelled texts: its one loss is at the end, and the lag profile runs
     from there to the beginning. A transducer is examined on pairs: the profile of a symbol's loss
-    runs through the decoder and the encoder, with and without what attention adds. What is not
-    defined for a task is named, with the reason ("not_measured").
+    runs through the decoder and the encoder, with and without what attention adds. A generator's
+    is of a symbol of each text. What is not defined for a task is named, with the reason
+    ("not_measured").
 
     With --json one object: "parameters", "layers" (norms by name: "weight_norm", "grad" and
     "update_ratio" with "mean", "median", "p95"), "global" (the same of all, "clip", "loss",

@@ -169,7 +169,7 @@ def train_and_examine(
         text = "the validation text"
         subject = Subject(model, np.asarray(corpus.val), loop.config, text=text, **named)
     else:
-        text, examples = "the validation examples", tasks.of(model, corpus.val)
+        text, examples = "the validation examples", tasks.of(model, corpus.val, corpus.vocabulary)
         subject = ExamplesSubject(examples, loop.config, text=text, **named)
     report = examine(subject, settings, lambda stage: progress(f"{cell}: {stage}"), word)
     return Contestant(cell, report, loop.progress.step, seconds)

@@ -10,17 +10,21 @@ from charrnn.backend import select
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis import tasks
 from charrnn.diagnosis.examine import examine
+from charrnn.diagnosis.measures import lag
 from charrnn.diagnosis.settings import Settings
-from charrnn.diagnosis.tasks import classify, transduce
+from charrnn.diagnosis.tasks import classify, generate, transduce
 from charrnn.diagnosis.tasks.base import ExamplesSubject
 from charrnn.errors import CorpusError
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.generator import Generator
 from charrnn.model.transducer.model import Transducer
+from charrnn.text import corpus_from_text
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.pairs.dataset import Pairs, Side
 
 V, H, LABELS = 6, 4, 3
 STEP = 1e-5
+VOCABULARY = corpus_from_text("abcde\n").vocabulary
 SLOW = pytest.mark.slow
 QUICK = Settings(windows=2, anchors=8, targets=8, gradcheck=True)
 
@@ -159,8 +163,8 @@ def test_the_profile_of_a_classifier_equals_central_differences(form, options):
     for n, text in enumerate(ids):
         for layer in range(model.config.layers):
             for suffix in suffixes:
-                for lag in (0, max_lag):
-                    t = len(text) - 1 - lag  # in its own reading order, each way ends at the end
+                for k in (0, max_lag):
+                    t = len(text) - 1 - k  # in its own reading order, each way ends at the end
                     for name in states:
                         near = differences(
                             lambda move, text=text, n=n: label_loss(
@@ -170,7 +174,7 @@ def test_the_profile_of_a_classifier_equals_central_differences(form, options):
                             t,
                             name,
                         )
-                        exact = found[f"{name}_l{layer}{suffix}"][lag, n]
+                        exact = found[f"{name}_l{layer}{suffix}"][k, n]
                         assert exact == pytest.approx(near, rel=1e-6, abs=1e-9)
 
 
@@ -249,26 +253,26 @@ def test_the_profile_of_a_transducer_equals_central_differences(form, options):
         for layer in range(model.config.layers):
             for name in states:
                 full = f"{name}_l{layer}"
-                for lag in range(written + 1):
-                    near = differences(loss, ("target_rnn.", layer, ""), steps[n] - lag, name)
-                    exact = found.decoder[full][lag, n]
+                for k in range(written + 1):
+                    near = differences(loss, ("target_rnn.", layer, ""), steps[n] - k, name)
+                    exact = found.decoder[full][k, n]
                     assert exact == pytest.approx(near, rel=1e-6, abs=1e-9)
                 for suffix in suffixes:
                     key = ("rnn.", layer, suffix)
-                    for lag in range(read + 1):
-                        t = len(source) - lag
+                    for k in range(read + 1):
+                        t = len(source) - k
                         near = differences(loss, key, t, name)
-                        exact = found.encoder[full + suffix][lag, n]
+                        exact = found.encoder[full + suffix][k, n]
                         assert exact == pytest.approx(near, rel=1e-6, abs=1e-9)
                         if attends:
                             near = differences(unattended, key, t, name)
-                            exact = found.alone[full + suffix][lag, n]
+                            exact = found.alone[full + suffix][k, n]
                             assert exact == pytest.approx(near, rel=1e-6, abs=1e-9)
     assert found.loss == pytest.approx(np.mean(losses))
 
 
 def subject_of(model, data, **options):
-    return ExamplesSubject(tasks.of(model, data), TrainConfig(batch=4), **options)
+    return ExamplesSubject(tasks.of(model, data, VOCABULARY), TrainConfig(batch=4), **options)
 
 
 def test_a_classifier_is_examined_and_what_is_not_defined_is_named():
@@ -348,3 +352,24 @@ def test_another_device_gives_the_same_numbers(make, device):
         told["gradcheck"] = None  # it compares the devices
     assert mine["lag_profile"] == theirs["lag_profile"]
     assert mine["context"] == theirs["context"]
+
+
+def test_the_profile_of_a_generator_is_that_of_the_language_model_of_each_label():
+    config = ModelConfig(task="generate", hidden=H, layers=2, embed=3, dtype="float64")
+    model = Generator.fresh(config, V, 2, outputs=LABELS)
+    model.weights.flat[...] *= 1.6
+    texts, steps, max_lag = texts_of([6, 9, 7]), np.array([3, 8, 5]), 3
+    found, loss = generate.gradient_norms(model, texts, 5, steps, max_lag)
+    losses = []
+    for n, ids in enumerate(texts.each()):
+        given = model.given(int(texts.labels[n]))
+        whole = np.append(np.uint8(5), ids)
+        at = np.array([steps[n] + 1])
+        one, nats = lag.gradient_norms(given, whole, at, context=int(at[0]), max_lag=max_lag)
+        losses.append(nats)
+        for name, rows in one.items():
+            np.testing.assert_allclose(found[name][:, n], rows[:, 0], rtol=1e-9)
+    assert loss == pytest.approx(np.mean(losses))
+    told = examine(subject_of(model, texts), QUICK).to_json()
+    assert set(told["not_measured"]) == {"lyapunov", "context"}
+    assert told["gradcheck"]["passed"] is True

@@ -6,9 +6,11 @@ from typing import Any
 
 from charrnn.diagnosis.tasks.base import Examples
 from charrnn.model.network import Network
+from charrnn.text.layout import DOCUMENTS
+from charrnn.text.vocabulary import Vocabulary
 
 
-def of(model: Network, data: Any) -> Examples:
+def of(model: Network, data: Any, vocabulary: Vocabulary) -> Examples:
     """Return the examples that a model is examined on, as its task is examined.
 
     ``data`` are those of its task: labelled texts, or pairs.
@@ -17,6 +19,10 @@ def of(model: Network, data: Any) -> Examples:
         from charrnn.diagnosis.tasks.transduce import SourcesAndTargets
 
         return SourcesAndTargets(model, data)
+    if model.config.task == "generate":
+        from charrnn.diagnosis.tasks.generate import TextsToWrite
+
+        return TextsToWrite(model, data, DOCUMENTS.start(vocabulary))
     from charrnn.diagnosis.tasks.classify import LabelledTexts
 
     return LabelledTexts(model, data)

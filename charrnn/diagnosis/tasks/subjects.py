@@ -13,7 +13,8 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.network import Network
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
-from charrnn.train.request import unused_by_task
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.recipes.applies import unused_by_task
 
 
 def of_checkpoint(
@@ -43,7 +44,7 @@ def of_checkpoint(
     own = loaded.train or TrainConfig()
     train = own.changed(**assumed)
     return ExamplesSubject(
-        tasks.of(loaded.model(backend), data),
+        tasks.of(loaded.model(backend), data, loaded.vocabulary),
         train,
         name=str(loaded.path),
         text=text,
@@ -54,9 +55,13 @@ def of_checkpoint(
 
 
 def of_model(
-    model: Network, data: Any, train: TrainConfig | None, assumed: Mapping[str, Any]
+    model: Network,
+    vocabulary: Vocabulary,
+    data: Any,
+    train: TrainConfig | None,
+    assumed: Mapping[str, Any],
 ) -> ExamplesSubject:
-    """Return a model in memory, and the settings that it was trained with if they are known.
+    """Return a model in memory, its examples, and how it was trained if that is known.
 
     Raises
     ------
@@ -67,7 +72,8 @@ def of_model(
     judged = train is not None or bool({"lr", "clip_norm"} & set(assumed))
     plan = (train or TrainConfig()).changed(**assumed)
     name, text = "a model in memory", "the examples given"
-    return ExamplesSubject(tasks.of(model, data), plan, name=name, text=text, judged=judged)
+    examples = tasks.of(model, data, vocabulary)
+    return ExamplesSubject(examples, plan, name=name, text=text, judged=judged)
 
 
 def held_out(loaded: Checkpoint) -> Any:
