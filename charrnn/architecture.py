@@ -14,8 +14,23 @@ from charrnn.settings import Configuration, Values
 TASKS = ("lm", "classify", "transduce", "generate")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "lm": {},
-    "classify": {"hidden": 128, "dropout": 0.5, "batch": 64, "eval_every": 100},
-    "transduce": {"hidden": 128, "dropout": 0.2, "batch": 64, "lr": 4e-3},
+    "classify": {
+        "hidden": 128,
+        "bidirectional": True,
+        "dropout": 0.5,
+        "drop_symbols": 0.1,
+        "batch": 64,
+        "lr": 4e-3,
+        "epochs": 20,
+        "eval_every": 100,
+    },
+    "transduce": {
+        "hidden": 128,
+        "bidirectional": True,
+        "dropout": 0.2,
+        "batch": 64,
+        "lr": 4e-3,
+    },
     "generate": {"hidden": 256, "dropout": 0.3, "batch": 64, "lr": 4e-3, "eval_every": 250},
 }
 """For each task the settings whose default is another than the one declared.
@@ -25,14 +40,30 @@ steps: accuracy 0.75 with the mean over the steps, 0.68 with their maximum. On 1
 languages after 2,000 steps: 0.78 with the last step; 0.80 with the mean in both directions. The
 best weights often come after a few hundred steps, hence the frequent evaluations.
 """
-RARE_WORDS = 2
-"""The default of ``min_count`` for classify at word level: with 1 no word that is trained on would
-be unknown, and so no meaning of an unknown word be learnt."""
+OF_WORDS: Mapping[str, Mapping[str, Any]] = {
+    "classify": {"min_count": 2, "embed": 64, "drop_symbols": 0.3},
+}
+"""The same of a task at word level, where they differ from those of its characters.
+
+With ``min_count`` 1 no word that is trained on would be unknown, and so no meaning of an unknown
+word be learnt. Without an embedding each of some ten thousand words has 4·H weights of its own.
+"""
 LOOKING_AHEAD = ("classify", "transduce")
 """The tasks whose networks may read a sequence in both directions."""
 LABELLED = ("classify", "generate")
 """The tasks whose examples are a text and its label."""
 INITS = ("uniform", "xavier", "orthogonal", "identity")
+
+
+def defaults(
+    task: str, level: str = "char", of: type[Configuration] = Configuration
+) -> dict[str, Any]:
+    """Return the settings of a task whose default is another than the one declared.
+
+    ``of`` is the configuration whose settings are wanted; by default those of all.
+    """
+    own = {**DEFAULTS.get(task, {}), **(OF_WORDS.get(task, {}) if level == "word" else {})}
+    return {n: value for n, value in own.items() if of is Configuration or of.knows(n)}
 
 
 @dataclass(frozen=True, init=False)
@@ -69,8 +100,11 @@ class ModelConfig(Configuration):
     )
     bidirectional: bool = declare(
         False,
-        "Read each sequence in both directions (--task classify, or the source of transduce).",
+        "Read each sequence in both directions (--task classify, or the source of transduce), or "
+        "only forwards.",
         group=MODEL,
+        shown="both with these tasks",
+        switch=True,
     )
     pool: str = declare(
         "mean",
@@ -110,9 +144,13 @@ class ModelConfig(Configuration):
 
     def unused(self) -> dict[str, str]:
         """Return the settings that have no effect together with others, and why."""
-        owners = {"pool": "classify", "attention": "transduce"}
+        owners = {
+            "bidirectional": LOOKING_AHEAD,
+            "pool": ("classify",),
+            "attention": ("transduce",),
+        }
         return {
-            name: f"only applies to {setting('task')} {owner}"
-            for name, owner in owners.items()
-            if self.task != owner
+            name: f"only applies to {setting('task')} {' or '.join(tasks)}"
+            for name, tasks in owners.items()
+            if self.task not in tasks
         }

@@ -227,7 +227,12 @@ class TrainConfig(Configuration):
         shown=f"{DEFAULT_STEPS} if none of them is given",
     )
     epochs: float | None = declare(
-        None, "Stop after this many passes over the text.", kind=float, group=TRAINING, above=0
+        None,
+        "Stop after this many passes over the text.",
+        kind=float,
+        group=TRAINING,
+        above=0,
+        shown="no limit",
     )
     minutes: float | None = declare(
         None,
@@ -254,6 +259,15 @@ class TrainConfig(Configuration):
     )
     warmup: int = declare(0, "Steps over which the learning rate rises.", group=TRAINING, least=0)
     weight_decay: float = declare(0.0, "Weight decay.", group=TRAINING, least=0)
+    drop_symbols: float = declare(
+        0.0,
+        "Probability that an update of --task classify leaves out a symbol of its texts.",
+        group=TRAINING,
+        least=0,
+        below=1,
+    )
+    """Word dropout (Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods for
+    text classification", ACL): each text is seen with other gaps in every epoch."""
     clip_norm: float = declare(
         1.0, "Largest norm of the whole gradient; 0: no limit.", group=TRAINING, least=0
     )

@@ -63,6 +63,8 @@ class Option:
         Whether a string may hold any characters, also those that a terminal must not get.
     escapes
         Whether the command line reads ``\n`` and the like in it as what they stand for.
+    switch
+        Whether the command line can also switch it off, with ``--no-name``.
     """
 
     default: Any
@@ -80,6 +82,7 @@ class Option:
     flags: tuple[str, ...] = ()
     free: bool = False
     escapes: bool = False
+    switch: bool = False
 
     def __post_init__(self) -> None:
         if self.kind is None:
@@ -143,7 +146,9 @@ class Option:
 
     def words(self, flag: str, value: object) -> tuple[str, ...]:
         """Return the words of a command line that give a value."""
-        return (flag,) if self.kind is bool else (flag, self.typed(value))
+        if self.kind is bool:
+            return (flag if value else off(flag),)
+        return (flag, self.typed(value))
 
     def _number(self, name: str, value: Any) -> int | float:
         number: int | float
@@ -186,6 +191,11 @@ class Option:
 
 def _meant(escape: str) -> str:
     return _LETTERS[escape] if escape in _LETTERS else chr(int(escape[1:], 16))
+
+
+def off(flag: str) -> str:
+    """Return the flag that switches off what ``flag`` switches on."""
+    return f"{flag[:2]}no-{flag[2:]}"
 
 
 def declare(default: Any, help: str, **rest: Any) -> Any:

@@ -82,7 +82,7 @@ def fit(
         options["seed"] = arguments.seed(options["seed"])
     request, data = _request(options)
     config = request.fresh_model()
-    plan = request.fresh_train(config.task)
+    plan = request.fresh_train(config.task, data.level)
     for settings in (config, data, plan):
         settings.refuse_unused(options)
     for name in unused_by_task(config.task).keys() & options.keys():

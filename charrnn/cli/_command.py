@@ -22,7 +22,7 @@ from typer.core import TyperCommand, TyperOption
 from charrnn.cli._shared import note
 from charrnn.errors import CharRNNError, PluginError, in_words, setting
 from charrnn.errors import option as flag
-from charrnn.options import Option, declared
+from charrnn.options import Option, declared, off
 from charrnn.registry import Choice, Registry
 from charrnn.settings import Configuration
 
@@ -97,7 +97,7 @@ class Fields:
             helps.setdefault(text, []).extend([owner] if owner else [])
         texts = [f"{' or '.join(o)}: {text}" if o else text for text, o in helps.items()]
         return TyperOption(
-            param_decls=[name, *dict.fromkeys((*option.flags, flag(name)))],
+            param_decls=[name, *dict.fromkeys((*option.flags, _switch(name, option)))],
             type=option.kind,
             multiple=option.repeatable,
             is_flag=option.kind is bool,
@@ -108,6 +108,11 @@ class Fields:
             expose_value=False,
             rich_help_panel=option.group or self.group or None,
         )
+
+
+def _switch(name: str, option: Option) -> str:
+    """Return the flag of an option, and the one that switches it off, as Click declares them."""
+    return f"{flag(name)}/{off(flag(name))}" if option.switch else flag(name)
 
 
 def _names_of(choice: type[Choice]) -> str:
@@ -204,7 +209,7 @@ class Command(TyperCommand):
         return {
             param.name: name.removeprefix("--").replace("-", "_")
             for param in self.get_params(ctx)
-            for name in words.intersection(param.opts if len(param.opts) > 1 else ())
+            for name in words.intersection(names_of(param) if len(names_of(param)) > 1 else ())
         }
 
     def _load_plugins(self, ctx: Any, args: list[str]) -> None:
@@ -249,9 +254,14 @@ def _refuse_twice(params: list[Any]) -> None:
     """Raise :class:`PluginError` if two options have one name, as only a plug-in's can."""
     seen: set[str] = {_PLUGIN}
     for param in params:
-        for name in seen.intersection(param.opts):
+        for name in seen.intersection(names_of(param)):
             raise PluginError(f"a plug-in declares the option {name}, which is taken", "rename it")
-        seen.update(param.opts)
+        seen.update(names_of(param))
+
+
+def names_of(param: Any) -> tuple[str, ...]:
+    """Return all that can be typed for an option: its names, and what switches it off."""
+    return (*param.opts, *param.secondary_opts)
 
 
 def plugin_option() -> TyperOption:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.architecture import DEFAULTS, RARE_WORDS
+from charrnn.architecture import DEFAULTS, OF_WORDS
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
@@ -28,6 +28,7 @@ from charrnn.cli._signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import in_words, option
 from charrnn.options import declared
+from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
     from charrnn.cli._ranks import Command
@@ -36,23 +37,24 @@ if TYPE_CHECKING:
 
 RUN = "Run"
 _TEXT = tuple(name for name in declared(DataConfig) if name != "sources")
-_OF_TASKS = {
-    name: "; ".join(
-        [
-            str(declared(config)[name].default),
-            *(f"{own[name]} with --task {task}" for task, own in DEFAULTS.items() if name in own),
-        ]
-    )
-    for config in (ModelConfig, TrainConfig)
-    for name in {name for own in DEFAULTS.values() for name in own} & set(declared(config))
-}
-"""The defaults of settings that depend on the task, for help."""
+
+
+def _of_tasks(config: type[Configuration]) -> dict[str, str]:
+    """Return the defaults of settings that depend on the task, for help."""
+    found = {}
+    for name, declaration in declared(config).items():
+        own = [(task, "", of[name]) for task, of in DEFAULTS.items() if name in of]
+        own += [(task, " for words", of[name]) for task, of in OF_WORDS.items() if name in of]
+        if own and declaration.kind is not bool:
+            tasks = (f"{value}{what} with --task {task}" for task, what, value in own)
+            found[name] = "; ".join([declaration.shown or str(declaration.default), *tasks])
+    return found
 
 
 @takes(
-    Fields(DataConfig, _TEXT, {"min_count": f"1; {RARE_WORDS} for words with --task classify"}),
-    Fields(ModelConfig, defaults=_OF_TASKS),
-    Fields(TrainConfig, defaults=_OF_TASKS),
+    Fields(DataConfig, _TEXT, _of_tasks(DataConfig)),
+    Fields(ModelConfig, defaults=_of_tasks(ModelConfig)),
+    Fields(TrainConfig, defaults=_of_tasks(TrainConfig)),
 )
 def train(
     context: typer.Context,

@@ -106,7 +106,7 @@ def _configured(
     """Return the configurations of a new run, which may start from the weights of another."""
     config = request.inherited_model(start) if start else request.fresh_model()
     data = request.inherited_data(start) if start else request.fresh_data()
-    train = request.fresh_train(config.task)
+    train = request.fresh_train(config.task, data.level)
     request.refuse_unused(config, data, train)
     _refuse_stdin(data, team)
     return config, data, train

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.architecture import DEFAULTS, LABELLED, RARE_WORDS
+from charrnn.architecture import LABELLED, defaults
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
@@ -83,26 +83,26 @@ class Request:
                 f"leave out {setting('name')} and {setting('out')}",
             )
         if not self.sources and self.resume is None:
-            raise UsageError(
-                "no text to train on", "name files, - for standard input, or a built-in corpus"
-            )
-        if self.resume is None:
-            if self.init_from is None:
-                model = self.fresh_model()
-                self.refuse_unused(model, self.fresh_data(), self.fresh_train(model.task))
-            else:
-                self.fresh_data()
-                self.fresh_train()
+            remedy = "name files, - for standard input, or a built-in corpus"
+            raise UsageError("no text to train on", remedy)
+        if self.resume is None and self.init_from is None:
+            model, data = self.fresh_model(), self.fresh_data()
+            self.refuse_unused(model, data, self.fresh_train(model.task, data.level))
+        elif self.resume is None:
+            self.fresh_data()
+            self.fresh_train()
 
     def fresh_model(self) -> ModelConfig:
         """Return the architecture of a new run."""
-        defaults = DEFAULTS.get(str(self.model.get("task", ModelConfig.task)), {})
-        own = {name: value for name, value in defaults.items() if ModelConfig.knows(name)}
+        task = str(self.model.get("task", ModelConfig.task))
+        own = defaults(task, str(self.data.get("level", DataConfig.level)), ModelConfig)
         return ModelConfig(**own | dict(self.model))
 
-    def fresh_train(self, task: str = ModelConfig.task) -> TrainConfig:
+    def fresh_train(self, task: str = "lm", level: str = "char") -> TrainConfig:
         """Return the training settings of a new run of a task."""
-        own = {n: value for n, value in DEFAULTS[task].items() if TrainConfig.knows(n)}
+        own = defaults(task, level, TrainConfig)
+        if self.train.get("steps") is not None:
+            own.pop("epochs", None)
         return TrainConfig(**own | dict(self.train))
 
     def fresh_data(self) -> DataConfig:
@@ -111,11 +111,10 @@ class Request:
 
     def _data(self, task: str, options: dict[str, Any]) -> DataConfig:
         """Return how the text of a new run of a task is read."""
-        if task == "classify" and options.get("level") == "word":
-            options.setdefault("min_count", RARE_WORDS)
+        own = defaults(task, str(options.get("level", DataConfig.level)), DataConfig)
         if task == "generate":  # each text is read by itself, and has an end
-            options.setdefault("examples", "document")
-        return DataConfig(**{**options, "sources": self.sources})
+            own["examples"] = "document"
+        return DataConfig(**{**own, **options, "sources": self.sources})
 
     def inherited_data(self, checkpoint: Checkpoint) -> DataConfig:
         """Return how the text of a new run is read that starts from a checkpoint's weights.
@@ -135,7 +134,7 @@ class Request:
         """
         options, old = dict(self.model), checkpoint.config
         task = options.pop("task", old.task)
-        dropout = old.dropout if task == old.task else DEFAULTS[task].get("dropout", 0.0)
+        dropout = old.dropout if task == old.task else defaults(task).get("dropout", 0.0)
         changed = {"task": task, "dropout": options.pop("dropout", dropout)}
         for name in ("bidirectional", "pool", "attention"):
             default = getattr(ModelConfig, name)
@@ -211,9 +210,11 @@ class Request:
         config: Configuration,
         remedy: Callable[[], str] = lambda: "leave it out",
     ) -> None:
-        changed = config.changed(**given)
+        # the task by itself: it may exclude settings of the checkpoint
+        task = {"task": ModelConfig(task=given["task"]).task} if "task" in given else {}
+        changed = config.changed(**{n: value for n, value in given.items() if n not in task})
         for name in given:
-            new, old = changed.get(name), config.get(name)
+            new, old = task.get(name) or changed.get(name), config.get(name)
             if new != old:
                 new, old = (", ".join(v) if isinstance(v, tuple) else v for v in (new, old))
                 raise UsageError(
@@ -280,13 +281,14 @@ def new_run(
     words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
     words += [word for source in loaded() for word in ("--plugin", source)]
     left_out = {"sources", "lr", "horizon", *unused(model, data, train)}
+    own = defaults(model.task, data.level)
     for config in (data, train):
         options = declared(type(config))
         for chosen in config.chosen:
             options |= config.own_options(chosen)
         for name, value in config.settings().items():
-            default = DEFAULTS[model.task].get(name, options[name].default)
-            if name not in left_out and value != default:
+            default = own.get(name, options[name].default)
+            if name not in left_out and value not in (None, default):
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
                 words += [word for each in values for word in how.words(option(name), each)]

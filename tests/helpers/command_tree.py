@@ -2,6 +2,7 @@
 
 import typer
 
+from charrnn.cli._command import names_of
 from charrnn.cli.app import app
 
 
@@ -27,7 +28,7 @@ def options(command):
     """
     params = command.get_params(_context(command))
     params = [p for p in params if p.param_type_name == "option" and p.name != "help"]
-    return {flag: param.opts[0] for param in params for flag in param.opts}
+    return {flag: param.opts[0] for param in params for flag in names_of(param)}
 
 
 def _context(command):

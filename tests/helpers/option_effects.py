@@ -71,7 +71,9 @@ _LINES = {
         _COMPUTING,
         _OUTPUT,
         """--steps 2 n.txt ; --task classify
---task classify n.txt ; --bidirectional
+--task classify --no-bidirectional n.txt ; --drop-symbols 0.4
+--task classify n.txt ; --no-bidirectional
+--task transduce n.txt ; --no-bidirectional
 --task classify n.txt ; --pool max
 --task transduce n.txt ; --attention none
 --task transduce src.txt ; --target dst.txt

@@ -10,6 +10,7 @@ from charrnn.config import DataConfig
 from charrnn.errors import CorpusError
 from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
 from charrnn.text.labelled.dataset import read_more, read_table, table_of
+from charrnn.text.labelled.examples import thinned
 from charrnn.text.labelled.parts import stratified
 from charrnn.text.labelled.rows import How
 from charrnn.text.labelled.texts import texts
@@ -184,3 +185,20 @@ def test_texts_come_as_they_arrive():
     assert next(found) == ["one"]
     assert len(parts) == 2
     assert list(found) == [["two", ""], ["three"]]
+
+
+def test_symbols_are_left_out_at_the_given_rate_and_the_others_keep_their_order():
+    rng = np.random.default_rng(3)
+    lengths = np.array([40, 25, 1, 0])
+    inputs = np.where(np.arange(40)[:, None] < lengths, np.arange(1, 41)[:, None], 0)
+    shares = []
+    for _ in range(200):
+        found, kept = thinned(inputs.astype(np.uint8), lengths, 0.3, rng)
+        assert found.dtype == np.uint8
+        assert len(found) == max(kept)
+        assert kept[2:].tolist() == [1, 0]  # the only symbol of a text is never left out
+        for place, length in enumerate(kept):
+            assert (np.diff(found[:length, place].astype(int)) > 0).all()
+            assert not found[length:, place].any()
+        shares.append(kept[:2].sum() / 65)
+    assert np.mean(shares) == pytest.approx(0.7, abs=0.02)

@@ -73,3 +73,19 @@ class Labelled:
             length = int(lengths[place])
             inputs[:length, place] = self.ids[begin : begin + length]
         return inputs, lengths
+
+
+def thinned(
+    inputs: NDArray[Any], lengths: Numbers, rate: float, rng: np.random.Generator
+) -> tuple[NDArray[Any], Numbers]:
+    """Return sequences (T, N) without some of their symbols, and their lengths.
+
+    Each symbol is left out with probability ``rate``; a sequence that would lose all keeps all.
+    """
+    inside = np.arange(len(inputs))[:, None] < lengths
+    kept = inside & (rng.random(inputs.shape, np.float32) >= rate)
+    kept |= inside & ~kept.any(axis=0)
+    order = np.argsort(~kept, axis=0, kind="stable")
+    shorter = kept.sum(axis=0)
+    steps = max(1, int(shorter.max()))
+    return np.take_along_axis(np.where(kept, inputs, 0), order[:steps], axis=0), shorter

@@ -41,6 +41,8 @@ def unused_by_task(task: str) -> dict[str, str]:
     """Return the settings that do not apply to a task, and why, by name."""
     task_of = setting("task")
     found: dict[str, str] = {}
+    if task != "classify":
+        found["drop_symbols"] = f"only applies to {task_of} classify"
     if task not in LABELLED:
         found |= dict.fromkeys(OF_LABELS, f"only applies to {task_of} {' or '.join(LABELLED)}")
     if task != "transduce":
