@@ -32,6 +32,7 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "encoding": ("encoding.py", []),
     "scaling": ("scaling.py", ["--cells", "lstm", "gru", "rnn"]),
     "shakespeare": ("shakespeare.py", []),
+    "examples": ("examples.py", []),
 }
 """Section of the README: script and further arguments."""
 

@@ -259,15 +259,15 @@ class TrainConfig(Configuration):
     )
     warmup: int = declare(0, "Steps over which the learning rate rises.", group=TRAINING, least=0)
     weight_decay: float = declare(0.0, "Weight decay.", group=TRAINING, least=0)
-    drop_symbols: float = declare(
+    hide_symbols: float = declare(
         0.0,
-        "Probability that an update of --task classify leaves out a symbol of its texts.",
+        "Probability that an update of --task classify reads another symbol in place of a symbol: "
+        "the unknown one, or if there is none one from other texts.",
         group=TRAINING,
         least=0,
         below=1,
     )
-    """Word dropout (Iyyer et al. 2015, "Deep unordered composition rivals syntactic methods for
-    text classification", ACL): each text is seen with other gaps in every epoch."""
+    """In every epoch a text has other gaps, so that a network cannot learn it by heart."""
     clip_norm: float = declare(
         1.0, "Largest norm of the whole gradient; 0: no limit.", group=TRAINING, least=0
     )

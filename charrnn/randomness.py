@@ -26,7 +26,7 @@ class Purpose(IntEnum):
     RESTART = 5
     HOLD_OUT = 6
     ORDER = 7
-    DROP_SYMBOLS = 8
+    HIDE_SYMBOLS = 8
 
 
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:

@@ -17,7 +17,10 @@ FOLDER = Path(__file__).parent.parent / "benchmarks"
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAVE_TORCH, reason="PyTorch is not installed")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="a tree without benchmarks")
-SCRIPTS = ("train_step", "sampling", "startup", "memory", "encoding", "scaling", "shakespeare")
+SCRIPTS = (
+    *("train_step", "sampling", "startup", "memory", "encoding", "scaling", "shakespeare"),
+    "examples",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -303,6 +306,7 @@ def arguments_of(name, tmp_path):
         "train_step": ["--cells", "lstm", "--embed", "0", "3"],
         "sampling": ["--cells", "gru"],
         "memory": ["--cells", "rnn"],
+        "examples": ["--cells", "gru"],
     }.get(name, [])
 
 
@@ -353,7 +357,9 @@ def test_steps_on_more_machines_are_extrapolated():
 
 @needs_torch
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train_step", "sampling", "startup", "memory", "shakespeare"])
+@pytest.mark.parametrize(
+    "name", ["train_step", "sampling", "startup", "memory", "shakespeare", "examples"]
+)
 def test_every_script_runs_beside_its_peer(name, tmp_path):
     file = tmp_path / "out.json"
     done = script(name, "--json", str(file), *arguments_of(name, tmp_path), cwd=tmp_path)
@@ -361,12 +367,32 @@ def test_every_script_runs_beside_its_peer(name, tmp_path):
     if name == "startup":
         assert any("torch" in row["command"] for row in saved["rows"])
         return
-    keys = {"train_step": "ratio", "sampling": "ratio", "memory": "peer_peak"}
+    keys = dict.fromkeys(("train_step", "sampling", "examples"), "ratio")
+    keys["memory"] = "peer_peak"
     for row in saved["rows"]:
         assert row[keys.get(name, "peer_seconds")] > 0
     if name == "shakespeare":
         last = saved["rows"][-1]
         assert last["loss"] == pytest.approx(last["peer_loss"], rel=1e-5)
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("kind", ["classify", "transduce"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_both_sides_of_a_task_are_the_same_network(cell, kind, level, tmp_path):
+    from tasks import charrnn_examples, torch_examples
+
+    table = tmp_path / "table.tsv"
+    rows = [f"{k % 3}\t{'ab ' * (k % 5)}c{'d' * (k % 7)}" for k in range(60)]
+    table.write_text("\n".join(rows), "utf-8")
+    plan = {"kind": kind, "table": str(table), "cell": cell, "steps": 4, "seed": 1}
+    plan |= {"hidden": 8, "level": level, "threads": 1}
+    ours, theirs = charrnn_examples.Learn(**plan), torch_examples.Learn(**plan)
+    found, wanted = ours.scores(), theirs.scores()
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+    assert found["accuracy"] == wanted["accuracy"]
 
 
 def test_encoding_notices_a_changed_file_and_knows_the_second_start(tmp_path):

@@ -76,6 +76,6 @@ def decoder(weight: np.ndarray, bias: np.ndarray, rng: np.random.Generator) -> N
         array[...] = rng.uniform(-limit, limit, array.shape)
 
 
-def embedding(weight: np.ndarray, rng: np.random.Generator) -> None:
-    """Fill the embedding (V, D)."""
-    weight[...] = rng.standard_normal(weight.shape)
+def embedding(weight: np.ndarray, rng: np.random.Generator, scale: float = 1.0) -> None:
+    """Fill the embedding (V, D): N(0, ``scale``²)."""
+    weight[...] = scale * rng.standard_normal(weight.shape)

@@ -286,7 +286,7 @@ def draw_input(
 ) -> None:
     """Fill the host parameters that symbols meet first: the embedding, or the input weights."""
     if stack.config.embed:
-        initialise.embedding(host[embedding], rng)
+        initialise.embedding(host[embedding], rng, stack.config.embed_scale)
         return
     for name in stack.input_weights():
         initialise.one_hot_input(host[prefix + name][:, :symbols], stack.config.init, rng)

@@ -18,7 +18,7 @@ from charrnn.model.window import Carried
 from charrnn.randomness import Purpose, generator
 from charrnn.tasks.base import Metric, Task
 from charrnn.text.labelled.batches import SimilarLengths
-from charrnn.text.labelled.examples import Labelled, thinned
+from charrnn.text.labelled.examples import Labelled, noised
 from charrnn.text.windows import Batch
 
 
@@ -64,24 +64,23 @@ class ClassifyTask(Task):
         self.train, self.val = train, val
         self.batches = SimilarLengths(train.lengths, config.batch, config.seed)
         self.windows_per_epoch = self.batches.per_epoch
-        kept = 1 - config.drop_symbols
-        self.symbols_per_batch = kept * train.symbols / self.batches.per_epoch
+        self.symbols_per_batch = train.symbols / self.batches.per_epoch
         self.window = NothingCarried()
         self.scores: LabelScores | None = None
         self._team = team or Alone()
         self._shards: dict[int, Shards] = {}
         self._steps = self.batches.shapes()
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
-        self._drop_symbols = config.drop_symbols
+        self._hide_symbols = config.hide_symbols
         self._labeller = Labeller(model)
 
     def batch(self, step: int) -> Batch:
         """Return this member's texts of a batch."""
         numbers, places, epoch = self.batches.at(step)
         inputs, lengths = self.train.padded(numbers, places)
-        if self._drop_symbols:
-            rng = generator(self._seed, Purpose.DROP_SYMBOLS, step=step)
-            inputs, lengths = thinned(inputs, lengths, self._drop_symbols, rng)
+        if self._hide_symbols:
+            rng = generator(self._seed, Purpose.HIDE_SYMBOLS, step=step)
+            inputs = noised(inputs, lengths, self._hide_symbols, self.train.unknown, rng)
         labels = self.train.labels_of(numbers, places)
         batch = Batch(inputs, labels, epoch, reset=None, symbols=len(numbers), lengths=lengths)
         return batch if self._team.size == 1 else batch.of(self._team.share(places))

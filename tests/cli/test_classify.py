@@ -10,6 +10,7 @@ from helpers.commands import charrnn, inside, start
 import charrnn as package
 from charrnn.report.training import conclusion
 from charrnn.train.records import End
+from charrnn.train.request import Request
 
 ROWS = [
     ("cat", "the cat sat"),
@@ -157,11 +158,33 @@ def test_the_task_has_defaults_of_its_own(place):
     record = json.loads(inside("info", "words", "--json", cwd=place).stdout)
     found = [record[name] for name in ("hidden", "batch", "dropout", "eval_every", "min_count")]
     assert found == [128, 64, 0.5, 100, 2]
+    assert (record["embed"], record["hide_symbols"], record["bidirectional"]) == (64, 0.3, True)
+    assert (record["steps"], record["epochs"]) == (1, None)
     shown = inside("train", "--help", cwd=place).stdout.replace("\n", " ")
     assert "512; 128 with --task classify" in " ".join(shown.split())
     pairs = [(text, label) for label, text in ROWS * 3]
     fast = {"task": "classify", "level": "word", "steps": 1, "backend": "numpy"}
     assert package.fit(pairs, **fast).data.min_count == 2
+
+
+def test_a_run_ends_after_so_many_epochs_unless_its_steps_are_given():
+    assert Request(model={"task": "classify"}).fresh_train("classify").epochs == 20
+    for given, epochs in (({"minutes": 5.0}, 20), ({"steps": 9}, None), ({"epochs": 3.0}, 3)):
+        assert Request(train=given).fresh_train("classify").epochs == epochs
+    assert Request(train={"minutes": 5.0}).fresh_train("lm").epochs is None
+
+
+@pytest.mark.parametrize("task", ["classify", "transduce"])
+def test_a_network_reads_in_both_directions_unless_that_is_switched_off(task, place):
+    words = ("train", "pets.tsv", "--task", task, "--steps", "1", "--hidden", "4")
+    for name, more, both in (("two", (), True), ("one-way", ("--no-bidirectional",), False)):
+        done = inside(*words, *more, "--name", f"{task}-{name}", cwd=place)
+        assert done.returncode == 0, done.stderr
+        record = json.loads(inside("info", f"{task}-{name}", "--json", cwd=place).stdout)
+        assert record["bidirectional"] is both
+    done = inside("train", "t.txt", "--no-bidirectional", cwd=place)
+    assert done.returncode == 2
+    assert "--no-bidirectional only applies to --task classify or transduce" in done.stderr
 
 
 def test_a_classifier_no_better_than_a_guess_is_told_what_applies_to_it():

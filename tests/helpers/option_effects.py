@@ -71,7 +71,7 @@ _LINES = {
         _COMPUTING,
         _OUTPUT,
         """--steps 2 n.txt ; --task classify
---task classify --no-bidirectional n.txt ; --drop-symbols 0.4
+--task classify --no-bidirectional n.txt ; --hide-symbols 0.4
 --task classify n.txt ; --no-bidirectional
 --task transduce n.txt ; --no-bidirectional
 --task classify n.txt ; --pool max
@@ -82,6 +82,7 @@ _LINES = {
 --task classify --column text lc.csv ; --label-column label
 --task classify --field text lj.jsonl ; --label-field label
 ; --init xavier
+--embed 3 ; --embed-scale 0.1
 ; --dropout 0.4
 ; --dtype float64
 ; --level word

@@ -1,5 +1,7 @@
 """Classifiers: learnt, measured, interrupted and continued, and begun from other runs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import reference, teams
@@ -75,22 +77,28 @@ def test_the_run_keeps_its_held_out_texts_and_labels(table):
 @pytest.mark.parametrize("stop", [1, 9, 17])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(stop, table):
     options = SMALL | {"steps": 24, "eval_every": 7, "save_every": 5, "bidirectional": True}
-    options |= {"drop_symbols": 0.3}
+    options |= {"hide_symbols": 0.3}
     whole, _ = train(table, name="whole", **options)
     train(table, name="cut", stop=stop, **options)
     train(resume="cut")
     assert_same_run(whole.folder, runs.HOME / "cut")
 
 
-def test_every_update_leaves_out_other_symbols_the_same_for_all_members_of_a_team():
-    plain, thin = loop_of(longest=30).task, loop_of(longest=30, drop_symbols=0.4).task
+def test_every_update_hides_other_symbols_the_same_for_all_members_of_a_team():
+    plain, noisy = loop_of(longest=30).task, loop_of(longest=30, hide_symbols=0.4).task
+
+    def share_of(step, team):
+        return loop_of(longest=30, hide_symbols=0.4, team=team).task.batch(step).inputs
+
     for step in (0, 3):
-        whole, less = plain.batch(step), thin.batch(step)
-        assert less.lengths.sum() < whole.lengths.sum()
-        np.testing.assert_array_equal(less.targets, whole.targets)
-        again = loop_of(longest=30, drop_symbols=0.4).task.batch(step)
-        np.testing.assert_array_equal(again.inputs, less.inputs)
-    assert thin.symbols_per_batch == pytest.approx(0.6 * plain.symbols_per_batch)
+        whole, found = plain.batch(step), noisy.batch(step)
+        assert (found.inputs != whole.inputs).any()
+        for name in ("targets", "lengths"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+        again = loop_of(longest=30, hide_symbols=0.4).task.batch(step)
+        np.testing.assert_array_equal(again.inputs, found.inputs)
+        parts = teams.run(2, partial(share_of, step))
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), found.inputs)
 
 
 def test_a_resumed_run_needs_the_same_table(table, home):

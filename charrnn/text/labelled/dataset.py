@@ -273,7 +273,7 @@ def _table(
     with temporary() as file:
         ids, lengths = reading.symbols.encode(provisional, lengths, vocabulary, file)
     begins = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
-    whole = Labelled(ids, begins, lengths, labels)
+    whole = Labelled(ids, begins, lengths, labels, vocabulary.unknown)
     train, val, test = (whole.of(numbers) for numbers in parts)
     return Table(
         train,

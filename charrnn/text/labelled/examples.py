@@ -24,12 +24,15 @@ class Labelled:
         (examples,): where each text begins, and its number of symbols.
     labels
         (examples,): the number of each label.
+    unknown
+        The symbol that stands for all that are unknown; None if there is none.
     """
 
     ids: NDArray[Any]
     begins: Numbers
     lengths: Numbers
     labels: NDArray[np.int32]
+    unknown: int | None = None
 
     @classmethod
     def unlabelled(cls, texts: Sequence[NDArray[Any]]) -> Labelled:
@@ -48,7 +51,8 @@ class Labelled:
 
     def of(self, numbers: Numbers) -> Labelled:
         """Return some of the examples."""
-        return Labelled(self.ids, self.begins[numbers], self.lengths[numbers], self.labels[numbers])
+        places = self.begins[numbers], self.lengths[numbers]
+        return Labelled(self.ids, *places, self.labels[numbers], self.unknown)
 
     def each(self) -> Iterator[NDArray[Any]]:
         """Yield the ids of each text."""
@@ -75,17 +79,22 @@ class Labelled:
         return inputs, lengths
 
 
-def thinned(
-    inputs: NDArray[Any], lengths: Numbers, rate: float, rng: np.random.Generator
-) -> tuple[NDArray[Any], Numbers]:
-    """Return sequences (T, N) without some of their symbols, and their lengths.
+def noised(
+    inputs: NDArray[Any],
+    lengths: Numbers,
+    rate: float,
+    unknown: int | None,
+    rng: np.random.Generator,
+) -> NDArray[Any]:
+    """Return sequences (T, N) with other symbols in place of some of theirs.
 
-    Each symbol is left out with probability ``rate``; a sequence that would lose all keeps all.
+    Each symbol is replaced with probability ``rate``: by ``unknown``, or if there is no unknown
+    symbol by one of all the symbols of these sequences (blank and unigram noising, Xie et al. 2017,
+    arXiv 1703.02573).
     """
     inside = np.arange(len(inputs))[:, None] < lengths
-    kept = inside & (rng.random(inputs.shape, np.float32) >= rate)
-    kept |= inside & ~kept.any(axis=0)
-    order = np.argsort(~kept, axis=0, kind="stable")
-    shorter = kept.sum(axis=0)
-    steps = max(1, int(shorter.max()))
-    return np.take_along_axis(np.where(kept, inputs, 0), order[:steps], axis=0), shorter
+    hidden = inside & (rng.random(inputs.shape, np.float32) < rate)
+    found, known = inputs.copy(), inputs[inside]
+    drawn = known[rng.integers(len(known), size=int(hidden.sum()))]
+    found[hidden] = drawn if unknown is None else unknown
+    return found

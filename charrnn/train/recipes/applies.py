@@ -42,7 +42,7 @@ def unused_by_task(task: str) -> dict[str, str]:
     task_of = setting("task")
     found: dict[str, str] = {}
     if task != "classify":
-        found["drop_symbols"] = f"only applies to {task_of} classify"
+        found["hide_symbols"] = f"only applies to {task_of} classify"
     if task not in LABELLED:
         found |= dict.fromkeys(OF_LABELS, f"only applies to {task_of} {' or '.join(LABELLED)}")
     if task != "transduce":
