@@ -158,7 +158,7 @@ def test_the_task_has_defaults_of_its_own(place):
     record = json.loads(inside("info", "words", "--json", cwd=place).stdout)
     found = [record[name] for name in ("hidden", "batch", "dropout", "eval_every", "min_count")]
     assert found == [128, 64, 0.5, 100, 2]
-    assert (record["embed"], record["hide_symbols"], record["bidirectional"]) == (64, 0.3, True)
+    assert (record["embed"], record["hide_symbols"], record["bidirectional"]) == (64, 0.2, True)
     assert (record["steps"], record["epochs"]) == (1, None)
     shown = inside("train", "--help", cwd=place).stdout.replace("\n", " ")
     assert "512; 128 with --task classify" in " ".join(shown.split())
