@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli._given import refuse
+from charrnn.cli._pictures import OPTIONS, Pictures
 from charrnn.cli._scored_generated import score_generated
 from charrnn.cli._scored_labels import read_as, read_texts, score_labels
 from charrnn.cli._shared import LABELS, PAIRS
@@ -46,6 +47,7 @@ def score_examples(
     reading: Mapping[str, Any],
     beam: int | None,
     as_json: bool,
+    pictures: Pictures,
     alone: Callable[[str], object],
 ) -> bool:
     """Print how well a model of examples does; return whether the run is one of such a model.
@@ -59,8 +61,11 @@ def score_examples(
         refuse(context, OF_TARGETS, f"only applies to a transducer, but {name} is none")
     if task == "classify":
         alone("a classifier needs a single process")
-        score_labels(loaded, engine, names, split, reading, as_json)
+        score_labels(loaded, engine, names, split, reading, as_json, pictures)
         return True
+    if task != "transduce":
+        why = f"only applies to a classifier or a transducer, but {name} is neither"
+        refuse(context, OPTIONS, why)
     if task == "generate":
         alone("a generator needs a single process")
         score_generated(loaded, engine, names, split, reading, as_json)
@@ -70,6 +75,6 @@ def score_examples(
         alone("a transducer needs a single process")
         why = f"does not apply to a transducer, which {name} is"
         refuse(context, ("column", "field"), why)
-        score_targets(loaded, engine, names, split, reading, beam or 1, as_json)
+        score_targets(loaded, engine, names, split, reading, beam or 1, as_json, pictures)
         return True
     return False

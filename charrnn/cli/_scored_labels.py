@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli._output import write_json, write_text
+from charrnn.cli._pictures import Pictures, source_name
 from charrnn.cli._shared import note
 from charrnn.config import DataConfig
 
@@ -22,6 +23,7 @@ def score_labels(
     split: str | None,
     given: Mapping[str, Any],
     as_json: bool,
+    pictures: Pictures,
 ) -> None:
     """Print how well a classifier labels tables, or the run's own held-out texts."""
     from charrnn.cli._progress import progress
@@ -35,6 +37,17 @@ def score_labels(
         texts, skipped, _ = read_texts(loaded, names, split, data)
         scores = LabelScores.of(Labeller(model), texts)
     assert scores is not None
+    what = source_name(names, split)
+    if pictures.plot is not None:
+        from charrnn.report.confusion import Matrix, draw
+
+        title = f"{loaded.name} on {what}: accuracy {scores.accuracy:.3f}"
+        draw(Matrix.of(scores.confusion, loaded.labels), title, pictures.plot)
+    if pictures.html is not None:
+        from charrnn.report.diagnose.document import write_document
+        from charrnn.report.scores import labels_page
+
+        write_document(pictures.html, labels_page(scores, loaded.labels, loaded.name, what))
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
         write_json({**scores.to_json(loaded.labels), "skipped": skipped, **source})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.cli._output import Output, json_line, utf8, write_json, write_text
+from charrnn.cli._pictures import MOST_MAPS, Pictures, source_name
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
@@ -14,12 +15,14 @@ from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend
+    from charrnn.evaluate.pairs import TargetScores
+    from charrnn.model.transducer.model import Transducer
     from charrnn.sampling.targets import Target
     from charrnn.storage.checkpoint import Checkpoint
     from charrnn.text.pairs.dataset import Pairs
 
-MOST_MAPS = 12
-"""The most maps of attention that are drawn."""
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""Stands for a symbol of a target that the model does not know."""
 AT_ONCE = 1024
 """Sources that are read before their targets are written, at most."""
 
@@ -151,6 +154,7 @@ def score_targets(
     given: Mapping[str, Any],
     beam: int,
     as_json: bool,
+    pictures: Pictures,
 ) -> None:
     """Print how well a transducer does on pairs, or on the run's own held-out ones."""
     from charrnn.cli._progress import progress
@@ -159,10 +163,14 @@ def score_targets(
 
     model = loaded.model(engine)
     assert isinstance(model, Transducer)
+    if pictures.plot is not None and model.decoder.attention is None:
+        raise UsageError(f"{loaded.name} was trained without attention", "leave --plot out")
     with progress("scoring", names):
         pairs, skipped = pairs_of(loaded, names, split, given)
         scores = scores_of(model, pairs, beam=beam)
     assert scores is not None
+    if pictures.wanted:
+        _draw(loaded, model, pairs, scores, beam, pictures, source_name(names, split))
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
         write_json({**scores.to_json(), "skipped": skipped, **source})
@@ -170,6 +178,45 @@ def score_targets(
     from charrnn.report.attention import targets_text
 
     write_text(targets_text(scores))
+
+
+def _draw(
+    loaded: Checkpoint,
+    model: Transducer,
+    pairs: Pairs,
+    scores: TargetScores,
+    beam: int,
+    pictures: Pictures,
+    what: str,
+) -> None:
+    """Draw what the first pairs attend to, and write the page."""
+    import numpy as np
+
+    from charrnn.report.diagnose.document import write_document
+    from charrnn.report.maps import Map, draw
+    from charrnn.report.scores import Drawn, targets_page
+    from charrnn.sampling.targets import written
+    from charrnn.text.pairs.symbols import joined
+
+    data, symbols = loaded.data or DataConfig(), (*loaded.labels, UNKNOWN)
+    some = pairs.of(np.arange(min(MOST_MAPS, len(pairs))))
+    attends = model.decoder.attention is not None
+    found = dict(written(model, some, beam=beam, attention=True)) if attends else {}
+    maps = []
+    for number in sorted(found):
+        (best,) = found[number]
+        read = [str(loaded.vocabulary.decode([i])) for i in some.sources.text(number).tolist()]
+        target, wanted = (
+            joined((symbols[i] for i in ids), data.target_level)
+            for ids in (best.ids, some.targets.text(number).tolist())
+        )
+        assert best.attention is not None
+        rows = Map(read, _rows(best, loaded.labels), best.attention)
+        maps.append(Drawn("".join(read), target, wanted, rows))
+    if pictures.plot is not None:
+        draw([each.map for each in maps], pictures.plot)
+    if pictures.html is not None:
+        write_document(pictures.html, targets_page(scores, maps, loaded.name, what))
 
 
 def pairs_of(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from math import isfinite
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -11,8 +10,10 @@ import typer
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse_decoding, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, json_text, utf8
+from charrnn.cli._output import Output, json_line, utf8
+from charrnn.cli._pictures import Html, Pictures, Plot
 from charrnn.cli._scored_examples import score_examples
+from charrnn.cli._scored_lines import newline, per_char_scores, per_line_scores
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     LABELS,
@@ -87,6 +88,8 @@ def evaluate(
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
     ] = False,
+    plot: Plot = None,
+    html: Html = None,
     beam: Beam = None,
     backend: Backend = "auto",
     core: Core = "auto",
@@ -107,7 +110,7 @@ def evaluate(
     --json: "examples", "nats" (the mean of -ln p of the right label), "accuracy", "macro_f1" (the
     mean F1 of the labels), "labels" (for each "precision", "recall", "f1" and "support"),
     "confusion" (a row for each right label, a column for each label given), "skipped" (lines that
-    were passed over), "run", "source", "split".
+    were passed over), "run", "source", "split". --plot draws the confusion, --html writes a page.
 
     Of a generator, TEXT is such a table, too: each text is scored given its label, from its first
     symbol to its end. With --json what a text has (of all texts together), "examples", "labels"
@@ -119,7 +122,8 @@ def evaluate(
     Of a transducer, TEXT is a table of pairs, source<TAB>target a line, or sources with --target.
     With --json: "examples", "nats" (of all targets), "exact_match" (the share of targets that are
     written without an error), "cer" (edits for each symbol of the targets), "nats_per_symbol" (the
-    end of each target included), "skipped", "run", "source", "split".
+    end of each target included), "skipped", "run", "source", "split". --plot draws what the first
+    targets attend to, --html writes a page.
 
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).
@@ -137,6 +141,8 @@ def evaluate(
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
+    pictures = Pictures(plot, html)
+    pictures.check()
     if start is not None and not per_line:
         raise UsageError("--start only applies to --per-line", "leave it out, or give --per-line")
     reading = given(context, DataConfig)
@@ -160,7 +166,7 @@ def evaluate(
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
         refuse_core(loaded.config.dtype, core)
-        how: Any = (text or [], split, reading, beam, as_json, command.alone)
+        how: Any = (text or [], split, reading, beam, as_json, pictures, command.alone)
         if score_examples(context, loaded, engine, *how):
             return
         vocabulary, model = loaded.vocabulary, loaded.language_model(engine)
@@ -169,10 +175,10 @@ def evaluate(
         source = ScoredText(text or [], split, loaded.path, vocabulary, options)
         if per_line:
             as_examples = start is None and source.examples == "line"
-            before = _newline(vocabulary) if start == "newline" or as_examples else None
-            _per_line(source, model, before, as_json)
+            before = newline(vocabulary) if start == "newline" or as_examples else None
+            per_line_scores(source, model, before, as_json)
         elif per_char:
-            _per_char(source, model, vocabulary, as_json)
+            per_char_scores(source, model, vocabulary, as_json)
         else:
             _whole(source, model, vocabulary, as_json, command.team)
         if told := source.skipped(as_json):
@@ -260,87 +266,3 @@ def _whole(
         for name, value in rows.items():
             out.write(utf8(f"{name:<{width}}  {value}\n"))
     out.finish()
-
-
-def _newline(vocabulary: Vocabulary) -> int:
-    if vocabulary.newline is None:
-        raise UsageError(
-            "the model does not know the newline, so no line can be scored after one",
-            "leave out --start newline",
-        )
-    return vocabulary.newline
-
-
-def _per_line(source: ScoredText, model: LanguageModel, start: int | None, as_json: bool) -> None:
-    from charrnn.evaluate import LINES, score_lines
-
-    out = Output()
-    scores = score_lines(model, source.lines(), start=start, tally=source.tally_of)
-    for number, scored in enumerate(scores, 1):
-        line = source.shown(scored.line)
-        out.write(
-            _line_record(number, line, scored.score) if as_json else _line(line, scored.score)
-        )
-        if number % LINES == 0:  # the next line may take a while
-            out.flush()
-    out.finish()
-
-
-def _line(line: str | bytes, score: Score) -> bytes:
-    shown = _safe(line)
-    amount = f"{score.nats_per_char:.6f}" if score.chars else "-"
-    return amount.encode() + b"\t" + shown + (b"" if shown.endswith(b"\n") else b"\n")
-
-
-def _safe(line: str | bytes) -> bytes:
-    """Return a line of text with control characters escaped, all but tabs and its end."""
-    if isinstance(line, bytes):
-        line = line.decode("utf-8", "backslashreplace")
-    return utf8(display.printable(line))
-
-
-def _line_record(number: int, line: str | bytes, score: Score) -> bytes:
-    text: Any = line
-    record = {
-        "line": number,
-        "chars": score.chars,
-        "nats_per_char": _finite(score.nats_per_char),
-        "nats": _finite(score.nats),
-        "bytes": score.bytes,
-        "skipped": score.skipped,
-        "text": json_text(text.removesuffix(b"\n" if isinstance(line, bytes) else "\n")),
-    }
-    return json_line(record)
-
-
-def _per_char(
-    source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool
-) -> None:
-    from charrnn.evaluate import example_surprisals, surprisals
-
-    out = Output()
-    if source.examples is None:
-        scores, amount = surprisals(model, source.chunks(), tally=source.tally), "-"
-    else:
-        scores, amount = example_surprisals(model, _tallied(source), source.start), ""
-    shown = [display.symbol(symbol) for symbol in vocabulary.symbols]
-    for ids, nats in scores:
-        for i, value in zip(ids.tolist(), nats.tolist(), strict=True):
-            if as_json:
-                symbol = vocabulary.symbols[i]
-                out.write(json_line({"symbol": symbol, "nats": _finite(value)}))
-            else:
-                out.write(utf8(f"{shown[i]}\t{amount or format(value, '.6f')}\n"))
-                amount = ""
-    out.finish()
-
-
-def _tallied(source: ScoredText) -> Iterator[Any]:
-    """Yield the symbols of examples, and count them."""
-    for text, ids in source.each():
-        source.tally_of(text, ids)
-        yield ids
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from charrnn.display import one_line, printable
-from charrnn.errors import CharRNNError, UsageError
-from charrnn.files import save
+from charrnn.errors import UsageError
 from charrnn.report.attention import END
-from charrnn.report.diagnose.plot import STYLE, need_matplotlib
+from charrnn.report.diagnose.plot import STYLE, need_matplotlib, save_figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _COLUMNS = 3
@@ -69,15 +67,7 @@ def draw(maps: Sequence[Map], path: Path) -> None:
             _map(axis, each)
         for axis in axes[len(maps) :]:
             axis.set_axis_off()
-        suffix, drawn = path.suffix.lower(), io.BytesIO()
-        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-        figure.savefig(drawn, format=suffix.removeprefix("."), dpi=150, metadata=metadata)
-    try:
-        save(path, [drawn.getvalue()])
-    except OSError as problem:
-        raise CharRNNError(
-            f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
-        ) from None
+        save_figure(figure, path, 150)
 
 
 def _map(axis: Any, each: Map) -> None:

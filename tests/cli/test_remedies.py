@@ -44,6 +44,7 @@ PRINTED_BY = {
     "cli/evaluate.py": ("eval",),
     "cli/info.py": ("info",),
     "cli/predict.py": ("predict", "train"),
+    "cli/_scored_lines.py": ("eval",),
     "cli/_written.py": ("predict",),
     "cli/sample.py": ("sample",),
     "cli/train.py": ("train",),

@@ -179,3 +179,21 @@ def test_a_run_from_a_pipe(tmp_path):
     text = "".join(f"{source}\t{target}\n" for source, target in PAIRS)
     done = charrnn("train", "-", *SMALL, "--steps", "3", cwd=tmp_path, input=text)
     assert done.returncode == 0, done.stderr
+
+
+def test_eval_writes_a_page_and_a_drawing(place, tmp_path):
+    pytest.importorskip("matplotlib")
+    page, drawing = tmp_path / "page.html", tmp_path / "drawing.svg"
+    options = ["eval", "pairs.tsv", "--run", "run", "--json"]
+    plain = inside(*options, cwd=place)
+    done = inside(*options, "--html", str(page), "--plot", str(drawing), cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == plain.stdout
+    assert "pairs.tsv" in page.read_text("utf-8")
+    assert drawing.read_bytes().startswith(b"<?xml")
+    for wrong in ("--html", "--plot"):
+        done = inside(*options, wrong, str(tmp_path / "x.txt"), cwd=place)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    done = inside("eval", "pairs.tsv", "--run", "lm", "--html", str(page), cwd=place)
+    assert done.returncode == 2
+    assert "--html only applies to a classifier or a transducer" in done.stderr

@@ -181,6 +181,8 @@ labels j.jsonl ; --field text""",
 --run labels --field text lj.jsonl ; --label-field label
 ; --split val
 --run pairs n.txt ; --beam 3
+--run labels n.txt ; --html page.html
+--run labels n.txt ; --plot page.svg
 --run pairs src.txt ; --target dst.txt
 ; --per-line
 ; --per-char

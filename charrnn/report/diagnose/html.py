@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
-from charrnn import __version__
 from charrnn.diagnosis.compare import horizons
 from charrnn.diagnosis.report import Report, Verdict
-from charrnn.display import one_line, printable
-from charrnn.errors import CharRNNError
-from charrnn.files import save
+from charrnn.display import printable
 from charrnn.report.diagnose import panels
+from charrnn.report.diagnose.document import Tabs, document, tiles, write_document
 from charrnn.report.diagnose.elements import table
 from charrnn.report.diagnose.figures import number
 from charrnn.report.diagnose.words import (
@@ -27,8 +24,7 @@ from charrnn.report.diagnose.words import (
     where,
 )
 
-Tabs = list[tuple[str, str]]
-"""Names of tabs, and the HTML under each."""
+FOOTER = "Definitions and sources: the section on diagnosing in charrnn's README."
 
 
 def write_page(reports: Sequence[Report], path: Path) -> None:
@@ -39,12 +35,7 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
     CharRNNError
         If the file cannot be written.
     """
-    try:
-        save(path, [page(reports).encode("utf-8", "replace")])
-    except OSError as problem:
-        raise CharRNNError(
-            f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
-        ) from None
+    write_document(path, page(reports))
 
 
 def page(reports: Sequence[Report]) -> str:
@@ -59,37 +50,7 @@ def page(reports: Sequence[Report]) -> str:
             tabs.append((cell_of(report), f"<p>{describe(report)}</p>{inner}"))
         title = "Cells side by side"
         lead = ", ".join(escape(printable(report.subject.name)) for report in reports)
-    buttons, bodies = _tabs(tabs)
-    part = files("charrnn.report.diagnose")
-    style = part.joinpath("page.css").read_text(encoding="utf-8")
-    script = part.joinpath("page.js").read_text(encoding="utf-8")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>charrnn diagnose: {escape(title)}</title><style>{style}</style></head><body>"
-        f'<header><p class="kind">charrnn diagnose</p><h1>{escape(title)}</h1><p>{lead}</p>'
-        f'</header><nav role="tablist" aria-label="Parts of the report">{buttons}</nav>'
-        f"<main>{bodies}</main><footer>charrnn {__version__}. Definitions and sources: "
-        f"the section on diagnosing in charrnn's README.</footer>"
-        f"<script>{script}</script></body></html>\n"
-    )
-
-
-def _tabs(tabs: Tabs) -> tuple[str, str]:
-    """Return the buttons, and the panels that they open; the first is open."""
-    buttons = "".join(
-        f'<button role="tab" id="t{i}" aria-controls="p{i}" '
-        f'aria-selected="{"false" if i else "true"}" tabindex="{-1 if i else 0}">'
-        f"{escape(name)}</button>"
-        for i, (name, _) in enumerate(tabs)
-    )
-    bodies = "".join(
-        f'<section role="tabpanel" id="p{i}" aria-labelledby="t{i}" tabindex="0">'
-        f"<h2>{escape(name)}</h2>{body}</section>"
-        for i, (name, body) in enumerate(tabs)
-    )
-    return buttons, bodies
+    return document("charrnn diagnose", title, lead, tabs, FOOTER)
 
 
 def describe(report: Report) -> str:
@@ -140,24 +101,20 @@ def _notes(report: Report) -> str:
 
 def _tiles(report: Report) -> str:
     """Return the figures that matter most, large."""
-    tiles = []
+    found = []
     if report.context:
         cut = report.context.cut
-        tiles.append(("uses", f"{cut.used}–{cut.used_99}", "characters of context (90–99 %)"))
+        found.append(("uses", f"{cut.used}–{cut.used_99}", "characters of context (90–99 %)"))
     if report.dynamics:
         memory = max(layer.memory_time for layer in report.dynamics.layers)
-        tiles.append(("memory", number(memory, 3), "steps: the longest of 1/|λ₁|"))
+        found.append(("memory", number(memory, 3), "steps: the longest of 1/|λ₁|"))
     if report.lag:
         best = max((layer.slowest[1].efold or 0.0 for layer in report.lag.layers), default=0.0)
-        tiles.append(("e-fold", number(best or None, 3), "steps for gradients to fall by 1/e"))
+        found.append(("e-fold", number(best or None, 3), "steps for gradients to fall by 1/e"))
     if report.norms:
-        tiles.append(("gradient", number(report.norms.all.grad.median), "median norm"))
-        tiles.append(("update", number(report.norms.all.update_ratio.median, 2), "of the weights"))
-    inner = "".join(
-        f'<div class="tile"><span>{a}</span><b>{escape(b)}</b><span>{c}</span></div>'
-        for a, b, c in tiles
-    )
-    return f'<div class="tiles">{inner}</div>' if tiles else ""
+        found.append(("gradient", number(report.norms.all.grad.median), "median norm"))
+        found.append(("update", number(report.norms.all.update_ratio.median, 2), "of the weights"))
+    return tiles(found)
 
 
 def side_by_side(reports: Sequence[Report]) -> str:

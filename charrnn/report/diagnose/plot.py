@@ -66,15 +66,26 @@ def draw(reports: Sequence[Report], path: Path) -> None:
         _context(axes[0][1], reports)
         _norms(axes[1][0], reports)
         _gates(axes[1][1], reports)
-        suffix, drawn = path.suffix.lower(), io.BytesIO()
-        metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-        figure.savefig(drawn, format=suffix.removeprefix("."), dpi=200, metadata=metadata)
-        try:
-            save(path, [drawn.getvalue()])
-        except OSError as problem:
-            raise CharRNNError(
-                f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
-            ) from None
+        save_figure(figure, path, 200)
+
+
+def save_figure(figure: Any, path: Path, dpi: int) -> None:
+    """Write a drawing into a .png, .svg or .pdf file, the same bytes each time.
+
+    Raises
+    ------
+    CharRNNError
+        If the file cannot be written.
+    """
+    suffix, drawn = path.suffix.lower(), io.BytesIO()
+    metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    figure.savefig(drawn, format=suffix.removeprefix("."), dpi=dpi, metadata=metadata)
+    try:
+        save(path, [drawn.getvalue()])
+    except OSError as problem:
+        raise CharRNNError(
+            f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
+        ) from None
 
 
 def _titles(figure: Any, reports: Sequence[Report]) -> None:

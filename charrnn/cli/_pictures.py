@@ -1,0 +1,71 @@
+"""What ``charrnn eval`` draws: the confusion of labels, or what a transducer attends to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from charrnn.cli._shared import OUTPUT
+from charrnn.display import one_line
+from charrnn.errors import UsageError
+
+MOST_MAPS = 12
+"""The most maps of attention that are drawn."""
+OPTIONS = ("plot", "html")
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Draw which labels a classifier confuses, or what a transducer attends to, .png, .svg "
+        "or .pdf; needs charrnn[plot].",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the scores of a classifier or transducer, with the same pictures, as one page "
+        "that needs no network.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+class Pictures(NamedTuple):
+    """The files of a drawing and of a page; None: not wanted."""
+
+    plot: Path | None
+    html: Path | None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether one of them is."""
+        return self.plot is not None or self.html is not None
+
+    def check(self) -> None:
+        """Raise if they cannot be written.
+
+        Raises
+        ------
+        UsageError
+            If a file has another suffix.
+        CharRNNError
+            If matplotlib is not installed.
+        """
+        if self.html is not None and self.html.suffix.lower() != ".html":
+            raise UsageError(f"{one_line(self.html)} does not end in .html", "name such a file")
+        if self.plot is not None:
+            from charrnn.report.maps import check
+
+            check(self.plot)
+
+
+def source_name(names: list[str], split: str | None) -> str:
+    """Return what was scored, for people."""
+    if split is not None:
+        return f"the run's own ({split})"
+    return one_line(", ".join(names[:3]) + (", …" if len(names) > 3 else ""))

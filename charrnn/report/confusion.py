@@ -1,0 +1,112 @@
+"""The confusion matrix of a classifier, drawn and as a table of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.display import one_line
+from charrnn.report.diagnose.plot import STYLE, save_figure
+
+MOST = 40
+"""The most labels that a matrix shows."""
+OTHERS = "all others"
+
+
+class Matrix(NamedTuple):
+    """The labels, and how many texts of each (row) were given each (column).
+
+    Of more than :data:`MOST` labels these are the most frequent ones, followed by all others
+    together.
+    """
+
+    names: list[str]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, confusion: NDArray[np.int64], names: Sequence[str]) -> Matrix:
+        """Return what is shown of a confusion matrix (labels, labels)."""
+        shown = [one_line(name) for name in names]
+        if len(shown) <= MOST:
+            return cls(shown, confusion)
+        frequent = np.sort(np.argsort(-confusion.sum(axis=1), kind="stable")[:MOST])
+        place = np.full(len(shown), MOST)
+        place[frequent] = np.arange(MOST)
+        counts = np.zeros((MOST + 1, MOST + 1), np.int64)
+        np.add.at(counts, (place[:, None], place[None]), confusion)
+        return cls([*(shown[i] for i in frequent), OTHERS], counts)
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """The counts as shares of the texts of each label; 0 if there are none."""
+        shares: NDArray[np.float64] = self.counts / np.maximum(1, self.counts.sum(axis=1))[:, None]
+        return shares
+
+
+def draw(matrix: Matrix, title: str, path: Path) -> None:
+    """Draw a confusion matrix into a .png, .svg or .pdf file; matplotlib must be installed.
+
+    Raises
+    ------
+    CharRNNError
+        If the file cannot be written.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style = {**STYLE, "axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}
+    count, shares = len(matrix.names), matrix.shares
+    size = max(3.2, 1.4 + 0.32 * count)
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+        FigureCanvasAgg(figure)
+        axis = figure.subplots()
+        axis.set_title(title.replace("$", r"\$"))
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        labels = [name.replace("$", r"\$") for name in matrix.names]
+        axis.set_xticks(range(count), labels, rotation=90)
+        axis.set_yticks(range(count), labels)
+        axis.set_xlabel("label given")
+        axis.set_ylabel("right label")
+        for right, given in np.argwhere(matrix.counts).tolist():
+            colour = "white" if shares[right, given] > 0.5 else "0.25"
+            shown = f"{matrix.counts[right, given]:,}"
+            axis.text(given, right, shown, ha="center", va="center", fontsize=6, color=colour)
+        save_figure(figure, path, 150)
+
+
+def table(matrix: Matrix) -> str:
+    """Return a confusion matrix as a table of HTML, with each cell shaded by its share of the row.
+
+    Right labels are of another colour than wrong ones.
+    """
+    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in matrix.names)
+    rows = ""
+    for right, name in enumerate(matrix.names):
+        cells = "".join(_cell(matrix, right, given) for given in range(len(matrix.names)))
+        rows += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    return (
+        "<p>A row for each right label, a column for each label given.</p>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix">'
+        f'<table class="matrix"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody>'
+        "</table></div>"
+    )
+
+
+def _cell(matrix: Matrix, right: int, given: int) -> str:
+    """Return one cell; a count of 0 is left empty."""
+    count = int(matrix.counts[right, given])
+    if not count:
+        return "<td></td>"
+    share, colour = 65 * matrix.shares[right, given], "c2" if right == given else "c1"
+    said = f"{matrix.names[right]}, given {matrix.names[given]}: {count:,}"
+    return (
+        f'<td style="background:color-mix(in srgb, var(--{colour}) {share:.0f}%, transparent)" '
+        f'title="{escape(said)}">{count:,}</td>'
+    )
