@@ -73,10 +73,20 @@ class Labelled:
         lengths = np.zeros(places, np.int64)
         lengths[: len(numbers)] = self.lengths[numbers]
         inputs = np.zeros((max(1, int(lengths.max())), places), self.ids.dtype)
-        for place, begin in enumerate(self.begins[numbers].tolist()):
-            length = int(lengths[place])
-            inputs[:length, place] = self.ids[begin : begin + length]
+        fill(inputs, self.ids, self.begins[numbers], lengths)
         return inputs, lengths
+
+
+def fill(out: NDArray[Any], ids: NDArray[Any], begins: Numbers, lengths: Numbers) -> None:
+    """Write the texts that begin at ``begins`` of ``ids`` into the first columns of ``out``.
+
+    ``lengths`` (N,) are those of all columns of ``out`` (T, N), of which the others are left alone.
+    """
+    count = len(begins)
+    t = np.arange(len(out))[:, None]
+    inside = t < lengths[:count]
+    # a plain array: a memory map makes an object of its own for whatever is taken from it
+    out[:, :count][inside] = np.asarray(ids)[(begins + t)[inside]]
 
 
 def noised(

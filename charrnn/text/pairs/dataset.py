@@ -23,6 +23,7 @@ from charrnn.errors import CorpusError
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.dataset import mapped, temporary
+from charrnn.text.labelled.examples import fill
 from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.symbols import Provisional
@@ -65,10 +66,8 @@ class Side(NamedTuple):
         lengths = np.zeros(places, np.int64)
         lengths[: len(numbers)] = self.lengths[numbers] + 1
         ids = np.zeros((max(1, int(lengths.max())), places), np.int32)
-        for place, number in enumerate(numbers.tolist()):
-            length = int(lengths[place])
-            ids[: length - 1, place] = self.text(number)
-            ids[length - 1, place] = end
+        fill(ids, self.ids, self.begins[numbers], lengths - 1)
+        ids[lengths[: len(numbers)] - 1, np.arange(len(numbers))] = end
         return ids, lengths
 
 
