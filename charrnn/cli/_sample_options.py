@@ -53,7 +53,8 @@ def check(context: typer.Context, options: SampleOptions) -> None:
 def _end(context: typer.Context) -> bool:
     """Whether something besides ``--length`` ends a sample."""
     values = context.params
-    return bool(values["until"] or values["until_join"] or values["each_line"])
+    own = values["label"] is not None  # a label's text has an end
+    return bool(values["until"] or values["until_join"] or values["each_line"] or own)
 
 
 def _check_numbers(context: typer.Context) -> None:

@@ -239,7 +239,7 @@ def sample(
         _show_next(Output(), beginning, symbols, as_json)
         return
     novelty = novelty_of(whole, novel, novel_span, novel_text, frame, reading(loaded, how))
-    if each_line and not ends:
+    if each_line and not ends and not (label is not None and vocabulary.newline is None):
         until = end_of_line(vocabulary, length)
     samples = Samples(
         model,

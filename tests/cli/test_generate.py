@@ -59,6 +59,10 @@ def test_a_sample_is_a_text_of_the_label_on_a_line(place):
     assert primed.stdout == "grr\n"
     best = inside("sample", "pets", "--label", "cat", "--beam", "4", "--count", "2", cwd=place)
     assert set(best.stdout.splitlines()) == texts["cat"]
+    endless = ("--temp", "0", "--length", "0")
+    for more in (("--count", "2"), ("--json",)):
+        done = inside("sample", "pets", "--label", "cat", *endless, *more, cwd=place)
+        assert done.returncode == 0, done.stderr
     shown = inside("sample", "pets", "--label", "cat", "--next", "2", cwd=place).stdout
     assert shown.startswith("'m'\t")
 
