@@ -31,7 +31,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "batch": 64,
         "lr": 4e-3,
     },
-    "generate": {"hidden": 256, "dropout": 0.3, "batch": 64, "lr": 4e-3, "eval_every": 250},
+    "generate": {
+        "hidden": 256,
+        "embed": 32,
+        "dropout": 0.4,
+        "batch": 64,
+        "lr": 4e-3,
+        "eval_every": 250,
+    },
 }
 """For each task the settings whose default is another than the one declared.
 

@@ -122,7 +122,6 @@ def test_eval_has_what_a_text_has_and_each_label(place):
         ("predict pets t.txt", "pets is a generator, which labels nothing; it writes the texts"),
         ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
         ("eval pets.tsv --run pets --beam 2", "--beam only applies to a transducer"),
-        ("diagnose pets", "pets is a generator, not a language model"),
     ],
 )
 def test_what_does_not_apply_is_one_line(line, problem, place):

@@ -78,7 +78,7 @@ REFUSED = [
     "train --resume one ; --name two",
     "train --resume one ; --init-from one",
     "diagnose one ; --level char : --fresh",
-    "diagnose one --corpus t.txt ; --label-column x : classifier",
+    "diagnose one --corpus t.txt ; --label-column x : language model",
     "diagnose --fresh ; --target-level word : transduce",
     "diagnose --fresh --task classify ; --lyapunov-steps 20 : trajectory",
     "diagnose --fresh --task classify ; --seq-len 5 : --task lm",

