@@ -35,9 +35,9 @@ class DataConfig(Configuration):
     encoding: str = declare("utf-8", "Encoding of the text.", group=TEXT)
     errors: str = declare(
         "strict",
-        "Bytes that cannot be decoded: strict (an error) or replace; or, if the lines are "
-        "examples, as with --task classify, skip, which passes over lines with them and lines that "
-        "are not examples.",
+        "Bytes that cannot be decoded: strict (an error) or replace; or, if each line is an "
+        "example, as for a classifier, skip, which passes over lines with them and lines that are "
+        "not examples.",
         group=TEXT,
         choices=("strict", "replace", "skip"),
     )
@@ -62,7 +62,7 @@ class DataConfig(Configuration):
     )
     label_column: str | None = declare(
         None,
-        "With --task classify or generate and --column, the column of the labels.",
+        "Of labelled texts with --column, the column of the labels.",
         kind=str,
         group=TEXT,
         metavar="NAME",
@@ -70,7 +70,7 @@ class DataConfig(Configuration):
     )
     label_field: str | None = declare(
         None,
-        "With --task classify or generate and --field, the field of the labels.",
+        "Of labelled texts with --field, the field of the labels.",
         kind=str,
         group=TEXT,
         metavar="NAME",
@@ -85,8 +85,7 @@ class DataConfig(Configuration):
     )
     target: tuple[str, ...] = declare(
         (),
-        "With --task transduce, a file with the target of each line of the sources; may be "
-        "repeated.",
+        "Of a transducer, a file with the target of each line of the sources; may be repeated.",
         group=TEXT,
         metavar="FILE",
     )

@@ -11,7 +11,7 @@ from helpers.running import SMALL, TEXT, begin
 
 import charrnn
 from charrnn.backend import Backend
-from charrnn.config import ModelConfig
+from charrnn.config import DataConfig, ModelConfig
 from charrnn.errors import CharRNNError
 from charrnn.evaluate import Score
 from charrnn.model import memory
@@ -35,6 +35,17 @@ def test_a_score_counts_what_was_skipped(hello):
     assert (whole.skipped, whole.bytes) == (0, 5)
     assert whole.bits_per_byte == pytest.approx(whole.bits_per_char * 4 / 5)
     assert math.isnan(Score(3, 1.0).bits_per_byte)
+
+
+def test_a_list_of_texts_is_scored_as_it_would_be_trained_on(hello):
+    whole = hello.evaluate("hellohello")
+    for texts in (["hello", "", "hello"], (part for part in ("hell", "ohello"))):
+        assert hello.evaluate(texts) == whole
+    joined = charrnn.Model(hello.network, hello.vocabulary, data=DataConfig(join="l"))
+    assert joined.evaluate(["hello", "hell"]) == hello.evaluate("hellolhell")
+    assert joined.evaluate(["hello"]) == hello.evaluate("hello")
+    column = charrnn.Model(hello.network, hello.vocabulary, data=DataConfig(column="word"))
+    assert column.evaluate(["hello", "hell"], unknown="skip").skipped == 2  # the newlines
 
 
 def test_a_model_is_saved_to_a_file(hello, tmp_path, monkeypatch):
@@ -295,6 +306,7 @@ def test_fit_takes_examples():
     text = model.sample(0, temperature=0)
     assert text in documents
     assert model.evaluate(documents[0]).chars == len(documents[0]) + 1
+    assert model.evaluate(documents[:3]).chars == len("".join(documents[:3])) + 3
     assert (
         charrnn.diagnose(model, documents[0], windows=1, lyapunov_steps=10).to_json()["chars"] > 9
     )

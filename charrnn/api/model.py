@@ -21,7 +21,7 @@ from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, mo
 from charrnn.sampling.options import DEFAULT_LENGTH, check_end
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
-from charrnn.text.layout import Layout
+from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.tally import Tally
 
 
@@ -246,10 +246,18 @@ class Model:
             **how.arguments,
         )
 
-    def evaluate(self, text: str | bytes, *, unknown: Literal["error", "skip"] = "error") -> Score:
+    def evaluate(
+        self,
+        text: str | bytes | Iterable[str] | Iterable[bytes],
+        *,
+        unknown: Literal["error", "skip"] = "error",
+    ) -> Score:
         """Return the exact score of a text, read once from a zero state.
 
-        If the model was trained on examples, each line of the text, or the text as one document, is
+        The texts of a list or another iterable are joined as those of :func:`charrnn.fit` are, with
+        the ``join`` of the training if there are several.
+
+        If the model was trained on examples, each line of the text, or each text as a document, is
         scored from a zero state, including its first symbol and its end.
 
         With ``unknown="skip"``, symbols that the model does not know are left out; the score's
@@ -264,18 +272,22 @@ class Model:
         VocabularyError
             If it holds a symbol that the model does not know.
         """
-        text = arguments.text_of(text, self.vocabulary)
         policy, vocabulary = arguments.unknown(unknown), self.vocabulary
-        if self.data is not None and self.data.examples:
-            layout = Layout.of(self.data)
-            examples = [(one, vocabulary.encode(one, policy)) for one in layout.examples_of(text)]
+        given = [arguments.text_of(one, vocabulary) for one in arguments.text_list(text)]
+        texts, layout = [one for one in given if one], Layout.of(self.data or DataConfig())
+        if len(texts) < 2 and not layout.examples:
+            layout = WHOLE  # nothing stands between texts
+        pieces = layout.pieces_of(texts)
+        if layout.examples:
+            examples = [(one, vocabulary.encode(one, policy)) for one in pieces]
             start = layout.start(vocabulary)
             scores = score_lines(
                 self.network, examples, start=start, tally=partial(Tally.of, vocabulary)
             )
             return sum((one.score for one in scores), Score(0, 0.0, 0, 0))
-        ids = vocabulary.encode(text, policy)
-        return score(self.network, [ids], tally=Tally.of(vocabulary, text, ids))
+        whole = vocabulary.join(pieces)
+        ids = vocabulary.encode(whole, policy)
+        return score(self.network, [ids], tally=Tally.of(vocabulary, whole, ids))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

@@ -24,7 +24,7 @@ from charrnn.text.pairs.dataset import pair_table_of
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
 from charrnn.train.recipes.applies import refuse_reset, unused_by_task, unused_in_examples
-from charrnn.train.recipes.language import language_loop
+from charrnn.train.recipes.language import language_loop, require_symbols
 from charrnn.train.records import Record
 from charrnn.train.request import Request
 from charrnn.train.rollback import in_memory
@@ -109,6 +109,7 @@ def fit(
         hold_out=data.held_out_by,
         seed=plan.seed,
     )
+    require_symbols(corpus)
     required_memory(recipes.of("lm"), config, corpus, plan, engine)
     network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
     loop, _ = language_loop(network, corpus.train, corpus.val, plan)

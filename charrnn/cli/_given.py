@@ -13,7 +13,8 @@ import typer
 from charrnn.cli._command import given
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
-from charrnn.errors import UsageError
+from charrnn.display import quoted
+from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
@@ -36,6 +37,15 @@ def refuse(context: typer.Context, names: Iterable[str], why: str, remedy: str =
     for name in names:
         if is_given(context, name):
             raise UsageError(f"{flags[name]} {why}", remedy)
+
+
+def again(context: typer.Context, names: Iterable[str]) -> str:
+    """Return these parameters as they were given, to be added to a command."""
+    return "".join(
+        f" {option(name)} {quoted(str(context.params[name]))}"
+        for name in names
+        if is_given(context, name)
+    )
 
 
 def refuse_decoding(context: typer.Context, texts: Sequence[str]) -> None:

@@ -92,10 +92,10 @@ class Command:
                 raise
             self.unheard = problem
 
-    def saved(self, folder: Path) -> None:
-        """Say, if all ranks are killed from now on, how to continue the run."""
+    def saved(self, folder: Path, again: str) -> None:
+        """Say, if all ranks are killed from now on, how to continue the run: with ``again``."""
         if self._witness is not None:
-            resume = f"to continue: charrnn train --resume {shell(folder)}"
+            resume = f"to continue: charrnn train --resume {shell(folder)}{again}"
             self._witness.say(one_line(f"{_KILLED}; the last checkpoint is intact; {resume}"))
 
     def over(self) -> None:

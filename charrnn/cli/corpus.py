@@ -139,7 +139,8 @@ def info(
     unknown), "seed", "options". For a text: "name", "level", "bytes", "chars" (symbols of the
     level), "lines", "distinct" (distinct symbols), "sha256", "unigram_nats_per_char" and
     "bigram_nats_per_char" (entropy of a symbol, and of one given the one before), "frequent" (the
-    most frequent symbols: "symbol", "count"; integers at byte level).
+    most frequent symbols: "symbol", "count"; integers at byte level), "left_out" (the files of a
+    directory that are not read or are empty: "file", "reason").
     """
     from charrnn.text import builtin
 
@@ -250,6 +251,9 @@ def _show_text(statistics: TextStatistics, as_json: bool) -> None:
                 "unigram_nats_per_char": statistics.unigram,
                 "bigram_nats_per_char": statistics.bigram,
                 "frequent": [{"symbol": s, "count": times} for s, times in statistics.frequent],
+                "left_out": [
+                    {"file": file, "reason": reason} for file, reason in statistics.left_out
+                ],
             }
         )
         return

@@ -53,7 +53,7 @@ def sample(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Of a run of --task generate, the label of the texts. It is needed there.",
+            help="The label of the texts, of a run that was trained with --task generate.",
             show_default=False,
         ),
     ] = None,
@@ -182,8 +182,8 @@ def sample(
     next line is read. Line K is continued in the same way as sample K with that prime. A
     continuation ends with its line, unless --until or --until-join says otherwise.
 
-    A sample of a run of --task generate is a text of the label that --label names, from its
-    beginning to its end, or with --prime its continuation. Where no text has a newline, each is
+    A sample of a run trained with --task generate is a text of the label that --label names, from
+    its beginning to its end, or with --prime its continuation. Where no text has a newline, each is
     written on a line of its own.
 
     With --beam, probabilities are not normalised by length: among the texts that have --length

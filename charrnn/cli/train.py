@@ -10,7 +10,7 @@ import typer
 
 from charrnn.architecture import DEFAULTS, OF_WORDS
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse, refuse_on_gpu
+from charrnn.cli._given import again, refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
@@ -182,7 +182,8 @@ def train(
             with closing(session):
                 if not quiet:
                     note_fallback(engine)
-                code = _follow(session, stop, choose(quiet, as_json), command)
+                more = again(context, ("core", "matmul"))
+                code = _follow(session, stop, choose(quiet, as_json, more), command, more)
                 if not quiet:
                     note_slower(engine)
                 return command.code(code)
@@ -201,8 +202,10 @@ def _dry_run(session: Session, as_json: bool) -> int:
     return 0
 
 
-def _follow(session: Session, stop: Deferral, report: TrainingReport, command: Command) -> int:
-    """Train and report; return the exit code."""
+def _follow(
+    session: Session, stop: Deferral, report: TrainingReport, command: Command, more: str
+) -> int:
+    """Train and report; return the exit code. ``more`` are options that continue it exactly."""
     from charrnn.train.records import Save, Start
 
     for line in session.notes:
@@ -217,7 +220,7 @@ def _follow(session: Session, stop: Deferral, report: TrainingReport, command: C
         with explaining_memory(session.needed.total), report, closing(session.records()) as records:
             for record in records:
                 if isinstance(record, Save) or (isinstance(record, Start) and record.resumed):
-                    command.saved(session.folder)
+                    command.saved(session.folder, more)
                 command.show(report, record)
     except OSError:
         if not stop.asked():

@@ -79,8 +79,9 @@ class JsonLines(TrainingReport):
 class PlainLines(TrainingReport):
     """Writes one line per record to stderr, for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: str = "") -> None:
         self._start: Start | None = None
+        self._again = again
 
     def show(self, record: Record) -> None:
         """Write the record as a line, or a few."""
@@ -115,15 +116,15 @@ class PlainLines(TrainingReport):
         if isinstance(record, Sample):
             return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
         if isinstance(record, End):
-            return conclusion(record, self._start)
+            return conclusion(record, self._start, self._again)
         return ""
 
 
 class Live(PlainLines):
     """Shows the current figures on a terminal, with a bar; evaluations stay above them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, again: str = "") -> None:
+        super().__init__(again)
         from rich.console import Console
         from rich.live import Live as Display
 
@@ -181,14 +182,17 @@ class Live(PlainLines):
         return Group(bar, Text(figures, overflow="ellipsis", no_wrap=True))
 
 
-def choose(quiet: bool, as_json: bool) -> TrainingReport:
-    """Return the report for the options and for what stderr is connected to."""
+def choose(quiet: bool, as_json: bool, again: str = "") -> TrainingReport:
+    """Return the report for the options and for what stderr is connected to.
+
+    ``again`` holds the options without which a resumed run would not continue exactly.
+    """
     if as_json:
         return JsonLines()
     if quiet:
         return Silent()
     moving = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return Live() if moving else PlainLines()
+    return (Live if moving else PlainLines)(again)
 
 
 def describe(start: Start) -> str:
@@ -234,8 +238,8 @@ def rollback(record: Rollback) -> str:
     )
 
 
-def conclusion(end: End, start: Start | None = None) -> str:
-    """Return how training ended and which command comes next."""
+def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
+    """Return how training ended and which command comes next, with ``again`` if it continues."""
     task = "lm" if start is None else start.settings.get("task", "lm")
     lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
@@ -244,9 +248,7 @@ def conclusion(end: End, start: Start | None = None) -> str:
         lines.append(_no_better(end, "labels" if task == "classify" else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
-        if start is not None and start.matmul != "fp32":
-            run += f" --matmul {start.matmul}"  # else it would not continue exactly
-        lines.append(f"saved; to continue: charrnn train --resume {run}")
+        lines.append(f"saved; to continue: charrnn train --resume {run}{again}")
     else:
         lines.append(f"{_NEXT[task]} {run}")
     return "\n".join(lines)

@@ -276,7 +276,11 @@ def _text_of(source: Source, raw: Iterator[bytes], how: _How) -> Iterator[Any]:
     chunks, codec = raw, "utf-8"
     if source.kind != "builtin":
         chunks, codec = text_of(raw, source.name, how.encoding), how.encoding
-    text = decode_chunks(chunks, source.name, codec, how.errors, how.remedy)
+    remedy = how.remedy
+    if source.directory:
+        one = f"convert the file, for example with iconv -f cp1252 -t {codec}"
+        remedy = f"if the others of the directory are {codec}, {one}; else {remedy}"
+    text = decode_chunks(chunks, source.name, codec, how.errors, remedy)
     found: Iterator[Any] = text
     if how.layout.values:
         groups = values_of(text, source, how.layout, how.errors, how.empty)

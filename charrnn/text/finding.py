@@ -77,14 +77,26 @@ def undecoded(names: Sequence[str], encoding: str, errors: str) -> dict[str, str
 def text_sources(
     sources: Sequence[Source], encoding: str, tell: Tell | None = None, layout: Layout = WHOLE
 ) -> list[Source]:
-    """Leave out the files of directories that are not text in ``encoding``.
+    """Leave out the files of directories that are not text; see :func:`parted`.
+
+    ``tell`` is called with one note on those left out and those that are empty, if there are any.
+    """
+    kept, left_out = parted(sources, encoding, layout)
+    if left_out and tell is not None:
+        tell(about_files(left_out))
+    return kept
+
+
+def parted(
+    sources: Sequence[Source], encoding: str, layout: Layout = WHOLE
+) -> tuple[list[Source], list[tuple[Source, str]]]:
+    """Return the sources without the files of directories that are not text, and why those are not.
 
     They have a NUL byte in their first 8 KiB (decompressed, if need be), unless the encoding itself
     has NUL bytes in plain English, as UTF-16 has; or their first bytes are those of an archive or a
     document of another program. None is left out at byte level, where ``encoding`` is empty. If
     values are read and some files of a directory are named as files with such values are, the
-    others are left out too.
-    ``tell`` is called with one note on those left out and those that are empty, if there are any.
+    others are left out too. Empty files are in both lists.
 
     Raises
     ------
@@ -110,9 +122,7 @@ def text_sources(
         if source.directory not in directories:
             found = {reason for other, reason in left_out if other.directory == source.directory}
             raise _without_text(source.directory, found)
-    if left_out and tell is not None:
-        tell(about_files(left_out))
-    return kept
+    return kept, left_out
 
 
 def in_command(data: DataConfig) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from importlib import import_module
@@ -172,16 +173,18 @@ def _by_blocks(data: bytes) -> str:
 
     They have control characters, the halves of some letter or of a space. As UTF-16 they are all
     assigned characters, nearly all of them from the blocks of 256 of East Asian scripts and their
-    signs, or from two others. Any ASCII letters in pairs are ideographs, so the former are no sign
-    if the bytes are valid UTF-8 or nearly all ASCII; of UTF-8, control characters must be many.
+    signs, or from two others. Any ASCII letters in pairs are ideographs. So if the bytes are valid
+    UTF-8, control characters must be many, NUL among them, and those two blocks begin with one.
     """
     utf8 = _is_utf8(data)
+    if utf8 and b"\0" not in data:
+        return ""
     controls = sum(byte in _CONTROLS for byte in data) / len(data)
     high = sum(byte > 0x7F for byte in data) / len(data)
     if len(data) < MIN_IN_BLOCKS or (controls < 0.05 if utf8 else controls < 0.01 or high < 0.06):
         return ""
-    blocks = _ANY_SCRIPT if utf8 else _EAST_ASIAN
-    shares = {form: _share(data, form, blocks) for form in ("UTF-16-LE", "UTF-16-BE")}
+    blocks, most = (_ANY_SCRIPT, 0x20) if utf8 else (_EAST_ASIAN, sys.maxunicode)
+    shares = {form: _share(data, form, blocks, most) for form in ("UTF-16-LE", "UTF-16-BE")}
     form = max(shares, key=lambda one: shares[one])
     return form if shares[form] >= IN_BLOCKS else ""
 
@@ -194,8 +197,8 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _share(data: bytes, encoding: str, blocks: Set[int]) -> float:
-    """Return how much of a text lies in blocks of 256 characters or in two others.
+def _share(data: bytes, encoding: str, blocks: Set[int], most: int) -> float:
+    """Return how much of a text lies in blocks of 256 characters or in two others below ``most``.
 
     0 if a character is not assigned, or a control character.
     """
@@ -209,8 +212,8 @@ def _share(data: bytes, encoding: str, blocks: Set[int]) -> float:
     if any(kind[0] == "C" and kind != "Cf" and c not in "\t\n\r" for c, kind in kinds.items()):
         return 0.0
     found = Counter(ord(c) >> 8 for c in text)
-    others = sorted(count for block, count in found.items() if block not in blocks)
-    return 1 - sum(others[:-2]) / len(text)
+    others = sorted(n for block, n in found.items() if block < most and block not in blocks)
+    return (sum(found[block] for block in blocks) + sum(others[-2:])) / len(text)
 
 
 def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
@@ -220,6 +223,9 @@ def _require_text(head: bytes, what: str, encoding: str, name: str) -> None:
     if mark and (not has_nul(encoding) or (mark == "UTF-32" and _width(encoding) < 4)):
         message = f"{shown(name)} begins with the byte order mark of {mark}"
         raise CorpusError(message, f"use {setting('encoding')} {mark.lower()}")
+    if head.startswith(codecs.BOM_UTF8) and not codecs.lookup(encoding).name.startswith("utf-8"):
+        message = f"{shown(name)} begins with the byte order mark of UTF-8, not {encoding}"
+        raise CorpusError(message, f"use {setting('encoding')} utf-8-sig")
     if not has_nul(encoding) and (form := unmarked(head, encoding)):
         message = f"{shown(name)} seems to be {form}, without a byte order mark"
         raise CorpusError(message, f"use {setting('encoding')} {form.lower()}")

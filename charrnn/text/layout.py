@@ -100,7 +100,8 @@ class Layout:
                 f"{setting('join')} stands between texts, but there is a single one", "leave it out"
             )
         if not self.join:
-            return texts
+            after: Any = self.after
+            return [text + (after.encode() if isinstance(text, bytes) else after) for text in texts]
         between: Any = self.join
         ends = [between.encode() if isinstance(text, bytes) else between for text in texts[:-1]]
         joined: list[Any] = [

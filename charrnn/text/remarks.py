@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn.display import brief, count
+from charrnn.display import brief, count, shell
 from charrnn.errors import setting
 from charrnn.text.source import Source
 from charrnn.text.vocabulary import UNKNOWN_CHAR
@@ -18,11 +18,15 @@ _NAMED = 3  # files that a note names
 
 
 def about_files(left_out: Sequence[tuple[Source, str]]) -> str:
-    """Return a note on files of directories, with the reason why each was left out or is empty."""
-    # Files that another encoding can read come first.
+    """Return a note on files of directories, with the reason why each was left out or is empty.
+
+    Others of the directory are read, so that no encoding reads them all.
+    """
+    # Files that are texts come first.
     ordered = sorted(left_out, key=lambda one: not one[1].startswith("UTF"))
     named = [f"{_short(source)} ({_advice(reason)})" for source, reason in ordered[:_NAMED]]
-    more = ", …" if len(ordered) > _NAMED else ""
+    listing = f"charrnn corpus info {shell(ordered[0][0].directory)} --json lists all"
+    more = f", … ({listing})" if len(ordered) > _NAMED else ""
     return f"left out {count(len(ordered), 'file')}: {', '.join(named)}{more}"
 
 
@@ -47,7 +51,11 @@ def _short(source: Source) -> str:
 
 
 def _advice(reason: str) -> str:
-    return f"{reason}: {setting('encoding')} {reason.lower()}" if "UTF" in reason else reason
+    """Return a reason; with it, how to convert a text."""
+    if "UTF" not in reason:
+        return reason
+    form = reason.replace("-LE", "LE").replace("-BE", "BE")
+    return f"{reason}: convert it with iconv -f {form} -t UTF-8, or name it alone"
 
 
 class Replaced:

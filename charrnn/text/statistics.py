@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from charrnn.config import DataConfig
 from charrnn.text.decoding import check_codec, pieces
 from charrnn.text.entropy import entropy
-from charrnn.text.finding import find_sources, text_sources
+from charrnn.text.finding import find_sources, parted
 from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell
+from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell, about_files
 from charrnn.text.source import CHUNK, empty
 from charrnn.text.vocabulary import TOKEN, Level, code_points
 
@@ -43,6 +43,8 @@ class TextStatistics:
     """Entropy of a symbol given the one before it, in nats; None for a text of one symbol."""
     frequent: tuple[tuple[str | int, int], ...]
     """The most frequent symbols (integers at byte level) and their counts, in descending order."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """The files of a directory that were left out, or are empty, each with the reason."""
 
 
 def text_statistics(
@@ -85,7 +87,9 @@ def text_statistics(
     check_codec(encoding, errors)
     found = find_sources(name)
     layout.check(found)
-    sources = text_sources(found, "" if level == "byte" else encoding, tell, layout)
+    sources, others = parted(found, "" if level == "byte" else encoding, layout)
+    if others and tell is not None:
+        tell(about_files(others))
     digest, size = hashlib.sha256(), 0
 
     def observe(data: bytes) -> None:
@@ -124,6 +128,7 @@ def text_statistics(
         unigram=entropy(totals / totals.sum()),
         bigram=counts.conditional_entropy(),
         frequent=_most_frequent(codes, totals, level, list(words)),
+        left_out=tuple((source.name, reason) for source, reason in others),
     )
 
 

@@ -84,7 +84,7 @@ class Loop:
             name = "patience" if config.patience else "schedule"
             raise UsageError(
                 f"{setting(name)} {getattr(config, name)} needs validation data",
-                f"give {setting('val_frac')} or {setting('val')}",
+                f"give {setting('val_frac')}",
             )
         self._guard = Guard(task, self.update, self._team)
         self._sampler, self._interrupted = sampler, interrupted

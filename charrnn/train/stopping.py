@@ -73,7 +73,8 @@ def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[s
     notes = []
     for name, every in due.items():
         if every and total_steps // every == step // every:
-            of = f"{setting('keep')} keeps nothing with " if name == "save_every" else ""
+            new = " new" if step >= every else ""
+            of = f"{setting('keep')} keeps nothing{new} with " if name == "save_every" else ""
             notes.append(f"{of}{setting(name)} {every}{'' if of else ' has no effect'}: {end}")
     needed = (config.patience + 1) * config.eval_every  # the first evaluation is the best so far
     if config.patience and config.eval_every and not step and needed >= total_steps:

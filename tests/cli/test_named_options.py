@@ -56,6 +56,9 @@ train t.txt --examples line --restart 0.5
 train t.txt --watch 4 --name watched {SMALL}
 train t.txt --sample-every 4 --name sampled {SMALL}
 train t.txt --keep 1 --name kept {SMALL}
+train t.txt --core numpy --name cored {SMALL}
+diagnose labels --exponents 2
+diagnose labels --state reset
 eval --split test --run one
 eval --split val --run one --encoding utf-8
 eval --split val --run one --errors strict

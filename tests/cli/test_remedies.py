@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.command_tree import commands, options
 from helpers.commands import inside
-from helpers.messages import ANYWHERE, NAMED, messages
+from helpers.messages import NAMED, messages
 
 import charrnn
 
@@ -109,6 +109,8 @@ OTHERWISE = {
     "leave out --matmul": ("train", "bench"),
     "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),
     "--fail-on {} is not a verdict": ("diagnose",),
+    "see charrnn sample and charrnn eval, or train with --task": ("train",),
+    "The label of the texts, of a run that was trained with --task": ("train",),
     "--version": ("",),
     "--clear": ("corpus cache",),
 }
@@ -143,7 +145,7 @@ def test_what_a_message_names_is_there():
     first_words = {name.split()[0] for name in tree if name}
     wrong, seen = [], 0
     for name, (line, text, _) in all_messages():
-        for word in set(NAMED.findall(text)) - ANYWHERE:
+        for word in set(NAMED.findall(text)):
             seen += 1
             if word.startswith("--"):
                 printed, of_any = about(name, text)

@@ -34,6 +34,14 @@ def test_json_lines_have_the_documented_keys_and_are_kept_as_metrics(tmp_path):
     assert kept == told
 
 
+def test_an_interrupted_run_says_how_to_continue_exactly(tmp_path, monkeypatch):
+    monkeypatch.setattr("charrnn.cli.train.Deferral.asked", lambda self: True)
+    for given in ("", " --core numpy"):
+        more = ["--name", "cut" + given.strip("- ").replace(" ", "-")]
+        done = inside("train", "hello", *SMALL[:-1], *more, *given.split(), cwd=tmp_path)
+        assert done.stderr.endswith(f"charrnn train --resume checkpoints/{more[1]}{given}\n")
+
+
 def test_plain_lines_go_to_stderr_and_quiet_silences_them(tmp_path):
     loud = inside("train", "hello", *SMALL[:-1], "--steps", "25", cwd=tmp_path)
     assert loud.stdout == ""

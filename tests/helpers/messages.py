@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 MARKERS = ("setting", "option", "flag")
 NAMED = re.compile(r"--[a-z][a-z-]*[a-z]|charrnn [a-z]+(?: [a-z]+)?")
-ANYWHERE = {"--task", "--attention"}
-"""Options of ``train`` that messages about runs of several tasks name in any command."""
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 _COMMAND = re.compile(r"charrnn ((?:corpus )?[a-z]+)(?= |$)")
 
@@ -74,7 +72,7 @@ def foreign(command, told, known):
 
 
 def _foreign(text, owners, known):
-    there = {"--help", "--plugin", *ANYWHERE, *(name for owner in owners for name in known[owner])}
+    there = {"--help", "--plugin", *(name for owner in owners for name in known[owner])}
     return [name for name in _OPTION.findall(text) if name not in there]
 
 
@@ -102,7 +100,8 @@ def _joined(node, names):
         calls = ast.walk(part.value) if isinstance(part.value, ast.Call) else ()
         marker = any(isinstance(n, ast.Name) and n.id in MARKERS for n in calls)
         name = _marked(part.value) or names.get(getattr(part.value, "id", ""))
-        is_open |= not name and (marker or text.endswith("--"))
+        is_option = text.endswith("--") and not text.endswith("var(--")  # which is CSS
+        is_open |= not name and (marker or is_option)
         text += name or "{}"
     return Message(node.lineno, text, is_open)
 

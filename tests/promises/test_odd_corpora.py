@@ -52,7 +52,7 @@ def trained(call):
 
 REFUSED = {
     "empty": (b"", "text is empty"),
-    "one character": (b"a", "has 0 symbols, but at least 2 are needed"),
+    "one character": (b"a", "1 symbol, but at least 2 are needed; use a longer text\n"),
     "two characters": (b"ab", "has 1 symbol, but at least 2 are needed"),  # one is held out
     "invalid UTF-8": (b"abc\xff" * 50, "not valid utf-8 at byte offset 3 (0xff)"),
     "UTF-8 that is cut off": (

@@ -6,7 +6,7 @@ import json
 import pytest
 from helpers.commands import inside
 
-from charrnn.errors import in_words, option, setting
+from charrnn.errors import CorpusError, in_words, option, setting
 from charrnn.text import Layout, iter_ids, open_corpus
 from charrnn.text.remarks import CarriageReturns
 from charrnn.text.vocabulary import build_vocabulary
@@ -30,8 +30,8 @@ def test_files_left_out_are_counted_and_named_also_from_the_cache(folder):
     (folder / "empty").touch()
     (folder / "sub" / "wide.txt").write_bytes("words".encode("utf-16"))
     expected = [
-        "left out 3 files: texts/sub/wide.txt (UTF-16: --encoding utf-16), texts/b.txt (binary), "
-        "texts/empty (empty)"
+        "left out 3 files: texts/sub/wide.txt (UTF-16: convert it with iconv -f UTF-16 -t UTF-8, "
+        "or name it alone), texts/b.txt (binary), texts/empty (empty)"
     ]
     for cached in (False, True):
         assert open_corpus(folder).cached == cached
@@ -39,7 +39,17 @@ def test_files_left_out_are_counted_and_named_also_from_the_cache(folder):
     (folder / "c.pdf").write_bytes(b"%PDF-1.4\n")
     (told,) = notes(folder)
     assert told.startswith("left out 4 files: texts/sub/wide.txt")
-    assert told.endswith(", …")
+    assert told.endswith(f", … (charrnn corpus info {folder} --json lists all)")
+    listed = json.loads(inside("corpus", "info", folder, "--json").stdout)["left_out"]
+    assert [(one["file"], one["reason"]) for one in listed] == [
+        (str(folder / name), reason)
+        for name, reason in (
+            ("b.txt", "binary"),
+            ("c.pdf", "binary"),
+            ("empty", "empty"),
+            ("sub/wide.txt", "UTF-16"),
+        )
+    ]
     assert notes(folder, level="byte") == ["left out 1 file: texts/empty (empty)"]
 
 
@@ -47,6 +57,18 @@ def test_files_that_are_named_are_not_left_out(folder):
     (folder / "b").write_bytes(b"\0binary")
     (folder / "empty").touch()
     assert notes([folder / "a.txt", folder / "b", folder / "empty"]) == []
+
+
+def test_a_file_in_another_encoding_than_the_rest_is_to_be_converted(folder):
+    (folder / "b.txt").write_bytes("Größe\n".encode("latin-1"))
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(folder)
+    line = caught.value.line(option)
+    assert "b.txt is not valid utf-8 at byte offset 2" in line
+    assert "convert the file, for example with iconv -f cp1252 -t utf-8; else name another" in line
+    with pytest.raises(CorpusError) as alone:
+        open_corpus(folder / "b.txt")
+    assert "iconv" not in alone.value.line(option)
 
 
 def test_every_directory_is_spoken_of_in_one_note(folder, tmp_path):

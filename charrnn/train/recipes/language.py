@@ -13,6 +13,8 @@ from charrnn.backend import Backend
 from charrnn.backend.team import Team
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.display import count
+from charrnn.errors import CorpusError
 from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
@@ -73,12 +75,33 @@ def language_loop(
     return Loop(task, config, team=team, **resumed), note
 
 
+def require_symbols(corpus: Corpus, val: bool = False, test: bool = False) -> None:
+    """Raise :class:`CorpusError` if a text is too short, however little of it is held out.
+
+    ``val`` and ``test`` say whether the validation and test text are other texts.
+    """
+    symbols = (
+        len(corpus.train) + (0 if val else len(corpus.val)) + (0 if test else len(corpus.test))
+    )
+    if symbols < 2:
+        message = f"the text has {count(symbols, 'symbol')}, but at least 2 are needed"
+        raise CorpusError(message, "use a longer text")
+
+
 class Language(Recipe):
     """How runs of language models are begun."""
 
     def read(self, data: DataConfig, seed: int) -> Corpus:
-        """Return the text, encoded and split."""
-        return read_corpus(data, seed)
+        """Return the text, encoded and split.
+
+        Raises
+        ------
+        CorpusError
+            As :func:`require_symbols` does.
+        """
+        corpus = read_corpus(data, seed)
+        require_symbols(corpus, bool(data.val), bool(data.test))
+        return corpus
 
     def sizes(self, corpus: Corpus) -> Sizes:
         """Return the symbols of each part."""
