@@ -176,7 +176,7 @@ def transfer_to_generator(
     parts = [f"{count(len(symbols[0]), 'symbol')} of {len(vocabulary):,} keep their weights"]
     if task == "generate":
         parts.append(f"{count(len(known[0]), 'label')} of {len(labels):,} keep theirs")
-    parts += [f"{count(drawn, 'matrix or vector')} is new"] if drawn else []
+    parts += [f"{count(drawn, 'parameter')} {'is' if drawn == 1 else 'are'} new"] if drawn else []
     return fresh.weights.flat, "; ".join(parts)
 
 
@@ -226,7 +226,7 @@ def transfer_to_targets(
     known = len(_shared(old.symbols, vocabulary.symbols)[0])
     note = f"{count(known, 'symbol')} of {len(vocabulary):,} keep their weights"
     return fresh.weights.flat, note + (
-        f"; {count(drawn, 'matrix or vector')} is new" if drawn else ""
+        f"; {count(drawn, 'parameter')} {'is' if drawn == 1 else 'are'} new" if drawn else ""
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).parent / "fuzz"
-TARGETS = ("checkpoint", "vocabulary", "corpus")
+TARGETS = ("checkpoint", "vocabulary", "corpus", "table")
 
 SEEDS = """
 import random, sys

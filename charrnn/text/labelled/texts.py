@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
+from charrnn.errors import CorpusError
 from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, decode_chunks
 from charrnn.text.finding import find_sources
 from charrnn.text.formats import text_of
@@ -19,7 +21,8 @@ def texts(name: str, how: How, *, stdin: BinaryIO | None = None) -> Iterator[lis
     r"""Yield the texts of a file, or of standard input (``-``), that are complete with each chunk.
 
     Without a column or field each line is one, also if it is empty; a line ends with ``"\n"`` or
-    ``"\r\n"``, which is no part of it. Nothing beyond the end of a line is waited for.
+    ``"\r\n"``, which is no part of it. Nothing beyond the end of a line is waited for, and what
+    comes before a line that is damaged is yielded.
 
     Raises
     ------
@@ -31,13 +34,44 @@ def texts(name: str, how: How, *, stdin: BinaryIO | None = None) -> Iterator[lis
     codec = "utf-8" if how.level == "byte" else check_codec(how.encoding, "strict")
     for source in find_sources(name):
         raw = text_of(source.chunks(stdin=stdin), source.name, codec)
+        if errors == "strict":
+            raw = _apart(raw, codec)
         text = decode_chunks(raw, source.name, codec, errors, DECODE_OTHERWISE)
         reader = _reader(source.name, how)
         if reader is None:
             yield from _lines(text)
             continue
-        yield from map(reader.feed, text)
+        for piece in text:
+            yield from _values(reader, piece)
         yield reader.end()
+
+
+def _apart(raw: Iterable[bytes], codec: str) -> Iterator[bytes]:
+    """Yield chunks such that one that cannot be decoded begins with what is at fault."""
+    decoder = codecs.getincrementaldecoder(codec)()
+    for chunk in raw:
+        held, _ = decoder.getstate()
+        try:
+            decoder.decode(chunk)
+        except UnicodeError as problem:
+            valid = max(0, getattr(problem, "start", 0) - len(held))  # it counts from what was held
+            yield from filter(None, (chunk[:valid], chunk[valid:]))
+            decoder.reset()
+        else:
+            yield chunk
+
+
+def _values(reader: Any, piece: str) -> Iterator[list[str]]:
+    """Yield the values that are complete with a piece of text, also those before a damaged line."""
+    found: list[str] = []
+    try:
+        for line in piece.split("\n")[:-1]:
+            found += reader.feed(line + "\n")
+        found += reader.feed(piece.rpartition("\n")[2])
+    except CorpusError:
+        yield found
+        raise
+    yield found
 
 
 def _reader(name: str, how: How) -> Any:

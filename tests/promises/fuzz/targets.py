@@ -1,4 +1,4 @@
-"""The targets of fuzzing: three readers of untrusted files. Only CharRNNError may leave them.
+"""The targets of fuzzing: the readers of untrusted files. Only CharRNNError may leave them.
 
 Each target takes bytes and needs nothing but them, so that a finding can be run again without the
 fuzzer (``python tests/fuzz/run.py TARGET --input FILE``).
@@ -6,6 +6,7 @@ fuzzer (``python tests/fuzz/run.py TARGET --input FILE``).
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -17,13 +18,18 @@ import numpy as np
 
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
+from charrnn.evaluate.labels import Labeller
 from charrnn.model.language import LanguageModel
+from charrnn.model.networks import NETWORKS
 from charrnn.sampling import stream
+from charrnn.sampling.targets import written
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.progress import Progress
 from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus
 from charrnn.text.cache import store
+from charrnn.text.labelled.dataset import read_table
+from charrnn.text.pairs.dataset import Pairs, read_pairs
 
 LEVELS = ("char", "byte", "word")
 CODECS = (
@@ -83,13 +89,28 @@ def checkpoint(data):
     path.write_bytes(data)
     loaded = checkpoints.load(path)
     with np.errstate(all="ignore"):
-        for symbol in islice(stream(loaded.model(), loaded.vocabulary, length=3), 3):
-            assert isinstance(symbol, bytes if loaded.vocabulary.level == "byte" else str)
+        use(loaded)
     checkpoints.save(path, loaded)
     again = checkpoints.load(path)
     assert again.config == loaded.config
     assert again.vocabulary == loaded.vocabulary
     assert again.weights.tobytes() == loaded.weights.tobytes()
+
+
+def use(loaded):
+    """Compute with a model of any task."""
+    model, ids = loaded.model(), [np.zeros(2, loaded.vocabulary.dtype)]
+    if loaded.config.task == "classify":
+        assert Labeller(model).of_texts(ids).shape == (len(loaded.labels), 1)
+        return
+    if loaded.config.task == "transduce":
+        ((_, (best,)),) = islice(written(model, Pairs.untranslated(ids)), 1)
+        assert all(0 <= symbol < len(loaded.labels) for symbol in best.ids)
+        return
+    if loaded.config.task == "generate":
+        model = model.given(len(loaded.labels) - 1)
+    for symbol in islice(stream(model, loaded.vocabulary, length=3), 3):
+        assert isinstance(symbol, bytes if loaded.vocabulary.level == "byte" else str)
 
 
 def checkpoint_seeds():
@@ -124,6 +145,53 @@ def checkpoint_seeds():
     weights = LanguageModel.fresh(bare, 4, seed=1).weights.flat
     checkpoints.save(path, Checkpoint(bare, vocabularies[0], weights))
     yield path.read_bytes()
+    for task, labels in (("classify", ("a", "b")), ("transduce", ("x",)), ("generate", ("a", "b"))):
+        config = ModelConfig(task=task, hidden=2)
+        flat = NETWORKS[task].fresh(config, 4, 1, outputs=len(labels)).weights.flat
+        checkpoints.save(path, Checkpoint(config, vocabularies[0], flat, labels=labels))
+        yield path.read_bytes()
+
+
+# Tables of labelled texts, and of pairs
+
+
+def table(data):
+    """Read labelled texts or pairs as training does."""
+    choices = Bytes(data)
+    how = {"level": choices.one_of(LEVELS), "errors": choices.one_of(("strict", "skip"))}
+    kind, codec = choices.byte() % 5, choices.one_of(CODECS)
+    text = choices.rest
+    names = {1: ("column", "label_column"), 2: ("field", "label_field")}.get(kind, ())
+    how |= dict(zip(names, ("t", "l"), strict=False))
+    room()
+    if kind < 3:
+        config = DataConfig(sources=("-",), encoding=codec, **how)
+        found = read_table(config, 1, stdin=io.BytesIO(text))
+        assert int(found.train.labels.max()) < len(found.labels)
+        for part in (found.train, found.val):
+            assert all(int(ids.max(initial=0)) < len(found.vocabulary) for ids in part.each())
+        return
+    target_level = ("char", "word")[kind - 3]
+    config = DataConfig(sources=("-",), encoding=codec, target_level=target_level, **how)
+    found = read_pairs(config, 1, stdin=io.BytesIO(text))
+    assert len(found.train)
+    assert found.targets == tuple(sorted(set(found.targets)))
+
+
+def table_seeds():
+    rows = (
+        b"a\tone\nb\ttwo\n" * 3,
+        b'l,t\na,one\nb,"tw\no"\n',
+        b'{"l": "a", "t": "one"}\n{"l": "b", "t": "two"}\n',
+        "\u00e9n\tein s\nd\tzwei\n".encode() * 2,
+        "__label__x a\r\n__label__y \U0001f600\r\n".encode(),
+    )
+    for level in range(2):
+        for skip in range(2):
+            for kind in range(5):
+                yield bytes([2 * level, skip, kind, 0]) + rows[kind]
+    for codec in range(len(CODECS)):
+        yield bytes([0, 1, codec % 5, codec]) + rows[4]
 
 
 # Vocabularies
@@ -281,6 +349,7 @@ def corpus_seeds():
 
 
 TARGETS = {
+    "table": (table, table_seeds),
     "checkpoint": (checkpoint, checkpoint_seeds),
     "vocabulary": (vocabulary, vocabulary_seeds),
     "corpus": (corpus, corpus_seeds),
