@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -214,9 +214,9 @@ class Examination:
             plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
             corpus, text = self._corpus(val_frac=DataConfig.val_frac)
         else:
-            request = self._request(DataConfig.val_frac)
             steps = {"steps": STEPS, "seed": self.settings.seed} | self.train
-            plan = request.fresh_train(task).changed(**steps)
+            request = replace(self._request(DataConfig.val_frac), train=steps)
+            plan = request.fresh_train(task)
             corpus, text = self._read(request, plan.seed), ", ".join(request.sources)
         with progress("training") as show:
             contestants = [

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse_on_gpu
+from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import Backend, Core, Json, Matmul, note, note_fallback, open_backend
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import in_words, option
 from charrnn.options import Option
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ THREADS = Option(None, "Try only this number of threads.", kind=int, least=1)
 
 
 @takes(
-    Fields(ModelConfig, ("cell", "layers", "hidden", "embed")), Fields(TrainConfig, ("seq_len",))
+    Fields(
+        ModelConfig,
+        ("task", "cell", "layers", "hidden", "embed", "bidirectional", "pool", "attention"),
+    ),
+    Fields(TrainConfig, ("seq_len",)),
 )
 def bench(
     context: typer.Context,
@@ -41,13 +46,22 @@ def bench(
     Training steps on random text are timed with several numbers of threads, then with several
     batches; with --backend auto also on a GPU if one works. The fewest threads within 3 % of the
     best speed are proposed, and the smallest batch within 20 %, because a larger one makes fewer
-    updates for the same text.
+    updates for the same text. With --task the steps are those of a classifier, a generator or a
+    transducer, on random examples of one length.
 
     With --json: "model", "seq_len", "trials" (each with "backend", "threads", null on a GPU,
-    "batch", "seconds" of a step, "chars_per_second"), "sampling_chars_per_second" (one stream) and
-    "proposal": the trial proposed, with "command".
+    "batch", "seconds" of a step, "chars_per_second" and, null for a text, "examples_per_second"),
+    "sampling_chars_per_second" (one stream) and "proposal": the trial proposed, with "command".
     """
-    model = ModelConfig(**given(context, ModelConfig))
+    from charrnn.train.request import Request
+
+    request = Request(model=given(context, ModelConfig))
+    model = request.fresh_model()
+    unused = model.unused() | (
+        {} if model.task == "lm" else {"seq_len": "only applies to --task lm"}
+    )
+    for name, why in unused.items():
+        refuse(context, (name,), in_words(why, option))
     seq_len = TrainConfig(**given(context, TrainConfig)).seq_len
     SECONDS.check("seconds", seconds)
     THREADS.check("threads", threads)

@@ -10,13 +10,15 @@ from charrnn.display import count, shell
 from charrnn.errors import option
 from charrnn.plugins import loaded
 from charrnn.report.tables import aligned
-from charrnn.train.bench import ENOUGH_BATCH, Bench
+from charrnn.train.bench import ENOUGH_BATCH, LENGTHS, Bench
 
-_SHOWN = ("cell", "layers", "hidden", "embed")
+_SHOWN = ("task", "cell", "layers", "hidden", "embed")
+_OF_EXAMPLES = ("bidirectional", "pool", "attention")
 
 
 def bench_text(bench: Bench) -> str:
     """Return the result as text: the trials, sampling, the proposal."""
+    each = LENGTHS.get(bench.model.task)
     rows = [
         (
             "→" if trial == bench.proposal else "",
@@ -26,19 +28,40 @@ def bench_text(bench: Bench) -> str:
             f"{1e3 * trial.seconds:.2f}",
             f"{1 / trial.seconds:,.1f}",
             f"{trial.chars_per_second:,.0f}",
+            *([] if each is None else [f"{trial.examples_per_second:,.0f}"]),
         )
         for trial in bench.trials
     ]
-    head = ("", "backend", "threads", "batch", "ms/step", "steps/s", "char/s")
+    head = ["", "backend", "threads", "batch", "ms/step", "steps/s", "char/s"]
+    if each is not None:
+        head.append("examples/s")
     model = bench.model
     return (
-        f"training {model.cell} {model.layers}×{model.hidden}, windows of "
-        f"{count(bench.seq_len, 'step')}, {model.dtype}\n\n"
+        f"training {model.cell} {model.layers}×{model.hidden}, {_read(bench)}, {model.dtype}\n\n"
         + aligned(head, rows, left=2)
-        + f"\nsampling one stream: {bench.sampling:,.0f} char/s\n\n"
-        + f"proposal, the smallest batch with {ENOUGH_BATCH:.0%} of the best speed:\n"
+        + (
+            ""
+            if bench.sampling is None
+            else f"\nsampling one stream: {bench.sampling:,.0f} char/s\n"
+        )
+        + f"\nproposal, the smallest batch with {ENOUGH_BATCH:.0%} of the best speed:\n"
         + f"  {command(bench)}\n"
     )
+
+
+def _sampling(bench: Bench) -> str:
+    """Return the speed of sampling; empty if there is none."""
+    if bench.sampling is None:
+        return ""
+    return f"\nsampling one stream: {bench.sampling:,.0f} char/s\n"
+
+
+def _read(bench: Bench) -> str:
+    """Return what the model reads in a step."""
+    if bench.seq_len is not None:
+        return f"windows of {count(bench.seq_len, 'step')}"
+    what = "pairs" if bench.model.task == "transduce" else "texts"
+    return f"{what} of {count(LENGTHS[bench.model.task], 'symbol')}"
 
 
 def command(bench: Bench) -> str:
@@ -48,10 +71,14 @@ def command(bench: Bench) -> str:
         value = getattr(bench.model, name)
         if value != getattr(ModelConfig, name):
             words.append(f"--{name} {value}")
+    for name in _OF_EXAMPLES:
+        value = getattr(bench.model, name)
+        if value != getattr(ModelConfig, name):
+            words.append(option(name) if value is True else f"{option(name)} {value}")
     for name, value in bench.model.cell_options.items():
         if value != bench.model.own_options("cell")[name].default:
             words.append(f"{option(name)} {value}")
-    if bench.seq_len != TrainConfig.seq_len:
+    if bench.seq_len not in (None, TrainConfig.seq_len):
         words.append(f"--seq-len {bench.seq_len}")
     best = bench.proposal
     words.append(f"--batch {best.batch} --backend {best.backend}")

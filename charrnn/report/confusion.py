@@ -16,6 +16,8 @@ from charrnn.report.diagnose.plot import STYLE, save_figure
 MOST = 40
 """The most labels that a matrix shows."""
 OTHERS = "all others"
+RIGHT, WRONG = "var(--c2)", "var(--c1)"
+"""Colours of the page's style sheet."""
 
 
 class Matrix(NamedTuple):
@@ -104,9 +106,9 @@ def _cell(matrix: Matrix, right: int, given: int) -> str:
     count = int(matrix.counts[right, given])
     if not count:
         return "<td></td>"
-    share, colour = 65 * matrix.shares[right, given], "c2" if right == given else "c1"
+    share, colour = 65 * matrix.shares[right, given], RIGHT if right == given else WRONG
     said = f"{matrix.names[right]}, given {matrix.names[given]}: {count:,}"
     return (
-        f'<td style="background:color-mix(in srgb, var(--{colour}) {share:.0f}%, transparent)" '
+        f'<td style="background:color-mix(in srgb, {colour} {share:.0f}%, transparent)" '
         f'title="{escape(said)}">{count:,}</td>'
     )

@@ -2,7 +2,8 @@
 
 Trials are interleaved, so that other load affects all of them, and compared by their medians. First
 several numbers of threads are tried at the default batch, then several batches with the proposed
-number of threads; on a GPU only batches. It is the real training loop, on random symbols.
+number of threads; on a GPU only batches. It is the real training loop, on random symbols: a text,
+or examples of the task, all of one length.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from charrnn.backend import Backend
 from charrnn.backend.threads import cores, set_threads
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import stream
+from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
+from charrnn.text.labelled.dataset import table_of
+from charrnn.text.pairs.dataset import pair_table_of
+from charrnn.train import recipes
 from charrnn.train.loop import Loop
 from charrnn.train.recipes.language import language_loop
 
@@ -33,6 +39,9 @@ ENOUGH_BATCH = 0.8
 """The smallest batch that reaches this share of the best speed is proposed: a larger one makes
 fewer updates on the same text, which costs more than the extra speed is worth."""
 SYMBOLS = "".join(map(chr, range(32, 97)))
+LENGTHS = {"classify": 64, "generate": 64, "transduce": 16}
+"""For each task of examples, the symbols of a text, or of each side of a pair."""
+LABELS = 10
 TURN = 0.05
 """Minimum duration of one turn of a trial, in seconds."""
 MIN_ROUNDS = 3
@@ -43,7 +52,8 @@ class Trial:
     """One setting and its speed.
 
     ``threads`` is None on a GPU, where it does not matter; ``seconds`` is the median time of one
-    update, from which ``chars_per_second`` is computed.
+    update, from which ``chars_per_second`` is computed, and ``examples_per_second`` for a task of
+    examples (None for a text). Symbols of a transducer are those of its targets.
     """
 
     backend: str
@@ -51,6 +61,7 @@ class Trial:
     batch: int
     seconds: float
     chars_per_second: float
+    examples_per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,14 +70,15 @@ class Bench:
 
     ``proposal`` is one of ``trials``; ``sampling`` is the speed of sampling one stream with the
     proposal's backend and threads, in characters per second. ``matmul`` and ``core`` are what the
-    user asked for, which the proposed command repeats.
+    user asked for, which the proposed command repeats. For a task of examples there is neither a
+    window nor a text to sample.
     """
 
     model: ModelConfig
-    seq_len: int
+    seq_len: int | None
     trials: tuple[Trial, ...]
     proposal: Trial
-    sampling: float
+    sampling: float | None
     matmul: str = "fp32"
     core: str = "auto"
 
@@ -99,8 +111,13 @@ class _Case:
     def trial(self) -> Trial:
         """Return the result."""
         seconds = median(self.seconds)
-        chars = self.batch * self.loop.config.seq_len
-        return Trial(self.backend.name, self.threads, self.batch, seconds, chars / seconds)
+        task: Any = self.loop.task
+        name, threads, batch = self.backend.name, self.threads, self.batch
+        if isinstance(task, LanguageTask):
+            return Trial(name, threads, batch, seconds, batch * self.loop.config.seq_len / seconds)
+        examples = len(task.train) / task.windows_per_epoch
+        symbols = task.symbols_per_batch
+        return Trial(name, threads, batch, seconds, symbols / seconds, examples / seconds)
 
 
 def thread_choices(most: int) -> tuple[int, ...]:
@@ -155,6 +172,8 @@ def run(
         best = max(winners, key=lambda trial: trial.chars_per_second)
         chosen = next(backend for backend in backends if backend.name == best.backend)
         set_threads(chosen, best.threads)
+        if model.task != "lm":
+            return Bench(model, None, tuple(trials), best, None)
         sampling = _sampling(model, chosen, 0.1 * seconds, clock)
     return Bench(model, seq_len, tuple(trials), best, sampling)
 
@@ -191,18 +210,33 @@ class _Setup:
             eval_every=0,
             save_every=0,
         )
-        rng = np.random.default_rng(0)
-        ids = rng.integers(0, len(SYMBOLS), 16 * batch * self.seq_len + 1, dtype=np.uint8)
         try:
             set_threads(self.backend, threads)  # how the loop divides its work depends on them
-            network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
-            loop, _ = language_loop(network, ids, ids[:0], config)
+            loop = self._loop(config)
         except MemoryError:
             raise CharRNNError(
                 f"not enough memory to train this model with a batch of {batch}",
                 f"lower {setting('hidden')}, {setting('layers')} or {setting('seq_len')}",
             ) from None
         return _Case(self.backend, threads, batch, loop)
+
+    def _loop(self, config: TrainConfig) -> Loop:
+        """Return the training loop of a new model on random symbols."""
+        rng, count = np.random.default_rng(0), 16 * config.batch
+        if self.model.task == "lm":
+            ids = rng.integers(0, len(SYMBOLS), count * self.seq_len + 1, dtype=np.uint8)
+            network = LanguageModel.fresh(self.model, len(SYMBOLS), 0, self.backend)
+            return language_loop(network, ids, ids[:0], config)[0]
+        recipe, length = recipes.of(self.model.task), LENGTHS[self.model.task]
+        texts = ["".join(row) for row in rng.choice(list(SYMBOLS), (count, length))]
+        data = DataConfig(sources=("-",), val_frac=0)
+        corpus: Any
+        if self.model.task == "transduce":
+            corpus = pair_table_of(zip(texts, reversed(texts), strict=True), data)
+        else:
+            corpus = table_of(((text, f"{n % LABELS}") for n, text in enumerate(texts)), data)
+        model = recipe.fresh(self.model, corpus, 0, self.backend)
+        return recipe.loop(model, corpus, config)[0]
 
     def measure(self, choices: Sequence[tuple[int | None, int]], seconds: float) -> list[Trial]:
         """Time the (threads, batch) given, in turns, for about ``seconds``."""

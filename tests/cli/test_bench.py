@@ -210,3 +210,28 @@ def test_wrong_options_get_one_line(arguments, says):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("task", ["classify", "transduce", "generate"])
+def test_every_task_is_measured_on_examples(task, ticking):
+    from charrnn.report.bench import bench_json, bench_text
+    from charrnn.train import bench
+
+    model = ModelConfig(task=task, hidden=4)
+    found = bench.run(model, [numpy_backend()], threads=1, clock=ticking)
+    for one in found.trials:
+        assert one.examples_per_second == pytest.approx(one.batch / one.seconds)
+        length = bench.LENGTHS[task] + (task == "transduce")  # the end of a target counts
+        assert one.chars_per_second == pytest.approx(length * one.examples_per_second, rel=0.02)
+    told = bench_json(found)
+    assert (told["seq_len"], told["sampling_chars_per_second"]) == (None, None)
+    assert f"--task {task}" in told["proposal"]["command"]
+    assert "examples/s" in bench_text(found)
+
+
+def test_a_window_does_not_apply_to_examples(tmp_path):
+    done = inside("bench", "--task", "classify", "--seq-len", "5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--seq-len only applies to --task lm" in done.stderr
+    done = inside("bench", "--pool", "last", cwd=tmp_path)
+    assert "--pool only applies to --task classify" in done.stderr

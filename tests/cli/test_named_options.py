@@ -85,6 +85,8 @@ sample one --temp nan
 diagnose --compare rnn,lstm --gru-reset before
 diagnose --fresh --corpus t.txt --level line
 diagnose one --lr -1
+diagnose labels --seq-len 4
+diagnose labels --exponents 4
 diagnose bytes --corpus t.txt --errors strict
 bench --hidden 0
 corpus info t.txt --seed 3
@@ -200,10 +202,13 @@ def test_names_that_are_filled_in_are_those_of_the_command(place, device):
         wrong += [f"{line}: {', '.join(named)}: {done.stderr}"] if named else []
     assert not wrong, "\n".join(wrong)
     one = Trial("numpy", 1, 16, 0.1, 900.0)
-    model = ModelConfig(cell="gru", gru_reset="before", layers=2, embed=3)
-    with trace:
-        told = command_of(Bench(model, 4, (one,), one, 100.0, "bf16", "native"))
-    assert not foreign("bench", told, known)
+    for model in (
+        ModelConfig(cell="gru", gru_reset="before", layers=2, embed=3),
+        ModelConfig(task="classify", pool="last", bidirectional=True),
+    ):
+        with trace:
+            told = command_of(Bench(model, 4, (one,), one, 100.0, "bf16", "native"))
+        assert not foreign("bench", told, known)
     for call in IN_PYTHON:
         with trace:
             told = _fails(call)

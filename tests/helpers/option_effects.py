@@ -193,7 +193,7 @@ u.txt ; --unknown skip""",
         _beside("--fresh --corpus t.txt --hidden 4", _MODEL),
         "; --backend numpy\n; --threads 2",
         """--fresh --hidden 4 --corpus n.txt ; --task classify
---fresh --hidden 4 --task classify --corpus n.txt ; --bidirectional
+--fresh --hidden 4 --task classify --corpus n.txt ; --no-bidirectional
 --fresh --hidden 4 --task classify --corpus n.txt ; --pool last
 --fresh --hidden 4 --task transduce --corpus n.txt ; --attention none
 --fresh --hidden 4 --task classify --column text --corpus lc.csv ; --label-column label
@@ -236,7 +236,16 @@ u.txt ; --unknown skip""",
     ],
     "info": [_OUTPUT, "; --devices"],
     "runs": [_OUTPUT],
-    "bench": [_MODEL, _COMPUTING, _OUTPUT, "; --matmul tf32\n; --seq-len 5\n; --seconds 0.5"],
+    "bench": [
+        _MODEL,
+        _COMPUTING,
+        _OUTPUT,
+        "; --matmul tf32\n; --seq-len 5\n; --seconds 0.5",
+        """; --task classify
+--task transduce ; --no-bidirectional
+--task classify ; --pool max
+--task transduce ; --attention none""",
+    ],
     "corpus list": [_OUTPUT],
     "corpus make": [
         _GENERATOR,
@@ -263,7 +272,11 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
     base, text = BASES[command]
     named = any(word.endswith((".txt", ".csv", ".jsonl")) for word in rest.split())
     if "--task" in line:  # labelled texts are not read in windows
-        base = base.replace(" --seq-len 8", "").replace(" --lyapunov-steps 20", "")
+        base = (
+            base.replace(" --seq-len 8", "")
+            .replace(" --seq-len 3", "")
+            .replace(" --lyapunov-steps 20", "")
+        )
     if "transduce" in line:  # and what they use of a context is not measured
         base = base.replace(" --targets 4", "")
     if option.split() == ["--json"]:
