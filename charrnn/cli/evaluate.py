@@ -101,9 +101,10 @@ def evaluate(
     not scored. With --json: "chars" (scored symbols), "nats_per_char", "bits_per_char",
     "perplexity" (null if not finite), the totals "nats" and "bits", "bytes" (of the text in
     UTF-8, its first symbol included), "bits_per_byte" ("bits" by "bytes", to compare models of
-    different levels), "skipped" (symbols left out), "run" (the checkpoint), "source" (the texts,
-    or null) and "split" (or null). "bytes" is null if a held-out text holds symbols that were
-    folded into the unknown one.
+    different levels), "skipped" (symbols left out), "folded" (symbols of a text that were read as
+    the unknown one, which makes the figures too low; null with --split), "run" (the checkpoint),
+    "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
+    symbols that were folded into the unknown one.
     CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With
@@ -235,10 +236,14 @@ def _whole(
     with progress("scoring", source.text) as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
         total, examples = _score(source, model, team, scored)
+    folded = source.tally.folded
+    if examples is not None and team.size > 1:  # each rank has read its own
+        folded = int(team.total(folded))
     out = Output()
     if as_json:
         record = {
             **total.to_json(),
+            "folded": folded if source.text else None,
             "examples": examples,
             "run": str(source.checkpoint),
             "source": source.text or None,

@@ -98,6 +98,17 @@ def test_a_split_is_the_run_s_own_text(model, call, split: str) -> None:
     assert (record["source"], record["split"]) == (None, split)
 
 
+def test_symbols_read_as_the_unknown_symbol_are_counted(home, call) -> None:
+    save("folded", Vocabulary("char", tuple("\nab\ufffd"), 3))
+    Path("text.txt").write_text("aXb\nYa")
+    code, out, err = call("text.txt", "--json")
+    assert (code, json.loads(out)["folded"]) == (0, 2)
+    assert "2 symbols that the model does not know were read as its unknown symbol" in err
+    heldout.write(Path("checkpoints/folded"), "val", np.array([1, 3, 2], np.uint8))
+    record = json.loads(call("--split", "val", "--json")[1])
+    assert (record["folded"], record["bytes"]) == (None, None)
+
+
 def test_a_missing_split_is_one_line(model, call) -> None:
     code, out, err = call("--split", "test")
     assert (code, out, err.count("\n")) == (1, b"", 1)
