@@ -260,8 +260,8 @@ class TrainConfig(Configuration):
     weight_decay: float = declare(0.0, "Weight decay.", group=TRAINING, least=0)
     hide_symbols: float = declare(
         0.0,
-        "Probability that an update of --task classify reads another symbol in place of a symbol: "
-        "the unknown one, or if there is none one from other texts.",
+        "Probability that an update of --task classify leaves out a symbol, or, if the vocabulary "
+        "has no unknown symbol, reads one of other texts in its place.",
         group=TRAINING,
         least=0,
         below=1,

@@ -18,7 +18,7 @@ from charrnn.model.window import Carried
 from charrnn.randomness import Purpose, generator
 from charrnn.tasks.base import Metric, Task
 from charrnn.text.labelled.batches import SimilarLengths
-from charrnn.text.labelled.examples import Labelled, noised
+from charrnn.text.labelled.examples import Labelled, replaced, thinned
 from charrnn.text.windows import Batch
 
 
@@ -78,9 +78,12 @@ class ClassifyTask(Task):
         """Return this member's texts of a batch."""
         numbers, places, epoch = self.batches.at(step)
         inputs, lengths = self.train.padded(numbers, places)
-        if self._hide_symbols:
+        if rate := self._hide_symbols:
             rng = generator(self._seed, Purpose.HIDE_SYMBOLS, step=step)
-            inputs = noised(inputs, lengths, self._hide_symbols, self.train.unknown, rng)
+            if self.train.unknown is None:
+                inputs = replaced(inputs, lengths, rate, rng)
+            else:  # as an unknown word says little, so does the lack of one
+                inputs, lengths = thinned(inputs, lengths, rate, rng)
         labels = self.train.labels_of(numbers, places)
         batch = Batch(inputs, labels, epoch, reset=None, symbols=len(numbers), lengths=lengths)
         return batch if self._team.size == 1 else batch.of(self._team.share(places))

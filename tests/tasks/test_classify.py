@@ -1,5 +1,6 @@
 """Classifiers: learnt, measured, interrupted and continued, and begun from other runs."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -99,6 +100,21 @@ def test_every_update_hides_other_symbols_the_same_for_all_members_of_a_team():
         np.testing.assert_array_equal(again.inputs, found.inputs)
         parts = teams.run(2, partial(share_of, step))
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), found.inputs)
+
+
+def test_symbols_are_left_out_if_there_is_an_unknown_one():
+    pairs = [*pairs_of(60, longest=30), ("az", "A")]
+    found = table_of(pairs, DataConfig(min_count=2, val_frac=0.0), 0)
+    assert found.train.unknown is not None
+    plan = TrainConfig(batch=8, steps=1)
+    config = ModelConfig(task="classify", hidden=4)
+    model = Classifier.fresh(config, len(found.vocabulary), 5, outputs=3)
+    whole, less = (
+        ClassifyTask(model, found.train, found.val, replace(plan, hide_symbols=rate)).batch(2)
+        for rate in (0.0, 0.4)
+    )
+    assert less.lengths.sum() < whole.lengths.sum()
+    np.testing.assert_array_equal(less.targets, whole.targets)
 
 
 def test_a_resumed_run_needs_the_same_table(table, home):

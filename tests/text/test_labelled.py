@@ -10,7 +10,7 @@ from charrnn.config import DataConfig
 from charrnn.errors import CorpusError
 from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
 from charrnn.text.labelled.dataset import read_more, read_table, table_of
-from charrnn.text.labelled.examples import noised
+from charrnn.text.labelled.examples import replaced, thinned
 from charrnn.text.labelled.parts import stratified
 from charrnn.text.labelled.rows import How
 from charrnn.text.labelled.texts import texts
@@ -187,21 +187,36 @@ def test_texts_come_as_they_arrive():
     assert list(found) == [["two", ""], ["three"]]
 
 
-@pytest.mark.parametrize("unknown", [None, 9])
-def test_symbols_are_replaced_at_the_given_rate_by_the_unknown_one_or_by_others(unknown):
+def test_symbols_are_replaced_at_the_given_rate_by_others_of_the_texts():
     rng = np.random.default_rng(3)
     lengths = np.array([400, 250, 1, 0])
     inside = np.arange(400)[:, None] < lengths
     inputs = np.where(inside, rng.choice([2, 3, 5], (400, 4)), 0).astype(np.uint8)
     before = inputs.copy()
-    found = noised(inputs, lengths, 0.3, unknown, rng)
+    found = replaced(inputs, lengths, 0.3, rng)
     np.testing.assert_array_equal(inputs, before)
     assert found.dtype == np.uint8
     assert not found[~inside].any()
+    assert set(found[inside].tolist()) == {2, 3, 5}
     share = (found != inputs).sum() / lengths.sum()
-    # of three symbols that are alike frequent a third is replaced by itself
-    assert share == pytest.approx(0.3 if unknown else 0.2, abs=0.05)
-    assert set(found[inside].tolist()) == {2, 3, 5} | ({unknown} if unknown else set())
+    assert share == pytest.approx(0.2, abs=0.05)  # a third of them is replaced by itself
+
+
+def test_symbols_are_left_out_at_the_given_rate_and_the_others_keep_their_order():
+    rng = np.random.default_rng(3)
+    lengths = np.array([40, 25, 1, 0])
+    inputs = np.where(np.arange(40)[:, None] < lengths, np.arange(1, 41)[:, None], 0)
+    shares = []
+    for _ in range(200):
+        found, kept = thinned(inputs.astype(np.uint8), lengths, 0.3, rng)
+        assert found.dtype == np.uint8
+        assert len(found) == max(kept)
+        assert kept[2:].tolist() == [1, 0]  # the only symbol of a text is never left out
+        for place, length in enumerate(kept):
+            assert (np.diff(found[:length, place].astype(int)) > 0).all()
+            assert not found[length:, place].any()
+        shares.append(kept[:2].sum() / 65)
+    assert np.mean(shares) == pytest.approx(0.7, abs=0.02)
 
 
 def test_the_parts_of_a_table_know_the_unknown_symbol():

@@ -89,22 +89,34 @@ def fill(out: NDArray[Any], ids: NDArray[Any], begins: Numbers, lengths: Numbers
     out[:, :count][inside] = np.asarray(ids)[(begins + t)[inside]]
 
 
-def noised(
-    inputs: NDArray[Any],
-    lengths: Numbers,
-    rate: float,
-    unknown: int | None,
-    rng: np.random.Generator,
+def replaced(
+    inputs: NDArray[Any], lengths: Numbers, rate: float, rng: np.random.Generator
 ) -> NDArray[Any]:
     """Return sequences (T, N) with other symbols in place of some of theirs.
 
-    Each symbol is replaced with probability ``rate``: by ``unknown``, or if there is no unknown
-    symbol by one of all the symbols of these sequences (blank and unigram noising, Xie et al. 2017,
-    arXiv 1703.02573).
+    Each symbol is replaced with probability ``rate`` by one of all the symbols of these sequences
+    (unigram noising, Xie et al. 2017, arXiv 1703.02573).
     """
     inside = np.arange(len(inputs))[:, None] < lengths
     hidden = inside & (rng.random(inputs.shape, np.float32) < rate)
     found, known = inputs.copy(), inputs[inside]
-    drawn = known[rng.integers(len(known), size=int(hidden.sum()))]
-    found[hidden] = drawn if unknown is None else unknown
+    found[hidden] = known[rng.integers(len(known), size=int(hidden.sum()))]
     return found
+
+
+def thinned(
+    inputs: NDArray[Any], lengths: Numbers, rate: float, rng: np.random.Generator
+) -> tuple[NDArray[Any], Numbers]:
+    """Return sequences (T, N) without some of their symbols, and their lengths.
+
+    Each symbol is left out with probability ``rate`` (word dropout, Iyyer et al. 2015, "Deep
+    unordered composition rivals syntactic methods for text classification", ACL); a sequence that
+    would lose all keeps all.
+    """
+    inside = np.arange(len(inputs))[:, None] < lengths
+    kept = inside & (rng.random(inputs.shape, np.float32) >= rate)
+    kept |= inside & ~kept.any(axis=0)
+    order = np.argsort(~kept, axis=0, kind="stable")
+    shorter = kept.sum(axis=0)
+    steps = max(1, int(shorter.max()))
+    return np.take_along_axis(np.where(kept, inputs, 0), order[:steps], axis=0), shorter
