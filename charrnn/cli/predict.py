@@ -127,7 +127,7 @@ def predict(
     else:
         raise CharRNNError(
             f"{loaded.name} is a language model, which labels nothing",
-            "see charrnn sample and charrnn eval, or train with --task classify or transduce",
+            "see charrnn sample and charrnn eval, or charrnn train --task classify or transduce",
         )
     if skipped:
         note(f"left out {count(skipped, 'symbol')} that the model does not know")

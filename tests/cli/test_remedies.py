@@ -109,7 +109,7 @@ OTHERWISE = {
     "leave out --matmul": ("train", "bench"),
     "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),
     "--fail-on {} is not a verdict": ("diagnose",),
-    "see charrnn sample and charrnn eval, or train with --task": ("train",),
+    "see charrnn sample and charrnn eval, or charrnn train --task": ("train",),
     "The label of the texts, of a run that was trained with --task": ("train",),
     "--version": ("",),
     "--clear": ("corpus cache",),
