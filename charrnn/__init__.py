@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from charrnn.api import Classifier as Classifier
     from charrnn.api import Generator as Generator
     from charrnn.api import Model as Model
+    from charrnn.api import Tagger as Tagger
     from charrnn.api import Transducer as Transducer
     from charrnn.api import diagnose as diagnose
     from charrnn.api import fit as fit
@@ -26,6 +27,7 @@ _HOME = {
     "Classifier": "api",
     "Generator": "api",
     "Model": "api",
+    "Tagger": "api",
     "Transducer": "api",
     "diagnose": "api",
     "fit": "api",
@@ -40,6 +42,7 @@ __all__ = [
     "Generator",
     "Model",
     "Stack",
+    "Tagger",
     "Transducer",
     "__version__",
     "diagnose",

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from charrnn.display import either
 from charrnn.errors import UsageError, setting
 from charrnn.options import MODEL, declare
 from charrnn.registry import CELLS
 from charrnn.settings import Configuration, Values
 
-TASKS = ("lm", "classify", "transduce", "generate")
+TASKS = ("lm", "classify", "tag", "transduce", "generate")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "lm": {},
     "classify": {
@@ -23,6 +24,15 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "lr": 4e-3,
         "epochs": 20,
         "eval_every": 100,
+    },
+    "tag": {
+        "hidden": 128,
+        "bidirectional": True,
+        "dropout": 0.5,
+        "batch": 64,
+        "lr": 4e-3,
+        "min_count": 2,
+        "eval_every": 200,
     },
     "transduce": {
         "hidden": 128,
@@ -63,7 +73,7 @@ With ``min_count`` 1 no word that is trained on would be unknown, and so no mean
 word be learnt. Without an embedding each of some ten thousand words has 4·H weights of its own; one
 that begins large names each word rather than what it has in common with others.
 """
-LOOKING_AHEAD = ("classify", "transduce")
+LOOKING_AHEAD = ("classify", "tag", "transduce")
 """The tasks whose networks may read a sequence in both directions."""
 LABELLED = ("classify", "generate")
 """The tasks whose examples are a text and its label."""
@@ -88,7 +98,8 @@ class ModelConfig(Configuration):
     task: str = declare(
         "lm",
         "What to learn: lm (to predict each symbol from those before it), classify (a label for "
-        "each text), transduce (a text from each text) or generate (texts that have a label).",
+        "each text), tag (a label for each symbol or token), transduce (a text from each text) or "
+        "generate (texts that have a label).",
         group=MODEL,
         choices=TASKS,
     )
@@ -121,8 +132,8 @@ class ModelConfig(Configuration):
     )
     bidirectional: bool = declare(
         False,
-        "Read each sequence in both directions (--task classify, or the source of transduce), or "
-        "only forwards.",
+        "Read each sequence in both directions (--task classify or tag, or the source of "
+        "transduce), or only forwards.",
         group=MODEL,
         shown="both with these tasks",
         switch=True,
@@ -152,14 +163,14 @@ class ModelConfig(Configuration):
             raise UsageError(
                 f"{setting('bidirectional')} lets a network see what {setting('task')} {self.task} "
                 "predicts",
-                f"leave it out, or set {setting('task')} to {' or '.join(LOOKING_AHEAD)}",
+                f"leave it out, or set {setting('task')} to {either(LOOKING_AHEAD)}",
             )
         if self.init not in CELLS.get(self.cell).inits:
             names = CELLS.names()
             owners = [name for name in names if self.init in CELLS.get(name).inits]
             raise UsageError(
                 f"{setting('init')} {self.init} only applies to {setting('cell')} "
-                f"{' or '.join(owners)}, not {self.cell}",
+                f"{either(owners)}, not {self.cell}",
                 f"use {setting('init')} orthogonal for gated cells",
             )
 
@@ -171,7 +182,7 @@ class ModelConfig(Configuration):
             "attention": ("transduce",),
         }
         reasons = {
-            name: f"only applies to {setting('task')} {' or '.join(tasks)}"
+            name: f"only applies to {setting('task')} {either(tasks)}"
             for name, tasks in owners.items()
             if self.task not in tasks
         }

@@ -20,7 +20,6 @@ __all__ = ["DECODING", "DEFAULT_STEPS", "DataConfig", "ModelConfig", "TrainConfi
 DEFAULT_STEPS = 5000
 """Steps of a run if neither steps, nor epochs, nor minutes are given."""
 
-
 DECODING = ("encoding", "errors")
 """How a text is decoded: fields of :class:`DataConfig`."""
 
@@ -76,10 +75,28 @@ class DataConfig(Configuration):
         metavar="NAME",
         free=True,
     )
+    format: str | None = declare(
+        None,
+        "With --task tag, columns (a token and its label a line), symbols (columns of single "
+        "characters) or lines (an input, a tab and an output of as many symbols).",
+        kind=str,
+        group=TEXT,
+        choices=("columns", "symbols", "lines"),
+        shown="by the look of the first lines",
+    )
+    columns: str | None = declare(
+        None,
+        "With --task tag, the columns of tokens and labels (else 1,2), such as 2,4 for CoNLL-U.",
+        kind=str,
+        group=TEXT,
+        metavar="A,B",
+        pattern=r"([1-9][0-9]{0,5}),(?!\1$)[1-9][0-9]{0,5}",
+        remedy="give two different numbers, such as 2,4",
+    )
     max_length: int = declare(
         1000,
-        "With --task classify or generate, cut texts after this many symbols; with transduce, "
-        "leave out pairs with more on a side.",
+        "With --task classify or generate, cut texts after this many symbols; with tag, divide "
+        "sequences; with transduce, leave out pairs with more on a side.",
         group=TEXT,
         least=1,
     )
@@ -106,11 +123,7 @@ class DataConfig(Configuration):
         escapes=True,
     )
     val_frac: float = declare(
-        0.1,
-        "Fraction of the text for validation.",
-        group=TEXT,
-        least=0,
-        below=1,
+        0.1, "Fraction of the text for validation.", group=TEXT, least=0, below=1
     )
     test_frac: float = declare(
         0.0, "Fraction of the text for testing.", group=TEXT, least=0, below=1

@@ -80,6 +80,11 @@ def brief(value: object) -> str:
     return line if len(line) <= _BRIEF else line[:_BRIEF] + "…"
 
 
+def either(names: Sequence[str]) -> str:
+    """Return names of which one is meant: ``a, b or c``."""
+    return " or ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
+
+
 def brief_list(names: Sequence[object]) -> str:
     """Return the first names for a message, each as by :func:`brief`."""
     return ", ".join(map(brief, names[:_LISTED])) + (", …" if len(names) > _LISTED else "")

@@ -55,6 +55,8 @@ class Option:
         Advice for an invalid value, if the range is not self-explanatory.
     shown
         Shown in help as the default, in place of ``default``.
+    pattern
+        A regular expression that a string must match as a whole, if it is given.
     metavar
         Shown in help for the value.
     flags
@@ -78,6 +80,7 @@ class Option:
     below: float | None = None
     remedy: str = ""
     shown: str = ""
+    pattern: str = ""
     metavar: str | None = None
     flags: tuple[str, ...] = ()
     free: bool = False
@@ -128,6 +131,8 @@ class Option:
             raise UsageError(f"{setting(name)} must be a string, not {brief(value)}")
         if self.free and len(value) > MAX_FREE_TEXT:
             raise UsageError(f"{setting(name)} has more than {MAX_FREE_TEXT:,} characters")
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            raise UsageError(f"{setting(name)} {brief(value)} is invalid", self.remedy)
         valid = self.valid
         if valid and value not in valid:
             raise UsageError(

@@ -13,6 +13,7 @@ from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.generator import Generator, generator
 from charrnn.api.model import Model
+from charrnn.api.tagger import Tagger
 from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -125,6 +126,7 @@ def _subject(
 ) -> Subject | ExamplesSubject:
     """Return what :func:`diagnose` examines."""
     from charrnn.diagnosis import subjects
+    from charrnn.diagnosis.tasks import refuse_unexamined
 
     if isinstance(model, ModelConfig) and model.task != "lm":
         raise UsageError(
@@ -139,6 +141,8 @@ def _subject(
         model, Model | Classifier | Transducer | Generator | ModelConfig
     ):
         raise CorpusError("there is no text to examine the model on", "give text")
+    if isinstance(model, Tagger):
+        refuse_unexamined("tag")
     if isinstance(model, Classifier | Transducer | Generator):
         return _of_examples(model, text, assumed)
     if isinstance(model, ModelConfig):
@@ -175,9 +179,10 @@ def _of_run_of_examples(
     loaded: Checkpoint, pairs: Any, engine: Backend, assumed: dict[str, Any]
 ) -> ExamplesSubject:
     """Return the model of a run with the examples that it is examined on."""
-    from charrnn.diagnosis.tasks import subjects
+    from charrnn.diagnosis.tasks import refuse_unexamined, subjects
 
     task = loaded.config.task
+    refuse_unexamined(task)
     if pairs is None:
         data, name = subjects.held_out(loaded), "the run's validation examples"
     else:

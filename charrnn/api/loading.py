@@ -8,6 +8,7 @@ from charrnn.api import arguments
 from charrnn.api.classifier import Classifier, classifier
 from charrnn.api.generator import Generator, generator
 from charrnn.api.model import Model
+from charrnn.api.tagger import Tagger, tagger
 from charrnn.api.transducer import Transducer, transducer
 from charrnn.backend import Backend
 from charrnn.storage import checkpoint as checkpoints
@@ -16,8 +17,8 @@ from charrnn.storage import runs
 
 def load(
     run: str | PathLike[str] | None = None, *, backend: str | Backend = "auto"
-) -> Model | Classifier | Transducer | Generator:
-    """Return the model of a run: its language model, classifier, transducer or generator.
+) -> Model | Classifier | Tagger | Transducer | Generator:
+    """Return the model of a run: its language model, classifier, tagger, transducer or generator.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def load(
     checkpoint = checkpoints.load(runs.resolve(path))
     if checkpoint.config.task == "classify":
         return classifier(checkpoint, engine)
+    if checkpoint.config.task == "tag":
+        return tagger(checkpoint, engine)
     if checkpoint.config.task == "transduce":
         return transducer(checkpoint, engine)
     if checkpoint.config.task == "generate":

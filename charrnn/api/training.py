@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier
 from charrnn.api.generator import Generator
 from charrnn.api.model import Model
+from charrnn.api.tagger import Tagger, tagged_pairs
 from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -16,14 +18,21 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.sequences.classifier import Classifier as Network
 from charrnn.model.sequences.generator import Generator as GeneratorNetwork
+from charrnn.model.sequences.tagger import Tagger as TaggerNetwork
 from charrnn.model.transducer.model import Transducer as TransducerNetwork
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.text.labelled.dataset import table_of
 from charrnn.text.pairs.dataset import pair_table_of
+from charrnn.text.tagged.dataset import tagged_of
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
-from charrnn.train.recipes.applies import refuse_reset, unused_by_task, unused_in_examples
+from charrnn.train.recipes.applies import (
+    refuse_bytes,
+    refuse_reset,
+    unused_by_task,
+    unused_in_examples,
+)
 from charrnn.train.recipes.language import language_loop, require_symbols
 from charrnn.train.records import Record
 from charrnn.train.request import Request
@@ -33,6 +42,7 @@ _DATA = {"level", "min_count", "val_frac", "test_frac", "join", "hold_out", "exa
 
 _OF_TASKS = {
     "classify": {"max_length"},
+    "tag": {"max_length"},
     "transduce": {"max_length", "target_level"},
     "generate": {"max_length"},
 }
@@ -44,7 +54,7 @@ def fit(
     report: Callable[[Record], object] | None = None,
     backend: str | Backend = "auto",
     **options: Any,
-) -> Model | Classifier | Transducer | Generator:
+) -> Model | Classifier | Tagger | Transducer | Generator:
     """Train a new model on a text in memory and return it as it is at the end.
 
     Parameters
@@ -53,8 +63,9 @@ def fit(
         A string, or bytes for ``level="byte"``; or a list or another iterable of them, such as an
         open file. They are joined with nothing between them, or with ``join``, as files are: lines
         must end with their own newlines. With ``examples="document"`` each of them is one. With
-        ``task="classify"`` or ``"generate"`` it is a list of (text, label) pairs, and with
-        ``task="transduce"`` of (source, target) pairs.
+        ``task="classify"`` or ``"generate"`` it is a list of (text, label) pairs, with
+        ``task="transduce"`` of (source, target) pairs, and with ``task="tag"`` of (tokens, labels)
+        pairs: two lists of strings, or two strings whose characters they are.
     report
         Called with every record of the training run (see :mod:`charrnn.train.records`).
     backend
@@ -90,7 +101,7 @@ def fit(
     if report is not None:
         arguments.function(report, "report")
     if config.task != "lm":
-        made: Classifier | Transducer | Generator = _OF[config.task](
+        made: Classifier | Tagger | Transducer | Generator = _OF[config.task](
             text, config, data, plan, arguments.backend(backend), report
         )
         return made
@@ -136,6 +147,24 @@ def _classifier(
     return Classifier(network, table.vocabulary, table.labels, plan, data)
 
 
+def _tagger(
+    pairs: Any,
+    config: ModelConfig,
+    data: DataConfig,
+    plan: TrainConfig,
+    backend: Backend,
+    report: Callable[[Record], object] | None,
+) -> Tagger:
+    """Train a tagger on (tokens, labels) pairs."""
+    refuse_bytes(config.task, data)
+    found = tagged_pairs(pairs, data.level)
+    table = tagged_of(found, replace(data, format="columns"), plan.seed)
+    network = _trained(table, config, plan, backend, report)
+    assert isinstance(network, TaggerNetwork)
+    data = replace(data, format=table.format)
+    return Tagger(network, table.vocabulary, table.labels, plan, data)
+
+
 def _transducer(
     pairs: Any,
     config: ModelConfig,
@@ -168,6 +197,7 @@ def _generator(
 
 _OF: dict[str, Callable[..., Any]] = {
     "classify": _classifier,
+    "tag": _tagger,
     "transduce": _transducer,
     "generate": _generator,
 }

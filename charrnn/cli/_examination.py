@@ -99,8 +99,10 @@ class Examination:
         """Return a trained model that reads examples, on its held-out ones or on those given."""
         from charrnn.cli._progress import progress
         from charrnn.cli._scored_examples import examples_of
+        from charrnn.diagnosis.tasks import refuse_unexamined
         from charrnn.diagnosis.tasks.subjects import of_checkpoint, refuse_unmeasured
 
+        refuse_unexamined(loaded.config.task)
         why = f"only applies to a language model, but {loaded.name} is none"
         refuse(context, ("unknown", "join"), why)
         with progress("reading the examples", self.texts):
@@ -113,9 +115,11 @@ class Examination:
 
     def _request(self, val_frac: float) -> Request:
         """Return the options as those of a training run."""
+        from charrnn.diagnosis.tasks import refuse_unexamined
         from charrnn.train.request import Request
 
         task = str(self.model.get("task", "lm"))
+        refuse_unexamined(task)
         texts = self.texts or [DEFAULT_TEXTS.get(task, DEFAULT_TEXTS["lm"])]
         data = {**self.data, "val_frac": val_frac}
         return Request(sources=tuple(texts), model=self.model, data=data, train=self.train)

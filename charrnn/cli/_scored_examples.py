@@ -1,4 +1,4 @@
-"""What ``charrnn eval`` does with the runs of examples: a classifier, generator, transducer."""
+"""What ``charrnn eval`` does with the runs of examples: those of classifiers, taggers and so on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from charrnn.cli._given import refuse
 from charrnn.cli._pictures import OPTIONS, Pictures
 from charrnn.cli._scored_generated import score_generated
 from charrnn.cli._scored_labels import read_as, read_texts, score_labels
-from charrnn.cli._shared import LABELS, PAIRS
+from charrnn.cli._shared import LABELS, PAIRS, TAGS
+from charrnn.cli._tagged import score_tags
 from charrnn.cli._written import pairs_of, score_targets
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
 
 OF_TEXT = ("per_line", "per_char", "start", "unknown", "join")
+OF_TABLES = ("column", "field", *LABELS)
 OF_TARGETS = ("beam", "target")
 
 
@@ -59,6 +61,8 @@ def score_examples(
         refuse(context, OF_TEXT, f"only applies to a language model, but {name} is none")
     if task != "transduce":
         refuse(context, OF_TARGETS, f"only applies to a transducer, but {name} is none")
+    if task != "tag":
+        refuse(context, TAGS, f"only applies to a tagger, but {name} is none")
     if task == "classify":
         alone("a classifier needs a single process")
         score_labels(loaded, engine, names, split, reading, as_json, pictures)
@@ -69,6 +73,11 @@ def score_examples(
     if task == "generate":
         alone("a generator needs a single process")
         score_generated(loaded, engine, names, split, reading, as_json)
+        return True
+    if task == "tag":
+        refuse(context, OF_TABLES, f"does not apply to a tagger, which {name} is")
+        alone("a tagger needs a single process")
+        score_tags(loaded, engine, names, split, reading, as_json)
         return True
     refuse(context, LABELS, f"only applies to a classifier or a generator, but {name} is none")
     if task == "transduce":

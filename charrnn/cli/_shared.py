@@ -89,7 +89,9 @@ LABELS = ("label_column", "label_field")
 """Where the labels of a table are."""
 PAIRS = ("target", "target_level")
 """Where the targets of pairs are, and of what symbols they consist."""
-OWN_READING = dict.fromkeys((*READING, *LABELS), "the run's own") | dict.fromkeys(
+TAGS = ("format", "columns")
+"""How labelled sequences are laid out."""
+OWN_READING = dict.fromkeys((*READING, *LABELS, *TAGS), "the run's own") | dict.fromkeys(
     ("column", "field"), "the run's own; '' reads the whole text"
 )
 """What help shows as the defaults where a run is given."""

@@ -20,6 +20,7 @@ from charrnn.cli._shared import (
     OUTPUT,
     OWN_READING,
     READING,
+    TAGS,
     Backend,
     Beam,
     Core,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 
-@takes(Fields(DataConfig, (*READING, *LABELS, "target"), OWN_READING))
+@takes(Fields(DataConfig, (*READING, *LABELS, *TAGS, "target"), OWN_READING))
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -116,6 +117,9 @@ def evaluate(
     Of a generator, TEXT is such a table, too: each text is scored given its label, from its first
     symbol to its end. With --json what a text has (of all texts together), "examples", "labels"
     (for each "examples", "chars", "nats_per_char") and "passed_over" (lines).
+
+    Of a tagger, TEXT is labelled sequences. With --json also "tokens" (how many have a label), and
+    if labels are O, B-TYPE and I-TYPE "span_f1": spans are counted as the script conlleval does.
 
     Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
     state some way before them; a note says so.

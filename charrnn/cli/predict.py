@@ -12,6 +12,7 @@ from charrnn.cli._given import refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._shared import (
     OUTPUT,
+    TAGS,
     Backend,
     Beam,
     Core,
@@ -21,6 +22,7 @@ from charrnn.cli._shared import (
     note,
     open_backend,
 )
+from charrnn.cli._tagged import write_tags
 from charrnn.cli._written import Wanted, write_targets
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import count, shell
@@ -29,8 +31,9 @@ from charrnn.errors import CharRNNError, UsageError
 if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
 
-_READING = (*DECODING, "column", "field")
-_DEFAULTS = dict.fromkeys(DECODING, "the run's own")
+_READING = (*DECODING, "column", "field", *TAGS)
+_DEFAULTS = dict.fromkeys((*DECODING, *TAGS), "the run's own")
+_OF_TARGETS = ("beam", "attention", "plot")
 AT_ONCE = 1024
 """Lines that are labelled together, at most."""
 
@@ -83,6 +86,12 @@ def predict(
     such pairs, the likeliest first, separated by tabs. With --json an object: "label", "p", and
     "labels", the probability of every label, the likeliest first (with -k, of N of them).
 
+    A tagger labels each symbol or token. Columns are printed with one more, the label; with one
+    column each line is a token. Lines become lines of labels. --format says which of the two are
+    read (default: as in training; lines of a run of tokens hold tokens between spaces), --columns
+    which column holds the tokens. With --json one object for each sequence: "tokens", "tags", and
+    "p", the probability of each.
+
     A transducer writes the target of each source; with -k the likeliest ones (--beam is then at
     least N), each with a tab and
     its log-probability in nats, separated by tabs. Targets y are compared by ln p(y) divided by
@@ -109,15 +118,18 @@ def predict(
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
+    if loaded.config.task != "tag":
+        refuse(context, TAGS, f"only applies to a tagger, not {loaded.name}")
     if loaded.config.task == "transduce":
         wanted = Wanted(best, beam, attention, as_json, plot)
         skipped = write_targets(loaded, engine, source, reading, wanted)
+    elif loaded.config.task == "tag":
+        refuse(context, _OF_TARGETS, f"only applies to a transducer, not {loaded.name}")
+        refuse(context, ("best", "column", "field"), f"does not apply to a tagger, {loaded.name}")
+        write_tags(loaded, engine, source, reading, as_json)
+        skipped = 0
     elif loaded.config.task == "classify":
-        refuse(
-            context,
-            ("beam", "attention", "plot"),
-            f"only applies to a transducer, not {loaded.name}",
-        )
+        refuse(context, _OF_TARGETS, f"only applies to a transducer, not {loaded.name}")
         skipped = _labelled(loaded, engine, source, reading, best, as_json)
     elif loaded.config.task == "generate":
         raise CharRNNError(
@@ -127,7 +139,8 @@ def predict(
     else:
         raise CharRNNError(
             f"{loaded.name} is a language model, which labels nothing",
-            "see charrnn sample and charrnn eval, or charrnn train --task classify or transduce",
+            "see charrnn sample and charrnn eval, or charrnn train --task classify, tag or "
+            "transduce",
         )
     if skipped:
         note(f"left out {count(skipped, 'symbol')} that the model does not know")

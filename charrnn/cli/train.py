@@ -131,6 +131,10 @@ def train(
 
     With --task generate it is such a table, too: the model learns to write the texts of each label.
 
+    With --task tag it is columns, a token and its label a line and a blank line after each sequence
+    (--columns says which of more columns they are), or lines of an input, a tab and an output of as
+    many symbols. At --level char the characters of longer tokens are read one by one.
+
     With --task transduce it is a table of pairs, source<TAB>target a line, or a file of sources
     with their targets, line by line, in another one (--target).
 

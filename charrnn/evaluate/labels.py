@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import DataConfig
+from charrnn.evaluate.windows import Windows
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.padding import Padding
-from charrnn.model.window import Window
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.units.pieces import Numbers
@@ -34,7 +34,7 @@ class Labeller:
 
     def __init__(self, model: Classifier, max_length: int = DataConfig.max_length) -> None:
         self.model, self.max_length = model, max_length
-        self._windows: dict[int, Window] = {}
+        self._windows = Windows(model)
 
     def log_p(self, texts: Labelled) -> Iterator[tuple[Numbers, NDArray[np.float64]]]:
         """Yield the numbers of some texts, and ln p of each label, (labels, texts)."""
@@ -54,12 +54,8 @@ class Labeller:
 
     def of_batch(self, ids: NDArray[Any], lengths: Numbers) -> NDArray[np.float64]:
         """Return ln p of each label, (labels, N), for texts side by side, (T, N)."""
-        steps, places = ids.shape
-        window = self._windows.get(places)
-        if window is None or window.steps < steps:
-            window = self._windows[places] = self.model.window(steps, places, backward=False)
-        backend = self.model.backend
-        return self.model.log_p(window, backend.put(ids), Padding(lengths, steps, backend))
+        window, backend = self._windows.of(*ids.shape), self.model.backend
+        return self.model.log_p(window, backend.put(ids), Padding(lengths, len(ids), backend))
 
 
 @dataclass(frozen=True)
@@ -112,8 +108,8 @@ class LabelScores:
 
     @property
     def accuracy(self) -> float:
-        """The share of texts given the right label."""
-        return float(np.trace(self.confusion) / self.examples)
+        """The share of right labels."""
+        return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
 
     @property
     def labels(self) -> list[LabelScore]:
@@ -129,7 +125,7 @@ class LabelScores:
     def macro_f1(self) -> float:
         """The mean F1 of the labels that texts have or were given."""
         seen = (self.confusion.sum(axis=0) + self.confusion.sum(axis=1)) > 0
-        return float(np.mean([one.f1 for one in self.labels], where=seen))
+        return float(np.mean([one.f1 for one in self.labels], where=seen)) if seen.any() else 0.0
 
     def to_json(self, names: Sequence[str]) -> dict[str, Any]:
         """Return the scores as one JSON object; ``names`` are those of the labels."""

@@ -11,6 +11,7 @@ from charrnn.report.tables import aligned
 if TYPE_CHECKING:
     from charrnn.evaluate.generated import TextScores
     from charrnn.evaluate.labels import LabelScores
+    from charrnn.evaluate.tags import TagScores
 
 MAX_COLUMNS = 12
 """The most labels of which the confusion matrix is shown."""
@@ -18,17 +19,33 @@ MAX_COLUMNS = 12
 
 def labels_text(scores: LabelScores, names: Sequence[str]) -> str:
     """Return the figures of all texts and of each label, and which labels are confused."""
-    shown = [one_line(name) for name in names]
     head = (
         f"{count(scores.examples, 'example')}: accuracy {scores.accuracy:.4f}, "
         f"macro F1 {scores.macro_f1:.4f}, {scores.nats:.4f} nats per example\n\n"
     )
+    return head + _by_label(scores, names, "examples")
+
+
+def _by_label(scores: LabelScores, names: Sequence[str], support: str) -> str:
+    """Return the figures of each label, and which labels are confused."""
+    shown = [one_line(name) for name in names]
     rows = [
         (name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.support:,}")
         for name, one in zip(shown, scores.labels, strict=True)
     ]
-    table = aligned(("label", "precision", "recall", "F1", "examples"), rows)
-    return head + table + "\n" + _confusion(scores, shown)
+    table = aligned(("label", "precision", "recall", "F1", support), rows)
+    return table + "\n" + _confusion(scores, shown)
+
+
+def tags_text(scores: TagScores, names: Sequence[str]) -> str:
+    """Return the figures of all labels of sequences and of each, and which are confused."""
+    spans = "" if scores.spans is None else f", span F1 {scores.spans.f1:.4f}"
+    head = (
+        f"{count(scores.examples, 'sequence')}, {count(scores.tokens, 'label')}: "
+        f"accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}{spans}, "
+        f"{scores.nats:.4f} nats per label\n\n"
+    )
+    return head + _by_label(scores, names, "support")
 
 
 def generated_text(scores: TextScores, unit: str) -> str:
@@ -58,6 +75,6 @@ def _confusion(scores: LabelScores, names: list[str]) -> str:
         if number and right != given
     ]
     if not pairs:
-        return "no text was given a wrong label\n"
+        return "there is no wrong label\n"
     body = [(names[right], names[given], f"{-n:,}") for n, right, given in sorted(pairs)[:10]]
-    return aligned(("right", "given", "examples"), body, left=2)
+    return aligned(("right", "given", "times"), body, left=2)

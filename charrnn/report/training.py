@@ -30,6 +30,7 @@ BY_HEART = 0.8
 _NEXT = {
     "lm": "to sample: charrnn sample",
     "classify": "to label texts: charrnn predict",
+    "tag": "to label sequences: charrnn predict",
     "transduce": "to write targets: charrnn predict",
     "generate": "to write texts: charrnn sample --label NAME",
 }
@@ -245,7 +246,7 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     if end.no_better_than is not None:
-        lines.append(_no_better(end, "labels" if task == "classify" else "symbols"))
+        lines.append(_no_better(end, "labels" if task in ("classify", "tag") else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: charrnn train --resume {run}{again}")

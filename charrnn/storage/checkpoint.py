@@ -201,7 +201,10 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         if facts["head"] != NETWORKS[config.task].kind:
             raise CheckpointError(f"its head is not that of the task {config.task}")
         labels = _labels(facts.get("labels", []), config)
-        vocabulary = Vocabulary.from_json(facts["vocabulary"])
+        tags = config.task == "tag"
+        vocabulary = Vocabulary.from_json(facts["vocabulary"], separated=tags)
+        if tags and vocabulary.unknown is None:
+            raise CheckpointError("its vocabulary has no unknown symbol")
         checkpoint = Checkpoint(
             config=config,
             vocabulary=vocabulary,
@@ -251,15 +254,21 @@ def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
     if config.task == "transduce":
         return _target_symbols(found)
     if not isinstance(found, list) or not all(
-        isinstance(label, str) and 0 < len(label) <= MAX_LABEL and label.isprintable()
-        for label in found
+        isinstance(label, str) and _is_label(label, config.task) for label in found
     ):
         raise CheckpointError("its labels are not a list of names")
     if len(set(found)) < len(found) or len(found) > MAX_LABELS:
         raise CheckpointError("its labels are not different, or too many")
-    if (len(found) >= 2) is not (config.task in LABELLED):
+    if (len(found) >= 2) is not (config.task in (*LABELLED, "tag")):
         raise CheckpointError(f"it has {len(found)} labels, which does not fit its task")
     return tuple(found)
+
+
+def _is_label(label: str, task: str) -> bool:
+    """Whether a string may be a label: a name, or of a tagger any single character."""
+    if task == "tag" and is_symbol(label, "char"):
+        return True
+    return 0 < len(label) <= MAX_LABEL and label.isprintable()
 
 
 def _target_symbols(found: object) -> tuple[str, ...]:

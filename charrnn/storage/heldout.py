@@ -20,6 +20,7 @@ from charrnn.display import one_line
 from charrnn.errors import CharRNNError, setting
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.pairs.dataset import Pairs, Side
+from charrnn.text.tagged.examples import Tagged
 from charrnn.text.units.examples import Units, in_order
 from charrnn.text.units.pieces import Pieces, TextIds
 
@@ -60,6 +61,15 @@ def write_labelled(folder: Path, split: str, texts: Labelled) -> None:
     files.write(folder / f"{split}-ends.npy", _npy(np.cumsum(texts.lengths).astype(np.uint64)))
     files.write(folder / f"{split}-labels.npy", _npy(texts.labels.astype(np.uint32)))
     files.write(folder / f"{split}.npy", _npy(Pieces(texts.ids, texts.begins, stops)))
+
+
+def write_tagged(folder: Path, split: str, sequences: Tagged) -> None:
+    """Write held-out sequences: ids, labels, and where each sequence ends; errors as above."""
+    stops = sequences.begins + sequences.lengths
+    files.write(folder / f"{split}-ends.npy", _npy(np.cumsum(sequences.lengths).astype(np.uint64)))
+    for name, numbers in (("-labels", sequences.tags), ("", sequences.ids)):
+        pieces = Pieces(numbers, sequences.begins, stops)
+        files.write(folder / f"{split}{name}.npy", _npy(pieces))
 
 
 def write_pairs(folder: Path, split: str, pairs: Pairs) -> None:
@@ -162,6 +172,30 @@ def read_labelled(checkpoint: Path, split: str, symbols: int, labels: int) -> La
     if not fits or int(of.max()) >= labels:
         raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
     return Labelled(ids, ends - lengths, lengths, of.astype(np.int32))
+
+
+def read_tagged(checkpoint: Path, split: str, symbols: int, labels: int) -> Tagged:
+    """Return the held-out sequences of a run, with their labels.
+
+    ``labels`` is the number of different ones; other parameters and errors are those of
+    :func:`read`.
+    """
+    ids = read(checkpoint, split, symbols)
+    try:
+        ends, tags = (
+            np.asarray(mapped(checkpoint.parent / f"{split}-{what}.npy"))
+            for what in ("ends", "labels")
+        )
+    except (OSError, ValueError):
+        raise CharRNNError(
+            f"{one_line(checkpoint.parent)} has no labels of its {split} texts", "name a file"
+        ) from None
+    until = ends.astype(np.int64)
+    lengths = np.diff(until, prepend=0)
+    fits = len(until) and until[-1] == len(ids) == len(tags) and (lengths >= 0).all()
+    if not fits or (len(tags) and int(tags.max()) > labels):  # that many: no label
+        raise CharRNNError(f"the {split} texts of {one_line(checkpoint.parent)} do not fit it")
+    return Tagged(ids, tags, until - lengths, lengths, labels)
 
 
 def read_pairs(checkpoint: Path, split: str, symbols: int, targets: int) -> Pairs:

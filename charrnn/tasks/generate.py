@@ -13,37 +13,25 @@ would count as much as one of long texts: the model would learn to end texts too
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from math import log
 
-from charrnn.backend import Array
-from charrnn.backend.team import Alone, Team
+from charrnn.backend.team import Team
 from charrnn.config import TrainConfig
 from charrnn.evaluate.generated import TextScorer
-from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.generator import Generator
-from charrnn.model.sequences.padding import Padding
-from charrnn.model.shards import Shards
-from charrnn.tasks.base import Metric, Task
-from charrnn.tasks.classify import NothingCarried
-from charrnn.text.labelled.batches import SimilarLengths
+from charrnn.tasks.base import Metric
+from charrnn.tasks.examples import ExampleTask
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.windows import Batch
 
 
-class GenerateTask(Task):
+class GenerateTask(ExampleTask):
     """A generator, and the labelled texts that it is trained and measured on.
 
     Parameters
     ----------
-    model
-        Trained in place.
-    train, val
-        Texts with their ends; ``val`` may be empty.
-    config
-        ``batch`` is the largest number of texts in a batch.
-    team
-        Each member reads its share of each batch.
+    model, train, val, config, team
+        As for :class:`~charrnn.tasks.examples.ExampleTask`; the texts have their ends.
     start
         The symbol that is read before each text.
     """
@@ -61,18 +49,10 @@ class GenerateTask(Task):
         *,
         start: int,
     ) -> None:
-        self.model, self.backend, self.weights = model, model.backend, model.weights
-        self.guess, self.bounded = log(model.V), model.stack.cell.bounded
-        self.train, self.val, self.start = train, val, start
-        self.batches = SimilarLengths(train.lengths, config.batch, config.seed)
-        self.windows_per_epoch = self.batches.per_epoch
-        self.symbols_per_batch = train.symbols / self.batches.per_epoch
-        self._symbols = max(1, round(self.symbols_per_batch))
-        self.window = NothingCarried()
-        self._team = team or Alone()
-        self._shards: dict[int, Shards] = {}
-        self._steps = self.batches.shapes()
-        self._seed, self._dropout = config.seed, bool(model.config.dropout)
+        super().__init__(model, train, val, config, team)
+        self._model = model
+        self.divisor = max(1, round(self.symbols_per_batch))
+        self.guess, self.start = log(model.V), start
         self._scorer = TextScorer(model, start)
 
     def batch(self, step: int) -> Batch:
@@ -81,48 +61,16 @@ class GenerateTask(Task):
         targets, lengths = self.train.padded(numbers, places)
         labels = self.train.labels_of(numbers, places)
         batch = Batch(
-            self.model.inputs(targets, labels, self.start),
+            self._model.inputs(targets, labels, self.start),
             targets,
             epoch,
             reset=None,
             symbols=int(lengths.sum()),
             lengths=lengths,
         )
-        return batch if self._team.size == 1 else batch.of(self._team.share(places))
-
-    def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
-        """Return this member's part of the mean cross-entropy, in nats per symbol."""
-        put = self.backend.put
-        assert batch.lengths is not None
-        assert batch.symbols is not None
-        loss = self._shards_of(self.batches.at(step).places).loss_and_gradient(
-            put(batch.inputs),
-            put(batch.targets),
-            grads,
-            (self._seed, step) if self._dropout else None,
-            symbols=self._symbols,
-            padding=Padding(batch.lengths, len(batch.inputs), self.backend),
-        )
-        return loss * (self._symbols / batch.symbols)
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there are validation texts."""
-        return len(self.val) > 0
+        return self.shared(batch, places)
 
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:
         """Return the mean surprisal of a symbol of the validation texts, in nats."""
         nats = self._scorer.of(self.val, stopped)
         return None if nats is None else float(nats.sum() / self.val.symbols)
-
-    def training(self) -> AbstractContextManager[None]:
-        """Keep BLAS to one thread if the texts are divided among the threads."""
-        shards = next(iter(self._shards.values()), None)
-        return nullcontext() if shards is None else shards.serial_blas()
-
-    def _shards_of(self, places: int) -> Shards:
-        """Return the windows for batches of so many texts."""
-        if places not in self._shards:
-            mine = self._team.share(places)
-            self._shards[places] = Shards(self.model, self._steps[places], places, mine=mine)
-        return self._shards[places]

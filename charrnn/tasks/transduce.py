@@ -20,7 +20,7 @@ from charrnn.model.transducer.model import Transducer
 from charrnn.model.transducer.sources import aligned
 from charrnn.sampling.targets import written
 from charrnn.tasks.base import Metric, Task
-from charrnn.tasks.classify import NothingCarried
+from charrnn.tasks.examples import NothingCarried
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.pairs.dataset import Pairs
 from charrnn.text.windows import Batch

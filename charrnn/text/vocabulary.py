@@ -173,13 +173,29 @@ class Vocabulary:
         text: str = codes.astype("<u4").tobytes().decode("utf-32-le")
         return text
 
+    def with_unknown(self) -> Vocabulary:
+        """Return the vocabulary with an unknown symbol, if it has none."""
+        if self.unknown is not None:
+            return self
+        marker: Any = _marker(self.level)
+        symbols = tuple(sorted({*self.symbols, marker}))
+        return Vocabulary(self.level, symbols, symbols.index(marker))
+
+    def encode_words(self, words: Iterable[str]) -> NDArray[Any]:
+        """Return the ids of words that are separated already; there must be an unknown symbol."""
+        assert self.unknown is not None
+        table = self._word_table
+        return np.array([table.get(word, self.unknown) for word in words], self.dtype)
+
     def to_json(self) -> dict[str, Any]:
         """Return a dict for JSON, with ``level``, ``symbols`` and ``unknown``."""
         return {"level": self.level, "symbols": list(self.symbols), "unknown": self.unknown}
 
     @classmethod
-    def from_json(cls, data: Any) -> Vocabulary:
+    def from_json(cls, data: Any, separated: bool = False) -> Vocabulary:
         """Return the vocabulary that :meth:`to_json` wrote.
+
+        ``separated`` says that words come separated already, and so may be any strings.
 
         Raises
         ------
@@ -197,7 +213,7 @@ class Vocabulary:
         if level == "byte":
             if not all(type(s) is int and 0 <= s <= UNKNOWN_BYTE for s in symbols):
                 raise _damaged("a byte is not an integer from 0 to 255")
-        elif not all(isinstance(s, str) and _is_symbol(s, level) for s in symbols):
+        elif not all(isinstance(s, str) and _is_symbol(s, level, separated) for s in symbols):
             raise _damaged(f"a symbol is not one {level}")
         if any(a >= b for a, b in pairwise(symbols)):
             raise _damaged("its symbols repeat or are out of order")
@@ -323,10 +339,9 @@ def _marker(level: str) -> int | str:
     return UNKNOWN_BYTE if level == "byte" else UNKNOWN_CHAR
 
 
-def _is_symbol(symbol: str, level: str) -> bool:
-    if level == "char":
-        return len(symbol) == 1 and not "\ud800" <= symbol <= "\udfff"
-    return TOKEN.fullmatch(symbol) is not None and not ("\ud800" <= symbol[0] <= "\udfff")
+def _is_symbol(symbol: str, level: str, separated: bool) -> bool:
+    whole = len(symbol) == 1 if level == "char" else separated or TOKEN.fullmatch(symbol)
+    return bool(symbol and whole) and not any("\ud800" <= char <= "\udfff" for char in symbol)
 
 
 def _damaged(why: str) -> CheckpointError:

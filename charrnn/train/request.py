@@ -18,7 +18,7 @@ from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
 from charrnn.plugins import loaded
 from charrnn.settings import Configuration
-from charrnn.train.recipes.applies import refuse_reset, unused
+from charrnn.train.recipes.applies import refuse_bytes, refuse_reset, unused
 
 if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
@@ -194,6 +194,7 @@ class Request:
                     f"set {setting('errors')} to replace",
                 )
             return
+        refuse_bytes(model.task, data)
         for text in ("column", "field") if model.task in LABELLED else ():
             label = f"label_{text}"
             if (data.get(text) is None) != (data.get(label) is None):

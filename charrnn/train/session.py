@@ -83,7 +83,7 @@ class Session:
         self.folder = Path()
         if lock is not None:
             self.use_folder(lock)
-        self.data = absolute_sources(data, corpus.sources)
+        self.data = absolute_sources(recipe.settled(data, corpus), corpus.sources)
         self._train, self._resumed = train, resumed is not None
         self._good, self._beginning = resumed.path if resumed else None, beginning
         self._floor = 0  # length of the metrics before the first step of this session

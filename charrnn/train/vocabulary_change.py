@@ -12,7 +12,7 @@ from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
-from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.networks import NETWORKS
 from charrnn.model.sequences.generator import LABELS, Generator
 from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
@@ -87,9 +87,9 @@ def transfer_to_labels(
     labels: tuple[str, ...],
     seed: int,
 ) -> tuple[np.ndarray, str]:
-    """Return flat host weights of a classifier that begin with those of a run, and a note.
+    """Return flat host weights of a classifier or tagger that begin with a run's, and a note.
 
-    The run may be a language model or another classifier (Dai and Le 2015, "Semi-supervised
+    The run may be a language model or another one of the task (Dai and Le 2015, "Semi-supervised
     sequence learning"). Symbols that it knows keep their input weights, and labels that it knows
     their output weights; layers keep theirs. What it does not have is drawn from ``seed``: other
     labels, and in both directions the layers that read backwards.
@@ -101,9 +101,10 @@ def transfer_to_labels(
     """
     _require_level(checkpoint, vocabulary)
     old, source = checkpoint.vocabulary, _without_labels(checkpoint)
-    fresh = Classifier.fresh(config, len(vocabulary), seed, outputs=len(labels))
+    network = NETWORKS[config.task]
+    fresh = network.fresh(config, len(vocabulary), seed, outputs=len(labels))
     symbols = _shared(old.symbols, vocabulary.symbols)
-    own = checkpoint.labels if checkpoint.config.task == "classify" else ()
+    own = checkpoint.labels if checkpoint.config.task == config.task else ()
     outputs = _shared(own, labels)
     inputs = {RNN + name for name in fresh.stack.input_weights()}
     drawn = 0

@@ -184,7 +184,7 @@ def test_a_network_reads_in_both_directions_unless_that_is_switched_off(task, pl
         assert record["bidirectional"] is both
     done = inside("train", "t.txt", "--no-bidirectional", cwd=place)
     assert done.returncode == 2
-    assert "--no-bidirectional only applies to --task classify or transduce" in done.stderr
+    assert "--no-bidirectional only applies to --task classify, tag or transduce" in done.stderr
 
 
 def test_a_classifier_no_better_than_a_guess_is_told_what_applies_to_it():

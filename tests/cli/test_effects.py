@@ -45,6 +45,7 @@ def place(tmp_path_factory):
         "lc.csv": "label,text\ncat,the cat sat\ndog,on the mat\n" * 1
         + "cat,the cat\ndog,on\n" * 30,
         "lj.jsonl": '{"label": "cat", "text": "the cat"}\n{"label": "dog", "text": "on"}\n' * 30,
+        "g.txt": "a\tb\nb\ta\na\ta\n\nb\tb\n\n" * 20,
         "src.txt": "the cat sat\nA dog ate it!\n" * 20,
         "dst.txt": "cat\ndog\n" * 20,
         "plug.py": "raise RuntimeError('is loaded')\n",
@@ -61,6 +62,7 @@ def place(tmp_path_factory):
         ("joined.txt", ("v.txt", "--join", "\n\n")),
         ("labels", ("n.txt", "--task", "classify", "--steps", "20", "--lr", "0.05")),
         ("pairs", ("n.txt", "--task", "transduce", "--steps", "20", "--lr", "0.05")),
+        ("tags", ("g.txt", "--task", "tag", "--steps", "20", "--lr", "0.05")),
         ("kinds.txt", ("n.txt", "--task", "generate", "--steps", "20", "--lr", "0.05")),
         ("one", ("--watch", "1", "--steps", "40", "--lr", "0.05", "w.txt")),
     ):

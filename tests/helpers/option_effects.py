@@ -75,6 +75,8 @@ _LINES = {
 --task classify n.txt ; --no-bidirectional
 --task transduce n.txt ; --no-bidirectional
 --task classify n.txt ; --pool max
+--task tag g.txt ; --format lines
+--task tag g.txt ; --columns 2,1
 --task transduce n.txt ; --attention none
 --task transduce src.txt ; --target dst.txt
 --task transduce n.txt ; --target-level word
@@ -164,6 +166,8 @@ kinds.txt ; --label dog
         _COMPUTING,
         _OUTPUT,
         """; -k 2
+tags g.txt ; --format lines
+tags g.txt ; --columns 2,1
 pairs v.txt ; --beam 3
 pairs v.txt ; --attention
 pairs v.txt ; --plot maps.svg
@@ -180,6 +184,8 @@ labels j.jsonl ; --field text""",
 --run labels --column text lc.csv ; --label-column label
 --run labels --field text lj.jsonl ; --label-field label
 ; --split val
+--run tags g.txt ; --format lines
+--run tags g.txt ; --columns 2,1
 --run pairs n.txt ; --beam 3
 --run labels n.txt ; --html page.html
 --run labels n.txt ; --plot page.svg

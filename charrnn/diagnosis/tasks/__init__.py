@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.diagnosis.tasks.base import Examples
+from charrnn.errors import UsageError
 from charrnn.model.network import Network
 from charrnn.text.layout import DOCUMENTS
 from charrnn.text.vocabulary import Vocabulary
+
+
+def refuse_unexamined(task: str) -> None:
+    """Raise :class:`UsageError` if models of a task are not examined."""
+    if task == "tag":
+        raise UsageError(
+            "taggers cannot be examined", "of their training there is charrnn diagnose --history"
+        )
 
 
 def of(model: Network, data: Any, vocabulary: Vocabulary) -> Examples:

@@ -23,6 +23,7 @@ from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.sequences.pooling import POOLS, Pool
+from charrnn.model.sequences.reading import log_softmax, read_whole
 from charrnn.model.window import Window
 
 
@@ -96,7 +97,7 @@ class Classifier(Divisible):
         below, kept = (), None
         if dropout_masks:
             below, kept = tuple(dropout_masks[:-1]), dropout_masks[-1][0]
-        top = self._read(window, ids, padding, below)
+        top = read_whole(self, window, ids, padding, below)
         vectors = self._vectors(top, padding)
         if kept is not None:
             vectors *= kept
@@ -121,21 +122,9 @@ class Classifier(Divisible):
     def log_p(self, window: Window, ids: Array, padding: Padding) -> np.ndarray:
         """Return ln p of every label, (labels, N), on the host; no gradient is kept."""
         with self.inference(window.streams):
-            vectors = self._vectors(self._read(window, ids, padding, None), padding)
+            vectors = self._vectors(read_whole(self, window, ids, padding, None), padding)
             logits = self.backend.get(self.head.logits(self.weights, vectors)[0])
-        logits = logits.astype(np.float64)
-        logits -= logits.max(axis=0)
-        found: np.ndarray = logits - np.log(np.exp(logits).sum(axis=0))
-        return found
-
-    def _read(
-        self, window: Window, ids: Array, padding: Padding, masks: Sequence[Array] | None
-    ) -> Array:
-        """Read sequences from zero states; ``masks`` is None if no backward pass will follow."""
-        window.padding = padding
-        window.reset()
-        backward = masks is not None
-        return self.forward(window, ids, backward=backward, dropout_masks=masks or None)
+        return log_softmax(logits, axis=0)
 
     def _vectors(self, top: Array, padding: Padding) -> Array:
         """Return one vector for each sequence, as a sequence of one step (1, F, N)."""

@@ -153,7 +153,7 @@ def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None
             for source, row in examples(names, How.of(data), unfit, **how):
                 if part and row.label not in reading.labels:
                     where = f"{shown(source.name)} line {row.line}"
-                    raise _unknown_label(where, row.label, reading.labels)
+                    raise unknown_label(where, row.label, reading.labels)
                 reading.take(source, row, unfit)
             if len(reading.of) == before:
                 raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
@@ -210,7 +210,7 @@ def _read_more(
     for source, row in examples(names, How.of(data), unfit, **how):
         if row.label not in reading.labels:
             where = f"{shown(source.name)} line {row.line}"
-            raise _unknown_label(where, row.label, labels)
+            raise unknown_label(where, row.label, labels)
         reading.take(source, row, unfit)
     if not reading.of:
         raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
@@ -288,7 +288,8 @@ def _table(
     )
 
 
-def _unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:
+def unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:
+    """Return the error of a label that a model does not know; ``where`` it stands."""
     names = sorted(known)
     listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     return CorpusError(

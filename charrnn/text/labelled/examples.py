@@ -70,11 +70,7 @@ class Labelled:
 
         T is the length of the longest, at least 1; places beyond those of ``numbers`` are empty.
         """
-        lengths = np.zeros(places, np.int64)
-        lengths[: len(numbers)] = self.lengths[numbers]
-        inputs = np.zeros((max(1, int(lengths.max())), places), self.ids.dtype)
-        fill(inputs, self.ids, self.begins[numbers], lengths)
-        return inputs, lengths
+        return side_by_side(self.ids, self.begins[numbers], self.lengths[numbers], places)
 
 
 def fill(out: NDArray[Any], ids: NDArray[Any], begins: Numbers, lengths: Numbers) -> None:
@@ -120,3 +116,18 @@ def thinned(
     shorter = kept.sum(axis=0)
     steps = max(1, int(shorter.max()))
     return np.take_along_axis(np.where(kept, inputs, 0), order[:steps], axis=0), shorter
+
+
+def side_by_side(
+    ids: NDArray[Any], begins: Numbers, lengths: Numbers, places: int, padding: int = 0
+) -> tuple[NDArray[Any], Numbers]:
+    """Return parts of ``ids`` (1-D) side by side, (T, places), and their lengths (places,).
+
+    ``padding`` stands after their ends. T is the length of the longest, at least 1; places beyond
+    the parts are empty.
+    """
+    sizes = np.zeros(places, np.int64)
+    sizes[: len(lengths)] = lengths
+    found = np.full((max(1, int(sizes.max())), places), padding, ids.dtype)
+    fill(found, ids, begins, sizes)
+    return found, sizes

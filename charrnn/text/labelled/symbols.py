@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -30,8 +30,12 @@ class Provisional:
             return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
         if self.level == "char":
             return code_points(text).astype(np.uint32)
-        words, number = self._words, self._words.setdefault
-        return np.array([number(word, len(words)) for word in TOKEN.findall(text)], np.uint32)
+        return self.of_words(TOKEN.findall(text))
+
+    def of_words(self, words: Sequence[str]) -> NDArray[Any]:
+        """Return the ids of words that are separated already, 1-D."""
+        known, number = self._words, self._words.setdefault
+        return np.array([number(word, len(known)) for word in words], np.uint32)
 
     def counts(
         self, ids: NDArray[Any], lengths: Numbers, counted: NDArray[np.bool_]

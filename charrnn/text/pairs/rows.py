@@ -67,9 +67,9 @@ def pairs(
         in their number of lines.
     """
     how: dict[str, Any] = {"stdin": stdin, "observe": observe, "tell": tell}
-    lines = _lines(names, data, **how)
+    lines = lines_of(names, data, **how)
     if targets:
-        yield from _parallel(lines, _lines(targets, data, **how), unfit)
+        yield from _parallel(lines, lines_of(targets, data, **how), unfit)
         return
     for line in lines:
         source, tab, target = line.text.partition("\t")
@@ -101,7 +101,7 @@ def _parallel(sources: Iterable[Line], targets: Iterable[Line], unfit: Unfit) ->
             yield Pair(source.text, target.text)
 
 
-def _lines(
+def lines_of(
     names: Sequence[str],
     data: DataConfig,
     *,

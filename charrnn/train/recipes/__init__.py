@@ -14,6 +14,10 @@ def of(task: str) -> Recipe:
         from charrnn.train.recipes.classify import Classification
 
         return Classification()
+    if task == "tag":
+        from charrnn.train.recipes.tag import Tagging
+
+        return Tagging()
     if task == "transduce":
         from charrnn.train.recipes.transduce import Transduction
 

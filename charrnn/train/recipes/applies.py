@@ -10,8 +10,10 @@ OF_LABELS = ("label_column", "label_field")
 """Settings for labelled texts."""
 OF_PAIRS = ("target", "target_level")
 """Settings for pairs."""
+OF_TAGS = ("format", "columns")
+"""Settings for labelled sequences."""
 OF_EXAMPLES = "max_length"
-"""The setting for both."""
+"""The setting for all of them."""
 OF_TEXT = (
     *("seq_len", "state", "restart", "sample_every", "eval_chars"),
     *("join", "hold_out", "examples"),
@@ -26,6 +28,15 @@ def refuse_reset(data: DataConfig, train: TrainConfig) -> None:
             f"{setting('state')} reset forgets the beginning of a long example, but "
             f"{setting('examples')} reads examples whole",
             "leave one of them out",
+        )
+
+
+def refuse_bytes(task: str, data: DataConfig) -> None:
+    """Raise :class:`UsageError` if bytes would be labelled."""
+    if task == "tag" and data.level == "byte":
+        raise UsageError(
+            f"{setting('task')} tag labels characters or tokens, not bytes",
+            f"set {setting('level')} to char or word",
         )
 
 
@@ -45,6 +56,11 @@ def unused_by_task(task: str) -> dict[str, str]:
         found["hide_symbols"] = f"only applies to {task_of} classify"
     if task not in LABELLED:
         found |= dict.fromkeys(OF_LABELS, f"only applies to {task_of} {' or '.join(LABELLED)}")
+    if task != "tag":
+        found |= dict.fromkeys(OF_TAGS, f"only applies to {task_of} tag")
+    else:
+        why = f"does not apply to {task_of} tag, which has {setting('columns')}"
+        found |= dict.fromkeys(("column", "field"), why)
     if task != "transduce":
         found |= dict.fromkeys(OF_PAIRS, f"only applies to {task_of} transduce")
     else:
@@ -66,6 +82,8 @@ def unused(model: ModelConfig, data: DataConfig, train: TrainConfig) -> dict[str
     texts = (*data.sources, *data.val, *data.test)
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
     found |= unused_in_examples(data) | model.unused() | unused_by_task(model.task)
+    if data.format == "lines":
+        found["columns"] = f"says where labels are, but {setting('format')} lines has no columns"
     if not data.has_validation:
         why = f"needs a validation text, but {setting('val_frac')} is 0"
         names = ("eval_every", "eval_chars") if train.eval_every else ("eval_chars",)

@@ -51,6 +51,10 @@ class Recipe(ABC):
     def read(self, data: DataConfig, seed: int) -> Any:
         """Return the data of a run: what :class:`Data` has, and what the task needs."""
 
+    def settled(self, data: DataConfig, corpus: Any) -> DataConfig:
+        """Return how the data are read, with what only reading them has shown."""
+        return data
+
     @abstractmethod
     def sizes(self, corpus: Any) -> Sizes:
         """Return how much data there is."""

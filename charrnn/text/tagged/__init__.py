@@ -1,0 +1,1 @@
+"""Sequences with a label for each symbol or token: reading, holding out, side by side."""
