@@ -321,3 +321,20 @@ def test_fit_takes_examples():
     ):
         with pytest.raises(charrnn.CharRNNError, match=says):
             charrnn.fit("hello\n" * 50, **options, **small)
+
+
+def test_models_of_examples_are_diagnosed_on_pairs():
+    rows = [("hello there", "a"), ("world wide", "b")] * 8
+    quick = {"anchors": 4, "windows": 2}
+    for task in ("classify", "generate", "transduce"):
+        model = charrnn.fit(rows, task=task, hidden=4, steps=2)
+        report = charrnn.diagnose(model, rows, **quick)
+        assert report.to_json()["examples"] == len(rows)
+        assert "lyapunov" in report.missing
+        with pytest.raises(charrnn.CharRNNError, match="there is no text"):
+            charrnn.diagnose(model)
+        for name in ("seq_len", "lyapunov_steps"):
+            with pytest.raises(charrnn.CharRNNError, match=name):
+                charrnn.diagnose(model, rows, **quick, **{name: 20})
+    with pytest.raises(charrnn.CharRNNError, match="only a language model"):
+        charrnn.diagnose(charrnn.config.ModelConfig(task="classify"), "text")

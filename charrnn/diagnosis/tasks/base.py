@@ -28,7 +28,7 @@ MAX_LAG = 256
 """The largest default lag, however long the examples are."""
 REACHED = 0.5
 """The share of the examples that are as long as the default of the largest lag, at least."""
-MIN_LAG = 2
+MIN_LAG = 1
 """The smallest of the largest lags."""
 
 
@@ -129,12 +129,12 @@ def largest_lag(steps: NDArray[np.int64], wanted: int | None) -> int:
     Raises
     ------
     CorpusError
-        If no example has three steps.
+        If no example has two steps.
     """
     longest = int(steps.max(initial=0)) - 1
     if longest < MIN_LAG:
         raise CorpusError(
-            "the examples are too short for a lag profile, which needs 3 steps", "use longer ones"
+            "the examples are too short for a lag profile, which needs 2 steps", "use longer ones"
         )
     if wanted is not None:
         return min(wanted, longest)

@@ -34,11 +34,12 @@ def lag(reports: Sequence[Report]) -> str:
     rows: list[list[str]] = []
     head: list[str] = []
     for report in reports:
+        banded = len(reports) == 1 and not (report.lag and report.lag.alone)  # too many to see
         for layer in report.lag.shown if report.lag else ():
             alone = ", without attention" if layer.alone else ""
             for state, curve in layer.curves.items():
                 name = _named(reports, report, f"{_layer(layer)}, {state}{alone}")
-                band = (curve.q25.tolist(), curve.q75.tolist()) if len(reports) == 1 else ((), ())
+                band = (curve.q25.tolist(), curve.q75.tolist()) if banded else ((), ())
                 lags = list(range(len(curve.mean)))
                 colour = len(lines) % COLOURS
                 lines.append(
@@ -121,6 +122,8 @@ def context(reports: Sequence[Report]) -> str:
         if len(reports) == 1:
             lines.append(Line("replaced by other text", cut.lengths, cut.replaced, 1, True))
             mark = (cut.used, f"uses {cut.used}") if cut.used else None
+    if not lines:
+        return ""
     drawn = chart(
         lines,
         title="Loss by length of context",

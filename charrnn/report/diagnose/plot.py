@@ -64,6 +64,11 @@ def draw(reports: Sequence[Report], path: Path) -> None:
         _titles(figure, reports)
         _lag(axes[0][0], reports)
         _context(axes[0][1], reports)
+        if not any(report.context for report in reports):  # its place is free
+            legend = axes[0][0].get_legend()
+            if legend is not None:
+                legend.remove()
+                axes[0][1].legend(*axes[0][0].get_legend_handles_labels(), loc="center left")
         _norms(axes[1][0], reports)
         _gates(axes[1][1], reports)
         save_figure(figure, path, 200)
@@ -125,7 +130,7 @@ def _lag(axis: Any, reports: Sequence[Report]) -> None:
                     linestyle="-" if state == "h" else "--",
                     label=_label(reports, report, layer, state),
                 )
-                if len(reports) == 1:
+                if len(reports) == 1 and report.lag and not report.lag.alone:
                     axis.fill_between(lags, curve.q25, curve.q75, color=colour, alpha=0.12, lw=0)
                 floor = min([floor, *(v for v in usable if v == v)])
                 index += 1
@@ -149,6 +154,11 @@ def _lag(axis: Any, reports: Sequence[Report]) -> None:
 
 def _context(axis: Any, reports: Sequence[Report]) -> None:
     axis.set_title("Use of context")
+    if not any(report.context for report in reports):
+        axis.set_axis_off()
+        why = next((report.missing.get("context", "") for report in reports), "")
+        axis.text(0, 0.97, f"not measured: {why}" if why else "not measured", va="top", wrap=True)
+        return
     axis.set_xlabel("characters of context")
     axis.set_ylabel("loss (nats)")
     for index, report in enumerate(reports):
