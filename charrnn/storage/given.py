@@ -26,8 +26,7 @@ def given(checkpoint: Checkpoint, label: str | None) -> Checkpoint:
         return checkpoint
     if not generates:
         raise UsageError(
-            f"{setting('label')} only applies to a run of {setting('task')} generate, which "
-            f"{checkpoint.name} is not",
+            f"{setting('label')} only applies to a generator, which {checkpoint.name} is not",
             "leave it out",
         )
     known = checkpoint.labels

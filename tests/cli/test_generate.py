@@ -118,7 +118,7 @@ def test_eval_has_what_a_text_has_and_each_label(place):
         ("sample pets", "pets writes texts that have a label; give --label one of 'cat', 'dog'"),
         ("sample pets --label Dogs", "pets has no label 'Dogs'; near it: 'dog'"),
         ("sample pets --label xyz", "pets has no label 'xyz'; its labels: 'cat', 'dog'"),
-        ("sample lm --label dog", "--label only applies to a run of --task generate, which"),
+        ("sample lm --label dog", "--label only applies to a generator, which"),
         ("predict pets t.txt", "pets is a generator, which labels nothing; it writes the texts"),
         ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
         ("eval pets.tsv --run pets --beam 2", "--beam only applies to a transducer"),

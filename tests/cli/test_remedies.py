@@ -105,7 +105,6 @@ OTHERWISE = {
     "name a text, or its --encoding, or set --level": ("train",),
     "see charrnn sample --label": ("sample",),
     "to write texts: charrnn sample --label NAME": ("sample",),
-    "--label only applies to a run of --task generate": ("sample", "train"),
     "--min-count {} folds the end of a text, too": ("train",),
     "--matmul": ("train", "bench"),
     "leave out --matmul": ("train", "bench"),
