@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._scored_labels import read_as, read_texts
 from charrnn.cli._shared import note
-from charrnn.display import count, unit
+from charrnn.display import unit
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend
@@ -28,6 +28,7 @@ def score_generated(
     from charrnn.evaluate.generated import TextScores
     from charrnn.model.sequences.generator import Generator
     from charrnn.text.layout import DOCUMENTS
+    from charrnn.text.tally import Tally
 
     model, vocabulary = loaded.model(engine), loaded.vocabulary
     assert isinstance(model, Generator)
@@ -35,11 +36,14 @@ def score_generated(
     with progress("scoring", names):
         texts, passed_over, left_out = read_texts(loaded, names, split, data)
         scores = TextScores.of(model, texts, vocabulary, loaded.labels, start, left_out)
-    if left_out:
-        note(f"left out {count(left_out, 'symbol')} that the model does not know")
+    folded = sum(int((ids == vocabulary.unknown).sum()) for ids in texts.each())
+    told = Tally(left_out, folded=folded).note() if names else ""
+    if told:
+        note(told)
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
-        write_json({**scores.to_json(), "passed_over": passed_over, **source})
+        more = {"folded": folded if names else None, "passed_over": passed_over}
+        write_json({**scores.to_json(), **more, **source})
         return
     from charrnn.report.labels import generated_text
 
