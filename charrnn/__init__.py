@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from charrnn.api import Transducer as Transducer
     from charrnn.api import diagnose as diagnose
     from charrnn.api import fit as fit
+    from charrnn.api import import_model as import_model
     from charrnn.api import load as load
     from charrnn.model.stack import Stack as Stack
     from charrnn.plugins import plugin as plugin
@@ -31,6 +32,7 @@ _HOME = {
     "Transducer": "api",
     "diagnose": "api",
     "fit": "api",
+    "import_model": "api",
     "load": "api",
     "Stack": "model.stack",
     "plugin": "plugins",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "diagnose",
     "fit",
+    "import_model",
     "load",
     "plugin",
 ]

@@ -32,6 +32,12 @@ def is_checkpoint(path: Path) -> bool:
     return beginning is not None and beginning[8:] == CHECKPOINT_BEGINNING
 
 
+def begins(path: Path, beginnings: tuple[bytes, ...]) -> bool:
+    """Whether a regular file begins with one of these."""
+    beginning = _beginning(path, max(map(len, beginnings)))
+    return beginning is not None and beginning.startswith(beginnings)
+
+
 def is_metrics(path: Path) -> bool:
     """Whether a file begins as the metrics of a run do."""
     return _beginning(path, len(METRICS_BEGINNING)) == METRICS_BEGINNING

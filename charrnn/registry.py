@@ -254,7 +254,7 @@ def reserve(names: Iterable[str]) -> None:
     _reserved.update(names)
 
 
-CELLS = Registry("cell", "charrnn.cells", "Cell", ("base", "pointwise"))
+CELLS = Registry("cell", "charrnn.cells", "Cell", ("base", "layouts", "pointwise"))
 OPTIMIZERS = Registry("optimizer", "charrnn.train.optimizers", "Optimizer")
 SCHEDULES = Registry("schedule", "charrnn.train.schedules", "Schedule")
 REGISTRIES = (CELLS, OPTIMIZERS, SCHEDULES)

@@ -15,10 +15,21 @@
 from charrnn.api.classifier import Classifier
 from charrnn.api.diagnosis import diagnose
 from charrnn.api.generator import Generator
+from charrnn.api.importing import import_model
 from charrnn.api.loading import load
 from charrnn.api.model import Model
 from charrnn.api.tagger import Tagger
 from charrnn.api.training import fit
 from charrnn.api.transducer import Transducer
 
-__all__ = ["Classifier", "Generator", "Model", "Tagger", "Transducer", "diagnose", "fit", "load"]
+__all__ = [
+    "Classifier",
+    "Generator",
+    "Model",
+    "Tagger",
+    "Transducer",
+    "diagnose",
+    "fit",
+    "import_model",
+    "load",
+]

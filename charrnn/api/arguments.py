@@ -12,6 +12,7 @@ from typing import Any, Literal
 from charrnn.backend import Backend, select
 from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
+from charrnn.exchange.export import FORMATS
 from charrnn.options import Option
 from charrnn.randomness import new_seed
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
@@ -22,6 +23,7 @@ _LENGTH = Option(0, "", least=0, remedy="0 means endless")
 _COUNT = Option(1, "", least=1)
 _SEED = Option(0, "")
 _LEVEL = Option("char", "", choices=LEVELS)
+_LIBRARY = Option("", "", choices=tuple(FORMATS))
 _UNKNOWN = Option("error", "", choices=("error", "skip"))
 
 
@@ -62,6 +64,12 @@ def backend(value: Any) -> Backend:
     if not isinstance(value, str):
         raise UsageError(f"backend must be auto, numpy or cupy, not {brief(value)}")
     return select(value)
+
+
+def library(value: Any) -> str:
+    """Return the name of a library that models are exported to."""
+    checked: str = _LIBRARY.check("to", value)
+    return checked
 
 
 def function(value: Any, name: str) -> Callable[..., object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from inspect import signature
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 from charrnn.api import arguments
@@ -15,6 +16,8 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
 from charrnn.evaluate import Score, score, score_lines
+from charrnn.exchange.export import export
+from charrnn.exchange.portable import Portable
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
@@ -307,6 +310,21 @@ class Model:
             data = DataConfig(**read_as)
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         save(saved, path)
+
+    def export(self, path: str | PathLike[str], *, to: str) -> str:
+        """Write the model for another library, and return Python code that opens the file there.
+
+        ``to`` is one of those of ``charrnn export``: "torch".
+
+        Raises
+        ------
+        UsageError
+            If ``to`` or ``path`` is invalid.
+        CharRNNError
+            If the file cannot be written, or the cell has no counterpart in the library.
+        """
+        library, target = arguments.library(to), Path(arguments.path(path, "path"))
+        return export(Portable.of(self.network, self.vocabulary, self.data), library, target)
 
 
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from charrnn.backend import Array
+from charrnn.cells.layouts import Layouts
 from charrnn.cells.pointwise import scaled, transposed
 from charrnn.registry import Choice
 
@@ -198,6 +199,8 @@ class Cell(Choice, ABC):
     """Whether a unit with a negative pre-activation outputs 0 and passes on no gradient."""
     slope_bound: float | None = None
     """γ ≥ |φ'| for h = φ(W x + U h' + b); None if the state has a second path."""
+    layouts: Layouts | None = None
+    """How other libraries lay it out; None: it cannot be exported or imported."""
 
     @classmethod
     def create(cls, config: ModelConfig) -> Cell:

@@ -28,11 +28,22 @@ from charrnn.cells.base import (
     MatrixGradient,
     Workspace,
 )
+from charrnn.cells.layouts import Layout, Layouts
 from charrnn.cells.pointwise import logistic, scaled, sigmoid_slope, transposed
 from charrnn.config import ModelConfig
 from charrnn.options import MODEL, Option
 
 RESETS = ("after", "before")
+
+
+def _layouts(torch: str, *, after: bool) -> Layouts:
+    """Return the layouts of one form. ``torch.nn.GRU`` resets after the product."""
+    z_r_n = ("z", "r", "n")
+    return Layouts(
+        torch=Layout(torch, GRU.gates),
+        onnx=Layout("GRU", z_r_n, {"linear_before_reset": int(after)}),
+        keras=Layout("GRU", z_r_n, {"reset_after": after}),
+    )
 
 
 class Step(NamedTuple):
@@ -208,6 +219,7 @@ class GRUAfter(GRU):
     form = "reset after"
     blocks = 4
     compiled = Compiled("gru_after", ((0, 3, 2),), extra="bias_hh")
+    layouts = _layouts("GRU", after=True)
 
     def shapes(self, D: int, H: int) -> dict[str, tuple[int, ...]]:
         return super().shapes(D, H) | {"bias_hh": (3 * H,)}
@@ -283,6 +295,7 @@ class GRUBefore(GRU):
     blocks = 3
     compiled = Compiled("gru_before", ((0, 2, 0), (2, 3, 0)))
     suffix = "_before"
+    layouts = _layouts("GRUBefore", after=False)
 
     def gradient_terms(self, H: int) -> tuple[Gradient, ...]:
         rz, n = slice(0, 2 * H), slice(2 * H, 3 * H)

@@ -21,6 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.cells.base import Arrays, Cell, Compiled, Problem, Weights, Workspace
+from charrnn.cells.layouts import Layout, Layouts
 from charrnn.cells.pointwise import logistic
 from charrnn.errors import setting
 from charrnn.options import MODEL, Option
@@ -127,6 +128,11 @@ class LSTM(Cell):
     saved = ("tanh_c",)
     blocks = 4
     compiled = Compiled("lstm", ((0, 4, 0),))
+    layouts = Layouts(
+        torch=Layout("LSTM", gates),
+        onnx=Layout("LSTM", ("i", "o", "f", "g")),
+        keras=Layout("LSTM", gates),
+    )
     options: ClassVar = {
         "forget_bias": Option(1.0, "Initial bias of the forget gate.", group=MODEL),
     }

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.cells.base import GATED_INITS, Arrays, Cell, Compiled, Problem, Weights, Workspace
+from charrnn.cells.layouts import Layout, Layouts
 from charrnn.errors import setting
 from charrnn.options import MODEL, Option
 
@@ -82,6 +83,12 @@ class RNN(Cell):
         self.rectified = activation == "relu"
         self.compiled = Compiled("rnn", ((0, 1, 0),), kind=int(self.rectified))
         self.bounded = not self.rectified
+        function = "Relu" if self.rectified else "Tanh"
+        self.layouts = Layouts(
+            torch=Layout("RNN", self.gates, {"nonlinearity": activation}),
+            onnx=Layout("RNN", self.gates, {"activations": [function]}),
+            keras=Layout("SimpleRNN", self.gates, {"activation": activation}),
+        )
 
     def remedy(self, problem: Problem) -> str:
         bounded = self.rectified and problem in ("overflow", "dead units")

@@ -23,6 +23,8 @@ _FUNCTIONS = {
     "diagnose": ("diagnose", "diagnose"),
     "info": ("info", "info"),
     "runs": ("info", "runs"),
+    "export": ("export", "export"),
+    "import": ("importing", "import_model"),
     "bench": ("bench", "bench"),
 }
 """For each command: its module in this package and its function."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -27,12 +27,15 @@ from charrnn.own import CHECKPOINT_BEGINNING
 _KEY = "charrnn"
 _DIGITS = 64
 _DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_HALF = {"F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+"""Types that only files of other programs hold. A bfloat16 is the upper half of a float32."""
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _MAX_HEADER = 100_000_000
 _FREE_OBJECTS = 12_000_000  # bytes that a header's objects may take, however small the file
 _CHUNK = 1 << 20
 _DIMENSIONS = 8
 _ENTRY = {"dtype", "shape", "data_offsets"}
+_Read = TypeVar("_Read")
 
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
@@ -51,8 +54,9 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
         If the disk is full, the folder cannot be written, or :func:`read` would refuse the file.
         An earlier file is intact.
     """
-    ordered = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-    head = _head({name: tensors[name] for name in ordered}, facts)
+    ordered = _order(tensors)
+    text = json.dumps({"digest": "0" * _DIGITS, **facts}, separators=(",", ":"))
+    head = _head({name: tensors[name] for name in ordered}, {_KEY: text})
     size = len(head) + sum(tensors[name].nbytes for name in ordered)
     if len(head) - 8 > _MAX_HEADER or _object_bytes(head[8:].decode()) > size + _FREE_OBJECTS:
         raise CharRNNError(
@@ -67,13 +71,34 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any
     files.write(path, chain([head], (_bytes(tensors[name]) for name in ordered)))
 
 
-def _head(tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> bytearray:
-    """Return the part of the file before the tensors, with zeros in place of the digest.
+def write_plain(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file for other programs, without a digest.
 
-    The order of the tensors and the padding are those of the safetensors library.
+    Parameters
+    ----------
+    tensors
+        Arrays of float32 or float64.
+    metadata
+        Strings by name.
+
+    Raises
+    ------
+    CharRNNError
+        If it cannot be written. An earlier file is intact.
     """
-    text = json.dumps({"digest": "0" * _DIGITS, **facts}, separators=(",", ":"))
-    header: dict[str, Any] = {"__metadata__": {_KEY: text}}
+    ordered = _order(tensors)
+    head = _head({name: tensors[name] for name in ordered}, metadata)
+    files.write(path, chain([head], (_bytes(tensors[name]) for name in ordered)))
+
+
+def _order(tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names in the order of the safetensors library."""
+    return sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+
+
+def _head(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytearray:
+    """Return the part of the file before the tensors, padded as the safetensors library does."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
     end = 0
     for name, array in tensors.items():
         start, end = end, end + array.nbytes
@@ -102,13 +127,31 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     CheckpointError
         If the file cannot be read, is not a regular file, is not a checkpoint, or is damaged.
     """
+    return _opened(path, _read, "name a checkpoint file or a run folder")
+
+
+def read_plain(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file that any program wrote.
+
+    It is checked as :func:`read` checks one, but for the digest, which it does not have. Tensors in
+    16 bits become float32.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, is not a regular file, is not a safetensors file, is damaged, or
+        holds a tensor that is not of floating-point numbers.
+    """
+    return _opened(path, _read_plain, "name a safetensors file")
+
+
+def _opened(path: Path, read: Callable[[BinaryIO, int], _Read], remedy: str) -> _Read:
+    """Return what ``read`` returns for a file and its size; explain why it cannot be read."""
     try:
         with os.fdopen(files.open_regular(path, follow=True), "rb", buffering=0) as file:
-            return _read(file, os.fstat(file.fileno()).st_size)
+            return read(file, os.fstat(file.fileno()).st_size)
     except files.NotRegularError:
-        raise CheckpointError(
-            f"{one_line(path)} is not a regular file", "name a checkpoint file or a run folder"
-        ) from None
+        raise CheckpointError(f"{one_line(path)} is not a regular file", remedy) from None
     except _DamagedError as problem:
         raise CheckpointError(f"{one_line(path)} {problem}") from None
     except (OSError, ValueError) as problem:  # a path with a NUL character is a ValueError
@@ -151,6 +194,34 @@ def _read(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, A
         array.flags.writeable = False
     _compare(claimed, digest)
     return tensors, facts
+
+
+def _read_plain(file: BinaryIO, size: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 9 or start[8:] != b"{" or not 2 <= length <= min(size - 8, _MAX_HEADER):
+        raise _DamagedError("is not a safetensors file")
+    header = bytearray(length)
+    header[:1] = start[8:]
+    _fill(file, memoryview(header)[1:])
+    try:
+        text = header.decode()
+        if _object_bytes(text) > size + _FREE_OBJECTS:
+            raise _DamagedError("is damaged: its header lists more than its tensors can need")
+        entries = _DECODER.decode(text.rstrip(" "))
+        metadata = entries.pop("__metadata__", {})
+        if not all(isinstance(value, str) for value in metadata.values()):
+            raise _DamagedError("is damaged: its header is malformed")
+    except (ValueError, AttributeError, RecursionError):
+        raise _DamagedError("is damaged: its header is malformed") from None
+    tensors = {}
+    for name, dtype, shape in _layout(entries, size - 8 - length, _DTYPES | _HALF):
+        array = np.empty(shape, dtype)
+        _fill(file, array.reshape(-1).view(np.uint8).data)
+        if dtype == _HALF["BF16"]:
+            array = (array.astype("<u4") << 16).view("<f4")
+        tensors[name] = array.astype(np.float32) if dtype == _HALF["F16"] else array
+    return tensors, metadata
 
 
 def _header(file: BinaryIO, start: bytes, length: int, digest: hashlib._Hash) -> str:
@@ -227,7 +298,9 @@ def _refuse_constant(name: str) -> None:
 _DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
 
 
-def _layout(entries: dict[str, Any], body: int) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
+def _layout(
+    entries: dict[str, Any], body: int, dtypes: Mapping[str, np.dtype[Any]] = _DTYPES
+) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
     """Return name, type and shape of every tensor, in the order of the file.
 
     Together they must fill the ``body`` bytes after the header exactly.
@@ -236,7 +309,7 @@ def _layout(entries: dict[str, Any], body: int) -> list[tuple[str, np.dtype[Any]
     for name, entry in entries.items():
         if not isinstance(entry, dict) or entry.keys() != _ENTRY:
             raise _DamagedError("is damaged: the entry of a tensor has wrong members")
-        dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+        dtype = dtypes.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
         if dtype is None:
             raise _DamagedError("is damaged: a tensor has an unexpected type")
         shape, offsets = entry["shape"], entry["data_offsets"]

@@ -7,12 +7,14 @@ import shutil
 from functools import cache
 from hashlib import sha256
 
+import numpy as np
 import pytest
 from helpers.command_tree import commands, options
 from helpers.commands import inside
 from helpers.option_effects import lines, split
 
-from charrnn.storage import checkpoint
+from charrnn import own
+from charrnn.storage import checkpoint, container
 
 TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 12
 OF_START = ("train_chars", "val_chars", "test_chars", "vocabulary", "batch", "seq_len", "backend")
@@ -70,6 +72,13 @@ def place(tmp_path_factory):
         words = [word for word in base if word not in of_text]
         done = inside(*words, "--name", name, *more, cwd=where)
         assert done.returncode == 0, done.stderr
+    rng = np.random.default_rng(1)
+    for name, gates in (("m", 4), ("r", 1)):
+        shapes = {"weight_ih_l0": (3 * gates, 2), "weight_hh_l0": (3 * gates, 3)}
+        shapes |= {"out.weight": (2, 3), "out.bias": (2,)}
+        tensors = {of: rng.normal(size=shape) for of, shape in shapes.items()}
+        container.write_plain(where / f"{name}.safetensors", tensors, {})
+    (where / "m.json").write_text('["a", "b"]', encoding="utf-8")
     return where
 
 
@@ -148,7 +157,7 @@ def files(folder):
         name = path.relative_to(folder).as_posix()
         if name.startswith("cache/") or not path.is_file():
             continue
-        if path.suffix == ".safetensors":
+        if own.is_checkpoint(path):
             loaded = checkpoint.load(path)
             data = loaded.weights.tobytes() + str((loaded.config, loaded.progress.step)).encode()
             found[name] = sha256(data).hexdigest()

@@ -22,7 +22,18 @@ BELOW_THE_COMMAND_LINE = {
 }
 """The parts of charrnn that declare options, defaults and errors, and what these are built on."""
 
-COMMANDS = ("train", "sample", "eval", "info", "runs", "corpus", "bench", "diagnose")
+COMMANDS = (
+    "train",
+    "sample",
+    "eval",
+    "info",
+    "runs",
+    "corpus",
+    "bench",
+    "diagnose",
+    "export",
+    "import",
+)
 
 
 def loaded(command_lines):
@@ -72,6 +83,9 @@ WRONG = (
     ["bench", "--seconds", "0"],
     ["bench", "--hidden", "0"],
     ["bench", "--cell", "elman"],
+    ["export", "--out", "m"],
+    ["export", "--to", "nothing"],
+    ["import"],
 )
 
 

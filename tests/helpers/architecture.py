@@ -21,7 +21,7 @@ ROWS = (
     ("cells",),
     ("model",),
     ("storage",),
-    ("evaluate", "sampling"),
+    ("evaluate", "exchange", "sampling"),
     ("tasks",),
     ("train",),
     ("diagnosis",),

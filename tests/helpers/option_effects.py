@@ -16,6 +16,8 @@ BASES = {
     "diagnose": ("diagnose --json --windows 2 --anchors 4 --targets 4 --lyapunov-steps 20", ""),
     "info": ("info", ""),
     "runs": ("runs", ""),
+    "export": ("export", "one"),
+    "import": ("import", "m.safetensors"),
     "bench": ("bench --hidden 4 --seq-len 3", ""),
     "corpus list": ("corpus list", ""),
     "corpus make": ("corpus make --chars 500", ""),
@@ -252,6 +254,13 @@ u.txt ; --unknown skip""",
 --task classify ; --pool max
 --task transduce ; --attention none""",
     ],
+    "export": [
+        "--out e.bin ; --to torch\n--to torch ; --out e.bin\n--to torch --out e.bin ; --json"
+    ],
+    "import": [
+        "; --vocabulary m.json\nr.safetensors --vocabulary m.json ; --activation relu",
+        _beside("--vocabulary m.json", "; --name other\n; --out elsewhere\n; --json"),
+    ],
     "corpus list": [_OUTPUT],
     "corpus make": [
         _GENERATOR,
@@ -276,7 +285,7 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
     """Return the words of a line without its option, and those of the option."""
     rest, _, option = line.partition(";")
     base, text = BASES[command]
-    named = any(word.endswith((".txt", ".csv", ".jsonl")) for word in rest.split())
+    named = any(word.endswith((".txt", ".csv", ".jsonl", ".safetensors")) for word in rest.split())
     if "--task" in line:  # labelled texts are not read in windows
         base = (
             base.replace(" --seq-len 8", "")

@@ -1,0 +1,65 @@
+"""``charrnn export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from charrnn.cli._output import write_json, write_text
+from charrnn.cli._shared import OUTPUT, Json, Run
+from charrnn.errors import UsageError
+from charrnn.options import choose_one_of
+
+FORMATS = ("torch",)
+
+
+def export(
+    run: Run = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="LIBRARY",
+            help="What the file is for: torch (PyTorch: a state dict in a safetensors file).",
+            show_default=False,
+        ),
+    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The file to write; an earlier one is replaced.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a language model for another library, and print the code that opens it there.
+
+    The model is that of a run's best checkpoint or of a checkpoint file. The file also holds its
+    vocabulary and configuration.
+
+    torch.nn.GRU resets after the recurrent product. For a run of --gru-reset before, the printed
+    code has a module of its own.
+
+    With --json one object: "file", "to", "bytes", "code".
+    """
+    if not to:
+        raise UsageError("--to is missing", choose_one_of(FORMATS))
+    if to not in FORMATS:
+        raise UsageError(f"unknown library --to {to!r}", choose_one_of(FORMATS))
+    if out is None:
+        raise UsageError("--out is missing", "name the file to write")
+    from charrnn.exchange.export import export as write
+    from charrnn.exchange.portable import Portable
+    from charrnn.storage import checkpoint, runs
+
+    loaded = checkpoint.load(runs.resolve(run))
+    model = loaded.language_model(remedy="export writes language models")
+    code = write(Portable.of(model, loaded.vocabulary, loaded.data), to, out)
+    if as_json:
+        write_json({"file": str(out), "to": to, "bytes": out.stat().st_size, "code": code})
+    else:
+        write_text(code)
