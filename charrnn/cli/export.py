@@ -12,7 +12,7 @@ from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 
-FORMATS = ("torch",)
+FORMATS = ("torch", "onnx")
 
 
 def export(
@@ -21,7 +21,8 @@ def export(
         str,
         typer.Option(
             metavar="LIBRARY",
-            help="What the file is for: torch (PyTorch: a state dict in a safetensors file).",
+            help="What the file is for: torch (PyTorch: a state dict in a safetensors file) or "
+            "onnx (a graph; needs charrnn[exchange]).",
             show_default=False,
         ),
     ] = "",
@@ -43,6 +44,10 @@ def export(
 
     torch.nn.GRU resets after the recurrent product. For a run of --gru-reset before, the printed
     code has a module of its own.
+
+    The graph for ONNX is in float32. It reads ids in int64 (steps, batch), then the state of each
+    layer (1, batch, hidden), and returns logits (steps, batch, vocabulary), then the new states in
+    the same order.
 
     With --json one object: "file", "to", "bytes", "code".
     """

@@ -18,7 +18,7 @@ def test_a_file_that_must_not_be_replaced(tmp_path):
         one.export(tmp_path / "c.safetensors", to="torch")
     with pytest.raises(UsageError, match="is a folder; name a file in it"):
         one.export(tmp_path, to="torch")
-    with pytest.raises(UsageError, match="choose one of torch"):
+    with pytest.raises(UsageError, match="choose one of torch, onnx"):
         one.export(tmp_path / "m", to="numpy")
     assert (tmp_path / "c.safetensors").read_bytes() == before
 
@@ -63,3 +63,10 @@ def test_what_is_missing(tmp_path, words, message):
     model({"cell": "lstm"}).save(tmp_path / "run.safetensors")
     done = inside("export", "run.safetensors", *words, cwd=tmp_path)
     assert (done.returncode, message in done.stderr) == (2, True)
+
+
+def test_without_onnx_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("charrnn.exchange.onnx_graph.find_spec", lambda name: None)
+    with pytest.raises(CharRNNError, match=r"needs onnx; pip install 'charrnn\[exchange\]'"):
+        model({"cell": "lstm"}).export(tmp_path / "m.onnx", to="onnx")
+    assert not (tmp_path / "m.onnx").exists()
