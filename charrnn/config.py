@@ -77,7 +77,7 @@ class DataConfig(Configuration):
     )
     format: str | None = declare(
         None,
-        "With --task tag, columns (a token and its label a line), symbols (columns of single "
+        "Of tagged texts: columns (a token and its label a line), symbols (columns of single "
         "characters) or lines (an input, a tab and an output of as many symbols).",
         kind=str,
         group=TEXT,
@@ -86,7 +86,7 @@ class DataConfig(Configuration):
     )
     columns: str | None = declare(
         None,
-        "With --task tag, the columns of tokens and labels (else 1,2), such as 2,4 for CoNLL-U.",
+        "Of tagged texts, the columns of tokens and labels (else 1,2), such as 2,4 for CoNLL-U.",
         kind=str,
         group=TEXT,
         metavar="A,B",
