@@ -150,32 +150,28 @@ class DataConfig(Configuration):
     sources: tuple[str, ...] = declare(
         (), "The text: files, directories, - or a built-in corpus.", group=TEXT
     )
+    shard_files: bool = declare(
+        False, "With mpirun, each of K ranks reads every K-th of the files.", group=TEXT
+    )
     val: tuple[str, ...] = declare((), "A separate validation text; may be repeated.", group=TEXT)
     test: tuple[str, ...] = declare((), "A separate test text; may be repeated.", group=TEXT)
 
     def _check_together(self) -> None:
+        held = setting("hold_out")
         if self.val_frac + self.test_frac >= 1:
-            raise UsageError(
-                f"{setting('val_frac')} and {setting('test_frac')} leave nothing to train on",
-                "their sum must be below 1",
-            )
+            names = f"{setting('val_frac')} and {setting('test_frac')}"
+            raise UsageError(f"{names} leave nothing to train on", "their sum must be below 1")
         if self.examples and self.hold_out == "blocks":
-            raise UsageError(
-                f"{setting('hold_out')} blocks cuts examples, but {setting('examples')} reads them "
-                "whole",
-                f"leave it out, or set {setting('hold_out')} to tail",
-            )
+            why = f"{held} blocks cuts examples, but {setting('examples')} reads them whole"
+            raise UsageError(why, f"leave it out, or set {held} to tail")
         drawn = self.hold_out not in (None, "tail")
         if drawn and not self.test_frac and (self.val or not self.val_frac):
-            raise UsageError(
-                f"{setting('hold_out')} {self.hold_out} only applies to a fraction of the text, "
-                "but none is held out",
-                f"leave it out, or give {setting('val_frac')} or {setting('test_frac')}",
-            )
+            only = "only applies to a fraction of the text, but none is held out"
+            give = f"leave it out, or give {setting('val_frac')} or {setting('test_frac')}"
+            raise UsageError(f"{held} {self.hold_out} {only}", give)
         if self.column is not None and self.field is not None:
-            raise UsageError(
-                f"{setting('column')} and {setting('field')} exclude each other", "give one of them"
-            )
+            both = f"{setting('column')} and {setting('field')}"
+            raise UsageError(f"{both} exclude each other", "give one of them")
         for name in ("column", "field", "label_column", "label_field"):
             if self.get(name) == "":
                 raise UsageError(f"{setting(name)} is empty", "name one, or leave it out")
@@ -292,6 +288,11 @@ class TrainConfig(Configuration):
         group=TRAINING,
         least=0,
     )
+    sync_every: int = declare(
+        1, "With mpirun, updates that ranks make apart between averages.", group=TRAINING, least=1
+    )
+    outer_lr: float = declare(1.0, "Learning rate of averages.", group=TRAINING, above=0)
+    outer_momentum: float = declare(0.5, "Momentum of averages.", group=TRAINING, least=0, below=1)
     seed: int = declare(0, "Seed of all random numbers.", group=TRAINING)
     log_every: int = declare(25, "Steps between reports.", group=SAVING, least=1)
     eval_every: int = declare(

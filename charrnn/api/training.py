@@ -32,6 +32,7 @@ from charrnn.train.recipes.applies import (
     refuse_reset,
     unused_by_task,
     unused_in_examples,
+    unused_of_averages,
 )
 from charrnn.train.recipes.language import language_loop, require_symbols
 from charrnn.train.records import Record
@@ -96,8 +97,9 @@ def fit(
     plan = request.fresh_train(config.task, data.level)
     for settings in (config, data, plan):
         settings.refuse_unused(options)
-    for name in unused_by_task(config.task).keys() & options.keys():
-        raise UsageError(f"{setting(name)} {unused_by_task(config.task)[name]}", "leave it out")
+    unused = unused_by_task(config.task) | unused_of_averages(plan)
+    for name in unused.keys() & options.keys():
+        raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
     if report is not None:
         arguments.function(report, "report")
     if config.task != "lm":

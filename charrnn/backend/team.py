@@ -26,6 +26,12 @@ from charrnn.errors import CharRNNError
 R = TypeVar("R")
 
 
+def share_of(streams: int, rank: int, size: int) -> slice:
+    """Return a member's share of the streams; all shares are about equal."""
+    first, last = (streams * (rank + k) // size for k in (0, 1))
+    return slice(first, last)
+
+
 class Team(ABC):
     """The collective operations of a team.
 
@@ -53,8 +59,7 @@ class Team(ABC):
 
     def share(self, streams: int) -> slice:
         """Return this member's share of the streams; all shares are about equal."""
-        first, last = (streams * (self.rank + k) // self.size for k in (0, 1))
-        return slice(first, last)
+        return share_of(streams, self.rank, self.size)
 
     def shares(self, states: Mapping[str, np.ndarray], N: int) -> dict[str, np.ndarray]:
         """Return this member's share of the streams of states (H, N); others are left whole."""

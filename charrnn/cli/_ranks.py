@@ -92,10 +92,17 @@ class Command:
                 raise
             self.unheard = problem
 
-    def saved(self, folder: Path, again: str) -> None:
-        """Say, if all ranks are killed from now on, how to continue the run: with ``again``."""
+    def saved(self, folder: Path, again: str = "", needs_ranks: bool = False) -> None:
+        """Say, if all ranks are killed from now on, how to continue the run: with ``again``.
+
+        ``needs_ranks``: a single process cannot.
+        """
         if self._witness is not None:
-            resume = f"to continue: charrnn train --resume {shell(folder)}{again}"
+            from charrnn.plugins import loaded
+
+            start = f"mpirun -n {self.team.size} " if needs_ranks else ""
+            more = "".join(f" --plugin {shell(source)}" for source in loaded()) + again
+            resume = f"to continue: {start}charrnn train --resume {shell(folder)}{more}"
             self._witness.say(one_line(f"{_KILLED}; the last checkpoint is intact; {resume}"))
 
     def over(self) -> None:

@@ -25,6 +25,7 @@ SHOWN = {
 }
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
+    "ranks": ("sync_every", "outer_lr", "outer_momentum"),
     "windows": ("seq_len", "batch", "state", "restart"),
     "clipping": ("clip_norm", "clip_value"),
     "stopping": ("steps", "epochs", "minutes", "patience", "max_rollbacks"),
@@ -61,6 +62,8 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     if loaded.config.task == "lm":
         for name in ("bidirectional", "pool", "attention", "labels"):
             del facts[name]
+    for number, files in enumerate(facts.pop("files_of_ranks") or []):
+        facts[f"rank {number}"] = _names(files, len(files))
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
     facts["corpus"] = _names(facts["corpus"], settings.get("sources_count", 0))
@@ -152,8 +155,17 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "dtype": config.dtype,
         "corpus": list(loaded.data.sources[:MAX_FILES]) if loaded.data else [],
         "corpus_sha256": loaded.corpus_sha256,
+        "ranks": progress.ranks,
+        "files_of_ranks": _files_of_ranks(loaded),
         "version": loaded.version,
     }
+
+
+def _files_of_ranks(loaded: Any) -> list[list[str]] | None:
+    """Return the files that each rank reads, if they are divided."""
+    from charrnn.tasks.shards.names import files_of_ranks
+
+    return files_of_ranks(loaded.data, loaded.progress.ranks, MAX_FILES) if loaded.data else None
 
 
 def _settings(loaded: Any) -> dict[str, Any]:
@@ -184,11 +196,13 @@ def _as_options(loaded: Any) -> list[tuple[str, str]]:
         groups |= ROWS
     options = declared(type(loaded.data)) if loaded.data is not None else {}
     rows = []
+    if settings.get("sync_every") == 1:  # then the others have no effect
+        del groups["ranks"]
     for title, names in groups.items():
         words = [
             _as_option(name, settings, options)
             for name in names
-            if settings[name] not in (None, [])
+            if settings[name] not in (None, []) and settings[name] is not False
         ]
         rows.append((title, " ".join(words)))
     return rows
@@ -196,6 +210,8 @@ def _as_options(loaded: Any) -> list[tuple[str, str]]:
 
 def _as_option(name: str, settings: dict[str, Any], options: Mapping[str, Option]) -> str:
     value = settings[name]
+    if value is True:
+        return option(name)
     if not isinstance(value, list):
         if name in options:
             value = options[name].typed(value)

@@ -224,7 +224,7 @@ def _follow(
         with explaining_memory(session.needed.total), report, closing(session.records()) as records:
             for record in records:
                 if isinstance(record, Save) or (isinstance(record, Start) and record.resumed):
-                    command.saved(session.folder, more)
+                    command.saved(session.folder, more, session.needs_ranks)
                 command.show(report, record)
     except OSError:
         if not stop.asked():

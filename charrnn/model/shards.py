@@ -49,7 +49,8 @@ class Shards(Carried):
     threads
         The threads to use; by default all that BLAS uses.
     mine
-        The streams that are computed here if others compute the rest; by default all.
+        The streams that are computed here if others compute the rest; by default all. There may be
+        none.
     """
 
     def __init__(
@@ -66,13 +67,16 @@ class Shards(Carried):
         self._streams = streams
         self._mine = mine or slice(0, streams)
         streams = self._mine.stop - self._mine.start
-        count = shards(model.config, streams, self._threads)
-        bounds = [streams * k // count for k in range(count + 1)]
+        # there may be fewer texts in a batch than members
+        count = shards(model.config, streams, self._threads) if streams else 0
+        bounds = [streams * k // max(1, count) for k in range(count + 1)]
         self._parts = [slice(*pair) for pair in pairwise(bounds)]
         self._windows = [model.window(steps, part.stop - part.start) for part in self._parts]
         self._grads: list[Parameters] = []
-        if count == 1:
-            self._starts = dict(self._windows[0].states())
+        self._starts = {}
+        if count <= 1:
+            for window in self._windows:
+                self._starts = dict(window.states())
             return
         xp, like = model.backend.xp, model.weights
         self._grads = [like.like(xp.empty_like(like.flat)) for _ in self._parts[1:]]
@@ -136,6 +140,9 @@ class Shards(Carried):
         padding
             Where the streams end, of whole sequences.
         """
+        if not self.count:
+            grads.flat[...] = 0.0
+            return self.model.backend.xp.zeros((), grads.flat.dtype)
         symbols = symbols or len(ids) * self._streams
         dropped: Sequence[Array] | None = None
         if dropout_key is not None:

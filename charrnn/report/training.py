@@ -249,10 +249,17 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
         lines.append(_no_better(end, "labels" if task in ("classify", "tag") else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
-        lines.append(f"saved; to continue: charrnn train --resume {run}{again}")
+        lines.append(f"saved; to continue: {_launcher(start)}charrnn train --resume {run}{again}")
     else:
         lines.append(f"{_NEXT[task]} {run}")
     return "\n".join(lines)
+
+
+def _launcher(start: Start | None) -> str:
+    """Return how several ranks are started, if a single process cannot continue a run."""
+    settings = {} if start is None else start.settings
+    needs = settings.get("shard_files") or settings.get("sync_every", 1) > 1
+    return f"mpirun -n {start.ranks} " if start is not None and needs else ""
 
 
 def _no_better(end: End, what: str) -> str:

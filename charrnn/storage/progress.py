@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, setting
 from charrnn.settings import refuse_unknown
 
+Better = Callable[[float, float | None], bool]
+"""Whether a metric is better than the best so far, None if there is none."""
 _KEYS = {"best_scheduled_loss": "best_val_loss"}
 """Keys in a checkpoint that differ from the names of the fields."""
 
@@ -59,6 +62,8 @@ class Progress:
     metrics_bytes
         Length of the run's ``metrics.jsonl`` at this step. The rest of the file belongs to lost
         steps and is dropped on resume.
+    ranks
+        The processes that trained together when this was saved.
     """
 
     step: int = 0
@@ -83,6 +88,24 @@ class Progress:
     lr_factor: float = 1.0
     rollbacks: int = 0
     metrics_bytes: int = 0
+    ranks: int = 1
+
+    def measure(self, value: float, better: Better) -> bool:
+        """Note the metric of an evaluation; return whether its weights are the best so far."""
+        self.val_loss, self.measured = value, self.step
+        best = better(value, self.kept_val_loss)
+        if best:
+            self.kept_val_loss = value
+        return best
+
+    def schedule(self, value: float, better: Better) -> bool:
+        """Note that the evaluation was scheduled; return whether it is the best of these."""
+        self.evaluated = self.step
+        best = better(value, self.best_scheduled_loss)
+        if best:
+            self.best_scheduled_loss, self.best_step = value, self.step
+        self.stale = 0 if best else self.stale + 1
+        return best
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary for JSON, with the keys that all versions have written."""
@@ -122,3 +145,36 @@ class State(NamedTuple):
     weights: np.ndarray
     moments: dict[str, np.ndarray]
     states: dict[str, np.ndarray]
+
+
+def restore(
+    arrays: Mapping[str, Any],
+    saved: Mapping[str, np.ndarray] | None,
+    put: Callable[[np.ndarray], Any],
+) -> None:
+    """Write the moments and states of a checkpoint to arrays of a backend.
+
+    Parameters
+    ----------
+    arrays, saved
+        By name; without ``saved``, of a run that has not begun, the arrays are zeroed.
+    put
+        Brings a host array to the backend.
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes differ.
+    """
+    if saved is None:
+        for array in arrays.values():
+            array[...] = 0.0
+        return
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if {name: array.shape for name, array in saved.items()} != shapes:
+        raise CheckpointError(
+            "the checkpoint lacks the moments or states that its training needs to continue",
+            f"start a new run from its weights with {setting('init_from')}",
+        )
+    for name, array in saved.items():
+        arrays[name][...] = put(array)

@@ -19,6 +19,7 @@ from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
 from charrnn.tasks.base import Metric, Task
+from charrnn.tasks.shards.part import Part, PartStreams
 from charrnn.text import fit_window
 from charrnn.text.units.examples import ExampleStreams, Units, fit_examples
 from charrnn.text.units.pieces import TextIds
@@ -81,7 +82,7 @@ class LanguageTask(Task):
     def batch(self, step: int) -> Batch:
         """Return this member's streams of a window of the text."""
         batch = self.streams.batch_at(step)
-        whole = self._mine.stop - self._mine.start == self.streams.batch
+        whole = self._mine.stop - self._mine.start == self.streams.batch  # or of one's own files
         return batch if whole else batch.of(self._mine)
 
     def loss_and_gradient(self, batch: Batch, step: int, grads: Parameters) -> Array:
@@ -118,6 +119,9 @@ def fit(train: TextIds | Units, batch: int, seq_len: int) -> tuple[int, int, str
     """
     if isinstance(train, Units):
         return fit_examples(train, batch, seq_len)
+    if isinstance(train, Part):
+        train.windows(batch, seq_len)
+        return batch, seq_len, None
     return fit_window(len(train), batch, seq_len)
 
 
@@ -130,14 +134,11 @@ def training_streams(
     """
     if isinstance(train, Units):
         return ExampleStreams(train, config.batch, config.seq_len, seed=config.seed)
-    return Streams(
-        train,
-        config.batch,
-        config.seq_len,
-        carry=config.state == "carry",
-        restart=restart,
-        seed=config.seed,
-    )
+    how: dict[str, Any] = {"carry": config.state == "carry", "restart": restart}
+    how["seed"] = config.seed
+    if isinstance(train, Part):
+        return PartStreams(train, config.batch, config.seq_len, **how)
+    return Streams(train, config.batch, config.seq_len, **how)
 
 
 def resets_of(batch: Batch, backend: Backend, dtype: Any) -> Resets | None:

@@ -132,6 +132,8 @@ def in_command(data: DataConfig) -> list[str]:
     """
     if len(data.sources) <= _MANY:
         return list(data.sources)
+    if data.shard_files:  # whose order says which file is whose
+        return ["CORPUS"]
     encoding = "" if data.level == "byte" else data.encoding
     return in_directories(data.sources, _MANY, encoding, Layout.of(data)) or ["CORPUS"]
 

@@ -120,9 +120,14 @@ class Streams:
             lower = f"lower {setting('batch')} or {setting('seq_len')}"
             raise CorpusError(message, f"{lower}, or use a longer text")
         self.batch, self.seq_len = batch, seq_len
+        self.among(batch, slice(0, batch))
         self.length = (len(ids) - 1) // batch
         self.windows_per_epoch = self.length // seq_len
         self._ids = ids if isinstance(ids, Pieces) else np.asarray(ids)
+
+    def among(self, streams: int, mine: slice) -> None:
+        """Draw restarts for all of ``streams`` streams, of which these are some."""
+        self._streams, self._mine = streams, mine
 
     def batch_at(self, step: int) -> Batch:
         """Return the batch of a global step, counted from 0."""
@@ -151,7 +156,7 @@ class Streams:
             return np.ones(self.batch, np.bool_)
         if not self._restart:
             return None
-        bits = words(self._seed, Purpose.RESTART, self.batch, step=step)
+        bits = words(self._seed, Purpose.RESTART, self._streams, step=step)[self._mine]
         reset: NDArray[np.bool_] = bits < np.uint32(round(self._restart * 2**32))
         return reset if reset.any() else None
 

@@ -20,13 +20,16 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
-from charrnn.errors import CheckpointError, UsageError, setting
-from charrnn.storage.progress import Progress, State
+from charrnn.errors import UsageError, setting
+from charrnn.storage.progress import Progress, State, restore
 from charrnn.tasks.base import Task
+from charrnn.text.windows import Batch
 from charrnn.train.divergence import Guard, all_finite
 from charrnn.train.learning_rate import LearningRate
+from charrnn.train.local.outer import OUTER
 from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
 from charrnn.train.stopping import StopConditions
 from charrnn.train.update import Update
@@ -77,19 +80,23 @@ class Loop:
         self.task, self.config, self.backend = task, config, task.backend
         self.progress = progress or Progress()
         self._team = team or Alone()
-        self.update = Update(self.backend, task.weights, config, self._team)
+        self.update = Update(self.backend, task.weights, config, self._partners)
         self._stopping = StopConditions(config, task.windows_per_epoch)
         self._learning_rate = LearningRate(config, self._stopping.total_steps)
         if not task.has_validation and (config.patience or self._learning_rate.needs_validation):
             name = "patience" if config.patience else "schedule"
-            raise UsageError(
-                f"{setting(name)} {getattr(config, name)} needs validation data",
-                f"give {setting('val_frac')}",
-            )
+            needs = f"{setting(name)} {getattr(config, name)} needs validation data"
+            raise UsageError(needs, f"give {setting('val_frac')}")
         self._guard = Guard(task, self.update, self._team)
+        self._step_guard = Guard(task, self.update, self._partners)
         self._sampler, self._interrupted = sampler, interrupted
         self._started, self._seconds_before = perf_counter(), self.progress.seconds
         self._begin(moments or {}, states or {})
+
+    @property
+    def _partners(self) -> Team:
+        """The members that make each update together."""
+        return self._team
 
     def _begin(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         """Start at the step that ``progress`` names."""
@@ -108,21 +115,18 @@ class Loop:
 
     def _restore(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         """Restore the arrays of a checkpoint; a run that has begun needs all of them."""
-        arrays = dict(self.update.optimizer.moments)
+        arrays = self._moments()
         arrays |= {name: sequence[0] for name, sequence in self.task.window.states()}
-        saved = {**moments, **states}
-        if not (self.progress.step or saved):
-            for array in arrays.values():
-                array[...] = 0.0
-            return
-        shapes = {name: array.shape for name, array in arrays.items()}
-        if {name: array.shape for name, array in saved.items()} != shapes:
-            raise CheckpointError(
-                "the checkpoint lacks the moments or states that its training needs to continue",
-                f"start a new run from its weights with {setting('init_from')}",
-            )
-        for name, array in saved.items():
-            arrays[name][...] = self.backend.put(array)
+        begun = self.progress.step or moments or states
+        restore(arrays, {**self._kept(moments), **states} if begun else None, self.backend.put)
+
+    def _moments(self) -> dict[str, Array]:
+        """Return the arrays of the size of the weights that a checkpoint keeps, by name."""
+        return dict(self.update.optimizer.moments)
+
+    def _kept(self, moments: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the moments of a checkpoint that count here: not those of an outer update."""
+        return {name: array for name, array in moments.items() if name != OUTER}
 
     def go_back(self, good: State) -> None:
         """Restore a good state; only the elapsed time is kept."""
@@ -167,7 +171,7 @@ class Loop:
             self.step()
             if self._watcher and progress.step % config.watch == 0:
                 self.pending.append(self._watcher.record(progress.step))
-            if progress.step % config.log_every == 0:
+            if self._reached(config.log_every):
                 self.pending.append(self._report())
             while self.pending:
                 yield self.pending.pop(0)
@@ -188,12 +192,12 @@ class Loop:
     def _step(self) -> None:
         begun = perf_counter()
         progress, task, update = self.progress, self.task, self.update
-        guard, count = self._guard if self._guard.every_step else None, progress.step + 1
+        guard, count = self._step_guard if self._guard.every_step else None, progress.step + 1
         if guard:
             guard.states(count)
         batch = task.batch(progress.step)
         task.window.start(batch.reset, self.backend)
-        self._loss = update.gradient(partial(task.loss_and_gradient, batch, progress.step))
+        self._loss = self._gradient(batch)
         self._norm = update.norm()
         if guard:
             guard.gradient(count, self._loss, self._norm)
@@ -202,19 +206,22 @@ class Loop:
             self._watcher.begin(count, task.weights.flat, update.grads.flat)
         _, scale = update.clip(self._norm)
         lr = self._learning_rate.at(progress, self.seconds)
-        self._lr = self._team.same(lr)  # computed from the clock and by the system's cosine
+        self._lr = self._partners.same(lr)  # computed from the clock and by the system's cosine
         progress.step, progress.epoch = count, batch.epoch
         update.apply(self._lr, scale, count)
         if guard:
             guard.update(count)
         if self._watcher:
             self._watcher.end(task.weights.flat, scale)
-        if self._smoothed is None:
-            self._smoothed = self._loss
-        else:
-            self._smoothed = self._smoothed + (1 - SMOOTHING) * (self._loss - self._smoothed)
+        before = self._loss if self._smoothed is None else self._smoothed
+        self._smoothed = before + (1 - SMOOTHING) * (self._loss - before)
         self._train_seconds += perf_counter() - begun
         self._train_steps += 1
+
+    def _gradient(self, batch: Batch) -> Array:
+        """Compute the gradient of the loss on a batch; return the loss."""
+        compute = partial(self.task.loss_and_gradient, batch, self.progress.step)
+        return self.update.gradient(compute)
 
     @property
     def total_steps(self) -> int | None:
@@ -248,12 +255,15 @@ class Loop:
 
     def _due(self, every: int, last: int) -> bool:
         step = self.progress.step
-        return bool(every) and step > 0 and step % every == 0 and last != step
+        return bool(every) and step > 0 and last != step and self._reached(every, last)
+
+    def _reached(self, every: int, last: int = 0) -> bool:
+        """Return whether something happens now that does so every so many steps."""
+        return self.progress.step % every == 0
 
     def _report(self) -> Step:
         begun = perf_counter()
-        loss, norm, smoothed = self._checked_numbers()
-        self.progress.smoothed = smoothed
+        loss, norm, self.progress.smoothed = self._checked_numbers()
         elapsed = self._train_seconds + perf_counter() - begun  # includes waiting for a GPU
         chars = self._train_steps * self.task.symbols_per_batch
         self._train_seconds, self._train_steps = 0.0, 0
@@ -261,7 +271,7 @@ class Loop:
             step=self.progress.step,
             epoch=self.progress.epoch,
             loss=loss,
-            smoothed=smoothed,
+            smoothed=self.progress.smoothed,
             grad_norm=norm,
             lr=self._lr,
             chars_per_second=chars / elapsed if elapsed else 0.0,
@@ -288,31 +298,23 @@ class Loop:
         elif self.progress.smoothed is not None:
             self._guard.end(self.progress.step, inf, self.progress.smoothed)
 
+    @np.errstate(all="ignore")
     def _evaluate(self, scheduled: bool) -> Eval | None:
-        """Measure the task's metric; only a scheduled evaluation moves best, patience and plateau.
+        """Measure the task's metric; return None, and change nothing, if interrupted.
 
-        Returns None, and changes nothing, if interrupted.
+        Only a scheduled evaluation moves best, patience and plateau.
         """
         progress, metric = self.progress, self.task.metric
-        with np.errstate(all="ignore"):
-            value = self.task.evaluate(self._stopped)
+        value = self.task.evaluate(self._stopped)
         if value is None:
             return None
         value = self._team.same(value)
         self._guard.loss(progress.step, f"validation {metric.name}", value)
         if self.stop_reason():
             self._guard.last(progress.step, f"validation {metric.name}", value)
-        progress.val_loss, progress.measured = value, progress.step
-        best = metric.better(value, progress.kept_val_loss)
-        if best:
-            progress.kept_val_loss = value
+        best = progress.measure(value, metric.better)
         if scheduled:
-            progress.evaluated = progress.step
-            better = metric.better(value, progress.best_scheduled_loss)
-            if better:
-                progress.best_scheduled_loss, progress.best_step = value, progress.step
-            progress.stale = 0 if better else progress.stale + 1
-            self._learning_rate.evaluated(progress, better)
+            self._learning_rate.evaluated(progress, progress.schedule(value, metric.better))
         measures = self.task.measures()
         return Eval(progress.step, value, best, self.seconds, measures)
 
@@ -334,7 +336,7 @@ class Loop:
         """
         get, step = self.backend.get, self.progress.step
         weights = get(self.task.weights.flat)
-        moments = {name: get(array) for name, array in self.update.optimizer.moments.items()}
+        moments = {name: get(array) for name, array in self._moments().items()}
         states = {name: get(sequence[0]) for name, sequence in self.task.window.states()}
         if self._team.any(not all_finite((weights, *moments.values(), *states.values()))):
             self._guard.everything(step)

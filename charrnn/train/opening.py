@@ -24,7 +24,9 @@ from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import is_shorter
+from charrnn.tasks.shards.names import check
 from charrnn.train import recipes
+from charrnn.train.local.loop import refuse_alone
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.request import Request
 from charrnn.train.session import Session
@@ -72,8 +74,9 @@ def open_session(
     if request.init_from is not None:
         start = shared.load(team, lambda: runs.resolve(request.init_from))
     config, data, train = team.together(lambda: _configured(request, start, team))
+    _require_same_options(team, config, data, train)
     recipe = recipes.of(config.task)
-    corpus = team.in_turn(lambda: recipe.read(data, train.seed))
+    corpus = recipe.read_together(data, train.seed, team)
 
     def session() -> Session:
         notes: list[str] = []
@@ -108,11 +111,14 @@ def _configured(
     data = request.inherited_data(start) if start else request.fresh_data()
     train = request.fresh_train(config.task, data.level)
     request.refuse_unused(config, data, train)
-    _refuse_stdin(data, team)
+    refuse_alone(train, team)
+    _check_sources(data, team)
     return config, data, train
 
 
-def _refuse_stdin(data: DataConfig, team: Team) -> None:
+def _check_sources(data: DataConfig, team: Team) -> None:
+    """Raise :class:`UsageError` if the members of a team cannot read the text."""
+    check(data, team.size)
     if team.size > 1 and "-" in (*data.sources, *data.val, *data.test):
         raise UsageError("standard input reaches only one of the ranks", "name a file")
 
@@ -121,22 +127,36 @@ def _make_folder(session: Session, request: Request, data: DataConfig) -> None:
     session.use_folder(runs.create(request.name, request.out, data.sources[0]))
 
 
+def _require_same_options(
+    team: Team, config: ModelConfig, data: DataConfig, train: TrainConfig
+) -> None:
+    """Raise :class:`CharRNNError` if a member has another version or other options."""
+    if team.size == 1:
+        return
+    read = data.to_json()
+    del read["sources"]  # the same text may lie elsewhere
+    options = json.dumps([config.to_json(), train.to_json(), read])
+    team.require_same(_digests({"version of charrnn": __version__, "set of options": options}))
+
+
+def _digests(facts: dict[str, str]) -> dict[str, str]:
+    return {name: sha256(fact.encode()).hexdigest() for name, fact in facts.items()}
+
+
 def _require_same(team: Team, session: Session, train: TrainConfig) -> None:
     """Raise :class:`CharRNNError` if the members of a team are about to train different models."""
     if team.size == 1:
         return
-    model, corpus, data = session.model, session.corpus, session.data.to_json()
-    del data["sources"]  # the same text may lie elsewhere
-    how = [model.config.to_json(), train.to_json(), data, model.backend.name, model.backend.matmul]
+    model, corpus = session.model, session.corpus
+    how = [train.to_json(), model.backend.name, model.backend.matmul, model.core is not None]
     vocabulary, weights = corpus.vocabulary.to_json(), model.backend.get(model.weights.flat)
     labels = session.recipe.labels(corpus)
     facts = {
-        "version of charrnn": __version__,
-        "set of options": json.dumps([*how, model.core is not None]),
+        "set of options": json.dumps(how),
         "text": json.dumps([corpus.sha256, corpus.heldout_sha256, vocabulary, labels]),
         "checkpoint": sha256(weights.tobytes()).hexdigest(),
     }
-    team.require_same({name: sha256(fact.encode()).hexdigest() for name, fact in facts.items()})
+    team.require_same(_digests(facts))
 
 
 def required_memory(
@@ -235,8 +255,16 @@ def _continued(
 ) -> Session:
     recipe = recipes.of(checkpoint.config.task)
     data, train = team.together(lambda: request.resumed(checkpoint))
-    team.together(lambda: _refuse_stdin(data, team))
-    corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train.seed))
+    if data.shard_files:
+        team.together(lambda: _require_same_ranks(request, checkpoint, team))
+    refuse_alone(train, team)
+    team.together(lambda: _check_sources(data, team))
+    _require_same_options(team, checkpoint.config, data, train)
+    if data.shard_files:
+        corpus = recipe.read_together(data, train.seed, team)
+        team.together(lambda: _require_same_text(request, checkpoint, corpus))
+    else:
+        corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train.seed))
 
     def session() -> Session:
         needed = required_memory(recipe, checkpoint.config, corpus, train, backend, team)
@@ -284,10 +312,25 @@ def _read_again(
             again = f"charrnn train TEXT --resume {shell(str(request.resume))}"
             raise CorpusError(problem.message, f"if it was moved, name it: {again}") from None
         raise
+    _require_same_text(request, checkpoint, corpus)
+    return corpus
+
+
+def _require_same_ranks(request: Request, checkpoint: Checkpoint, team: Team) -> None:
+    """Raise :class:`UsageError` if the files would be divided otherwise than they were."""
+    ranks = checkpoint.progress.ranks
+    if team.size != ranks:
+        raise UsageError(
+            f"the files of the run are divided among {ranks} ranks, and each goes on in its own",
+            f"start {ranks} ranks, or a new run from its weights: {request.anew(checkpoint)}",
+        )
+
+
+def _require_same_text(request: Request, checkpoint: Checkpoint, corpus: Any) -> None:
+    """Raise :class:`CorpusError` if a text is not that of the run that is resumed."""
     expected = (checkpoint.corpus_sha256, checkpoint.heldout_sha256, checkpoint.vocabulary)
     if (corpus.sha256, corpus.heldout_sha256, corpus.vocabulary) != expected:
         raise CorpusError(
             "the text is not the one that the run was trained on",
             f"give the same text, or start a new run from its weights: {request.anew(checkpoint)}",
         )
-    return corpus

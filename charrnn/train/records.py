@@ -45,7 +45,8 @@ class Start(Record):
     ``parameters`` counts trainable numbers; ``train_chars``, ``val_chars`` and ``test_chars`` are
     symbols; ``examples`` and ``labels`` are how many texts a classifier learns from, and how many
     labels they have, None for other tasks; ``total_steps`` is the last step, None if only a time
-    limit ends training. ``ranks`` is the number of processes that train together. ``settings`` are
+    limit ends training. ``ranks`` is the number of processes that train together, and
+    ``files_of_ranks`` which files each of them reads, if they are divided. ``settings`` are
     all settings of model, text and training by name; ``batch`` and ``seq_len`` are as fitted to the
     text.
     """
@@ -77,6 +78,7 @@ class Start(Record):
     examples: int | None = None
     labels: int | None = None
     ranks: int = 1
+    files_of_ranks: list[list[str]] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

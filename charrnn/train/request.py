@@ -37,6 +37,7 @@ FREE = (
     "keep",
     "watch",
     "max_rollbacks",
+    *("sync_every", "outer_lr", "outer_momentum"),
 )
 """Training options that a resumed run may change: when to stop, what to report and keep, and how
 often to roll back after a divergence."""

@@ -24,9 +24,10 @@ from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
 from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
+from charrnn.tasks.shards.names import files_of_ranks
 from charrnn.train.divergence import DivergedError
 from charrnn.train.recipes.base import Recipe
-from charrnn.train.records import End, Eval, Record, Rollback, Save, SaveDue, Start, start
+from charrnn.train.records import NAMES, End, Eval, Record, Rollback, Save, SaveDue, Start, start
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 from charrnn.train.stopping import unreached
@@ -112,6 +113,11 @@ class Session:
         past = end is not None and at.step > end  # the run was killed, and an earlier end is given
         ended = at.ended == at.step or past
         self.finished = self.loop.saved_reason() if resumed and ended else None
+
+    @property
+    def needs_ranks(self) -> bool:
+        """Whether a single process cannot continue the run."""
+        return self.data.shard_files or self._train.sync_every > 1
 
     def use_folder(self, lock: Lock) -> None:
         """Write to the locked folder, and release it when training ends."""
@@ -216,6 +222,7 @@ class Session:
         of the end never is.
         """
         path, state = self.folder / name, self.loop.state()
+        state.progress.ranks = self._team.size
         record = Save(state.progress.step, str(path))
         if self._metrics is not None:
             self._write(self._metrics, record, state, end, counted)
@@ -296,6 +303,7 @@ class Session:
             steps_per_epoch=loop.task.windows_per_epoch,
             total_steps=loop.total_steps,
             ranks=self._team.size,
+            files_of_ranks=files_of_ranks(self.data, self._team.size, NAMES),
             examples=sizes.examples and sizes.examples[0],
             labels=len(self.recipe.labels(self.corpus)) or None,
         )

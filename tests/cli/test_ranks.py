@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import teams
@@ -106,3 +107,28 @@ def test_without_mpi4py_ranks_say_what_is_missing(tmp_path):
     assert done.returncode == 1
     line = "started by MPI, but mpi4py is not installed; pip install 'charrnn[mpi]'"
     assert done.stderr == f"charrnn: error: {line}\n"
+
+
+class Told:
+    """A witness that keeps what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.mark.parametrize(
+    ("again", "needs_ranks", "command"),
+    [
+        ("", False, "charrnn train --resume 'checkpoints/a run'"),
+        (" --core numpy", False, "charrnn train --resume 'checkpoints/a run' --core numpy"),
+        ("", True, "mpirun -n 1 charrnn train --resume 'checkpoints/a run'"),
+    ],
+)
+def test_ranks_that_are_killed_say_how_to_go_on_alike(again, needs_ranks, command):
+    witness = Told()
+    Command(Alone(), witness).saved(Path("checkpoints/a run"), again, needs_ranks)
+    line = f"the last checkpoint is intact; to continue: {command}"
+    assert witness.lines[-1].endswith(line)

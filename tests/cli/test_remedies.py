@@ -68,6 +68,7 @@ PRINTED_BY = {
     "storage/container.py": ("train",),
     "storage/given.py": ("sample",),
     "storage/heldout.py": ("train",),
+    "storage/progress.py": ("train",),
     "storage/runs.py": ("train",),
     "tasks/": ("train",),
     "text/builtin/": ("corpus make",),

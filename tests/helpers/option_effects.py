@@ -123,6 +123,10 @@ _LINES = {
 ; --watch 2
 ; --eval-chars 8
 --lr 1e30 ; --max-rollbacks 0
+; --sync-every 2
+; --shard-files
+; --outer-lr 1
+; --outer-momentum 0
 ; --name other
 ; --out elsewhere
 ; --init-from one

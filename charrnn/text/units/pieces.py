@@ -26,6 +26,11 @@ class Pieces:
         self.ids, self._starts = ids, starts
         self._ends = np.cumsum(stops - starts)
 
+    def bounds(self) -> tuple[Numbers, Numbers]:
+        """Return where each piece begins and ends in the array."""
+        lengths = np.diff(self._ends, prepend=0)
+        return self._starts, self._starts + lengths
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the ids."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def moments(config: TrainConfig) -> int:
-    """Return how many arrays of the size of the weights the optimizer keeps."""
-    return len(OPTIMIZERS.get(config.optimizer).slots)
+    """Return how many arrays of the size of the weights are kept for their updates."""
+    outer = 2 if config.sync_every > 1 else 0  # see charrnn.train.local.outer
+    return len(OPTIMIZERS.get(config.optimizer).slots) + outer
 
 
 def create(config: TrainConfig, backend: Backend, parameters: Parameters) -> Optimizer:

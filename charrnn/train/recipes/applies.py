@@ -16,7 +16,7 @@ OF_EXAMPLES = "max_length"
 """The setting for all of them."""
 OF_TEXT = (
     *("seq_len", "state", "restart", "sample_every", "eval_chars"),
-    *("join", "hold_out", "examples"),
+    *("join", "hold_out", "examples", "shard_files"),
 )
 """Settings for a text that is read in windows."""
 
@@ -46,6 +46,15 @@ def unused_in_examples(data: DataConfig) -> dict[str, str]:
         return {}
     anyway = "where every example starts from a zero state anyway"
     return {"restart": f"has no effect with {setting('examples')}, {anyway}"}
+
+
+def unused_of_averages(train: TrainConfig) -> dict[str, str]:
+    """Return the settings that have no effect because weights are averaged, or are not, and why."""
+    every = f"{setting('sync_every')} {train.sync_every}"
+    if train.sync_every == 1:
+        why = f"only applies to averaging, which {every} does not do"
+        return dict.fromkeys(("outer_lr", "outer_momentum"), why)
+    return {"watch": f"records the updates of all ranks, but {every} makes none together"}
 
 
 def unused_by_task(task: str) -> dict[str, str]:
@@ -82,6 +91,7 @@ def unused(model: ModelConfig, data: DataConfig, train: TrainConfig) -> dict[str
     texts = (*data.sources, *data.val, *data.test)
     found = undecoded(texts, data.encoding, data.errors) | data.unused() | train.unused()
     found |= unused_in_examples(data) | model.unused() | unused_by_task(model.task)
+    found |= unused_of_averages(train)
     if data.format == "lines":
         found["columns"] = f"says where labels are, but {setting('format')} lines has no columns"
     if not data.has_validation:

@@ -55,6 +55,10 @@ class Recipe(ABC):
         """Return how the data are read, with what only reading them has shown."""
         return data
 
+    def read_together(self, data: DataConfig, seed: int, team: Team) -> Any:
+        """Return the data of a run on every member of a team; all of them call this."""
+        return team.in_turn(lambda: self.read(data, seed))
+
     @abstractmethod
     def sizes(self, corpus: Any) -> Sizes:
         """Return how much data there is."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from charrnn.backend.team import Team
 from charrnn.config import TrainConfig
+from charrnn.train.local.loop import loop_of
 from charrnn.train.loop import Loop
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.records import Sizes
@@ -36,7 +37,7 @@ class OfExamples(Recipe):
     ) -> tuple[Loop, str | None]:
         """Return the loop; nothing is lowered."""
         task = self.task(model, corpus.train, corpus.val, train, team)
-        return Loop(task, train, team=team, **resumed), None
+        return loop_of(task, train, team, **resumed), None
 
     def write_heldout(self, folder: Path, corpus: Any) -> None:
         """Write the held-out examples."""

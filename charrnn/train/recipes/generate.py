@@ -23,6 +23,7 @@ from charrnn.text.labelled.dataset import Table, read_table
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.layout import DOCUMENTS
 from charrnn.train import optimizers, vocabulary_change
+from charrnn.train.local.loop import loop_of
 from charrnn.train.loop import Loop
 from charrnn.train.recipes.examples import OfExamples
 
@@ -69,7 +70,7 @@ class Generation(OfExamples):
         """Return the loop; nothing is lowered."""
         start = DOCUMENTS.start(corpus.vocabulary)
         task = GenerateTask(model, corpus.train, corpus.val, train, team, start=start)
-        return Loop(task, train, team=team, **resumed), None
+        return loop_of(task, train, team, **resumed), None
 
     def transfer(
         self, start: Checkpoint, config: ModelConfig, corpus: Table, seed: int

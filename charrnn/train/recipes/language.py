@@ -22,10 +22,12 @@ from charrnn.model.shards import shards
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.tasks.language import LanguageTask, fit
+from charrnn.tasks.shards.part import Part
 from charrnn.text import Corpus, read_corpus
 from charrnn.text.units.examples import Units
 from charrnn.text.units.pieces import TextIds
 from charrnn.train import optimizers, vocabulary_change
+from charrnn.train.local.loop import loop_of
 from charrnn.train.loop import Loop
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.records import Sizes
@@ -72,7 +74,7 @@ def language_loop(
     batch, seq_len, note = fit(train, config.batch, config.seq_len)
     config = replace(config, batch=batch, seq_len=seq_len)
     task = LanguageTask(model, train, val, config, team)
-    return Loop(task, config, team=team, **resumed), note
+    return loop_of(task, config, team, **resumed), note
 
 
 def require_symbols(corpus: Corpus, val: bool = False, test: bool = False) -> None:
@@ -103,9 +105,19 @@ class Language(Recipe):
         require_symbols(corpus, bool(data.val), bool(data.test))
         return corpus
 
+    def read_together(self, data: DataConfig, seed: int, team: Team) -> Corpus:
+        """Return the text, or this member's part of it."""
+        if not data.shard_files:
+            return super().read_together(data, seed, team)  # type: ignore[no-any-return]
+        from charrnn.tasks.shards.reading import read_part
+
+        return read_part(data, seed, team)
+
     def sizes(self, corpus: Corpus) -> Sizes:
         """Return the symbols of each part."""
-        return Sizes(len(corpus.train), len(corpus.val), len(corpus.test))
+        train = corpus.train
+        symbols = sum(train.lengths) if isinstance(train, Part) else len(train)
+        return Sizes(symbols, len(corpus.val), len(corpus.test))
 
     def estimate(
         self,

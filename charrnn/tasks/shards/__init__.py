@@ -1,0 +1,1 @@
+"""Texts of which each rank reads only some of the files, with one vocabulary."""

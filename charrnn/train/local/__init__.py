@@ -1,0 +1,1 @@
+"""Local training: ranks make updates by themselves, and average their weights now and then."""
