@@ -174,7 +174,7 @@ kinds.txt ; --label dog
         """; -k 2
 tags g.txt ; --format lines
 tags g.txt ; --columns 2,1
-pairs v.txt ; --beam 3
+pairs v.txt ; --beam 5
 pairs v.txt ; --attention
 pairs v.txt ; --plot maps.svg
 labels l.txt ; --encoding latin-1
