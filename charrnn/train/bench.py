@@ -28,6 +28,7 @@ from charrnn.tasks.language import LanguageTask
 from charrnn.text import Vocabulary
 from charrnn.text.labelled.dataset import table_of
 from charrnn.text.pairs.dataset import pair_table_of
+from charrnn.text.tagged.dataset import tagged_of
 from charrnn.train import recipes
 from charrnn.train.loop import Loop
 from charrnn.train.recipes.language import language_loop
@@ -39,7 +40,7 @@ ENOUGH_BATCH = 0.8
 """The smallest batch that reaches this share of the best speed is proposed: a larger one makes
 fewer updates on the same text, which costs more than the extra speed is worth."""
 SYMBOLS = "".join(map(chr, range(32, 97)))
-LENGTHS = {"classify": 64, "generate": 64, "transduce": 16}
+LENGTHS = {"classify": 64, "tag": 64, "generate": 64, "transduce": 16}
 """For each task of examples, the symbols of a text, or of each side of a pair."""
 LABELS = 10
 TURN = 0.05
@@ -229,10 +230,13 @@ class _Setup:
             return language_loop(network, ids, ids[:0], config)[0]
         recipe, length = recipes.of(self.model.task), LENGTHS[self.model.task]
         texts = ["".join(row) for row in rng.choice(list(SYMBOLS), (count, length))]
-        data = DataConfig(sources=("-",), val_frac=0)
+        data = DataConfig(sources=("-",), val_frac=0, format="lines")
         corpus: Any
         if self.model.task == "transduce":
             corpus = pair_table_of(zip(texts, reversed(texts), strict=True), data)
+        elif self.model.task == "tag":
+            labels = [f"{n}" for n in range(LABELS)] * length
+            corpus = tagged_of(((text, labels[:length]) for text in texts), data)
         else:
             corpus = table_of(((text, f"{n % LABELS}") for n, text in enumerate(texts)), data)
         model = recipe.fresh(self.model, corpus, 0, self.backend)

@@ -212,7 +212,7 @@ def test_wrong_options_get_one_line(arguments, says):
     assert says in done.stderr
 
 
-@pytest.mark.parametrize("task", ["classify", "transduce", "generate"])
+@pytest.mark.parametrize("task", ["classify", "tag", "transduce", "generate"])
 def test_every_task_is_measured_on_examples(task, ticking):
     from charrnn.report.bench import bench_json, bench_text
     from charrnn.train import bench

@@ -44,6 +44,7 @@ train t.txt --val-frac 0 --patience 3
 train t.txt --val-frac 0 --schedule plateau
 train hello --column text
 train t.csv --task classify --column text
+train t.csv --task tag --columns 2
 eval t.csv --run labels --column text
 train hello --field text
 train --resume one --lr 0.5
