@@ -314,7 +314,7 @@ class Model:
     def export(self, path: str | PathLike[str], *, to: str) -> str:
         """Write the model for another library, and return Python code that opens the file there.
 
-        ``to`` is one of those of ``charrnn export``: "torch" or "onnx".
+        ``to`` is one of those of ``charrnn export``: "torch", "onnx" or "keras".
 
         Raises
         ------

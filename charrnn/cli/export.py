@@ -12,7 +12,7 @@ from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 
-FORMATS = ("torch", "onnx")
+FORMATS = ("torch", "onnx", "keras")
 
 
 def export(
@@ -21,8 +21,8 @@ def export(
         str,
         typer.Option(
             metavar="LIBRARY",
-            help="What the file is for: torch (PyTorch: a state dict in a safetensors file) or "
-            "onnx (a graph; needs charrnn[exchange]).",
+            help="What the file is for: torch (PyTorch: a state dict in a safetensors file), "
+            "onnx (a graph) or keras (a model of Keras 3). The last two need charrnn[exchange].",
             show_default=False,
         ),
     ] = "",
@@ -48,6 +48,8 @@ def export(
     The graph for ONNX is in float32. It reads ids in int64 (steps, batch), then the state of each
     layer (1, batch, hidden), and returns logits (steps, batch, vocabulary), then the new states in
     the same order.
+
+    The model for Keras reads ids (batch, steps), and gives logits (batch, steps, vocabulary).
 
     With --json one object: "file", "to", "bytes", "code".
     """

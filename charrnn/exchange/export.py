@@ -11,7 +11,7 @@ from charrnn.display import one_line
 from charrnn.errors import UsageError, setting
 from charrnn.exchange.portable import Portable
 
-FORMATS = {"torch": "pytorch", "onnx": "onnx_graph"}
+FORMATS = {"torch": "pytorch", "onnx": "onnx_graph", "keras": "keras_archive"}
 """For each library the module that writes for it; its ``write`` is a :data:`Writer`."""
 Writer = Callable[[Portable, Path], str]
 """Writes a file for a library, and returns Python code that opens the file there."""

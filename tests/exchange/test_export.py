@@ -18,7 +18,7 @@ def test_a_file_that_must_not_be_replaced(tmp_path):
         one.export(tmp_path / "c.safetensors", to="torch")
     with pytest.raises(UsageError, match="is a folder; name a file in it"):
         one.export(tmp_path, to="torch")
-    with pytest.raises(UsageError, match="choose one of torch, onnx"):
+    with pytest.raises(UsageError, match="choose one of torch, onnx, keras"):
         one.export(tmp_path / "m", to="numpy")
     assert (tmp_path / "c.safetensors").read_bytes() == before
 
