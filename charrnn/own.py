@@ -22,6 +22,7 @@ CHECKPOINT_BEGINNING = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
 """How the header of a checkpoint begins, after the 8 bytes that hold its length."""
 METRICS_BEGINNING = b'{"event": "start"'
 CACHED = ("ids.bin", "meta.json")
+_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 _CACHE_ENTRY = re.compile(r"[0-9a-f]{64}|tmp-.*")
 
@@ -32,10 +33,13 @@ def is_checkpoint(path: Path) -> bool:
     return beginning is not None and beginning[8:] == CHECKPOINT_BEGINNING
 
 
-def begins(path: Path, beginnings: tuple[bytes, ...]) -> bool:
-    """Whether a regular file begins with one of these."""
-    beginning = _beginning(path, max(map(len, beginnings)))
-    return beginning is not None and beginning.startswith(beginnings)
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins as one of ``torch.save`` does.
+
+    The length of a safetensors header may begin with the same bytes; a brace follows it.
+    """
+    beginning = _beginning(path, 9)
+    return beginning is not None and beginning.startswith(_PICKLES) and beginning[8:] != b"{"
 
 
 def is_metrics(path: Path) -> bool:

@@ -35,8 +35,6 @@ _RECURRENT = re.compile(
     r"(?P<prefix>(?:.*\.)?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))(?P<suffix>(?:_[a-z]+)?)"
     r"_l(?P<layer>[0-9]{1,4})(?P<reverse>(?:_reverse)?)"
 )
-_PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-"""How a file of ``torch.save`` begins."""
 
 Tensors = dict[str, np.ndarray]
 
@@ -111,7 +109,7 @@ def _refuse_others(path: Path) -> None:
             f"{one_line(path)} is a checkpoint of charrnn, which needs no import",
             f"use it where a run is named: charrnn sample {shell(path)}",
         )
-    if own.begins(path, _PICKLES):
+    if own.is_pickle(path):
         name = str(path.with_suffix(own.SUFFIX))
         raise CharRNNError(
             f"{one_line(path)} is a pickle, which may run code when it is read",

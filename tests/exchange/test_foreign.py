@@ -225,3 +225,15 @@ def test_a_name_that_is_taken(tmp_path):
     refused = inside(*words, "--name", "m", cwd=tmp_path)
     assert refused.returncode == 2
     assert "already contains a run; choose another name" in refused.stderr
+
+
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_a_header_whose_length_looks_like_a_pickle(tmp_path, length):
+    from charrnn.storage import container
+
+    path = tmp_path / "m.safetensors"
+    container.write_plain(path, state(), {"note": ""})
+    size = int.from_bytes(path.read_bytes()[:8], "little")
+    container.write_plain(path, state(), {"note": "x" * (length - size)})
+    assert int.from_bytes(path.read_bytes()[:8], "little") == length
+    assert charrnn.import_model(path, SYMBOLS).config.embed == D
