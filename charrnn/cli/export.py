@@ -42,7 +42,7 @@ def export(
     The model is that of a run's best checkpoint or of a checkpoint file. The file also holds its
     vocabulary and configuration.
 
-    torch.nn.GRU resets after the recurrent product. For a run of --gru-reset before, the printed
+    torch.nn.GRU resets after the recurrent product. For a GRU that resets before it, the printed
     code has a module of its own.
 
     The graph for ONNX is in float32. It reads ids in int64 (steps, batch), then the state of each

@@ -24,8 +24,8 @@ def import_model(
         typer.Option(
             metavar="FILE",
             help="The symbols in the order of their ids: a JSON list, a JSON object with the id of "
-            "each, or a text of all characters. [default: those that the file lists, if charrnn "
-            "export wrote it]",
+            "each, or a text of all characters. [default: those that the file lists, if it "
+            "was exported by charrnn]",
             show_default=False,
         ),
     ] = None,

@@ -232,6 +232,7 @@ def test_info_of_a_file(tmp_path):
             {"symbol": "\x1b", "count": 1},
             {"symbol": "ä", "count": 1},
         ],
+        "left_out": [],
     }
     shown = good("info", "text.txt").decode()
     assert "\x1b" not in shown

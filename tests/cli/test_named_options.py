@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.commands import inside, known_options
 from helpers.messages import foreign, messages
+from safetensors.numpy import load_file, save_file
 
 import charrnn
 from charrnn.config import ModelConfig
@@ -58,6 +59,8 @@ train t.txt --watch 4 --name watched {SMALL}
 train t.txt --sample-every 4 --name sampled {SMALL}
 train t.txt --keep 1 --name kept {SMALL}
 train t.txt --core numpy --name cored {SMALL}
+train t.txt v.txt --shard-files --examples line
+import plain.safetensors --vocabulary symbols.txt --activation relu
 diagnose labels --exponents 2
 diagnose labels --state reset
 eval --split test --run one
@@ -153,6 +156,9 @@ def place(tmp_path_factory):
         small = SMALL.replace("--seq-len 4", "") if name == "labels" else SMALL
         done = inside("train", *text.split(), *small.split(), "--name", name, cwd=where)
         assert done.returncode == 0, done.stderr
+    (where / "symbols.txt").write_text("".join(sorted(set(TEXT))))
+    inside("export", "one", "--to", "torch", "--out", "one.safetensors", cwd=where)
+    save_file(load_file(where / "one.safetensors"), where / "plain.safetensors")
     return where
 
 
