@@ -187,6 +187,7 @@ def test_a_validation_text_of_one_symbol_is_an_error() -> None:
         Validation(new_model(), text(0, 1))
 
 
+@pytest.mark.slow
 def test_sums_do_not_lose_digits() -> None:
     model, ids = new_model(dtype="float32"), text(11, 20_000)
     double = LanguageModel(ModelConfig(hidden=9, layers=2, dtype="float64"), V)

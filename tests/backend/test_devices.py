@@ -264,6 +264,7 @@ def double(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.slow
 def test_every_command_runs_on_a_gpu_and_says_what_it_says_on_a_processor(
     double, home, capfdbinary, fast_disk
 ):

@@ -181,6 +181,7 @@ def test_a_checkpoint_resumes_on_the_other_side(
     assert apart_by(mine.weights, theirs.weights) <= apart
 
 
+@pytest.mark.slow
 @forms
 def test_scores_and_samples_agree(form, device):
     backend, sizes = device

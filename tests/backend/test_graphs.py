@@ -426,6 +426,7 @@ class TestTheDouble:
         assert y.get().tolist() == [1, 1]
 
 
+@pytest.mark.slow
 def test_graphs_keep_what_they_use(double, rng):
     """Rooms that grow later are not taken away from a graph."""
     backend = engine()

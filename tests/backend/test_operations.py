@@ -140,6 +140,7 @@ def test_every_file_of_cuda_is_used():
         assert any(f'#include "{header}"' in text for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", named(".cu"))
 def test_every_function_is_launched(file, gpu, rng):
     mine = [n for n, l in launchers_of_the_package().items() if l.source is sources()[file]]

@@ -171,6 +171,7 @@ def test_the_command_repeats_what_was_asked_for(asked, backend, more):
     )
 
 
+@pytest.mark.slow
 def test_the_proposed_command_trains(tmp_path):
     options = ["--cell", "vanilla", "--hidden", "8", "--seq-len", "6", "--seconds", "0.2"]
     done = charrnn("bench", "--json", *options, "--threads", "1", cwd=tmp_path)
@@ -212,6 +213,7 @@ def test_wrong_options_get_one_line(arguments, says):
     assert says in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classify", "tag", "transduce", "generate"])
 def test_every_task_is_measured_on_examples(task, ticking):
     from charrnn.report.bench import bench_json, bench_text

@@ -22,6 +22,7 @@ def pasted(line):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 @pytest.mark.parametrize(
     "place",
@@ -42,6 +43,7 @@ def test_the_command_that_comes_next(place, home, cache_folder):
     assert (sampled.returncode, len(sampled.stdout)) == (0, 4), (line, sampled.stderr)
 
 
+@pytest.mark.slow
 def test_the_proposal_of_bench_names_the_plugin(home):
     cell = Path(__file__).parent.parent / "doubles/peephole.py"
     done = charrnn(

@@ -85,6 +85,7 @@ def test_attention_as_json_and_as_a_map(place, monkeypatch):
     assert "without attention" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_attention_is_drawn(place, monkeypatch, tmp_path, suffix):
     pytest.importorskip("matplotlib")

@@ -342,6 +342,7 @@ def test_examples_that_are_too_short_are_refused():
         examine(subject_of(classifier(), texts_of([1, 1, 0])), QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [classifier, transducer])
 def test_another_device_gives_the_same_numbers(make, device):
     here = make(layers=2, bidirectional=True)

@@ -31,6 +31,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_memory_is_what_is_then_taken(case):
     shape, plan, V = CASES[case]

@@ -112,6 +112,7 @@ FINE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", FINE.values(), ids=FINE.keys())
 def test_what_commands_show_is_clean(call, command):
     done = call(*command)

@@ -382,6 +382,7 @@ def test_a_name_of_a_metrics_file_that_is_a_link_is_not_followed(text, home):
     assert (home / "precious").read_text() == "kept\n"
 
 
+@pytest.mark.slow
 def test_whoever_stops_listening_at_any_record_loses_none(text, home):
     options = SMALL | {"steps": 9, "eval_every": 3, "save_every": 4, "sample_every": 3, "watch": 2}
     events = ("step", "eval", "sample", "watch")

@@ -38,6 +38,7 @@ print(counts["accepted"], counts["refused"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_but_our_own_errors_leaves_a_reader(target):
     """Mutations of real files, without the guide of coverage: a few hundred of each."""

@@ -99,6 +99,7 @@ FORGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("facts", FORGED.values(), ids=FORGED.keys())
 def test_a_forged_entry_is_made_anew(text, facts):
     forge(found_again(text), **facts)

@@ -79,6 +79,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
 def test_a_header_full_of_small_objects_takes_no_more(bomb, tmp_path):

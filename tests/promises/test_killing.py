@@ -23,6 +23,7 @@ def killed(trials, seed):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_killed_a_few_times():
     figures = killed(2, 3)
     assert figures["equal"] == figures["trials"] == 2

@@ -42,6 +42,7 @@ def assert_found(made, expected):
         assert one.log_prob == pytest.approx(nats, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("prime", ["\n", "ab"])
 def test_a_beam_of_all_beginnings_is_exact(cell, prime):

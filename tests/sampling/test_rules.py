@@ -177,6 +177,7 @@ def test_a_device_takes_lines_back_as_the_host_does(device):
     assert set("".join("b" + one.text for one in plain).split("\n")) & known
 
 
+@pytest.mark.slow
 def test_lines_that_are_drawn_again_come_from_what_is_left_of_the_distribution():
     """Lines of one symbol: a is in the text, so b, c and d keep their proportions."""
     vocabulary = Vocabulary("char", ("\n", "a", "b", "c"))

@@ -228,6 +228,7 @@ JUNK = (
 )
 
 
+@pytest.mark.slow
 def test_no_fact_however_wrong_causes_another_error(path, monkeypatch):
     """Every fact replaced by every kind of junk, or left out: refused, or it still fits."""
     monkeypatch.setattr("os.fsync", lambda handle: None)  # many small files

@@ -85,6 +85,7 @@ def test_a_damaged_archive_is_one_line(tmp_path, compress):
             assert "decompress it first" in line
 
 
+@pytest.mark.slow
 @every
 def test_a_bomb_is_one_line_after_the_limit(tmp_path, compress, monkeypatch):
     path = tmp_path / "a"
@@ -248,6 +249,7 @@ OTHER_SCRIPTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoding", "text"), OTHER_SCRIPTS.items(), ids=OTHER_SCRIPTS)
 def test_utf_16_is_known_in_every_script_and_no_other_text_is_taken_for_it(
     tmp_path, encoding, text

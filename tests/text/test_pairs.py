@@ -127,6 +127,7 @@ def test_symbols_that_training_pairs_do_not_have(tmp_path):
     assert texts_of(more.pairs, table) == [("ab", "p?r")]
 
 
+@pytest.mark.slow
 def test_a_built_in_corpus_that_is_cut_gives_its_whole_lines():
     table = read_pairs(DataConfig(sources=("reversal",), **ALL))
     found = texts_of(table.train, table)

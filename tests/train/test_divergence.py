@@ -265,6 +265,7 @@ def test_the_plateau_of_the_rate_and_its_factor_multiply(text):
     assert rates[0] == before / 2
 
 
+@pytest.mark.slow
 def test_a_run_that_went_back_and_is_killed_anywhere_goes_on_the_same(text, monkeypatch):
     """At the full rate step 13 always diverges, and at half of it step 22."""
     inner = Loop.step

@@ -37,6 +37,7 @@ def trajectory(name, gradients, start, *, lr=0.03, decay=0.0, block=1 << 15, sca
     return weights.flat, optimizer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_trajectory_equals_that_of_torch(name, decay, rng):

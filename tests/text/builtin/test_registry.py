@@ -29,6 +29,7 @@ def test_the_number_of_characters_is_exact(name, chars):
     assert len(make(name, chars, seed=5).decode("utf-8")) == chars
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in builtin.NAMES if name != "python-source"])
 def test_without_a_number_the_default_size(name):
     assert len(make(name).decode("utf-8")) == builtin.info(name).chars
