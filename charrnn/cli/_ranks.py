@@ -69,7 +69,11 @@ class Command:
     def __init__(self, team: Team, witness: Witness | None = None) -> None:
         self.team, self._witness = team, witness
         self.unheard: OSError | None = None
+        self._plugins = ""
         if witness is not None:
+            from charrnn.plugins import loaded
+
+            self._plugins = "".join(f" --plugin {shell(source)}" for source in loaded())
             witness.say(_KILLED)
 
     def alone(self, why: str) -> None:
@@ -98,10 +102,8 @@ class Command:
         ``needs_ranks``: a single process cannot.
         """
         if self._witness is not None:
-            from charrnn.plugins import loaded
-
             start = f"mpirun -n {self.team.size} " if needs_ranks else ""
-            more = "".join(f" --plugin {shell(source)}" for source in loaded()) + again
+            more = self._plugins + again
             resume = f"to continue: {start}charrnn train --resume {shell(folder)}{more}"
             self._witness.say(one_line(f"{_KILLED}; the last checkpoint is intact; {resume}"))
 

@@ -66,6 +66,8 @@ def test_two_ranks_train_like_one_process(cell, dtype, losses, weights):
 def test_a_rank_that_is_killed_ends_all_with_one_line(rank):
     launcher = mpirun.ranks(2, *LONG, "--quiet")
     mpirun.wait_for(runs.HOME / "run" / runs.LAST, launcher)
+    while last("run").step < 20:  # the first save may not have been told yet
+        assert launcher.poll() is None
     os.kill(mpirun.rank_of(launcher, rank), signal.SIGKILL)
     code, _, err = mpirun.ended(launcher, timeout=20)
     assert code not in (0, None)
