@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
+from charrnn.cli._signals import ending_at_once
 from charrnn.cli._streams import complain
 from charrnn.cli._witness import Witness
 from charrnn.display import one_line, shell
@@ -199,7 +200,8 @@ def _joined(started: Launched) -> Ranks:
     from charrnn.backend.ranks import open_ranks
 
     try:
-        return open_ranks(started)
+        with ending_at_once():  # it waits for all ranks, and one may have ended already
+            return open_ranks(started)
     except CharRNNError as problem:
         _wait_for_first(started.rank)
         _report(started.rank, problem)

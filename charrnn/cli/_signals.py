@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -38,6 +39,24 @@ def ignore_signals() -> None:
     """From now on, ignore signals: the exit code is already determined."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process at the first signal, also inside of a library that waits for others.
+
+    Python would handle the signal only after the library has returned.
+    """
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    for number, handler in before.items():
+        if handler is _raise:
+            signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is _raise:
+                signal.signal(number, _raise)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -132,3 +132,23 @@ def test_ranks_that_are_killed_say_how_to_go_on_alike(again, needs_ranks, comman
     Command(Alone(), witness).saved(Path("checkpoints/a run"), again, needs_ranks)
     line = f"the last checkpoint is intact; to continue: {command}"
     assert witness.lines[-1].endswith(line)
+
+
+WAITING = """
+import os, signal, sys
+from charrnn.cli._signals import ending_at_once, raise_on_signals
+raise_on_signals()
+with ending_at_once():
+    os.kill(os.getpid(), signal.SIGTERM) if sys.argv[1] == "inside" else None
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are others there")
+@pytest.mark.parametrize(("when", "code", "error"), [("inside", -15, ""), ("after", 1, "Stopped")])
+def test_a_signal_ends_a_rank_that_waits_for_others(when, code, error):
+    done = subprocess.run(
+        [sys.executable, "-c", WAITING, when], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert error in done.stderr
