@@ -131,6 +131,7 @@ def test_what_follows_another_option_is_its_value(home):
     assert "no run" in refused("sample", "--prime", "--plugin", code=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_works_from_python(kind, tmp_path):
     file, options = KINDS[kind]
@@ -308,6 +309,7 @@ def installed(tmp_path):
     return {"PYTHONPATH": str(site)}
 
 
+@pytest.mark.slow
 def test_installed_plugins_need_no_option(installed, home):
     options = [option for _, options in KINDS.values() for option in options]
     line = ("train", "hello", *SMALL, *options, "--steps", "4", "--name", "run", "-q")

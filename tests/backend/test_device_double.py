@@ -168,6 +168,7 @@ def test_a_checkpoint_brings_all_back_once(device):
     assert all(array.any() for array in (*moments.values(), *states.values()))
 
 
+@pytest.mark.slow
 @embedded
 def test_evaluation_gives_the_same_numbers(form, embed, device):
     config = ModelConfig(hidden=6, layers=2, embed=embed, **reference.FORMS[form])

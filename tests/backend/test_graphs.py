@@ -171,6 +171,7 @@ def test_a_step_with_a_graph_moves_ids_and_targets_alone(double):
         assert double.downloads == []
 
 
+@pytest.mark.slow
 def test_losses_that_were_returned_stay_what_they_are(double, rng):
     backend = engine()
     model = LanguageModel.fresh(ModelConfig(hidden=5), V, seed=1, backend=backend)
@@ -186,6 +187,7 @@ def test_losses_that_were_returned_stay_what_they_are(double, rng):
     assert len(set(numbers)) == 5
 
 
+@pytest.mark.slow
 def test_weights_that_go_back_are_seen(double):
     """As a rollback writes them, in place."""
     found = []
@@ -200,6 +202,7 @@ def test_weights_that_go_back_are_seen(double):
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 def test_masks_change_from_step_to_step(double):
     loop = loop_on(engine(), restart=0.0)
     window, seen = loop.task.window._windows[0], []

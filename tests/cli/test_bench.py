@@ -185,6 +185,7 @@ def test_the_proposed_command_trains(tmp_path):
     assert trained.returncode == 0, trained.stderr
 
 
+@pytest.mark.slow
 def test_nothing_but_the_result_is_on_stdout(tmp_path):
     done = charrnn("bench", "--hidden", "4", "--seq-len", "3", "--seconds", "0.1", cwd=tmp_path)
     assert done.returncode == 0

@@ -232,6 +232,7 @@ def test_litter_of_a_dead_process_is_removed_at_once(text, folder, tmp_path):
 SMALL = ("--hidden", "4", "--steps", "3", "--batch", "2", "--seq-len", "4", "--backend", "numpy")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("where", ["/proc/none", "/dev/null", "file/below"])
 def test_training_goes_on_without_a_cache_and_says_so(text, tmp_path, where):

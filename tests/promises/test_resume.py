@@ -146,6 +146,7 @@ def test_a_run_goes_on_from_a_numbered_checkpoint(text):
     assert_same_run(whole.folder, copy)
 
 
+@pytest.mark.slow
 def test_a_run_whose_reader_went_away_is_saved_where_it_was(text):
     """The iterator is closed at any record: no step, no evaluation and no best model is lost."""
     whole, records = train(text, name="whole", **SMALL | OFTEN)

@@ -140,6 +140,7 @@ def test_in_training_it_finishes_the_step_saves_and_resumes_exactly(
     assert_same_run(whole, folder)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     "phase", ["begin", *seldom("step", "eval", "flush", "save"), "before the rename"]

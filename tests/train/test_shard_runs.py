@@ -43,6 +43,7 @@ def train(size, name=None, *, stop=None, resume=None, files=NAMES, **options):
     return teams.run(size, member)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"sync_every": 3, "hold_out": "blocks"}])
 def test_a_run_is_the_same_twice_and_goes_on_exactly(options):
     train(2, "whole", **options)
