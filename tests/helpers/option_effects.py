@@ -173,7 +173,7 @@ kinds.txt ; --label dog
         _OUTPUT,
         """; -k 2
 tags g.txt ; --format lines
-tags g.txt ; --columns 2,1
+tags g.txt --json ; --columns 2,1
 pairs v.txt ; --beam 5
 pairs v.txt ; --attention
 pairs v.txt ; --plot maps.svg

@@ -23,7 +23,7 @@ ROUND = 300  # seconds of one process: atheris itself takes more and more memory
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=("checkpoint", "vocabulary", "corpus"))
+    parser.add_argument("target", choices=("checkpoint", "vocabulary", "corpus", "table"))
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--folder", type=Path, help="keep inputs that reach new code, and findings")
     parser.add_argument("--input", type=Path, help="run this one input, without atheris")
