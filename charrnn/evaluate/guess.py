@@ -1,4 +1,4 @@
-"""What frequencies of symbols alone say: how well a guess predicts a text, how two texts differ."""
+"""What frequencies alone say: how well a guess predicts symbols or labels, how two texts differ."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MAX_EXCESS = 0.4
 
 @dataclass(frozen=True)
 class Guess:
-    """The losses of two guesses at the symbols of a text, in nats per symbol.
+    """The losses of two guesses at symbols, or at labels, in nats each.
 
     Attributes
     ----------
     uniform
-        All symbols alike: the logarithm of their number.
+        All alike: the logarithm of their number.
     unigram
-        Each by its frequency in the training text, with 1 added to every count.
+        Each by its frequency in the training data, with 1 added to every count.
     """
 
     uniform: float
@@ -47,14 +47,26 @@ class Guess:
             return "uniform"
         return "unigram" if loss >= self.unigram else None
 
+    def named(self, loss: float) -> tuple[str, float] | tuple[None, None]:
+        """Return the name of that guess, and its loss."""
+        name = self.no_worse_than(loss)
+        return (name, getattr(self, name)) if name else (None, None)
+
+    @classmethod
+    def of(cls, known: NDArray[Any], scored: NDArray[Any]) -> Guess:
+        """Return how well guesses predict what occurs as often as ``scored`` says.
+
+        ``known`` says how often each symbol or label occurs in the training data.
+        """
+        smoothed, share = known + 1.0, scored / max(1.0, scored.sum())
+        return cls(log(len(known)), float(-(share * np.log(smoothed / smoothed.sum())).sum()))
+
 
 def guess(corpus: Corpus) -> Guess:
     """Return how well a guess predicts the validation text, or the training text if it is empty."""
     symbols = len(corpus.vocabulary)
-    known = counts(corpus.train, symbols) + 1.0
-    scored = counts(corpus.val if len(corpus.val) else corpus.train, symbols)
-    share = scored / scored.sum()
-    return Guess(log(symbols), float(-(share * np.log(known / known.sum())).sum()))
+    scored = corpus.val if len(corpus.val) else corpus.train
+    return Guess.of(counts(corpus.train, symbols), counts(scored, symbols))
 
 
 def no_better_than(corpus: Corpus, loss: float | None) -> tuple[str, float] | tuple[None, None]:
@@ -62,9 +74,7 @@ def no_better_than(corpus: Corpus, loss: float | None) -> tuple[str, float] | tu
 
     A model that has nothing left to learn, as of a text of one symbol, is not compared.
     """
-    losses = guess(corpus)
-    name = None if loss is None or loss < LEARNED else losses.no_worse_than(loss)
-    return (name, getattr(losses, name)) if name else (None, None)
+    return (None, None) if loss is None or loss < LEARNED else guess(corpus).named(loss)
 
 
 def differences(corpus: Corpus) -> list[str]:

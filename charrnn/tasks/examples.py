@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
@@ -52,6 +52,9 @@ class ExampleTask(Task):
         in others, and with one divisor for all each target counts alike.
     """
 
+    padded_first: ClassVar[bool] = False
+    """Whether inputs are padded before their first symbol, not after their last."""
+
     def __init__(
         self,
         model: Divisible,
@@ -89,7 +92,9 @@ class ExampleTask(Task):
             grads,
             (self._seed, step) if self._dropout else None,
             mask=None if batch.mask is None else put(batch.mask),
-            padding=Padding(batch.lengths, len(batch.inputs), self.backend),
+            padding=Padding(
+                batch.lengths, len(batch.inputs), self.backend, first=self.padded_first
+            ),
             symbols=divisor,
         )
         if divisor == batch.symbols:
