@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.api import arguments
-from charrnn.api.saving import save
-from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.api.trained import Trained
+from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate.labels import Labeller, LabelScores
 from charrnn.model.sequences.classifier import Classifier as Network
-from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
+from charrnn.text.labelled.dataset import Table, table_of
 from charrnn.text.labelled.examples import Labelled
 
 
@@ -30,20 +28,16 @@ class Prediction(NamedTuple):
     labels: dict[str, float]
 
 
-class Classifier:
+class Classifier(Trained):
     """A network that labels texts.
 
     Made by :func:`charrnn.fit` with ``task="classify"``, and by :func:`charrnn.load`.
 
-    Attributes
-    ----------
-    network
-        The :class:`charrnn.model.sequences.classifier.Classifier` with its weights.
-    vocabulary, labels
-        The symbols that it reads, and the names of its labels.
-    training, data
-        The settings that it was trained with, and how its texts were read.
+    Attributes are those of :class:`~charrnn.api.trained.Trained`.
     """
+
+    kind = Network
+    network: Network
 
     def __init__(
         self,
@@ -53,22 +47,15 @@ class Classifier:
         training: TrainConfig | None = None,
         data: DataConfig | None = None,
     ) -> None:
-        self.network, self.vocabulary, self.labels = network, vocabulary, labels
-        self.training, self.data = training, data
-        self._labeller = Labeller(network, (data or DataConfig()).max_length)
+        super().__init__(network, vocabulary, labels, training, data)
+        self._labeller = Labeller(network, self.data.max_length)
 
-    def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"Classifier(cell={config.cell!r}, layers={config.layers}, hidden={config.hidden}, "
-            f"level={self.vocabulary.level!r}, labels={len(self.labels)}, "
-            f"parameters={self.network.weights.flat.size})"
-        )
-
-    @property
-    def config(self) -> ModelConfig:
-        """The architecture."""
-        return self.network.config
+    @classmethod
+    def table(cls, pairs: Any, data: DataConfig, seed: int) -> tuple[Table, DataConfig]:
+        """Return what is trained on, given (text, label) pairs."""
+        if isinstance(pairs, str | bytes):
+            raise UsageError("to classify, give a list of (text, label) pairs, not a string")
+        return table_of(arguments.pairs(pairs, "text", "label"), data, seed), data
 
     def predict(self, texts: Iterable[Any]) -> list[Prediction]:
         """Return the labels of texts, in their order.
@@ -100,11 +87,11 @@ class Classifier:
         CorpusError
             If the model does not know a label.
         """
-        scores = LabelScores.of(self._labeller, self.labelled(pairs))
+        scores = LabelScores.of(self._labeller, self.encoded(pairs))
         assert scores is not None
         return scores
 
-    def labelled(self, pairs: Iterable[Any]) -> Labelled:
+    def encoded(self, pairs: Iterable[Any]) -> Labelled:
         """Return (text, label) pairs in the symbols and labels of the model.
 
         Raises
@@ -123,33 +110,5 @@ class Classifier:
             raise UsageError("there is no pair to evaluate on", "give (text, label) pairs")
         return replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32))
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model to a checkpoint file.
-
-        Raises
-        ------
-        CharRNNError
-            If it cannot be written.
-        """
-        weights = self.network.backend.get(self.network.weights.flat)
-        saved = Checkpoint(
-            self.config,
-            self.vocabulary,
-            weights,
-            train=self.training,
-            data=self.data,
-            labels=self.labels,
-        )
-        save(saved, path)
-
     def _ids(self, text: Any) -> Any:
         return self.vocabulary.encode(arguments.text_of(text, self.vocabulary), "skip")
-
-
-def classifier(checkpoint: Checkpoint, backend: Backend) -> Classifier:
-    """Return the classifier of a checkpoint."""
-    network = checkpoint.model(backend)
-    assert isinstance(network, Network)
-    return Classifier(
-        network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
-    )

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from charrnn.api import arguments
-from charrnn.api.classifier import Classifier, classifier
-from charrnn.api.generator import Generator, generator
+from charrnn.api.classifier import Classifier
+from charrnn.api.generator import Generator
+from charrnn.api.loading import OF
 from charrnn.api.model import Model
 from charrnn.api.tagger import Tagger
-from charrnn.api.transducer import Transducer, transducer
+from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis.settings import ASSUMABLE, Settings
@@ -171,7 +172,7 @@ def _of_examples(model: OfExamples, pairs: Any, assumed: dict[str, Any]) -> Exam
     """Return a model in memory with the examples that it is examined on."""
     from charrnn.diagnosis.tasks import subjects
 
-    data = _in_symbols(model, pairs)
+    data = model.encoded(pairs)
     return subjects.of_model(model.network, model.vocabulary, data, model.training, assumed)
 
 
@@ -186,17 +187,8 @@ def _of_run_of_examples(
     if pairs is None:
         data, name = subjects.held_out(loaded), "the run's validation examples"
     else:
-        makers: dict[str, Any] = {"transduce": transducer, "generate": generator}
-        of_run = makers.get(task, classifier)
-        data, name = _in_symbols(of_run(loaded, engine), pairs), "the examples given"
+        data, name = OF[task].of(loaded, engine).encoded(pairs), "the examples given"
     return subjects.of_checkpoint(loaded, engine, data, name, assumed)
-
-
-def _in_symbols(model: OfExamples, pairs: Any) -> Any:
-    """Return pairs in the symbols of a model."""
-    if isinstance(model, Generator):
-        return model.labelled(pairs)[0]
-    return model.labelled(pairs) if isinstance(model, Classifier) else model.encoded(pairs)
 
 
 def _encoded(

@@ -4,43 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from charrnn.api import arguments
 from charrnn.api.model import Model
-from charrnn.api.saving import save
-from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.api.trained import Trained
+from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
 from charrnn.evaluate.generated import TextScores
 from charrnn.model.sequences.generator import Generator as Network
 from charrnn.sampling import Sample
 from charrnn.sampling.options import DEFAULT_LENGTH
-from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.given import number_of
 from charrnn.text import Vocabulary
+from charrnn.text.labelled.dataset import Table, table_of
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.layout import DOCUMENTS
 
 
-class Generator:
+class Generator(Trained):
     """A language model whose text depends on a label.
 
     Made by :func:`charrnn.fit` with ``task="generate"``, and by :func:`charrnn.load`.
 
-    Attributes
-    ----------
-    network
-        The :class:`charrnn.model.sequences.generator.Generator` with its weights.
-    vocabulary, labels
-        Its symbols, and the names of its labels.
-    training, data
-        The settings that it was trained with, and how its texts were read.
+    Attributes are those of :class:`~charrnn.api.trained.Trained`.
     """
+
+    kind = Network
+    network: Network
 
     def __init__(
         self,
@@ -50,22 +44,13 @@ class Generator:
         training: TrainConfig | None = None,
         data: DataConfig | None = None,
     ) -> None:
-        self.network, self.vocabulary, self.labels = network, vocabulary, labels
-        self.training = training
-        self.data = data or DataConfig(level=vocabulary.level, examples="document")
+        data = data or DataConfig(level=vocabulary.level, examples="document")
+        super().__init__(network, vocabulary, labels, training, data)
 
-    def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"Generator(cell={config.cell!r}, layers={config.layers}, hidden={config.hidden}, "
-            f"level={self.vocabulary.level!r}, labels={len(self.labels)}, "
-            f"parameters={self.network.weights.flat.size})"
-        )
-
-    @property
-    def config(self) -> ModelConfig:
-        """The architecture."""
-        return self.network.config
+    @classmethod
+    def table(cls, pairs: Any, data: DataConfig, seed: int) -> tuple[Table, DataConfig]:
+        """Return what is trained on, given (text, label) pairs."""
+        return table_of(arguments.pairs(pairs, "text", "label"), data, seed), data
 
     def given(self, label: str) -> Model:
         """Return the language model of one label; its weights are copies.
@@ -110,18 +95,22 @@ class Generator:
         UsageError
             If there is no pair, one is not of this form, or the model does not know a label.
         """
-        texts, skipped = self.labelled(pairs)
+        texts, skipped = self._labelled(pairs)
         start = DOCUMENTS.start(self.vocabulary)
         return TextScores.of(self.network, texts, self.vocabulary, self.labels, start, skipped)
 
-    def labelled(self, pairs: Iterable[Any]) -> tuple[Labelled, int]:
-        """Return (text, label) pairs in the symbols of the model, and the symbols left out.
+    def encoded(self, pairs: Iterable[Any]) -> Labelled:
+        """Return (text, label) pairs in the symbols and labels of the model.
 
         Raises
         ------
         UsageError
             As :meth:`evaluate`.
         """
+        return self._labelled(pairs)[0]
+
+    def _labelled(self, pairs: Iterable[Any]) -> tuple[Labelled, int]:
+        """Return the same, and the number of symbols left out."""
         ids, of, skipped = [], [], 0
         end = self.vocabulary.encode(self.vocabulary.text(DOCUMENTS.end), "skip")
         for given, label in arguments.pairs(pairs, "text", "label"):
@@ -137,35 +126,7 @@ class Generator:
             raise UsageError("there is no pair to evaluate on", "give (text, label) pairs")
         return replace(Labelled.unlabelled(ids), labels=np.array(of, np.int32)), skipped
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model to a checkpoint file.
-
-        Raises
-        ------
-        CharRNNError
-            If it cannot be written.
-        """
-        weights = self.network.backend.get(self.network.weights.flat)
-        saved = Checkpoint(
-            self.config,
-            self.vocabulary,
-            weights,
-            train=self.training,
-            data=self.data,
-            labels=self.labels,
-        )
-        save(saved, path)
-
     def _number(self, label: Any) -> int:
         if not isinstance(label, str):
             raise UsageError(f"label must be a string, not {brief(label)}")
         return number_of(label, self.labels, "the model")
-
-
-def generator(checkpoint: Checkpoint, backend: Backend) -> Generator:
-    """Return the generator of a checkpoint."""
-    network = checkpoint.model(backend)
-    assert isinstance(network, Network)
-    return Generator(
-        network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
-    )

@@ -5,14 +5,22 @@ from __future__ import annotations
 from os import PathLike
 
 from charrnn.api import arguments
-from charrnn.api.classifier import Classifier, classifier
-from charrnn.api.generator import Generator, generator
+from charrnn.api.classifier import Classifier
+from charrnn.api.generator import Generator
 from charrnn.api.model import Model
-from charrnn.api.tagger import Tagger, tagger
-from charrnn.api.transducer import Transducer, transducer
+from charrnn.api.tagger import Tagger
+from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+
+OF: dict[str, type[Classifier] | type[Tagger] | type[Transducer] | type[Generator]] = {
+    "classify": Classifier,
+    "tag": Tagger,
+    "transduce": Transducer,
+    "generate": Generator,
+}
+"""The model of each task, but the language model."""
 
 
 def load(
@@ -37,13 +45,7 @@ def load(
     path = None if run is None else arguments.path(run, "run")
     engine = arguments.backend(backend)
     checkpoint = checkpoints.load(runs.resolve(path))
-    if checkpoint.config.task == "classify":
-        return classifier(checkpoint, engine)
-    if checkpoint.config.task == "tag":
-        return tagger(checkpoint, engine)
-    if checkpoint.config.task == "transduce":
-        return transducer(checkpoint, engine)
-    if checkpoint.config.task == "generate":
-        return generator(checkpoint, engine)
+    if checkpoint.config.task in OF:
+        return OF[checkpoint.config.task].of(checkpoint, engine)
     model = checkpoint.language_model(engine)
     return Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)

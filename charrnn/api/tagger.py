@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from os import PathLike
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from charrnn.api import arguments
-from charrnn.api.saving import save
-from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.api.trained import Trained
+from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import brief, count
 from charrnn.errors import CorpusError, UsageError
 from charrnn.evaluate.tagging import Tagging, Tokens
 from charrnn.evaluate.tags import TagScorer, TagScores
 from charrnn.model.sequences.tagger import Tagger as Network
-from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
 from charrnn.text.pairs.symbols import split
+from charrnn.text.tagged.dataset import TaggedTable, tagged_of
 from charrnn.text.tagged.examples import Tagged
+from charrnn.train.recipes.applies import refuse_bytes
 
 Sequences = list[tuple[Sequence[str], Sequence[str]]]
 
 
-class Tagger:
+class Tagger(Trained):
     """A network that labels the symbols or tokens of sequences.
 
     Made by :func:`charrnn.fit` with ``task="tag"``, and by :func:`charrnn.load`.
 
-    Attributes
-    ----------
-    network
-        The :class:`charrnn.model.sequences.tagger.Tagger` with its weights.
-    vocabulary, labels
-        The symbols that it reads, and the names of its labels.
-    training, data
-        The settings that it was trained with, and how its sequences were read.
+    Attributes are those of :class:`~charrnn.api.trained.Trained`.
     """
+
+    kind = Network
+    network: Network
 
     def __init__(
         self,
@@ -48,24 +44,18 @@ class Tagger:
         training: TrainConfig | None = None,
         data: DataConfig | None = None,
     ) -> None:
-        self.network, self.vocabulary, self.labels = network, vocabulary, labels
-        self.training, self.data = training, data or DataConfig(level=vocabulary.level)
+        super().__init__(network, vocabulary, labels, training, data)
         how = (self.data.format, self.data.max_length)
         self._tokens = Tokens(network, vocabulary, labels, *how)
         self._level = "char" if self._tokens.single else "word"
 
-    def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"Tagger(cell={config.cell!r}, layers={config.layers}, hidden={config.hidden}, "
-            f"level={self.vocabulary.level!r}, labels={len(self.labels)}, "
-            f"parameters={self.network.weights.flat.size})"
-        )
-
-    @property
-    def config(self) -> ModelConfig:
-        """The architecture."""
-        return self.network.config
+    @classmethod
+    def table(cls, pairs: Any, data: DataConfig, seed: int) -> tuple[TaggedTable, DataConfig]:
+        """Return what is trained on, and its format, given (tokens, labels) pairs."""
+        refuse_bytes("tag", data)
+        found = tagged_pairs(pairs, data.level)
+        table = tagged_of(found, replace(data, format="columns"), seed)
+        return table, replace(data, format=table.format)
 
     def predict(self, sequences: Iterable[Any]) -> list[Tagging]:
         """Return the labels of sequences, and their probabilities, in their order.
@@ -98,6 +88,18 @@ class Tagger:
         CorpusError
             If the model does not know a label.
         """
+        scores = TagScorer(self.network).of(self.encoded(pairs), self.labels)
+        assert scores is not None
+        return scores
+
+    def encoded(self, pairs: Iterable[Any]) -> Tagged:
+        """Return (tokens, labels) pairs in the symbols and labels of the model.
+
+        Raises
+        ------
+        UsageError, CorpusError
+            As :meth:`evaluate`.
+        """
         known = {label: number for number, label in enumerate(self.labels)}
         found, tags = [], []
         for number, (tokens, labels) in enumerate(tagged_pairs(pairs, self._level)):
@@ -116,28 +118,7 @@ class Tagger:
         whole = Tagged.untagged(found, len(known))
         whole = Tagged(whole.ids, np.concatenate(tags), whole.begins, whole.lengths, len(known))
         pieces, _ = whole.cut(self.data.max_length)
-        scores = TagScorer(self.network).of(pieces, self.labels)
-        assert scores is not None
-        return scores
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model to a checkpoint file.
-
-        Raises
-        ------
-        CharRNNError
-            If it cannot be written.
-        """
-        weights = self.network.backend.get(self.network.weights.flat)
-        saved = Checkpoint(
-            self.config,
-            self.vocabulary,
-            weights,
-            train=self.training,
-            data=self.data,
-            labels=self.labels,
-        )
-        save(saved, path)
+        return pieces
 
     def _check(self, tokens: Sequence[str], number: int) -> None:
         """Raise :class:`UsageError` if tokens have several characters, but should have one."""
@@ -194,12 +175,3 @@ def tokens_of(value: Any, level: str, name: str) -> Sequence[str]:
             f"{name} must be a string or a list of strings that are not empty, not {brief(value)}"
         )
     return list(value)
-
-
-def tagger(checkpoint: Checkpoint, backend: Backend) -> Tagger:
-    """Return the tagger of a checkpoint."""
-    network = checkpoint.model(backend)
-    assert isinstance(network, Network)
-    return Tagger(
-        network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
-    )

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from charrnn.api import arguments
 from charrnn.api.classifier import Classifier
 from charrnn.api.generator import Generator
+from charrnn.api.loading import OF
 from charrnn.api.model import Model
-from charrnn.api.tagger import Tagger, tagged_pairs
+from charrnn.api.tagger import Tagger
 from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
-from charrnn.model.sequences.classifier import Classifier as Network
-from charrnn.model.sequences.generator import Generator as GeneratorNetwork
-from charrnn.model.sequences.tagger import Tagger as TaggerNetwork
-from charrnn.model.transducer.model import Transducer as TransducerNetwork
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
-from charrnn.text.labelled.dataset import table_of
-from charrnn.text.pairs.dataset import pair_table_of
-from charrnn.text.tagged.dataset import tagged_of
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
 from charrnn.train.recipes.applies import (
-    refuse_bytes,
     refuse_reset,
     unused_by_task,
     unused_in_examples,
@@ -103,10 +95,11 @@ def fit(
     if report is not None:
         arguments.function(report, "report")
     if config.task != "lm":
-        made: Classifier | Tagger | Transducer | Generator = _OF[config.task](
-            text, config, data, plan, arguments.backend(backend), report
-        )
-        return made
+        made = OF[config.task]
+        table, data = made.table(text, data, plan.seed)
+        network = _trained(table, config, plan, arguments.backend(backend), report)
+        labels = recipes.of(config.task).labels(table)
+        return made(network, table.vocabulary, labels, plan, data)
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
@@ -130,80 +123,6 @@ def fit(
         if report is not None:
             report(record)
     return Model(network, corpus.vocabulary, plan, data)
-
-
-def _classifier(
-    pairs: Any,
-    config: ModelConfig,
-    data: DataConfig,
-    plan: TrainConfig,
-    backend: Backend,
-    report: Callable[[Record], object] | None,
-) -> Classifier:
-    """Train a classifier on (text, label) pairs."""
-    if isinstance(pairs, str | bytes):
-        raise UsageError("to classify, give a list of (text, label) pairs, not a string")
-    table = table_of(arguments.pairs(pairs, "text", "label"), data, plan.seed)
-    network = _trained(table, config, plan, backend, report)
-    assert isinstance(network, Network)
-    return Classifier(network, table.vocabulary, table.labels, plan, data)
-
-
-def _tagger(
-    pairs: Any,
-    config: ModelConfig,
-    data: DataConfig,
-    plan: TrainConfig,
-    backend: Backend,
-    report: Callable[[Record], object] | None,
-) -> Tagger:
-    """Train a tagger on (tokens, labels) pairs."""
-    refuse_bytes(config.task, data)
-    found = tagged_pairs(pairs, data.level)
-    table = tagged_of(found, replace(data, format="columns"), plan.seed)
-    network = _trained(table, config, plan, backend, report)
-    assert isinstance(network, TaggerNetwork)
-    data = replace(data, format=table.format)
-    return Tagger(network, table.vocabulary, table.labels, plan, data)
-
-
-def _transducer(
-    pairs: Any,
-    config: ModelConfig,
-    data: DataConfig,
-    plan: TrainConfig,
-    backend: Backend,
-    report: Callable[[Record], object] | None,
-) -> Transducer:
-    """Train a transducer on (source, target) pairs."""
-    table = pair_table_of(arguments.pairs(pairs, "source", "target"), data, plan.seed)
-    network = _trained(table, config, plan, backend, report)
-    assert isinstance(network, TransducerNetwork)
-    return Transducer(network, table.vocabulary, table.targets, plan, data)
-
-
-def _generator(
-    pairs: Any,
-    config: ModelConfig,
-    data: DataConfig,
-    plan: TrainConfig,
-    backend: Backend,
-    report: Callable[[Record], object] | None,
-) -> Generator:
-    """Train a generator on (text, label) pairs."""
-    table = table_of(arguments.pairs(pairs, "text", "label"), data, plan.seed)
-    network = _trained(table, config, plan, backend, report)
-    assert isinstance(network, GeneratorNetwork)
-    return Generator(network, table.vocabulary, table.labels, plan, data)
-
-
-_OF: dict[str, Callable[..., Any]] = {
-    "classify": _classifier,
-    "tag": _tagger,
-    "transduce": _transducer,
-    "generate": _generator,
-}
-"""How the model of each task is trained, but the language model."""
 
 
 def _trained(

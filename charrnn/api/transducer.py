@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.api import arguments
-from charrnn.api.saving import save
-from charrnn.backend import Backend
-from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.api.trained import Trained
+from charrnn.config import DataConfig
 from charrnn.errors import UsageError
 from charrnn.evaluate.pairs import TargetScores
 from charrnn.model.transducer.model import Transducer as Network
 from charrnn.options import Option
 from charrnn.sampling.targets import Target, written
-from charrnn.storage.checkpoint import Checkpoint
 from charrnn.tasks.transduce import scores_of
-from charrnn.text import Vocabulary
-from charrnn.text.pairs.dataset import Pairs, Side
+from charrnn.text.pairs.dataset import Pairs, PairTable, Side, pair_table_of
 from charrnn.text.pairs.symbols import joined, split
 
 _BEAM = Option(1, "", least=1)
@@ -39,43 +35,27 @@ class Written(NamedTuple):
     attention: NDArray[np.floating] | None
 
 
-class Transducer:
+class Transducer(Trained):
     """A network that writes a target for each source.
 
     Made by :func:`charrnn.fit` with ``task="transduce"``, and by :func:`charrnn.load`.
 
-    Attributes
-    ----------
-    network
-        The :class:`charrnn.model.transducer.model.Transducer` with its weights.
-    vocabulary, targets
-        The symbols that it reads, and those that it writes.
-    training, data
-        The settings that it was trained with, and how its pairs were read.
+    Attributes are those of :class:`~charrnn.api.trained.Trained`; the labels are the symbols of the
+    targets.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        vocabulary: Vocabulary,
-        targets: tuple[str, ...],
-        training: TrainConfig | None = None,
-        data: DataConfig | None = None,
-    ) -> None:
-        self.network, self.vocabulary, self.targets = network, vocabulary, targets
-        self.training, self.data = training, data or DataConfig(level=vocabulary.level)
+    kind = Network
+    network: Network
 
-    def __repr__(self) -> str:
-        config = self.config
-        return (
-            f"Transducer(cell={config.cell!r}, layers={config.layers}, hidden={config.hidden}, "
-            f"attention={config.attention!r}, parameters={self.network.weights.flat.size})"
-        )
+    @classmethod
+    def table(cls, pairs: Any, data: DataConfig, seed: int) -> tuple[PairTable, DataConfig]:
+        """Return what is trained on, given (source, target) pairs."""
+        return pair_table_of(arguments.pairs(pairs, "source", "target"), data, seed), data
 
     @property
-    def config(self) -> ModelConfig:
-        """The architecture."""
-        return self.network.config
+    def targets(self) -> tuple[str, ...]:
+        """The symbols that it writes."""
+        return self.labels
 
     def predict(self, sources: Iterable[Any], *, beam: int = 1) -> list[Written]:
         """Return the target of each source, the best that a beam of ``beam`` hypotheses finds.
@@ -146,25 +126,6 @@ class Transducer:
         sources = Pairs.untranslated([self._ids(source) for source, _ in checked]).sources
         return Pairs(sources, targets)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the model to a checkpoint file.
-
-        Raises
-        ------
-        CharRNNError
-            If it cannot be written.
-        """
-        weights = self.network.backend.get(self.network.weights.flat)
-        saved = Checkpoint(
-            self.config,
-            self.vocabulary,
-            weights,
-            train=self.training,
-            data=self.data,
-            labels=self.targets,
-        )
-        save(saved, path)
-
     def _written(self, one: Target) -> Written:
         text = joined((self.targets[i] for i in one.ids), self.data.target_level)
         return Written(text, one.log_p, one.attention)
@@ -172,11 +133,5 @@ class Transducer:
     def _ids(self, source: Any) -> Any:
         return self.vocabulary.encode(arguments.text_of(source, self.vocabulary), "skip")
 
-
-def transducer(checkpoint: Checkpoint, backend: Backend) -> Transducer:
-    """Return the transducer of a checkpoint."""
-    network = checkpoint.model(backend)
-    assert isinstance(network, Network)
-    return Transducer(
-        network, checkpoint.vocabulary, checkpoint.labels, checkpoint.train, checkpoint.data
-    )
+    def _shown(self) -> str:
+        return f"attention={self.config.attention!r}"

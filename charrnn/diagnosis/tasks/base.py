@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -45,30 +46,44 @@ class Pass(NamedTuple):
 
 
 class Examples(ABC):
-    """A model, and the examples that it is examined on."""
+    """A model, and the examples that it is examined on.
 
-    model: Network
+    Parameters
+    ----------
+    model
+        The model.
+    data
+        Examples with ``symbols`` and a length, of which ``of`` returns some.
+    """
+
+    model: Any
     missing: ClassVar[Mapping[str, str]]
     """What is not defined for the task, and why."""
     unused: ClassVar[Mapping[str, str]]
     """Settings of the measurements without effect, and why."""
 
-    @property
-    @abstractmethod
-    def symbols(self) -> int:
-        """The symbols of all examples."""
+    def __init__(self, model: Any, data: Any) -> None:
+        self.model, self._data = model, data
 
-    @abstractmethod
+    @property
+    def symbols(self) -> int:
+        """The symbols that the losses of all examples are of."""
+        symbols: int = self._data.symbols
+        return symbols
+
     def __len__(self) -> int:
         """Return the number of examples."""
+        return len(self._data)
+
+    def some(self, count: int) -> Examples:
+        """Return the first ``count`` examples."""
+        few = copy(self)
+        few._data = self._data.of(np.arange(min(count, len(self))))
+        return few
 
     @abstractmethod
     def task(self, model: Any, train: TrainConfig) -> Task:
         """Return the task of training a model on the examples."""
-
-    @abstractmethod
-    def some(self, count: int) -> Examples:
-        """Return the first ``count`` examples."""
 
     @abstractmethod
     def passes(self, batches: int) -> Iterator[Pass]:
@@ -102,7 +117,8 @@ class ExamplesSubject:
     @property
     def model(self) -> Network:
         """The model, in the dtype and on the backend in which it is used."""
-        return self.examples.model
+        model: Network = self.examples.model
+        return model
 
     @property
     def symbols(self) -> int:

@@ -57,33 +57,16 @@ class LabelledTexts(Examples):
     }
     unused: ClassVar = dict.fromkeys(("lyapunov_steps", "exponents"), NO_TRAJECTORY)
 
-    def __init__(self, model: Any, texts: Labelled) -> None:
-        assert isinstance(model, Classifier)
-        self.model: Classifier = model
-        self._texts = texts
-
-    @property
-    def symbols(self) -> int:
-        """The symbols of all texts."""
-        return self._texts.symbols
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
     def task(self, model: Any, train: TrainConfig) -> ClassifyTask:
         """Return the task of training a classifier on the texts."""
-        return ClassifyTask(model, self._texts, self._texts.of(np.arange(0)), train)
-
-    def some(self, count: int) -> LabelledTexts:
-        """Return the first texts."""
-        return LabelledTexts(self.model, self._texts.of(np.arange(min(count, len(self)))))
+        return ClassifyTask(model, self._data, self._data.of(np.arange(0)), train)
 
     def passes(self, batches: int) -> Iterator[Pass]:
         """Read the longest texts; yield what the forward passes left."""
-        groups = SimilarLengths(self._texts.lengths, BATCH, None)
+        groups = SimilarLengths(self._data.lengths, BATCH, None)
         for step in range(min(batches, groups.per_epoch)):
             numbers, places, _ = groups.at(step)
-            ids, lengths = self._texts.padded(numbers, places)
+            ids, lengths = self._data.padded(numbers, places)
             padding = Padding(lengths, len(ids), self.model.backend)
             window = self.model.window(len(ids), places, backward=False)
             self.model.log_p(window, self.model.backend.put(ids), padding)
@@ -91,7 +74,7 @@ class LabelledTexts(Examples):
 
     def profile(self, model: Any, settings: Settings, notes: list[str]) -> LagProfile:
         """Return the lag profile, from the end of the texts to their beginning."""
-        lengths = self._texts.lengths
+        lengths = self._data.lengths
         max_lag = largest_lag(lengths, settings.max_lag)
         if settings.max_lag is not None and max_lag < settings.max_lag:
             notes.append(f"texts are short: lags up to {max_lag}")
@@ -101,17 +84,17 @@ class LabelledTexts(Examples):
                 "step has a gradient directly, besides the one through time"
             )
         numbers = drawn(np.flatnonzero(lengths > max_lag), settings.anchors, settings.seed)
-        norms, loss = gradient_norms(model, self._texts.of(numbers), max_lag)
+        norms, loss = gradient_norms(model, self._data.of(numbers), max_lag)
         return LagProfile(numbers, None, max_lag, loss, layers_of(model.stack, norms))
 
     def context(self, settings: Settings, profile: LagProfile) -> Context | None:
         """Return the loss with only the last symbols, or with others before them."""
         longest = settings.context or 2 * profile.max_lag
-        longest = min(longest, int(self._texts.lengths.max()))
+        longest = min(longest, int(self._data.lengths.max()))
         wanted = min(settings.targets, len(self))
-        enough = np.flatnonzero(self._texts.lengths >= min(longest, profile.max_lag))
+        enough = np.flatnonzero(self._data.lengths >= min(longest, profile.max_lag))
         numbers = drawn(enough, wanted, settings.seed + 1)
-        texts = self._texts.of(numbers)
+        texts = self._data.of(numbers)
         counts = np.bincount(texts.labels, minlength=self.model.outputs)
         measured = _Shortened(self.model, texts)
         cut = shortened(measured.cut, measured.replaced, longest)

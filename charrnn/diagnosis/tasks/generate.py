@@ -51,36 +51,22 @@ class TextsToWrite(Examples):
     }
 
     def __init__(self, model: Any, texts: Labelled, start: int) -> None:
-        assert isinstance(model, Generator)
-        self.model: Generator = model
-        self._texts, self._start = texts, start
-
-    @property
-    def symbols(self) -> int:
-        """The symbols of all texts, with their ends."""
-        return self._texts.symbols
-
-    def __len__(self) -> int:
-        return len(self._texts)
+        super().__init__(model, texts)
+        self._start = start
 
     def task(self, model: Any, train: TrainConfig) -> GenerateTask:
         """Return the task of training a generator on the texts."""
-        none = self._texts.of(np.arange(0))
-        return GenerateTask(model, self._texts, none, train, start=self._start)
-
-    def some(self, count: int) -> TextsToWrite:
-        """Return the first texts."""
-        few = self._texts.of(np.arange(min(count, len(self))))
-        return TextsToWrite(self.model, few, self._start)
+        none = self._data.of(np.arange(0))
+        return GenerateTask(model, self._data, none, train, start=self._start)
 
     def passes(self, batches: int) -> Iterator[Pass]:
         """Read the longest texts; yield what the forward passes left."""
         model, put = self.model, self.model.backend.put
-        groups = SimilarLengths(self._texts.lengths, BATCH, None)
+        groups = SimilarLengths(self._data.lengths, BATCH, None)
         for step in range(min(batches, groups.per_epoch)):
             numbers, places, _ = groups.at(step)
-            targets, lengths = self._texts.padded(numbers, places)
-            labels = self._texts.labels_of(numbers, places)
+            targets, lengths = self._data.padded(numbers, places)
+            labels = self._data.labels_of(numbers, places)
             window = model.window(len(targets), places, backward=False)
             read = model.inputs(targets, labels, self._start)
             model.surprisal(window, put(read), put(targets))
@@ -89,14 +75,14 @@ class TextsToWrite(Examples):
 
     def profile(self, model: Any, settings: Settings, notes: list[str]) -> LagProfile:
         """Return the lag profile."""
-        lengths = self._texts.lengths
+        lengths = self._data.lengths
         max_lag = largest_lag(lengths, settings.max_lag)
         if settings.max_lag is not None and max_lag < settings.max_lag:
             notes.append(f"texts are short: lags up to {max_lag}")
         numbers = drawn(np.flatnonzero(lengths > max_lag), settings.anchors, settings.seed)
         rng = generator(settings.seed, Purpose.DIAGNOSE, layer=1)
         steps = rng.integers(max_lag, lengths[numbers])
-        texts = self._texts.of(numbers)
+        texts = self._data.of(numbers)
         norms, loss = gradient_norms(model, texts, self._start, steps, max_lag)
         return LagProfile(numbers, None, max_lag, loss, layers_of(model.stack, norms))
 

@@ -54,47 +54,30 @@ class SourcesAndTargets(Examples):
         **dict.fromkeys(("context", "targets"), NO_CONTEXT),
     }
 
-    def __init__(self, model: Any, pairs: Pairs) -> None:
-        assert isinstance(model, Transducer)
-        self.model: Transducer = model
-        self._pairs = pairs
-
-    @property
-    def symbols(self) -> int:
-        """The symbols of all targets, with their ends."""
-        return self._pairs.symbols
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
     def task(self, model: Any, train: TrainConfig) -> TransduceTask:
         """Return the task of training a transducer on the pairs."""
-        return TransduceTask(model, self._pairs, self._pairs.of(np.arange(0)), train)
-
-    def some(self, count: int) -> SourcesAndTargets:
-        """Return the first pairs."""
-        return SourcesAndTargets(self.model, self._pairs.of(np.arange(min(count, len(self)))))
+        return TransduceTask(model, self._data, self._data.of(np.arange(0)), train)
 
     def passes(self, batches: int) -> Iterator[Pass]:
         """Read the longest pairs; yield what the forward passes of encoder and decoder left."""
-        model, groups = self.model, SimilarLengths(self._pairs.lengths, BATCH, None)
+        model, groups = self.model, SimilarLengths(self._data.lengths, BATCH, None)
         for step in range(min(batches, groups.per_epoch)):
             numbers, places, _ = groups.at(step)
-            ids, lengths = self._pairs.sources.padded(numbers, places, model.source_end)
-            targets, _ = marked(self._pairs, numbers, places, model.end)
+            ids, lengths = self._data.sources.padded(numbers, places, model.source_end)
+            targets, _ = marked(self._data, numbers, places, model.end)
             space = model.window(max(len(ids), len(targets)), places, backward=False)
             sources = model.sources(ids, lengths)
             model.surprisal(space, sources, model.backend.put(targets))
             real = sources.padding.real & (np.arange(places) < len(numbers))
             yield Pass("encoder", model.stack, space.source, real)
             ends = np.zeros(places, np.int64)
-            ends[: len(numbers)] = self._pairs.targets.lengths[numbers] + 1
+            ends[: len(numbers)] = self._data.targets.lengths[numbers] + 1
             written = np.arange(len(targets))[:, None] < ends
             yield Pass("decoder", model.decoder.stack, space.target, written)
 
     def profile(self, model: Any, settings: Settings, notes: list[str]) -> LagProfile:
         """Return the lag profiles of decoder and encoder."""
-        sources, targets = self._pairs.sources.lengths + 1, self._pairs.targets.lengths + 1
+        sources, targets = self._data.sources.lengths + 1, self._data.targets.lengths + 1
         written = largest_lag(targets, settings.max_lag)
         long = np.flatnonzero(targets > written)
         read = largest_lag(sources[long], settings.max_lag)
@@ -107,7 +90,7 @@ class SourcesAndTargets(Examples):
         steps = rng.integers(written, targets[numbers])
         known = self._known(numbers, steps)
         numbers, steps = numbers[known], steps[known]
-        found = gradient_norms(model, self._pairs.of(numbers), steps, written, read)
+        found = gradient_norms(model, self._data.of(numbers), steps, written, read)
         layers = [
             *layers_of(model.decoder.stack, found.decoder, "decoder"),
             *layers_of(model.stack, found.encoder, "encoder"),
@@ -124,7 +107,7 @@ class SourcesAndTargets(Examples):
         CorpusError
             If none has.
         """
-        targets, unknown = self._pairs.targets, self.model.end
+        targets, unknown = self._data.targets, self.model.end
         symbols = zip(numbers.tolist(), steps.tolist(), strict=True)
         known = [t == targets.lengths[n] or targets.text(n)[t] != unknown for n, t in symbols]
         if not any(known):
