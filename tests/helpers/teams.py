@@ -31,6 +31,36 @@ class ThreadTeam(Team):
         return self._all(data)
 
 
+class Meeting:
+    """A barrier that stops those who wait for a member that has gone, and nobody else.
+
+    ``threading.Barrier.abort`` also stops a thread whose wait is over, but that has not run since.
+    """
+
+    def __init__(self, size, timeout):
+        self._size, self._timeout = size, timeout
+        self._changed = threading.Condition()
+        self._waiting = self._turn = 0
+        self.broken = False
+
+    def wait(self):
+        with self._changed:
+            turn = self._turn
+            self._waiting += 1
+            if self._waiting == self._size:
+                self._waiting, self._turn = 0, turn + 1
+                self._changed.notify_all()
+            while self._turn == turn:
+                if self.broken or not self._changed.wait(self._timeout):
+                    self.broken = True
+                    raise threading.BrokenBarrierError
+
+    def abort(self):
+        with self._changed:
+            self.broken = True
+            self._changed.notify_all()
+
+
 def on_threads(size, work, broken=lambda: None):
     """Return what ``work(rank)`` returns, by rank, run on ``size`` threads at once.
 
@@ -62,7 +92,7 @@ def run(size, member, timeout=60):
 
     If one member fails, the others stop waiting, and its exception is raised.
     """
-    barrier, given = threading.Barrier(size, timeout=timeout), [None] * size
+    barrier, given = Meeting(size, timeout), [None] * size
 
     def work(rank):
         return member(ThreadTeam(rank, size, barrier, given))
