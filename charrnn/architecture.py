@@ -127,6 +127,13 @@ class ModelConfig(Configuration):
     dropout: float = declare(
         0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
     )
+    recurrent_dropout: float = declare(
+        0.0,
+        "Dropout of recurrent weights, others in each update (DropConnect).",
+        group=MODEL,
+        least=0,
+        below=1,
+    )
     dtype: str = declare(
         "float32", "Precision of all numbers.", group=MODEL, choices=("float32", "float64")
     )

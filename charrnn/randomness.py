@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     HOLD_OUT = 6
     ORDER = 7
     HIDE_SYMBOLS = 8
+    RECURRENT_DROPOUT = 9
 
 
 def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Philox:

@@ -20,7 +20,7 @@ from charrnn.registry import CELLS
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {
-    *("task", "cell", "layers", "hidden", "embed", "dropout", "dtype"),
+    *("task", "cell", "layers", "hidden", "embed", "dropout", "recurrent_dropout", "dtype"),
     *("bidirectional", "pool", "attention"),
 }
 """Settings of the model with their own lines; the options of its cell have lines, too."""
@@ -139,6 +139,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         **dict.fromkeys(CELLS.defaults()),  # null if the cell does not have the option
         **config.cell_options,
         "dropout": config.dropout,
+        "recurrent_dropout": config.recurrent_dropout,
         "bidirectional": config.bidirectional,
         "pool": config.pool if config.task == "classify" else None,
         "attention": config.attention if config.task == "transduce" else None,

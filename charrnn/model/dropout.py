@@ -1,13 +1,16 @@
-"""Inverted dropout (Srivastava et al. 2014) between layers and before the output.
+"""Inverted dropout (Srivastava et al. 2014): of the layers' outputs, and of the recurrent weights.
 
-Only upward connections are dropped, never the recurrent ones (Zaremba et al. 2014, arXiv
-1409.2329). A mask is a pure function of seed, step and layer, so a resumed run draws the same ones.
-It is drawn on the model's device, with the same bits on every device, so no mask is ever copied.
+Upward connections are dropped by element, step and stream (Zaremba et al. 2014, arXiv 1409.2329).
+Recurrent ones are dropped by weight, for all steps and streams of an update alike, so that the
+network within an update is an ordinary one. A mask is a pure function of seed, step and layer, so a
+resumed run draws the same ones. It is drawn on the model's device, with the same bits on every
+device, so no mask is ever copied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,6 +20,7 @@ from charrnn import randomness
 from charrnn.backend import Array, Backend, philox
 from charrnn.backend.operations import operation
 from charrnn.backend.philox import Key
+from charrnn.model.parameters import Parameters
 from charrnn.randomness import Purpose
 
 
@@ -58,8 +62,7 @@ class Masks:
 
     def __init__(self, backend: Backend, rate: float, arrays: Sequence[Array]) -> None:
         self._xp = backend.xp
-        self._threshold = min(round(rate * 2**32), 2**32 - 1)
-        self._scale = 1.0 / (1.0 - rate)
+        self._threshold, self._scale = _limits(rate)
         self._arrays = arrays
         self._cut: dict[int, tuple[Array, ...]] = {}
 
@@ -89,3 +92,63 @@ class Masks:
             ]
         )
         return masks
+
+
+class RecurrentDropout:
+    """DropConnect on the recurrent weights (Wan et al. 2013; Merity et al. 2018, arXiv 1708.02182).
+
+        W' = W ∘ m                  m: 0 with probability ``rate``, else 1 / (1 - rate)
+        ∂L/∂W = ∂L/∂W' ∘ m
+
+    Every update has other masks, which depend on seed, step and the weights' place alone.
+
+    Parameters
+    ----------
+    weights
+        Of the whole model; those whose names hold ``weight_hh`` are dropped.
+    rate
+        The probability of dropping a weight; 0 for none.
+    backend
+        Where the weights are.
+    """
+
+    def __init__(self, weights: Parameters, rate: float, backend: Backend) -> None:
+        self._xp, self._weights = backend.xp, weights
+        self._threshold, self._scale = _limits(rate)
+        self._names = [name for name in weights if "weight_hh" in name] if rate else []
+        like = backend.xp.empty_like
+        self._masks = {name: like(weights[name]) for name in self._names}
+        self._whole = {name: like(weights[name]) for name in self._names}
+
+    @contextmanager
+    def drawn(
+        self,
+        seed: int,
+        step: int,
+        grads: Parameters,
+        run: Callable[[Sequence[Callable[[], Any]]], Any] = run_in_turn,
+    ) -> Iterator[None]:
+        """Drop weights within the context, which computes ``grads`` for those that are left.
+
+        ``run`` is as for :meth:`Masks.draw`.
+        """
+        run([partial(self._drop, name, seed, step, at) for at, name in enumerate(self._names)])
+        try:
+            yield
+        finally:
+            for name in self._names:
+                self._weights[name][...] = self._whole[name]
+        for name in self._names:
+            self._xp.multiply(grads[name], self._masks[name], out=grads[name])
+
+    def _drop(self, name: str, seed: int, step: int, place: int) -> None:
+        weight, mask = self._weights[name], self._masks[name]
+        self._whole[name][...] = weight
+        key = Key(seed, Purpose.RECURRENT_DROPOUT, step, place)
+        draw(self._xp, mask, key, self._threshold, self._scale)
+        self._xp.multiply(weight, mask, out=weight)
+
+
+def _limits(rate: float) -> tuple[int, float]:
+    """Return the random bits from which on an element is kept, and its factor."""
+    return min(round(rate * 2**32), 2**32 - 1), 1.0 / (1.0 - rate)

@@ -20,6 +20,7 @@ from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import CharRNNError
+from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
@@ -96,6 +97,13 @@ class Sizes:
     def masks(self, T: int, N: int) -> int:
         """Return the size of a window's dropout masks."""
         return self._of_layers(lambda model: self._of_steps(T, lambda steps: model.masks(steps, N)))
+
+    def dropped(self) -> int:
+        """Return the size of the recurrent weights that are kept while some are dropped."""
+        rate = self.config.recurrent_dropout
+        return self._of_layers(
+            lambda model: self._taken(lambda: RecurrentDropout(model.weights, rate, model.backend))
+        )
 
     def staged(self, *, backward: bool) -> int:
         """Return the size of the working copies of the weights."""
@@ -182,6 +190,7 @@ def estimate(
     sizes = Sizes(config, V)
     P, L, T, N = sizes.parameters(), config.layers, seq_len, batch
     weights = sizes.each * P * (2 + moments + shards - 1) + shards * sizes.staged(backward=True)
+    weights += sizes.dropped()
     streams, larger = divmod(N, shards)
     shares = ((larger, streams + 1), (shards - larger, streams))
     windows = sum(n * sizes.window(T, each, backward=True) for n, each in shares if n)
@@ -224,7 +233,7 @@ def estimate_of_sequences(
     sizes = Sizes(config, V, outputs)
     P, L = sizes.parameters(), config.layers
     weights = sizes.each * P * (2 + moments) + shards * sizes.staged(backward=True)
-    weights += sizes.each * P * (shards - 1) * len(shapes)
+    weights += sizes.each * P * (shards - 1) * len(shapes) + sizes.dropped()
     windows, most = 0, 0
     for N, T in shapes.items():
         windows += sizes.window(T, N, backward=True) + 2 * sizes.masks(T, N)

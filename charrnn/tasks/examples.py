@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
+from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.padding import Padding
@@ -75,6 +76,8 @@ class ExampleTask(Task):
         self._shards: dict[int, Shards] = {}
         self._steps = self.batches.shapes()
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
+        rate = model.config.recurrent_dropout
+        self._recurrent = RecurrentDropout(self.weights, rate, self.backend)
 
     def shared(self, batch: Batch, places: int) -> Batch:
         """Return this member's share of a batch."""
@@ -86,17 +89,17 @@ class ExampleTask(Task):
         assert batch.lengths is not None
         places = self.batches.at(step).places
         divisor = self.divisor or batch.symbols
-        loss = self._shards_of(places).loss_and_gradient(
-            put(batch.inputs),
-            put(batch.targets),
-            grads,
-            (self._seed, step) if self._dropout else None,
-            mask=None if batch.mask is None else put(batch.mask),
-            padding=Padding(
-                batch.lengths, len(batch.inputs), self.backend, first=self.padded_first
-            ),
-            symbols=divisor,
-        )
+        padding = Padding(batch.lengths, len(batch.inputs), self.backend, first=self.padded_first)
+        with self._recurrent.drawn(self._seed, step, grads):
+            loss = self._shards_of(places).loss_and_gradient(
+                put(batch.inputs),
+                put(batch.targets),
+                grads,
+                (self._seed, step) if self._dropout else None,
+                mask=None if batch.mask is None else put(batch.mask),
+                padding=padding,
+                symbols=divisor,
+            )
         if divisor == batch.symbols:
             return loss
         assert divisor is not None and batch.symbols is not None

@@ -13,6 +13,7 @@ from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.evaluate import ExampleValidation, Validation
+from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
@@ -77,6 +78,8 @@ class LanguageTask(Task):
         self._mine = team.share(config.batch)
         self.window = Shards(model, config.seq_len, config.batch, mine=self._mine)
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
+        rate = model.config.recurrent_dropout
+        self._recurrent = RecurrentDropout(self.weights, rate, self.backend)
         self.validation = _validation(model, val, config.eval_chars, team)
 
     def batch(self, step: int) -> Batch:
@@ -90,12 +93,12 @@ class LanguageTask(Task):
         put, dtype = self.backend.put, self.weights.flat.dtype
         key = (self._seed, step) if self._dropout else None
         ids, targets = put(batch.inputs), put(batch.targets)
-        if batch.mask is None:
-            return self.window.loss_and_gradient(ids, targets, grads, key)
-        resets, mask = resets_of(batch, self.backend, dtype), put(batch.mask)
-        return self.window.loss_and_gradient(
-            ids, targets, grads, key, mask=mask, symbols=batch.symbols, resets=resets
-        )
+        more: dict[str, Any] = {}
+        if batch.mask is not None:
+            resets = resets_of(batch, self.backend, dtype)
+            more = {"mask": put(batch.mask), "symbols": batch.symbols, "resets": resets}
+        with self._recurrent.drawn(self._seed, step, grads):
+            return self.window.loss_and_gradient(ids, targets, grads, key, **more)
 
     @property
     def has_validation(self) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Options = Mapping[str, Any]
 
 STOPS = ("steps", "epochs", "minutes")
+DROPOUT = ("dropout", "recurrent_dropout")
+"""Settings of the model that a new run from a run's weights may change."""
 FREE = (
     *STOPS,
     "horizon",
@@ -135,8 +137,10 @@ class Request:
         """
         options, old = dict(self.model), checkpoint.config
         task = options.pop("task", old.task)
-        dropout = old.dropout if task == old.task else defaults(task).get("dropout", 0.0)
-        changed = {"task": task, "dropout": options.pop("dropout", dropout)}
+        changed: dict[str, Any] = {"task": task}
+        for name in DROPOUT:
+            rate = old.get(name) if task == old.task else defaults(task).get(name, 0.0)
+            changed[name] = options.pop(name, rate)
         for name in ("bidirectional", "pool", "attention"):
             default = getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
@@ -161,7 +165,7 @@ class Request:
         def anew() -> str:
             return f"leave it out, or start a new run from its weights: {self.anew(checkpoint)}"
 
-        other = {k: v for k, v in self.model.items() if k != "dropout"}
+        other = {k: v for k, v in self.model.items() if k not in DROPOUT}
         self._refuse_conflicts(other, checkpoint.config)
         self._refuse_conflicts(self.model, checkpoint.config, anew)
         given = {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}
@@ -233,7 +237,7 @@ class Request:
         data = absolute_sources(data, self.sources or data.sources)
         given = _in_place_of_stops(self.train)
         train = checkpoint.train.changed(**given)
-        more = {"dropout": self.model["dropout"]} if "dropout" in self.model else {}
+        more = {name: self.model[name] for name in DROPOUT if name in self.model}
         return new_run(checkpoint.path.parent, checkpoint.config, data, train, more)
 
 

@@ -88,6 +88,7 @@ _LINES = {
 ; --init xavier
 --embed 3 ; --embed-scale 0.1
 ; --dropout 0.4
+; --recurrent-dropout 0.4
 ; --dtype float64
 ; --level word
 ; --min-count 30

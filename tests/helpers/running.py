@@ -14,7 +14,8 @@ WORDS = ["moon", "tree", "a", "little", "river", "sings", "of", "stone\n"]
 TEXT = " ".join(WORDS[i] for i in np.random.default_rng(11).integers(0, len(WORDS), 190))
 SMALL = {"hidden": 6, "batch": 4, "seq_len": 8, "steps": 40, "log_every": 1, "lr": 0.02}
 TIMED = ("seconds", "chars_per_second", "run")
-OFTEN = {"eval_every": 7, "save_every": 5, "layers": 2, "dropout": 0.3, "log_every": 3}
+OFTEN = {"eval_every": 7, "save_every": 5, "log_every": 3}
+OFTEN |= {"layers": 2, "dropout": 0.3, "recurrent_dropout": 0.2}
 
 
 def ask(text=None, name=None, resume=None, init_from=None, **options):

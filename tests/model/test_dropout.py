@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from charrnn.backend import numpy_backend
-from charrnn.model.dropout import Masks
+from charrnn.config import ModelConfig
+from charrnn.model.dropout import Masks, RecurrentDropout
+from charrnn.model.language import LanguageModel
 
 
 def draw(rate, shape, seed=3, step=7, layer=0, dtype=np.float64):
@@ -69,3 +71,67 @@ def test_masks_may_be_drawn_in_any_order():
 
 def test_there_are_no_masks_without_dropout():
     assert Masks(numpy_backend(), 0.0, []).draw(0, 0, 2) is None
+
+
+def dropped_loss(model, dropout, grads, step=5):
+    """Return the loss of one window of random symbols, and leave its gradient in ``grads``."""
+    ids = np.random.default_rng(4).integers(0, model.V, (7, 3))
+    with dropout.drawn(3, step, grads):
+        return float(model.loss_and_gradient(model.window(6, 3), ids[:-1], ids[1:], grads))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [{"cell": "lstm"}, {"cell": "gru", "gru_reset": "before"}, {"cell": "gru"}, {"cell": "rnn"}],
+    ids=str,
+)
+def test_the_gradient_through_dropped_recurrent_weights_is_exact(shape):
+    config = ModelConfig(hidden=5, layers=2, dtype="float64", recurrent_dropout=0.4, **shape)
+    model = LanguageModel.fresh(config, 6, 1)
+    grads = model.weights.like(np.empty_like(model.weights.flat))
+    dropout = RecurrentDropout(model.weights, 0.4, model.backend)
+    dropped_loss(model, dropout, grads)
+    exact, flat, small = grads.flat.copy(), model.weights.flat, 1e-5
+    before = flat.copy()
+    for at in np.random.default_rng(2).choice(len(flat), 60, replace=False):
+        losses = []
+        for sign in (1, -1):
+            flat[at] = before[at] + sign * small
+            losses.append(dropped_loss(model, dropout, grads))
+            flat[at] = before[at]
+        assert (losses[0] - losses[1]) / (2 * small) == pytest.approx(exact[at], abs=1e-9)
+    named = model.weights.like(exact).items()
+    recurrent = np.concatenate([array.ravel() for name, array in named if "weight_hh" in name])
+    assert 0.3 < np.mean(recurrent == 0) < 0.5
+
+
+def test_weights_are_dropped_for_an_update_alone_and_others_in_the_next():
+    config = ModelConfig(hidden=30, recurrent_dropout=0.25)
+    model = LanguageModel.fresh(config, 6, 1)
+    whole = model.weights.flat.copy()
+    grads = model.weights.like(np.zeros_like(whole))
+    dropout = RecurrentDropout(model.weights, 0.25, model.backend)
+    seen = []
+    for step in (0, 1, 0):
+        with dropout.drawn(3, step, grads):
+            seen.append(model.weights.flat.copy())
+        np.testing.assert_array_equal(model.weights.flat, whole)
+    np.testing.assert_array_equal(seen[0], seen[2])
+    assert not np.array_equal(seen[0], seen[1])
+    changed = model.weights.like(seen[0])
+    for name, array in changed.items():
+        if name != "rnn.weight_hh_l0":
+            np.testing.assert_array_equal(array, model.weights[name])
+    recurrent, before = changed["rnn.weight_hh_l0"], model.weights["rnn.weight_hh_l0"]
+    kept = recurrent != 0
+    np.testing.assert_allclose(recurrent[kept], before[kept] / 0.75, rtol=1e-6)
+    assert abs(kept.mean() - 0.75) < 5 * np.sqrt(0.25 * 0.75 / kept.size)
+
+
+def test_weights_are_whole_again_after_a_failure():
+    model = LanguageModel.fresh(ModelConfig(hidden=4, recurrent_dropout=0.5), 6, 1)
+    whole = model.weights.flat.copy()
+    dropout = RecurrentDropout(model.weights, 0.5, model.backend)
+    with pytest.raises(ZeroDivisionError), dropout.drawn(3, 0, model.weights):
+        raise ZeroDivisionError
+    np.testing.assert_array_equal(model.weights.flat, whole)

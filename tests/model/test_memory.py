@@ -22,6 +22,7 @@ from charrnn.train.loop import Loop
 CASES = {
     "lstm": ({"hidden": 96, "layers": 2}, {}, 40),
     "gru": ({"cell": "gru", "hidden": 64, "layers": 3, "dropout": 0.2}, {"batch": 64}, 65),
+    "dropped": ({"hidden": 256, "recurrent_dropout": 0.2}, {"batch": 4, "seq_len": 8}, 65),
     "before": ({"cell": "gru", "gru_reset": "before", "hidden": 80}, {"optimizer": "sgd"}, 30),
     "rnn": ({"cell": "rnn", "hidden": 128, "embed": 64}, {"batch": 96, "seq_len": 48}, 65),
     "double": ({"hidden": 64, "dtype": "float64"}, {"optimizer": "rmsprop"}, 50),

@@ -50,7 +50,7 @@ def part_of(stack: str, suffix: str) -> str:
 
 def in_float64(model: AnyNetwork) -> AnyNetwork:
     """Return the model with the same weights in float64, on the same backend, without dropout."""
-    config = replace(model.config, dtype="float64", dropout=0.0)
+    config = replace(model.config, dtype="float64", dropout=0.0, recurrent_dropout=0.0)
     weights = model.backend.get(model.weights.flat)
     return type(model)(config, model.V, model.backend, weights, outputs=model.outputs)
 

@@ -69,7 +69,8 @@ def norms(subject: ExamplesSubject, batches: int) -> NormsReport:
 
 def without_dropout(model: AnyNetwork) -> AnyNetwork:
     """Return the model without dropout."""
-    config, weights = replace(model.config, dropout=0.0), model.backend.get(model.weights.flat)
+    config = replace(model.config, dropout=0.0, recurrent_dropout=0.0)
+    weights = model.backend.get(model.weights.flat)
     return type(model)(config, model.V, model.backend, weights, outputs=model.outputs)
 
 
