@@ -18,6 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.evaluate import Score, score, score_lines
 from charrnn.exchange.export import export
 from charrnn.exchange.portable import Portable
+from charrnn.exchange.rounding import DEFAULT_BITS, rounded
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
@@ -311,20 +312,27 @@ class Model:
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         save(saved, path)
 
-    def export(self, path: str | PathLike[str], *, to: str) -> str:
+    def export(self, path: str | PathLike[str], *, to: str, bits: int | None = None) -> str:
         """Write the model for another library, and return Python code that opens the file there.
 
-        ``to`` is one of those of ``charrnn export``: "torch", "onnx" or "keras".
+        ``to`` is one of those of ``charrnn export``: "torch", "onnx", "keras", or "html" for a web
+        page, whose weights have 8 ``bits``, or 16.
 
         Raises
         ------
         UsageError
-            If ``to`` or ``path`` is invalid.
+            If ``to``, ``path`` or ``bits`` is invalid.
         CharRNNError
             If the file cannot be written, or the cell has no counterpart in the library.
         """
         library, target = arguments.library(to), Path(arguments.path(path, "path"))
-        return export(Portable.of(self.network, self.vocabulary, self.data), library, target)
+        portable = Portable.of(self.network, self.vocabulary, self.data)
+        return export(portable, library, target, bits)
+
+    def rounded(self, bits: int = DEFAULT_BITS) -> Model:
+        """Return the model that a web page computes whose weights have 8 or 16 ``bits``."""
+        network = rounded(self.network, arguments.bits(bits))
+        return Model(network, self.vocabulary, self.training, self.data)
 
 
 _DRAWING = signature(Model.stream).parameters.keys() - {"self", "length"}

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from charrnn.cli._output import write_json, write_text
+from charrnn.cli._page import write_page
 from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 
-FORMATS = ("torch", "onnx", "keras")
+FORMATS = ("torch", "onnx", "keras", "html")
 
 
 def export(
@@ -22,7 +23,8 @@ def export(
         typer.Option(
             metavar="LIBRARY",
             help="What the file is for: torch (PyTorch: a state dict in a safetensors file), "
-            "onnx (a graph) or keras (a model of Keras 3). The last two need charrnn[exchange].",
+            "onnx (a graph), keras (a model of Keras 3) or html (a web page that writes). onnx and "
+            "keras need charrnn[exchange].",
             show_default=False,
         ),
     ] = "",
@@ -35,9 +37,19 @@ def export(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="8|16",
+            help="Of a page, the bits of a weight. [default: 8]",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a language model for another library, and print the code that opens it there.
+    """Write a language model for another library or as a web page.
+
+    For a library, the code that opens the file there is printed.
 
     The model is that of a run's best checkpoint or of a checkpoint file. The file also holds its
     vocabulary and configuration.
@@ -51,7 +63,12 @@ def export(
 
     The model for Keras reads ids (batch, steps), and gives logits (batch, steps, vocabulary).
 
-    With --json one object: "file", "to", "bytes", "code".
+    The page is one file that works without a network: it reads what is typed and writes on. Its
+    weights are rounded; what that costs is measured on the first 100,000 symbols of the run's
+    validation text, and printed.
+
+    With --json one object: "file", "to", "bytes", "code"; for a page, instead of "code", "bits",
+    "chars", "nats_per_char" and "rounded_nats_per_char".
     """
     if not to:
         raise UsageError("--to is missing", choose_one_of(FORMATS))
@@ -59,13 +76,19 @@ def export(
         raise UsageError(f"unknown library --to {to!r}", choose_one_of(FORMATS))
     if out is None:
         raise UsageError("--out is missing", "name the file to write")
+    from charrnn.exchange.export import PAGE, check
     from charrnn.exchange.export import export as write
     from charrnn.exchange.portable import Portable
     from charrnn.storage import checkpoint, runs
 
+    check(out, to, bits)
     loaded = checkpoint.load(runs.resolve(run))
     model = loaded.language_model(remedy="export writes language models")
-    code = write(Portable.of(model, loaded.vocabulary, loaded.data), to, out)
+    portable = Portable.of(model, loaded.vocabulary, loaded.data)
+    if to == PAGE:
+        write_page(loaded, portable, out, bits, as_json)
+        return
+    code = write(portable, to, out)
     if as_json:
         write_json({"file": str(out), "to": to, "bytes": out.stat().st_size, "code": code})
     else:

@@ -260,7 +260,8 @@ u.txt ; --unknown skip""",
 --task transduce ; --attention none""",
     ],
     "export": [
-        "--out e.bin ; --to torch\n--to torch ; --out e.bin\n--to torch --out e.bin ; --json"
+        "--out e.bin ; --to torch\n--to torch ; --out e.bin\n--to torch --out e.bin ; --json\n"
+        "--to html --out e.html ; --bits 16"
     ],
     "import": [
         "; --vocabulary m.json\nr.safetensors --vocabulary m.json ; --activation relu",

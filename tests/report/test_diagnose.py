@@ -1,13 +1,12 @@
 """The report as people see it: text, page, figure."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from helpers import browser
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.compare import Contestant
@@ -24,9 +23,6 @@ from charrnn.report.diagnose.svg import Line, chart
 
 IDS = np.random.default_rng(1).integers(0, 9, 900).astype(np.uint8)
 QUICK = Settings(windows=3, anchors=20, targets=20, lyapunov_steps=80, gradcheck=True)
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 
 
 def report_of(cell="lstm", name="a run", **options):
@@ -244,23 +240,15 @@ document.body.append(said);
 </script>"""
 
 
-def browse(page, *options):
-    return subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-         "--host-resolver-rules=MAP * ~NOTFOUND", *options, page.as_uri()],
-        capture_output=True, timeout=120,
-    )  # fmt: skip
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+@browser.needed
 @pytest.mark.parametrize(("scheme", "dark"), [(1, False), (0, True)])
 def test_a_browser_shows_it_and_clicks_through_it(reports, scheme, dark, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(html.page(reports[-1:]).replace("</body>", CLICKS + "</body>"))
     prefer = f"--blink-settings=preferredColorScheme={scheme}"
-    done = browse(page, prefer, "--window-size=1000,1200", "--dump-dom")
-    seen = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout.decode())[1].split("|")
+    shown = browser.browse(page, prefer, "--window-size=1000,1200", "--dump-dom")
+    seen = re.search(r'<pre id="seen">(.*?)</pre>', shown)[1].split("|")
     assert seen[:7] == ["p0", "p0", "p1", "p2", "p3", "p4", "p5"]
     assert seen[7:10] == ["p1=t1", "p5=t5", "p0=t0"]
     assert seen[10] == "wide false"
@@ -273,12 +261,8 @@ def test_a_browser_shows_it_and_clicks_through_it(reports, scheme, dark, tmp_pat
     shots = []
     for tab in range(6):
         picture = tmp_path / f"{tab}.png"
-        browse_to = f"{page.as_uri()}#part{tab}"
-        subprocess.run(
-            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", prefer, "--hide-scrollbars",
-             "--window-size=1000,1200", f"--screenshot={picture}", browse_to],
-            capture_output=True, timeout=120, check=True,
-        )  # fmt: skip
+        size = "--window-size=1000,1200"
+        browser.browse(page, prefer, size, f"--screenshot={picture}", at=f"#part{tab}")
         shots.append(imread(picture)[:, :, :3])
     for image in shots:
         assert (image.mean() < 0.35) if dark else (image.mean() > 0.8)
