@@ -73,6 +73,10 @@ class VocabularyError(CharRNNError):
     """A text that holds a symbol outside the model's vocabulary."""
 
 
+class OutOfMemoryError(CharRNNError):
+    """A model that does not fit into the memory of its machine or GPU."""
+
+
 class PluginError(CharRNNError):
     """A plug-in that cannot be loaded, or whose names are taken."""
 

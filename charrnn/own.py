@@ -21,6 +21,9 @@ SUFFIX = ".safetensors"
 CHECKPOINT_BEGINNING = b'{"__metadata__":{"charrnn":"{\\"digest\\":\\"'
 """How the header of a checkpoint begins, after the 8 bytes that hold its length."""
 METRICS_BEGINNING = b'{"event": "start"'
+SWEEP, JOURNAL, BEST_RUN = "sweep.json", "journal.jsonl", "best-run"
+"""The files of a sweep: its settings, its trials, and which of them is the best."""
+SWEEP_BEGINNING = b'{"charrnn_sweep": '
 CACHED = ("ids.bin", "meta.json")
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -47,8 +50,13 @@ def is_metrics(path: Path) -> bool:
     return _beginning(path, len(METRICS_BEGINNING)) == METRICS_BEGINNING
 
 
+def is_sweep(path: Path) -> bool:
+    """Whether a file begins as the settings of a sweep do."""
+    return _beginning(path, len(SWEEP_BEGINNING)) == SWEEP_BEGINNING
+
+
 def own(folder: Path, names: Set[str]) -> set[str]:
-    """Return which files in a folder are those of a run or of the cache.
+    """Return which files in a folder are those of a run, a sweep or the cache.
 
     Parameters
     ----------
@@ -63,6 +71,8 @@ def own(folder: Path, names: Set[str]) -> set[str]:
     if found:  # the folder of a run
         found |= names & set(HELD_OUT)
         found |= {name for name in names if NOVEL.fullmatch(name)}
+    if SWEEP in names and is_sweep(folder / SWEEP):
+        found |= names & {SWEEP, JOURNAL, BEST_RUN}
     if _CACHE_ENTRY.fullmatch(folder.name) and folder.absolute().parent.name == "corpora":
         found |= names & set(CACHED)
     return found

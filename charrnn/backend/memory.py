@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from charrnn.backend.array import Backend
 from charrnn.display import size
-from charrnn.errors import BackendError, CharRNNError, setting
+from charrnn.errors import BackendError, OutOfMemoryError, setting
 
 _SIGNS = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED")
 _LESS = ("batch", "seq_len", "hidden", "layers")
@@ -75,7 +75,7 @@ def _resource_limits() -> list[int]:
     return [limit for limit in limits if limit != resource.RLIM_INFINITY]
 
 
-def explain(problem: BaseException, need: int | None = None) -> CharRNNError | None:
+def explain(problem: BaseException, need: int | None = None) -> OutOfMemoryError | None:
     """Return the error for the user if ``problem`` means that memory ran out, else None.
 
     Parameters
@@ -95,7 +95,9 @@ def explain(problem: BaseException, need: int | None = None) -> CharRNNError | N
     details = [f"this needs about {size(need)}"] if need else []
     if memory.total is not None and memory.free is not None:
         details.append(f"{size(memory.free)} of {size(memory.total)} are free")
-    return CharRNNError(f"{message}: {', '.join(details)}" if details else message, lower(_LESS))
+    return OutOfMemoryError(
+        f"{message}: {', '.join(details)}" if details else message, lower(_LESS)
+    )
 
 
 def lower(settings: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from charrnn.errors import CharRNNError, UsageError, option
 
 _FUNCTIONS = {
     "train": ("train", "train"),
+    "sweep": ("sweep", "sweep"),
     "sample": ("sample", "sample"),
     "predict": ("predict", "predict"),
     "eval": ("evaluate", "evaluate"),

@@ -88,11 +88,26 @@ def _devices(run: str | None, as_json: bool) -> None:
 
 
 def runs(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SWEEP]",
+            help="The name or folder of a sweep: list its trials instead, the best one first.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per run.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option("--json", help="One JSON object per run or trial.", rich_help_panel=OUTPUT),
     ] = False,
 ) -> None:
-    """List the runs under checkpoints/, oldest first."""
+    """List the runs under checkpoints/, oldest first, or the trials of a sweep.
+
+    A sweep is listed as its best run.
+    """
+    if sweep is not None:
+        _trials(sweep, as_json)
+        return
     from charrnn.errors import CharRNNError
     from charrnn.storage import checkpoint
     from charrnn.storage import runs as folders
@@ -124,6 +139,20 @@ def runs(
         write_text(runs_table(rows))
     else:
         print(f"no runs under {folders.HOME}/", file=sys.stderr)
+
+
+def _trials(sweep: str, as_json: bool) -> None:
+    """List the trials of a sweep."""
+    from charrnn.report.sweep import by_loss, table
+    from charrnn.sweep.folder import find
+    from charrnn.sweep.study import Study
+
+    folder = find(sweep)
+    trials = by_loss(Study(folder.path, folder.run).trials())
+    if as_json:
+        write_json(*(trial.to_json() for trial in trials))
+    else:
+        write_text(table(trials))
 
 
 def _facts(loaded: Any) -> dict[str, Any]:

@@ -51,11 +51,15 @@ def _of_tasks(config: type[Configuration]) -> dict[str, str]:
     return found
 
 
-@takes(
+FIELDS = (
     Fields(DataConfig, _TEXT, _of_tasks(DataConfig)),
     Fields(ModelConfig, defaults=_of_tasks(ModelConfig)),
     Fields(TrainConfig, defaults=_of_tasks(TrainConfig)),
 )
+"""The settings of a training run."""
+
+
+@takes(*FIELDS)
 def train(
     context: typer.Context,
     corpus: Annotated[

@@ -19,7 +19,7 @@ from charrnn.backend import Backend, memory
 from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
-from charrnn.errors import CharRNNError
+from charrnn.errors import OutOfMemoryError
 from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
@@ -247,7 +247,7 @@ def estimate_of_sequences(
 
 
 def require(needed: Estimate, backend: Backend, processes: int = 1) -> None:
-    """Raise :class:`CharRNNError` if the memory of the backend is smaller than what is needed.
+    """Raise :class:`OutOfMemoryError` if the memory of the backend is smaller than what is needed.
 
     On a CPU, ``processes`` of them need it at once; a GPU has one.
     """
@@ -261,4 +261,4 @@ def require(needed: Estimate, backend: Backend, processes: int = 1) -> None:
         largest, lower = "windows", ("batch", "seq_len", "hidden")
     message = f"this needs about {size(total)} of memory, most of it for {largest}; "
     device = "this machine" if backend.name == "numpy" else "the GPU"
-    raise CharRNNError(f"{message}{device} has {size(available)}", memory.lower(lower))
+    raise OutOfMemoryError(f"{message}{device} has {size(available)}", memory.lower(lower))

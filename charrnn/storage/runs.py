@@ -11,12 +11,14 @@ from pathlib import Path
 from charrnn import files, own
 from charrnn.display import shell
 from charrnn.errors import CharRNNError, UsageError, setting
-from charrnn.own import HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX
+from charrnn.own import BEST_RUN, HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX, SWEEP
 from charrnn.storage.lock import NAME as LOCK
 from charrnn.storage.lock import Lock, LockedError
 
 HOME = Path("checkpoints")
 BEST, LAST = "best" + SUFFIX, "last" + SUFFIX
+_LONGEST_NUMBER = 9
+"""Digits of the number of a trial."""
 
 
 def resolve(run: str | None = None, which: str = "best") -> Path:
@@ -72,11 +74,30 @@ def _of_folder(folder: Path, which: str) -> Path:
 
 def _begun(folder: Path) -> bool:
     """Whether training has started in a folder."""
-    return any((folder / name).is_file() for name in (LOCK, METRICS))
+    return any((folder / name).is_file() for name in (LOCK, METRICS, SWEEP))
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint of a run, or is that of a sweep with one."""
+    return any(_checkpoints(folder))
+
+
+def best_of_sweep(folder: Path) -> Path | None:
+    """Return the run folder of a sweep's best trial, None if ``folder`` is not one of a sweep."""
+    try:
+        with os.fdopen(files.open_regular(folder / BEST_RUN, follow=True), "rb") as file:
+            name = file.read(_LONGEST_NUMBER + 2).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return folder / name if re.fullmatch(f"[0-9]{{4,{_LONGEST_NUMBER}}}", name) else None
 
 
 def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
-    """Yield the checkpoints of a run: the ``which`` one first, the numbered ones last."""
+    """Yield the checkpoints of a run: the ``which`` one first, the numbered ones last.
+
+    The folder of a sweep stands for its best run.
+    """
+    folder = best_of_sweep(folder) or folder
     named = [folder / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST))]
     numbered = sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True)
     yield from (path for path in (*named, *numbered) if path.is_file())
@@ -128,18 +149,17 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
     CharRNNError
         If the folder cannot be made, or another process is training there.
     """
-    folder = _asked_for(name, out)
+    folder = asked_for(name, out)
     if folder is not None:
-        lock = Lock(folder, made=_make(folder))
+        lock = Lock(folder, made=make(folder))
         if _is_free(folder):
             return lock
         lock.release()
         raise _taken(folder)
-    stem = "stdin" if source == "-" else Path(source).stem
-    stem = re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"
+    stem = stem_of(source)
     for number in range(2 if stem == "last" else 1, 1_000_000):  # last means the newest run
         folder = HOME / (stem if number == 1 else f"{stem}-{number}")
-        made = _make(folder)
+        made = make(folder)
         if not made and not _is_abandoned(folder):
             continue
         try:
@@ -152,14 +172,20 @@ def create(name: str | None, out: str | None, source: str) -> Lock:
     raise CharRNNError(f"there are too many runs named {stem!r}", f"choose {setting('name')}")
 
 
+def stem_of(source: str) -> str:
+    """Return what a run is called after the name of its text."""
+    stem = "stdin" if source == "-" else Path(source).stem
+    return re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "run"
+
+
 def check_free(name: str | None, out: str | None) -> None:
     """Raise :class:`UsageError` if :func:`create` would refuse its settings; change nothing."""
-    folder = _asked_for(name, out)
-    if folder is not None and any(_checkpoints(folder)):
+    folder = asked_for(name, out)
+    if folder is not None and has_checkpoint(folder):
         raise _taken(folder)
 
 
-def _asked_for(name: str | None, out: str | None) -> Path | None:
+def asked_for(name: str | None, out: str | None) -> Path | None:
     """Return the folder that the settings name, if they do."""
     if name is not None and out is not None:
         raise UsageError(f"{setting('name')} and {setting('out')} exclude each other", "give one")
@@ -180,7 +206,7 @@ def _taken(folder: Path) -> UsageError:
     )
 
 
-def _make(folder: Path) -> bool:
+def make(folder: Path) -> bool:
     """Make the folder; return False if it exists."""
     try:
         files.make_folder(folder)
@@ -207,7 +233,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 def _is_free(folder: Path) -> bool:
     """Whether a new run may begin in a locked folder; remove the leftovers of an unsaved run."""
-    if any(_checkpoints(folder)):
+    if has_checkpoint(folder):
         return False
     try:
         handle = files.open_regular(folder / METRICS, follow=True)

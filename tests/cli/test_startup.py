@@ -19,11 +19,13 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.registry",
     "charrnn.sampling",
     "charrnn.settings",
+    "charrnn.sweep",
 }
 """The parts of charrnn that declare options, defaults and errors, and what these are built on."""
 
 COMMANDS = (
     "train",
+    "sweep",
     "sample",
     "eval",
     "info",
@@ -76,6 +78,10 @@ WRONG = (
     ["train", "hello", "--cell", "elman"],
     ["train", "hello", "--optimizer", "newton"],
     ["train", "hello", "--gru-reset", "before"],
+    ["sweep", "hello"],
+    ["sweep", "hello", "--try", "hiddn=3"],
+    ["sweep", "hello", "--try", "hidden=0,3"],
+    ["sweep", "hello", "--try", "hidden=3..5"],
     ["sample", "--temp", "-1"],
     ["sample", "--length", "-5"],
     ["sample", "--prime", "a", "--prime-file", "b"],

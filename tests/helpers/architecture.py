@@ -24,7 +24,7 @@ ROWS = (
     ("evaluate", "exchange", "sampling"),
     ("tasks",),
     ("train",),
-    ("diagnosis",),
+    ("diagnosis", "sweep"),
     ("api",),
     ("report",),
     ("cli",),

@@ -10,6 +10,10 @@ BASES = {
         "train --hidden 6 --batch 2 --seq-len 8 --steps 4 --log-every 1 --eval-every 2",
         "t.txt",
     ),
+    "sweep": (
+        "sweep --try hidden=6 --batch 2 --seq-len 8 --steps 4 --log-every 1 --eval-every 2",
+        "t.txt",
+    ),
     "sample": ("sample", "one"),
     "predict": ("predict", "labels v.txt"),
     "eval": ("eval --run one", "t.txt"),
@@ -41,38 +45,7 @@ l.txt ; --errors replace
 c.csv ; --column text
 j.jsonl ; --field text
 v.txt t.txt ; --join XY"""
-_OUTPUT = "; --json"
-_GENERATOR = """markov ; --alphabet 5
-markov ; --concentration 2
-markov ; --order 1
-copy-lag ; --flip 0.3
-copy-lag ; --lag 3
-dates ; --first-year 1900
-dates ; --years 3
-recall ; --distance 2
-recall ; --more 2
-reversal ; --letters 3
-walks ; --end 0.3
-walks ; --labels 2
-reversal ; --longest 5
-reversal ; --shortest 3
-brackets ; --kinds 3
-brackets ; --max-depth 2
-brackets ; --open-prob 0.3"""
-
-
-def _beside(given: str, lines: str) -> str:
-    return "\n".join(f"{given} {line}" for line in lines.splitlines())
-
-
-_LINES = {
-    "": ["; --version"],
-    "train": [
-        _MODEL,
-        _READING,
-        _COMPUTING,
-        _OUTPUT,
-        """--steps 2 n.txt ; --task classify
+_TRAINING = """--steps 2 n.txt ; --task classify
 --task classify --no-bidirectional n.txt ; --hide-symbols 0.4
 --task classify n.txt ; --no-bidirectional
 --task transduce n.txt ; --no-bidirectional
@@ -127,13 +100,62 @@ _LINES = {
 ; --sync-every 2
 ; --shard-files
 ; --outer-lr 1
-; --outer-momentum 0
-; --name other
+; --outer-momentum 0"""
+_OUTPUT = "; --json"
+_GENERATOR = """markov ; --alphabet 5
+markov ; --concentration 2
+markov ; --order 1
+copy-lag ; --flip 0.3
+copy-lag ; --lag 3
+dates ; --first-year 1900
+dates ; --years 3
+recall ; --distance 2
+recall ; --more 2
+reversal ; --letters 3
+walks ; --end 0.3
+walks ; --labels 2
+reversal ; --longest 5
+reversal ; --shortest 3
+brackets ; --kinds 3
+brackets ; --max-depth 2
+brackets ; --open-prob 0.3"""
+
+
+def _beside(given: str, lines: str) -> str:
+    return "\n".join(f"{given} {line}" for line in lines.splitlines())
+
+
+_LINES = {
+    "": ["; --version"],
+    "train": [
+        _MODEL,
+        _READING,
+        _COMPUTING,
+        _OUTPUT,
+        _TRAINING,
+        """; --name other
 ; --out elsewhere
 ; --init-from one
 ; --resume one
 ; --quiet
 ; --dry-run
+; --matmul tf32""",
+    ],
+    "sweep": [
+        _MODEL,
+        _READING,
+        _COMPUTING,
+        _OUTPUT,
+        _TRAINING,
+        """; --try cell=gru
+--trials 1 ; --search random
+--try lr=0.01,0.02 ; --trials 1
+; --total-minutes 0.0000001
+--steps 40 --eval-every 4 --seed 5 --try lr=0.03,0.04,0.05,0.06,1e-7 ; --no-prune
+--try lr=0.01,0.02 ; --keep-runs all
+; --name other
+; --out elsewhere
+; --init-from one
 ; --matmul tf32""",
     ],
     "sample": [

@@ -1,0 +1,1 @@
+"""A search for good settings: many runs of one text, in a folder of their own."""
