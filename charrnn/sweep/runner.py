@@ -176,8 +176,7 @@ class Runner:
         yield events.TrialStart(self._study.get(number), tuple(session.notes))
         if session.finished:  # its process was killed before it could say so
             progress = session.loop.progress
-            self._study.note(number, progress.kept_val_loss, progress.step, progress.seconds)
-            self._study.end(number, COMPLETE, progress.kept_val_loss)
+            self._complete(number, progress.kept_val_loss, progress.step, progress.seconds)
             yield events.TrialEnd(self._study.get(number))
             return
         try:
@@ -208,10 +207,18 @@ class Runner:
                     yield events.TrialEval(self._now(number, session), record.val_loss, share)
                 elif isinstance(record, End) and not self._poor:
                     loss = progress.kept_val_loss
-                    self._study.note(number, loss, record.step, record.seconds)
-                    if record.reason != INTERRUPTED:
-                        # while the folder is locked, so that no other process takes the trial
-                        self._study.end(number, COMPLETE, loss)
+                    if record.reason == INTERRUPTED:
+                        self._study.note(number, loss, record.step, record.seconds)
+                    else:  # while the folder is locked, so that no other process takes the trial
+                        self._complete(number, loss, record.step, record.seconds)
+
+    def _complete(self, number: int, loss: float | None, step: int, seconds: float) -> None:
+        """End a trial whose training has ended; one that was never evaluated has failed."""
+        self._study.note(number, loss, step, seconds)
+        if loss is None:
+            self._study.end(number, FAILED, reason="it ended before it was evaluated")
+        else:
+            self._study.end(number, COMPLETE, loss)
 
     def _judge(self, number: int, marks: range, loss: float) -> None:
         """Compare a trial with others at marks that it has passed, and stop it if it is poor."""

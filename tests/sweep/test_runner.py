@@ -154,6 +154,15 @@ def test_a_trial_that_diverges_fails_alone(home):
 
 
 @pytest.mark.slow
+def test_a_trial_without_an_evaluation_fails_alone(home):
+    end = run("minutes=none,1e-9", shared={**SHARED, "eval_every": 10})
+    (failed,) = (trial for trial in end.trials if trial.state == "failed")
+    assert (failed.options, failed.step) == ({"minutes": 1e-9}, 0)
+    assert failed.reason == "it ended before it was evaluated"
+    assert end.best.options == {"minutes": None}
+
+
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_fails_alone(home):
     end = run("hidden=4,90000000")
     (failed,) = (trial for trial in end.trials if trial.state == "failed")
