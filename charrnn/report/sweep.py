@@ -52,7 +52,9 @@ def values(options: Mapping[str, Any]) -> str:
 
 
 def _ended(trial: Trial) -> str:
-    how = f"validation loss {loss(trial.loss)} nats, step {trial.step:,}, {duration(trial.seconds)}"
+    how = f"step {trial.step:,}, {duration(trial.seconds)}"
+    if trial.loss is not None:
+        how = f"validation loss {loss(trial.loss)} nats, {how}"
     if trial.state == FAILED:
         how = f"failed: {one_line(trial.reason)}"
     elif trial.state != COMPLETE:

@@ -96,6 +96,7 @@ class Runner:
             if opened is None:
                 break
             yield from self._train(opened)
+            del opened  # its model, before there is another one
             self._clear_up()
         best = self._clear_up()
         reason = COMPLETE if not self._stopped() else INTERRUPTED if self._asked() else OUT_OF_TIME

@@ -70,6 +70,7 @@ class Study:
         links = os.name != "nt"
         lock = files.JournalFileSymlinkLock(path) if links else files.JournalFileOpenLock(path)
         try:
+            _mend(Path(path), lock)
             self._storage = JournalStorage(files.JournalFileBackend(path, lock_obj=lock))
             self._study = optuna.create_study(
                 storage=self._storage,
@@ -198,6 +199,21 @@ class Study:
             raise CharRNNError(
                 f"trial {frozen.number + 1} is damaged in {self._path!r}", "choose another folder"
             ) from None
+
+
+def _mend(journal: Path, lock: Any) -> None:
+    """Cut off a last line that is not complete: its process was killed, or the disk was full."""
+    if not journal.exists():
+        return
+    lock.acquire()
+    try:
+        with journal.open("r+b") as file:
+            lines = file.read()
+            whole = lines.rfind(b"\n") + 1
+            if whole < len(lines):
+                file.truncate(whole)
+    finally:
+        lock.release()
 
 
 def _sampler(search: str, seed: int, number: int) -> Any:

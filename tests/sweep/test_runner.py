@@ -230,6 +230,16 @@ def test_a_damaged_journal_is_an_error(home):
         run("lr=0.01,0.03")
 
 
+@pytest.mark.slow
+def test_half_a_line_at_the_end_of_the_journal_is_cut_off(home):
+    one = run("lr=0.01,0.03", trials=1)
+    with (runs.HOME / "s/journal.jsonl").open("ab") as journal:
+        journal.write(b'{"op_code":4,"worker')
+    two = run("lr=0.01,0.03")
+    assert two.trials[0] == one.trials[0]
+    assert [trial.state for trial in two.trials] == ["complete"] * 2
+
+
 @pytest.mark.parametrize("name", ["../other", "/etc", "0001/..", "1", "", "0" * 12])
 def test_the_name_of_the_best_run_leads_nowhere_else(name, home):
     folder = runs.HOME / "s"
