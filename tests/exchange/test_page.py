@@ -347,3 +347,68 @@ def test_the_page_itself_writes_what_charrnn_sample_writes(run):
             assert written.startswith(expected + "\n")
         else:
             assert written.rstrip("\n") == expected
+
+
+ACTIONS = """<pre id="seen"></pre><script>
+const seen = [], $ = (id) => document.getElementById(id), area = $("text");
+const wait = () => new Promise((then) => setTimeout(then, 500));
+const typed = async (text) => {
+  area.value = text;
+  area.dispatchEvent(new Event("input"));
+  await wait();
+};
+const cursor = async (at) => {
+  area.focus();
+  area.setSelectionRange(at, at);
+  document.dispatchEvent(new Event("selectionchange"));
+  await wait();
+};
+const key = (key, more) => document.dispatchEvent(new KeyboardEvent("keydown", { key, ...more }));
+const note = (...found) => seen.push(...found, $("written").textContent === area.value);
+(async () => {
+  await wait();
+  await typed("the cat");
+  const ahead = $("ahead").textContent;
+  note(ahead.length);
+  $("step").click();
+  $("step").click();
+  note(area.value === "the cat" + ahead.slice(0, 2));
+  key("Enter", { ctrlKey: true });
+  await wait();
+  note($("verb").textContent);
+  key("Escape");
+  await wait();
+  note($("verb").textContent, area.value.startsWith("the cat" + ahead.slice(0, 50)));
+  const before = area.value;
+  document.querySelector(".bar").click();
+  note(area.value.length - before.length);
+  await cursor(4);
+  note($("coming").textContent, $("what").textContent.replace(/[\\d.]+/, "N"));
+  await cursor(0);
+  note($("what").textContent);
+  await typed("the dog" + before.slice(7));
+  note($("tally").textContent.replace(/[\\d.]+ bits/, "N bits"), before.length);
+  $("clear").click();
+  await wait();
+  note(area.value, $("ahead").textContent.length, document.documentElement.scrollWidth);
+  $("seen").textContent = JSON.stringify(seen);
+})();
+</script></body>"""
+
+
+@pytest.mark.slow
+@browser.needed
+def test_what_is_pressed_and_typed_does_what_it_says(run):
+    assert inside("export", "--to", "html", "--out", "p.html", cwd=run).returncode == 0
+    text = re.sub(r"<meta http-equiv[^>]*>", "", (run / "p.html").read_text("utf-8"))
+    (run / "q.html").write_text(text.replace("</body>", ACTIONS), "utf-8")
+    shown = browser.browse(run / "q.html", "--dump-dom", "--virtual-time-budget=30000",
+                           "--window-size=500,900")  # fmt: skip
+    seen = json.loads(unescape(re.search(r'<pre id="seen">(.*?)</pre>', shown)[1]))
+    length = seen[19]
+    assert seen == [
+        160, True, True, True, "Pause", True, "Write", True, True, 1, True,
+        "What it expected here", "Here came c, which cost N bits.", True,
+        "Nothing comes before the first character.", True,
+        f"{length} characters; yours: N bits each", length, True, "", 160, 500, True,
+    ]  # fmt: skip

@@ -85,7 +85,7 @@
     const bits = scored.reduce((sum, piece) => sum + piece.bits, 0);
     let found = reader.pieces.length ? many(reader.pieces.length, text.item) : "";
     if (scored.length) {
-      found += `, typed ones ${(bits / scored.length).toFixed(2)} bits each`;
+      found += `; yours: ${(bits / scored.length).toFixed(2)} bits each`;
     }
     byId("tally").textContent = found;
     const strange = [...new Set(typed.filter((piece) => !piece.known).map((piece) => piece.text))];
@@ -127,12 +127,11 @@
     const place = inside();
     const of = place === null ? reader : reader.copy(place);
     const came = place === null ? null : reader.pieces[place];
-    const first = of.logits === null;
+    const first = came !== null && came.known && came.bits === null;
     byId("coming").textContent = place === null ? "What comes next" : "What it expected here";
     byId("what").textContent = first
-      ? `Nothing is before the first ${text.unit}.` : describe(came);
-    const p = first ? new Float64Array(text.facts.symbols.length)
-      : probabilities(of.logits, came ? 1 : heat(), text.unknown);
+      ? `Nothing comes before the first ${text.unit}.` : describe(came);
+    const p = probabilities(of.logits, came ? 1 : heat(), text.unknown);
     likeliest(p).forEach((id, k) => {
       const row = rows[k];
       const [label, name] = text.label(id);
