@@ -32,6 +32,7 @@ _DIGITS = 6
 _MOST_POINTS = 100_000
 _MOST_CHECKS = 2_000
 _EXAMPLE = "write NAME=VALUES, such as hidden=128,256 or lr=0.001..0.02:log"
+_OF_RANKS = frozenset({"shard_files", "sync_every", "outer_lr", "outer_momentum"})
 _MEASURE = frozenset({*declared(DataConfig), "task", "eval_chars"})
 """Settings that change what the validation loss is measured on, so that no two can be compared."""
 
@@ -201,6 +202,8 @@ def read(tries: Sequence[str], shared: Request) -> Space:
         raise UsageError(f"nothing to try: {setting('try')} is missing", _EXAMPLE)
     axes: dict[str, Axis] = {}
     given = {*shared.model, *shared.data, *shared.train}
+    for name in given & _OF_RANKS:
+        _refuse_ranks(name)
     for typed in tries:
         axis = _axis(typed)
         if axis.name in axes:
@@ -210,6 +213,11 @@ def read(tries: Sequence[str], shared: Request) -> Space:
             raise UsageError(f"{setting(axis.name)} {why}", "leave one of them out")
         axes[axis.name] = axis
     return Space(tuple(axes.values()), shared)
+
+
+def _refuse_ranks(name: str) -> None:
+    why = "is for several ranks of one run, but each trial of a sweep has one process"
+    raise UsageError(f"{setting(name)} {why}", "leave it out")
 
 
 def _axis(typed: str) -> Axis:
@@ -234,10 +242,12 @@ def _axis(typed: str) -> Axis:
 def _option(name: str) -> Option:
     """Return the declaration of a setting of training that can be tried."""
     options = dict(_declarations((ModelConfig, TrainConfig, DataConfig)))
-    if name in _MEASURE:
+    if name in _MEASURE - _OF_RANKS:
         why = "the validation losses of its trials could not be compared"
         remedy = f"give {setting(name)} for all trials, and make a sweep for each value"
         raise UsageError(f"{setting('try')} cannot vary {name}: {why}", remedy)
+    if name in _OF_RANKS:
+        _refuse_ranks(name)
     if name in options:
         return options[name]
     near = get_close_matches(name, options, 1)

@@ -43,6 +43,7 @@ train t.txt --momentum 0.8
 train t.txt --gru-reset before
 sweep t.txt --try hidden=3,4 --hidden 5
 sweep t.txt --try level=char,byte
+sweep t.txt --try sync-every=2,3
 train t.txt --val-frac 0 --patience 3
 train t.txt --val-frac 0 --schedule plateau
 train hello --column text

@@ -81,6 +81,8 @@ def test_what_is_drawn_can_be_typed_and_lies_within_the_range():
         ("cell=lstm..gru", "is a range, but cell is not a number"),
         ("cell=elman", "--cell 'elman' is invalid"),
         ("bidirectional=maybe", "--bidirectional must be true or false"),
+        ("sync_every=2,4", "--sync-every is for several ranks"),
+        ("shard_files=true,false", "--shard-files is for several ranks"),
         ("level=char,byte", "cannot vary level: the validation losses"),
         ("task=lm,tag", "cannot vary task"),
         ("val_frac=0.1,0.2", "cannot vary val_frac"),
@@ -100,6 +102,8 @@ def test_an_option_is_given_once():
         space("hidden=8", hidden=4)
     with pytest.raises(UsageError, match="is missing"):
         space()
+    with pytest.raises(UsageError, match="is for several ranks"):
+        space("hidden=8", outer_lr=0.5)
 
 
 def refusal(found):
