@@ -320,9 +320,11 @@ def test_symbols_that_it_does_not_know_are_shown(tmp_path):
             ours.vocabulary = ours.vocabulary.__class__("char", ours.vocabulary.symbols,
                                                         len(ours.vocabulary) - 1)  # fmt: skip
         (tmp_path / "p.html").write_text(page(ours), "utf-8")
-        shown = browser.browse(tmp_path / "p.html", "--dump-dom", "--virtual-time-budget=3000",
-                               at="#text=zw%C3%B8lf")  # fmt: skip
+        address = "#text=zw%C3%B8lf&pace=none&seed=x&temperature=y&write=50"
+        options = ("--dump-dom", "--virtual-time-budget=3000")
+        shown = browser.browse(tmp_path / "p.html", *options, at=address)
         assert '<span class="not-known">ø</span>' in shown
+        assert "Paused" in shown  # whatever the address says besides
         how = "are all alike to it" if unknown else "are passed over"
         assert f"The model has never seen ø – underlined characters {how}." in shown
 

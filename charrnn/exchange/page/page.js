@@ -304,7 +304,9 @@
   function fromAddress() {
     const found = new URLSearchParams(location.hash.slice(1));
     for (const [name, field] of Object.entries({ temperature, seed, pace })) {
+      const before = field.value;
       if (found.has(name)) field.value = found.get(name);
+      if (field.value === "") field.value = before; // not a pace, or not a number
     }
     if (found.has("text")) {
       area.value = text.shown(found.get("text"));
