@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Any
 
 from charrnn.api import arguments
@@ -20,6 +21,7 @@ from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.train import recipes
 from charrnn.train.opening import required_memory
+from charrnn.train.plan import planned
 from charrnn.train.recipes.applies import (
     refuse_reset,
     unused_by_task,
@@ -103,7 +105,7 @@ def fit(
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
-    engine = arguments.backend(backend)
+    begun, engine = perf_counter(), arguments.backend(backend)
     level: Any = data.level
     corpus: Corpus = corpus_from_text(
         arguments.text_list(text),
@@ -116,13 +118,16 @@ def fit(
         seed=plan.seed,
     )
     require_symbols(corpus)
-    required_memory(recipes.of("lm"), config, corpus, plan, engine)
-    network = LanguageModel.fresh(config, len(corpus.vocabulary), plan.seed, engine)
-    loop, _ = language_loop(network, corpus.train, corpus.val, plan)
+    recipe = recipes.of("lm")
+    config, how, law = planned(recipe, config, plan, corpus, engine, options, begun=begun)
+    required_memory(recipe, config, corpus, how, engine)
+    network = LanguageModel.fresh(config, len(corpus.vocabulary), how.seed, engine)
+    progress = law and law.progress()
+    loop, _ = language_loop(network, corpus.train, corpus.val, how, progress=progress)
     for record in in_memory(loop):
         if report is not None:
             report(record)
-    return Model(network, corpus.vocabulary, plan, data)
+    return Model(network, corpus.vocabulary, how, data)
 
 
 def _trained(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.display import count, duration, loss, one_line, printable, safe_json, shell, unit
 from charrnn.plugins import loaded
+from charrnn.report.plan import enough, planned
 from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
 
@@ -197,7 +198,7 @@ def choose(quiet: bool, as_json: bool, again: str = "") -> TrainingReport:
 
 
 def describe(start: Start) -> str:
-    """Return three lines: the run, its model, its text."""
+    """Return lines on the run, its model, its text, and its plan if it has one."""
     heldout = f", {start.val_chars:,} for validation" if start.val_chars else ""
     heldout += f", {start.test_chars:,} for testing" if start.test_chars else ""
     what = "target symbol" if start.settings.get("task") == "transduce" else "label"
@@ -216,6 +217,7 @@ def describe(start: Start) -> str:
         f"{count(start.train_chars, unit(start.level))}{of} to train on{heldout}; "
         f"{labels}{count(start.vocabulary, 'symbol')}; "
         f"{count(start.steps_per_epoch, 'step')} per epoch, until {' or '.join(limits)}"
+        + (f"\n{plan}" if (plan := planned(start)) else "")
     )
 
 
@@ -242,7 +244,8 @@ def rollback(record: Rollback) -> str:
 def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
     """Return how training ended and which command comes next, with ``again`` if it continues."""
     task = "lm" if start is None else start.settings.get("task", "lm")
-    lines = [f"{_REASONS[end.reason]} at step {end.step:,} after {duration(end.seconds)}"]
+    reason = (start and enough(start, end.reason)) or _REASONS[end.reason]
+    lines = [f"{reason} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     if end.no_better_than is not None:

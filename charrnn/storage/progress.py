@@ -64,6 +64,11 @@ class Progress:
         steps and is dropped on resume.
     ranks
         The processes that trained together when this was saved.
+    evaluation_seconds
+        How long an evaluation takes: the last one, or before the first what was expected.
+    planned_passes, planned_speed
+        Of a run that was planned: how often it would read the text, and the symbols a second that
+        were measured for that; None otherwise.
     """
 
     step: int = 0
@@ -89,6 +94,9 @@ class Progress:
     rollbacks: int = 0
     metrics_bytes: int = 0
     ranks: int = 1
+    evaluation_seconds: float = 0.0
+    planned_passes: float | None = None
+    planned_speed: float | None = None
 
     def measure(self, value: float, better: Better) -> bool:
         """Note the metric of an evaluation; return whether its weights are the best so far."""

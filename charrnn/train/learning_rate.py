@@ -14,6 +14,7 @@ from __future__ import annotations
 from charrnn.config import TrainConfig
 from charrnn.storage.progress import Progress
 from charrnn.train import schedules
+from charrnn.train.stopping import time_limit
 
 
 class LearningRate:
@@ -37,7 +38,7 @@ class LearningRate:
         """Return the rate of the next update; ``seconds`` is how long the run has lasted."""
         config, step = self._config, progress.step
         rate = schedules.warmup(step, config.warmup)
-        rate *= self._schedule.factor(self._elapsed(step, seconds), step)
+        rate *= self._schedule.factor(self._elapsed(progress, seconds), step)
         return config.lr * rate * progress.plateau * progress.lr_factor
 
     def evaluated(self, progress: Progress, better: bool) -> None:
@@ -46,14 +47,15 @@ class LearningRate:
             progress.plateau, progress.plateau_stale, better
         )
 
-    def _elapsed(self, step: int, seconds: float) -> float:
+    def _elapsed(self, progress: Progress, seconds: float) -> float:
         """Return the elapsed fraction of the schedule's horizon."""
-        config = self._config
+        config, step = self._config, progress.step
         if config.horizon is not None:
             return step / config.horizon
         fractions = [0.0]
         if self._total_steps is not None:
             fractions.append(step / self._total_steps)
-        if config.minutes is not None:
-            fractions.append(seconds / (config.minutes * 60))
+        limit = time_limit(config, progress)
+        if limit is not None:
+            fractions.append(seconds / limit)
         return max(fractions)

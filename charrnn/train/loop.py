@@ -87,8 +87,8 @@ class Loop:
             name = "patience" if config.patience else "schedule"
             needs = f"{setting(name)} {getattr(config, name)} needs validation data"
             raise UsageError(needs, f"give {setting('val_frac')}")
-        self._guard = Guard(task, self.update, self._team)
-        self._step_guard = Guard(task, self.update, self._partners)
+        guards = (Guard(task, self.update, team) for team in (self._team, self._partners))
+        self._guard, self._step_guard = guards
         self._sampler, self._interrupted = sampler, interrupted
         self._started, self._seconds_before = perf_counter(), self.progress.seconds
         self._begin(moments or {}, states or {})
@@ -280,7 +280,7 @@ class Loop:
 
     def _checked_numbers(self) -> tuple[float, float, float]:
         """Return loss, gradient norm and smoothed loss on the host, in one transfer."""
-        numbers: tuple[Any, ...] = (self._loss, self._norm, self._smoothed)
+        numbers: tuple[Any, Any, Any] = (self._loss, self._norm, self._smoothed)
         if self._guard.every_step:  # in the step already
             return float(numbers[0]), float(numbers[1]), float(numbers[2])
         step = self.progress.step
@@ -304,19 +304,20 @@ class Loop:
 
         Only a scheduled evaluation moves best, patience and plateau.
         """
-        progress, metric = self.progress, self.task.metric
+        progress, metric, begun = self.progress, self.task.metric, perf_counter()
         value = self.task.evaluate(self._stopped)
         if value is None:
             return None
         value = self._team.same(value)
+        if self.config.minutes is not None:
+            progress.evaluation_seconds = self._team.same(perf_counter() - begun)
         self._guard.loss(progress.step, f"validation {metric.name}", value)
         if self.stop_reason():
             self._guard.last(progress.step, f"validation {metric.name}", value)
         best = progress.measure(value, metric.better)
         if scheduled:
             self._learning_rate.evaluated(progress, progress.schedule(value, metric.better))
-        measures = self.task.measures()
-        return Eval(progress.step, value, best, self.seconds, measures)
+        return Eval(progress.step, value, best, self.seconds, self.task.measures())
 
     def _end(self, reason: str) -> End:
         at = self.progress
@@ -326,8 +327,7 @@ class Loop:
     def state(self) -> State:
         """Return a resumable state of training, on the host, as a checkpoint keeps it.
 
-        It is that of the whole team, so that a team of any size can continue from it. On NumPy the
-        arrays are not copies.
+        It is the whole team's: one of any size can continue from it. NumPy's arrays are not copied.
 
         Raises
         ------
@@ -337,7 +337,7 @@ class Loop:
         get, step = self.backend.get, self.progress.step
         weights = get(self.task.weights.flat)
         moments = {name: get(array) for name, array in self._moments().items()}
-        states = {name: get(sequence[0]) for name, sequence in self.task.window.states()}
+        states = {name: get(at[0]) for name, at in self.task.window.states()}
         if self._team.any(not all_finite((weights, *moments.values(), *states.values()))):
             self._guard.everything(step)
         if self._smoothed is not None:

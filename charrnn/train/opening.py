@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from charrnn.storage.metrics import is_shorter
 from charrnn.tasks.shards.names import check
 from charrnn.train import recipes
 from charrnn.train.local.loop import refuse_alone
+from charrnn.train.plan import planned
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.request import Request
 from charrnn.train.session import Session
@@ -64,6 +66,7 @@ def open_session(
         If a text or checkpoint is not usable, or the folder cannot be made; in a team, on all
         members if it happens on one, and if text, options or version of a member are others.
     """
+    begun = perf_counter()
     request.check()
     team = team or Alone()
     if dry:
@@ -77,9 +80,13 @@ def open_session(
     _require_same_options(team, config, data, train)
     recipe = recipes.of(config.task)
     corpus = recipe.read_together(data, train.seed, team)
+    given = {**request.model, **request.train}
+    config, train, plan = planned(
+        recipe, config, train, corpus, backend, given, team, begun, fresh=start is None
+    )
 
     def session() -> Session:
-        notes: list[str] = []
+        notes = list(plan.notes) if plan else []
         needed = required_memory(recipe, config, corpus, train, backend, team)
         model = _model(recipe, config, corpus, train.seed, backend, start, notes)
         return Session(
@@ -91,6 +98,7 @@ def open_session(
             notes,
             needed=needed,
             beginning=_beginning(recipe, model, corpus, train.seed, start),
+            plan=plan,
             interrupted=interrupted,
             team=team,
         )

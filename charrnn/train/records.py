@@ -48,7 +48,8 @@ class Start(Record):
     limit ends training. ``ranks`` is the number of processes that train together, and
     ``files_of_ranks`` which files each of them reads, if they are divided. ``settings`` are
     all settings of model, text and training by name; ``batch`` and ``seq_len`` are as fitted to the
-    text.
+    text. ``plan`` is what was planned (see :class:`charrnn.train.plan.Plan`), None without a plan;
+    of a run that is resumed, only how often it would read the text and at which speed.
     """
 
     event = "start"
@@ -79,6 +80,7 @@ class Start(Record):
     labels: int | None = None
     ranks: int = 1
     files_of_ranks: list[list[str]] | None = None
+    plan: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

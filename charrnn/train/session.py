@@ -26,6 +26,7 @@ from charrnn.storage.metrics import Metrics
 from charrnn.storage.progress import Progress, State
 from charrnn.tasks.shards.names import files_of_ranks
 from charrnn.train.divergence import DivergedError
+from charrnn.train.plan import Plan, of_progress
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.records import NAMES, End, Eval, Record, Rollback, Save, SaveDue, Start, start
 from charrnn.train.request import absolute_sources, new_run
@@ -42,6 +43,9 @@ class Session:
         That of the run's task.
     corpus
         The data that the recipe has read.
+
+    plan
+        That of a new run, if it was planned.
 
     In a team each member has a session, and the first one writes. The others have no folder.
 
@@ -72,6 +76,7 @@ class Session:
         lock: Lock | None = None,
         resumed: Checkpoint | None = None,
         beginning: Callable[[], np.ndarray] | None = None,
+        plan: Plan | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         team: Team | None = None,
     ) -> None:
@@ -86,7 +91,9 @@ class Session:
             self.use_folder(lock)
         self.data = absolute_sources(recipe.settled(data, corpus), corpus.sources)
         self._train, self._resumed = train, resumed is not None
-        self._good, self._beginning = resumed.path if resumed else None, beginning
+        self._good, self._beginning, self._plan = resumed.path if resumed else None, beginning, plan
+        first = plan.progress() if plan else Progress()
+        self._first = replace(first)
         self._floor = 0  # length of the metrics before the first step of this session
         sampler = recipe.sampler(model, corpus, self.data, train.seed)
         self.loop, lowered = recipe.loop(
@@ -94,7 +101,7 @@ class Session:
             corpus,
             train,
             self._team,
-            progress=resumed.progress if resumed else None,
+            progress=resumed.progress if resumed else first,
             moments=resumed.moments if resumed else None,
             states=resumed.states if resumed else None,
             sampler=sampler if self._writes or sampler is None else lambda step: "",
@@ -270,7 +277,7 @@ class Session:
             saved = shared.load(self._team, lambda: good)
             return State(saved.progress, saved.weights, saved.moments, saved.states)
         assert self._beginning is not None
-        return State(Progress(), self._beginning(), {}, {})
+        return State(replace(self._first), self._beginning(), {}, {})
 
     def _cut(self) -> None:
         """Drop the metrics of the steps that a rollback undid."""
@@ -306,4 +313,5 @@ class Session:
             files_of_ranks=files_of_ranks(self.data, self._team.size, NAMES),
             examples=sizes.examples and sizes.examples[0],
             labels=len(self.recipe.labels(self.corpus)) or None,
+            plan=self._plan.to_json() if self._plan else of_progress(loop.progress),
         )

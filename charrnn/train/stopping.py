@@ -13,6 +13,13 @@ MAX_STEPS = 1 << 62
 """The last step of the longest run: a number that a checkpoint can hold."""
 
 
+def time_limit(config: TrainConfig, progress: Progress) -> float | None:
+    """Return the seconds after which training ends, so that an evaluation still fits in."""
+    if config.minutes is None:
+        return None
+    return max(0.5 * 60 * config.minutes, 60 * config.minutes - progress.evaluation_seconds)
+
+
 class StopConditions:
     """The stop conditions of a configuration; the first that holds ends training.
 
@@ -54,7 +61,8 @@ class StopConditions:
         if self.total_steps is not None and step >= self.total_steps:
             by_epochs = config.epochs is not None and (config.steps is None or step < config.steps)
             yield "epochs" if by_epochs else "steps"
-        if config.minutes is not None and seconds >= config.minutes * 60:
+        limit = time_limit(config, progress)
+        if limit is not None and seconds >= limit:
             yield "minutes"
 
 

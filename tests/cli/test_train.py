@@ -157,10 +157,11 @@ def test_the_run_is_found_where_out_put_it(tmp_path):
 
 
 def test_a_minute_limit_ends_training(tmp_path):
-    done = inside("train", "hello", *SMALL, "--minutes", "0.02", "--json", cwd=tmp_path)
+    limit = ("--minutes", "0.02", "--plan", "none")
+    done = inside("train", "hello", *SMALL, *limit, "--json", cwd=tmp_path)
     end = lines(done.stdout)[-1]
     assert end["reason"] == "minutes"
-    assert end["seconds"] >= 1.2
+    assert end["seconds"] >= 0.9  # an evaluation must still fit in
     rates = [line["lr"] for line in lines(done.stdout) if line["event"] == "step"]
     assert rates[-1] < 0.2 * rates[0]
 

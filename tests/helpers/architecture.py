@@ -14,7 +14,7 @@ ROWS = (
     ("files", "options"),
     ("own", "registry"),
     ("settings",),
-    ("architecture", "randomness"),
+    ("architecture", "randomness", "reading"),
     ("config",),
     ("plugins",),
     ("backend", "text"),

@@ -113,7 +113,7 @@ def test_a_time_limit_ends_training_and_is_the_horizon_of_the_schedule(text, mon
     options = {key: value for key, value in SMALL.items() if key != "steps"}
     _, records = train(text, **options, minutes=3)
     assert records[-1].reason == "minutes"
-    assert records[-1].seconds >= 180
+    assert 170 < records[-1].seconds < 200  # with the last evaluation
     assert 10 < records[-1].step < 60
     assert records[0].total_steps is None
     rates = [record.lr / SMALL["lr"] for record in of(records, "step")]

@@ -1,0 +1,5 @@
+"""The plan of a run, from the text and the time: its law, and what is measured for it."""
+
+from charrnn.train.plan.making import Plan, of_progress, planned
+
+__all__ = ["Plan", "of_progress", "planned"]

@@ -1,0 +1,185 @@
+"""The law of the plan: settings of a language model from its text and from what there is to spend.
+
+A model of H units multiplies w(H) weights for each symbol that it reads, and a machine multiplies
+about R of them a second whatever H is, so that in t seconds it reads
+
+    D = R t / w(H)                symbols, that is e = D / n passes over the n of the text.
+
+Too small a model stops improving, too large a one sees too little: the best size grows as the root
+of what can be multiplied. A short text is worth so many weights and no more; before it gets them it
+should be read often, but there is an end to what that gives:
+
+    w = √(R t / κ)                w ≤ w₁ (n / n₁)^α
+    e ≤ e₁ (n₂ / n)^β             e ≥ e₃ (n₃ / n)^γ, or w is lowered for it
+
+What is read often is learned by heart. The dropout that prevents it grows with the logarithm of the
+passes, p = a ln(e / e₀). Sweeps behind each constant are in ``benchmarks/LOG.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, log, sqrt
+from typing import Any
+
+from charrnn import cells
+from charrnn.config import ModelConfig
+
+SYMBOLS_PER_WEIGHT = 1.6
+"""κ: symbols that a model of the best size reads for each weight."""
+UNITS = 64
+"""Sizes are multiples of this."""
+LARGEST = 2048
+MOST_WEIGHTS = (1.1e6, 45_000, 0.45)
+"""w₁, n₁ and α."""
+UNLIMITED = 0.25, 0.5
+"""The shares of these weights, and of the passes below, without any limit on time."""
+MOST_PASSES = (40.0, 1e6, 0.35, 120.0)
+"""e₁, n₂ and β, and the most for any text."""
+WANTED_PASSES = (92.0, 45_000, 1.3)
+"""e₃, n₃ and γ."""
+DROPOUT = (1.2, 30.0, 0.5)
+"""Passes at which dropout begins and at which it is full, and its full rate."""
+RECURRENT_DROPOUT = (10.0, 40.0, 0.4)
+"""The same of the recurrent weights."""
+LR, LR_UNITS = 8e-3, 512
+"""The learning rate, and the size above which it falls as one over the root of the size."""
+LEAST_STEPS = 300
+EVALUATION = 0.04
+"""The share of the time that evaluations may take."""
+FORWARD = 3.0
+"""How many times as fast symbols are scored as learned: forward is a third of the work."""
+MOST_EVALUATIONS = 40
+SCORED = (20_000, 0.06, 500_000)
+"""Symbols that an evaluation scores: this share of what is read, within these bounds."""
+PATIENCE = 15
+
+
+@dataclass(frozen=True)
+class Means:
+    """What there is to plan with.
+
+    Attributes
+    ----------
+    symbols, vocabulary, validation
+        n, V, and the symbols of the validation text.
+    seconds, rate
+        t and R if the time is limited, else None.
+    reads
+        D if the number of steps or passes is limited, else None.
+    streams, steps
+        N and T if they are given, else None.
+    """
+
+    symbols: int
+    vocabulary: int
+    validation: int = 0
+    seconds: float | None = None
+    rate: float | None = None
+    reads: float | None = None
+    streams: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Law:
+    """What the law gives: settings by name, and the symbols that will be read."""
+
+    settings: dict[str, Any]
+    reads: float
+    passes: float
+    """Over the training text."""
+    by_passes: bool
+    """Whether the number of passes ends training, and not the time."""
+
+
+def weights(config: ModelConfig, V: int, H: int) -> float:
+    """Return w(H): the weights that each symbol is multiplied with."""
+    rows = len(cells.create(config).gates) * H
+    below = config.embed * rows if config.embed else 0
+    return float(rows * H * (2 * config.layers - 1) + below + V * H)
+
+
+def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
+    """Return settings for a model; those that are given are taken as they are.
+
+    ``config`` has the cell and the layers, and whatever of the model is given.
+    """
+    n, V = means.symbols, means.vocabulary
+    H = int(given.get("hidden") or _units(config, means))
+    most = most_passes(n)
+    if means.reads is not None:
+        reads, by_passes = means.reads, False
+    elif means.seconds is None or means.rate is None:
+        reads, by_passes = UNLIMITED[1] * most * n, True
+    else:
+        reads = (1 - EVALUATION) * means.rate * means.seconds / weights(config, V, H)
+        by_passes = reads > most * n
+        reads = min(reads, most * n)
+    N, T = means.streams or _streams(n), means.steps or 32
+    steps = max(LEAST_STEPS, ceil(reads / (N * T)))
+    passes = max(reads, steps * N * T if by_passes else 0) / n
+    found: dict[str, Any] = {
+        "hidden": H,
+        "dropout": _rate(passes, *DROPOUT),
+        "recurrent_dropout": _rate(passes, *RECURRENT_DROPOUT),
+        "seq_len": T,
+        "batch": N,
+        "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
+    }
+    if by_passes:
+        found["steps"] = steps
+    if means.validation:
+        found |= _evaluations(means, reads, steps)
+        if by_passes and means.seconds is None:
+            found["patience"] = PATIENCE
+    return Law(found, reads, passes, by_passes)
+
+
+def most_passes(n: int) -> float:
+    """Return how often it pays to read a text of n symbols."""
+    passes, symbols, power, limit = MOST_PASSES
+    return float(min(limit, passes * (symbols / n) ** power))
+
+
+def _units(config: ModelConfig, means: Means) -> int:
+    """Return the best size, in units."""
+    n, V = means.symbols, means.vocabulary
+    first, symbols, power = MOST_WEIGHTS
+    best = first * (n / symbols) ** power
+    if means.reads is not None:
+        best = min(best, means.reads / SYMBOLS_PER_WEIGHT)
+    elif means.seconds is None or means.rate is None:
+        best *= UNLIMITED[0]
+    else:
+        multiplied = means.rate * means.seconds
+        often, symbols, power = WANTED_PASSES
+        wanted = min(most_passes(n), often * (symbols / n) ** power)
+        best = min(best, sqrt(multiplied / SYMBOLS_PER_WEIGHT), multiplied / (wanted * n))
+    sizes = range(UNITS, LARGEST + 1, UNITS)
+    return min(sizes, key=lambda H: abs(log(weights(config, V, H) / best)))
+
+
+def _streams(n: int) -> int:
+    """Return the number of streams: few of a short text, so that there are enough updates."""
+    return next(N for N, least in ((32, 200_000), (16, 10_000), (8, 2_000), (4, 0)) if n >= least)
+
+
+def _rate(passes: float, begins: float, full: float, most: float) -> float:
+    """Return the rate of a dropout for a text that is read so often."""
+    rate = most * log(max(passes, begins) / begins) / log(full / begins)
+    return round(min(most, rate), 2)
+
+
+def _evaluations(means: Means, reads: float, steps: int) -> dict[str, Any]:
+    """Return how often the validation text is scored, and how much of it."""
+    least, share, most = SCORED
+    scored = int(min(max(least, share * reads), most))
+    each = min(scored, means.validation) / FORWARD
+    count = min(MOST_EVALUATIONS, max(1, int(EVALUATION * reads / each)))
+    return {"eval_chars": scored, "eval_every": max(1, ceil(steps / count))}
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.2g}")

@@ -1,0 +1,50 @@
+"""How fast this machine trains, measured on a few steps of the model that is planned."""
+
+from __future__ import annotations
+
+from math import ceil
+from time import perf_counter
+from typing import Any
+
+from charrnn.backend import Backend
+from charrnn.backend.team import Team
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.train.divergence import DivergedError
+from charrnn.train.recipes.base import Recipe
+
+MOST_STEPS = 100
+
+
+def symbols_per_second(
+    recipe: Recipe,
+    config: ModelConfig,
+    corpus: Any,
+    train: TrainConfig,
+    backend: Backend,
+    team: Team,
+    seconds: float,
+) -> float:
+    """Return how many symbols a second the team trains on, measured for about ``seconds``.
+
+    The model that is trained for it is thrown away. All members make the same number of steps.
+    """
+    model = recipe.fresh(config, corpus, train.seed, backend)
+    loop, _ = recipe.loop(model, corpus, train, team)
+
+    def took(steps: int) -> float:
+        begun = perf_counter()
+        for _ in range(steps):
+            loop.step()
+        backend.get(model.weights.flat[:1])  # waits for a GPU
+        return team.same((perf_counter() - begun) / steps)
+
+    try:
+        each = took(1)  # prepares memory
+        left = seconds - each
+        if each < left:
+            each = took(1)
+            steps = min(MOST_STEPS, ceil((left - each) / each))
+            each = took(steps) if steps > 1 else each
+    except DivergedError:  # not the subject here: it will be met in training
+        each = seconds
+    return float(loop.task.symbols_per_batch / each)

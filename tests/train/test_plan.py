@@ -1,0 +1,194 @@
+"""The plan of a run: its law, what it keeps of what is given, and what it is stored as."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.running import begin, of, train
+
+import charrnn
+from charrnn.backend import numpy_backend
+from charrnn.config import ModelConfig
+from charrnn.errors import UsageError
+from charrnn.storage import checkpoint as checkpoints
+from charrnn.storage import runs
+from charrnn.train.plan import law
+
+RATE = 3e10
+SIZES = [500, 20_000, 50_000, 600_000, 1_000_000, 12_000_000, 50_000_000]
+
+
+def found(n, minutes=None, given=None, V=65, rate=RATE, **means):
+    """Return what the law gives for a text of n symbols, of which a ninth more is validation."""
+    seconds = None if minutes is None else 60 * minutes
+    known = {"seconds": seconds, "rate": rate if minutes else None, "validation": n // 9}
+    config = ModelConfig(**given or {})
+    return law.plan(config, law.Means(n, V, **known | means), given or {})
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_more_time_is_never_a_smaller_model_or_fewer_passes_of_the_same(n):
+    plans = [found(n, minutes) for minutes in (0.1, 1, 3, 10, 30, 120, 480)]
+    for less, more in itertools.pairwise(plans):
+        assert more.settings["hidden"] >= less.settings["hidden"]
+        if more.settings["hidden"] == less.settings["hidden"]:
+            assert more.passes >= less.passes
+    assert plans[-1].passes <= max(law.most_passes(n), law.LEAST_STEPS * 32 * 32 / n) + 1
+
+
+@pytest.mark.parametrize("minutes", [1, 10])
+def test_a_text_that_is_read_more_often_gets_more_dropout(minutes):
+    plans = [found(n, minutes) for n in SIZES[1:]]
+    for short, long in itertools.pairwise(plans):
+        assert short.passes >= long.passes
+        for name in ("dropout", "recurrent_dropout"):
+            assert short.settings[name] >= long.settings[name]
+    assert plans[0].settings["dropout"] == law.DROPOUT[-1]
+    assert plans[-1].settings["dropout"] == plans[-1].settings["recurrent_dropout"] == 0
+
+
+def test_what_is_given_is_kept_and_the_rest_planned_around_it():
+    free = found(1_000_000, 3)
+    assert 448 <= free.settings["hidden"] <= 1024
+    small = found(1_000_000, 3, {"hidden": 128})
+    assert small.settings["hidden"] == 128
+    assert small.passes > 5 * free.passes
+    assert small.settings["dropout"] > free.settings["dropout"]
+    deep = found(1_000_000, 3, {"layers": 3})
+    assert deep.settings["hidden"] < free.settings["hidden"]
+    wide = found(1_000_000, 3, streams=128, steps=64)
+    assert (wide.settings["batch"], wide.settings["seq_len"]) == (128, 64)
+    assert wide.settings["eval_every"] < free.settings["eval_every"]
+
+
+def test_a_faster_machine_gets_a_larger_model_and_a_larger_alphabet_a_smaller_one():
+    sizes = [found(5_000_000, 2, rate=rate).settings["hidden"] for rate in (1e9, 1e10, 1e11)]
+    assert sizes == sorted(set(sizes))
+    assert found(5_000_000, 2, V=20_000).settings["hidden"] < sizes[1]
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_evaluations_take_a_small_share_and_are_often_of_a_small_text(n):
+    plan = found(n, 3)
+    N, T = plan.settings["batch"], plan.settings["seq_len"]
+    steps = max(law.LEAST_STEPS, plan.reads / (N * T))
+    scored = min(n // 9, plan.settings["eval_chars"]) / law.FORWARD
+    count = steps / plan.settings["eval_every"]
+    assert count <= law.MOST_EVALUATIONS + 1
+    assert count == pytest.approx(1, abs=0.5) or count * scored < 1.5 * law.EVALUATION * plan.reads
+    if n <= 50_000:
+        assert count > 20
+
+
+def test_without_a_limit_training_ends_after_so_many_passes():
+    plan = found(45_000)
+    assert plan.by_passes
+    assert plan.settings["steps"] * plan.settings["batch"] * 32 / 45_000 == pytest.approx(
+        law.most_passes(45_000) / 2, rel=0.02
+    )
+    assert plan.settings["patience"] == law.PATIENCE
+    assert not found(45_000, 0.05).by_passes
+    night = found(45_000, 480)
+    assert night.by_passes
+    assert night.passes == pytest.approx(law.most_passes(45_000), rel=0.02)
+
+
+GIVEN = {"hidden": 8, "batch": 2, "seq_len": 5}
+
+
+@pytest.fixture
+def prose(home):
+    rng = np.random.default_rng(5)
+    words = ["".join(rng.choice(list("aeinrst"), 4)) for _ in range(30)]
+    (home / "prose.txt").write_text(" ".join(rng.choice(words, 150)))
+    return "prose.txt"
+
+
+def test_a_run_without_a_limit_follows_its_plan_and_stores_it(prose):
+    session, records = train(prose, hidden=8, name="planned")
+    (start,) = of(records, "start")
+    plan = start.plan
+    assert plan["by_passes"]
+    assert plan["chars_per_second"] is None
+    assert "hidden" not in plan["settings"]
+    assert start.total_steps == plan["settings"]["steps"] == session.loop.config.steps
+    assert session.model.config.dropout == plan["settings"]["dropout"] > 0
+    saved = checkpoints.load(session.folder / runs.LAST)
+    assert saved.train.plan == "auto"
+    assert saved.train.eval_every == plan["settings"]["eval_every"] < 500
+    line = json.loads((session.folder / "metrics.jsonl").read_text().splitlines()[0])
+    assert line["plan"] == plan
+
+
+def test_the_same_plan_is_made_at_every_run_without_a_time_limit(prose):
+    first, second = (train(prose, hidden=8, name=name)[0] for name in "ab")
+    np.testing.assert_array_equal(first.model.weights.flat, second.model.weights.flat)
+
+
+def test_a_resumed_run_has_the_settings_of_its_plan(prose):
+    whole, _ = train(prose, hidden=8, name="whole")
+    cut, _ = train(prose, hidden=8, name="cut", stop=100)
+    cut, records = train(resume="cut")
+    (start,) = of(records, "start")
+    assert start.plan["passes"] == pytest.approx(whole.loop.progress.planned_passes, abs=0.01)
+    np.testing.assert_array_equal(cut.model.weights.flat, whole.model.weights.flat)
+
+
+def test_a_time_limit_is_planned_from_a_measured_speed(prose):
+    session, records = train(prose, hidden=8, minutes=0.005, name="timed")
+    (start,) = of(records, "start")
+    assert start.plan["chars_per_second"] > 1000
+    assert records[-1].reason in ("minutes", "steps")
+    assert session.loop.progress.planned_speed > 1000
+    assert records[-1].seconds < 5
+
+
+@pytest.mark.parametrize(
+    "limit", [{"steps": 4}, {"epochs": 0.5}, {"minutes": 1e-4, "plan": "none"}]
+)
+def test_there_is_no_plan_with_steps_or_epochs_or_if_none_is_wanted(limit, prose):
+    session = begin(prose, **GIVEN, **limit)
+    assert session.loop.config.eval_every == 500
+    assert (session.model.config.dropout, session.loop.config.lr) == (0, 0.008)
+    assert next(session.records()).plan is None
+    session.close()
+
+
+def test_steps_are_planned_for_if_it_is_asked_for(prose):
+    few, many = (begin(prose, plan="auto", steps=steps, hidden=8) for steps in (10, 4000))
+    assert few.model.config.dropout < many.model.config.dropout
+    assert (few.loop.total_steps, many.loop.total_steps) == (10, 4000)
+    for session in (few, many):
+        session.close()
+
+
+def test_a_note_says_what_stands_in_the_way(prose):
+    session = begin(prose, hidden=1500, dropout=0.05, batch=2)
+    assert any(note.startswith("\0hidden") or "1500 is far from" in note for note in session.notes)
+    assert any("may be learned by heart" in note for note in session.notes)
+    session.close()
+    quiet = begin(prose, batch=8)
+    assert not any("far from" in note or "by heart" in note for note in quiet.notes)
+    quiet.close()
+
+
+@pytest.mark.parametrize("options", [{"task": "classify"}, {"init_from": "planned"}])
+def test_a_plan_that_cannot_be_made_is_refused(options, prose):
+    if "init_from" in options:
+        train(prose, **GIVEN, steps=2, name="planned")
+    else:
+        Path(prose).write_text("a\tone\nb\ttwo\n" * 20)
+    with pytest.raises(UsageError, match="plan auto"):
+        begin(prose, **options, plan="auto", steps=3)
+
+
+def test_training_in_memory_is_planned_too():
+    text = "the cat sat on the mat. " * 40
+    model = charrnn.fit(text, hidden=8, batch=2, backend=numpy_backend())
+    assert model.training.plan == "auto"
+    assert model.config.dropout > 0
+    plain = charrnn.fit(text, steps=3, hidden=8)
+    assert plain.training.plan == "none"
+    assert plain.config.dropout == 0
