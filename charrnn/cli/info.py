@@ -55,7 +55,8 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     loaded = checkpoint.load(runs.resolve(run))
     facts, settings = _facts(loaded), _settings(loaded)
     if as_json:
-        write_json(facts | {k: v for k, v in settings.items() if k not in facts})
+        more = {"repeat": _repeated(loaded)}
+        write_json(facts | {k: v for k, v in settings.items() if k not in facts} | more)
         return
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
@@ -70,7 +71,14 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
     from charrnn.report.tables import listed
 
     rows = [(name, _plain(value)) for name, value in facts.items()]
-    write_text(listed([*rows, *_as_options(loaded)]))
+    command = [("repeat", again)] if (again := _repeated(loaded)) else []
+    write_text(listed([*rows, *_as_options(loaded), *command]))
+
+
+def _repeated(loaded: Any) -> str | None:
+    from charrnn.train.request import repeated
+
+    return repeated(loaded)
 
 
 def _devices(run: str | None, as_json: bool) -> None:

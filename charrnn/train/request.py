@@ -286,9 +286,38 @@ def new_run(
     words += ["--lr", f"{train.lr:.6g}"]
     words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
     words += [word for source in loaded() for word in ("--plugin", source)]
-    left_out = {"sources", "lr", "horizon", *unused(model, data, train)}
-    own = defaults(model.task, data.level)
-    for config in (data, train):
+    left_out = {"sources", "lr", "horizon", "plan", *unused(model, data, train)}
+    words += _options(model, left_out, data, train)
+    return " ".join(map(quoted, words))
+
+
+def repeated(checkpoint: Checkpoint) -> str | None:
+    """Return the command that trains such a run anew; None if it was not made by training.
+
+    Its steps are all given, and so is what was planned. The result is the same, bit for bit, unless
+    its learning rate followed the clock (a limit in minutes), or it was changed while it was
+    resumed.
+    """
+    from charrnn.text.finding import in_command
+
+    data, train, progress = checkpoint.data, checkpoint.train, checkpoint.progress
+    if data is None or train is None or not data.sources:
+        return None
+    steps = progress.total_steps or max(1, progress.step)
+    train = replace(train, **_in_place_of_stops({"steps": steps}))
+    left_out = {"sources", "plan", *unused(checkpoint.config, data, train)}
+    words = ["charrnn", "train", *in_command(data)]
+    words += [word for source in loaded() for word in ("--plugin", source)]
+    words += _options(checkpoint.config, left_out, checkpoint.config, data, train)
+    return " ".join(map(quoted, words))
+
+
+def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) -> list[str]:
+    """Return the words that give all settings of configurations that are not defaults."""
+    level = next(config.level for config in configs if isinstance(config, DataConfig))
+    own: Mapping[str, Any] = defaults(model.task, level)
+    words: list[str] = []
+    for config in configs:
         options = declared(type(config))
         for chosen in config.chosen:
             options |= config.own_options(chosen)
@@ -298,4 +327,4 @@ def new_run(
                 values = value if isinstance(value, tuple) else (value,)
                 how = options[name]
                 words += [word for each in values for word in how.words(option(name), each)]
-    return " ".join(map(quoted, words))
+    return words

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,17 @@ def test_the_options_of_the_chosen_cell_have_their_own_lines(place):
     assert "gru_reset" not in text
     record = told(place)
     assert (record["forget_bias"], record["gru_reset"], record["activation"]) == (0.75, None, None)
+
+
+def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
+    given = ("--hidden", "6", "--seed", "4", "--cell", "gru", "--gru-reset", "before")
+    inside("train", "hello", "--name", "planned", *given, "--quiet", cwd=place)
+    facts = told(place, "planned")
+    command = shlex.split(facts["repeat"])
+    assert command[:3] == ["charrnn", "train", "hello"]
+    assert {"--steps", "--dropout", "--eval-every", "--gru-reset"} <= set(command)
+    inside(*command[1:], "--name", "again", "--quiet", cwd=place)
+    again = told(place, "again")
+    assert again["weights_sha256"] == facts["weights_sha256"]
+    assert (facts["plan"], again["plan"]) == ("auto", "none")
+    assert f"repeat             {facts['repeat']}" in inside("info", "planned", cwd=place).stdout

@@ -97,6 +97,7 @@ _TRAINING = """--steps 2 n.txt ; --task classify
 ; --watch 2
 ; --eval-chars 8
 --lr 1e30 ; --max-rollbacks 0
+; --plan auto
 ; --sync-every 2
 ; --shard-files
 ; --outer-lr 1

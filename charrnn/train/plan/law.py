@@ -31,20 +31,24 @@ SYMBOLS_PER_WEIGHT = 1.6
 UNITS = 64
 """Sizes are multiples of this."""
 LARGEST = 2048
-MOST_WEIGHTS = (1.1e6, 45_000, 0.45)
+MOST_WEIGHTS = (3.5e5, 45_000, 0.82)
 """w₁, n₁ and α."""
-UNLIMITED = 0.25, 0.5
-"""The shares of these weights, and of the passes below, without any limit on time."""
-MOST_PASSES = (40.0, 1e6, 0.35, 120.0)
-"""e₁, n₂ and β, and the most for any text."""
-WANTED_PASSES = (92.0, 45_000, 1.3)
-"""e₃, n₃ and γ."""
-DROPOUT = (1.2, 30.0, 0.5)
+UNLIMITED = (1.1e6, 1e6, 0.5), 0.5
+"""The same without any limit on time, and then the share of the passes below."""
+MOST_PASSES = (40.0, 1e6, -0.35)
+"""e₁, n₂ and -β."""
+ENOUGH_PASSES = 120.0
+"""The most for any text."""
+WANTED_PASSES = (92.0, 45_000, -1.3)
+"""e₃, n₃ and -γ."""
+DROPOUT = (1.0, 11.0, 0.5)
 """Passes at which dropout begins and at which it is full, and its full rate."""
-RECURRENT_DROPOUT = (10.0, 40.0, 0.4)
+RECURRENT_DROPOUT = (3.5, 40.0, 0.4)
 """The same of the recurrent weights."""
 LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
+STEPS = 32
+"""T."""
 LEAST_STEPS = 300
 EVALUATION = 0.04
 """The share of the time that evaluations may take."""
@@ -117,7 +121,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         reads = (1 - EVALUATION) * means.rate * means.seconds / weights(config, V, H)
         by_passes = reads > most * n
         reads = min(reads, most * n)
-    N, T = means.streams or _streams(n), means.steps or 32
+    N, T = means.streams or streams(n), means.steps or STEPS
     steps = max(LEAST_STEPS, ceil(reads / (N * T)))
     passes = max(reads, steps * N * T if by_passes else 0) / n
     found: dict[str, Any] = {
@@ -139,29 +143,31 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
 
 def most_passes(n: int) -> float:
     """Return how often it pays to read a text of n symbols."""
-    passes, symbols, power, limit = MOST_PASSES
-    return float(min(limit, passes * (symbols / n) ** power))
+    return min(ENOUGH_PASSES, _power(n, *MOST_PASSES))
+
+
+def _power(n: int, of_first: float, first: float, power: float) -> float:
+    """Return a power law of the length of a text, by its value at a first one."""
+    return float(of_first * (n / first) ** power)
 
 
 def _units(config: ModelConfig, means: Means) -> int:
     """Return the best size, in units."""
     n, V = means.symbols, means.vocabulary
-    first, symbols, power = MOST_WEIGHTS
-    best = first * (n / symbols) ** power
+    best = _power(n, *MOST_WEIGHTS)
     if means.reads is not None:
         best = min(best, means.reads / SYMBOLS_PER_WEIGHT)
     elif means.seconds is None or means.rate is None:
-        best *= UNLIMITED[0]
+        best = min(best, _power(n, *UNLIMITED[0]))
     else:
         multiplied = means.rate * means.seconds
-        often, symbols, power = WANTED_PASSES
-        wanted = min(most_passes(n), often * (symbols / n) ** power)
+        wanted = min(most_passes(n), _power(n, *WANTED_PASSES))
         best = min(best, sqrt(multiplied / SYMBOLS_PER_WEIGHT), multiplied / (wanted * n))
     sizes = range(UNITS, LARGEST + 1, UNITS)
     return min(sizes, key=lambda H: abs(log(weights(config, V, H) / best)))
 
 
-def _streams(n: int) -> int:
+def streams(n: int) -> int:
     """Return the number of streams: few of a short text, so that there are enough updates."""
     return next(N for N, least in ((32, 200_000), (16, 10_000), (8, 2_000), (4, 0)) if n >= least)
 

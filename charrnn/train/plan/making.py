@@ -116,7 +116,7 @@ def planned(
         symbols=max(1, sizes.train),
         vocabulary=len(corpus.vocabulary),
         validation=sizes.val,
-        reads=_reads(train, sizes.train),
+        reads=_reads(train, sizes.train, given),
         streams=given.get("batch"),
         steps=given.get("seq_len"),
     )
@@ -162,11 +162,12 @@ def _wanted(task: str, train: TrainConfig, fresh: bool) -> bool:
     return asked or (fresh and task == "lm" and train.steps is None and train.epochs is None)
 
 
-def _reads(train: TrainConfig, n: int) -> float | None:
+def _reads(train: TrainConfig, n: int, given: Mapping[str, Any]) -> float | None:
     """Return the symbols that a limit on steps or passes lets a run read; None without one."""
     limits = []
     if train.steps is not None:
-        limits.append(float(train.steps * train.batch * train.seq_len))
+        streams = given.get("batch") or law.streams(n)
+        limits.append(float(train.steps * streams * given.get("seq_len", law.STEPS)))
     if train.epochs is not None:
         limits.append(train.epochs * n)
     return min(limits, default=None)
