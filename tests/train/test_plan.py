@@ -55,7 +55,7 @@ def test_what_is_given_is_kept_and_the_rest_planned_around_it():
     small = found(1_000_000, 3, {"hidden": 128})
     assert small.settings["hidden"] == 128
     assert small.passes > 5 * free.passes
-    assert small.settings["dropout"] > free.settings["dropout"]
+    assert small.settings["dropout"] < free.settings["dropout"]  # it cannot learn so much by heart
     deep = found(1_000_000, 3, {"layers": 3})
     assert deep.settings["hidden"] < free.settings["hidden"]
     wide = found(1_000_000, 3, streams=128, steps=64)

@@ -12,8 +12,12 @@ should be read often, but there is an end to what that gives:
     w = √(R t / κ)                w ≤ w₁ (n / n₁)^α
     e ≤ e₁ (n₂ / n)^β             e ≥ e₃ (n₃ / n)^γ, or w is lowered for it
 
-What is read often is learned by heart. The dropout that prevents it grows with the logarithm of the
-passes, p = a ln(e / e₀). Sweeps behind each constant are in ``benchmarks/LOG.md``.
+What is read often is learned by heart, if there are enough weights for it. The dropout that
+prevents it grows with the logarithm of both:
+
+    p = a ln(x / x₀),             x = e w / n
+
+Sweeps behind each constant are in ``benchmarks/LOG.md``.
 """
 
 from __future__ import annotations
@@ -41,9 +45,9 @@ ENOUGH_PASSES = 120.0
 """The most for any text."""
 WANTED_PASSES = (92.0, 45_000, -1.3)
 """e₃, n₃ and -γ."""
-DROPOUT = (1.0, 11.0, 0.5)
-"""Passes at which dropout begins and at which it is full, and its full rate."""
-RECURRENT_DROPOUT = (3.5, 40.0, 0.4)
+DROPOUT = (2.0, 60.0, 0.5)
+"""The x at which dropout begins, x₀, and at which it is full, and its full rate."""
+RECURRENT_DROPOUT = (7.0, 200.0, 0.4)
 """The same of the recurrent weights."""
 LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
@@ -124,10 +128,11 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
     N, T = means.streams or streams(n), means.steps or STEPS
     steps = max(LEAST_STEPS, ceil(reads / (N * T)))
     passes = max(reads, steps * N * T if by_passes else 0) / n
+    learned = passes * weights(config, V, H) / n
     found: dict[str, Any] = {
         "hidden": H,
-        "dropout": _rate(passes, *DROPOUT),
-        "recurrent_dropout": _rate(passes, *RECURRENT_DROPOUT),
+        "dropout": _rate(learned, *DROPOUT),
+        "recurrent_dropout": _rate(learned, *RECURRENT_DROPOUT),
         "seq_len": T,
         "batch": N,
         "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
@@ -172,9 +177,9 @@ def streams(n: int) -> int:
     return next(N for N, least in ((32, 200_000), (16, 10_000), (8, 2_000), (4, 0)) if n >= least)
 
 
-def _rate(passes: float, begins: float, full: float, most: float) -> float:
-    """Return the rate of a dropout for a text that is read so often."""
-    rate = most * log(max(passes, begins) / begins) / log(full / begins)
+def _rate(x: float, begins: float, full: float, most: float) -> float:
+    """Return the rate of a dropout."""
+    rate = most * log(max(x, begins) / begins) / log(full / begins)
     return round(min(most, rate), 2)
 
 
