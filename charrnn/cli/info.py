@@ -67,6 +67,8 @@ def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> No
         facts[f"rank {number}"] = _names(files, len(files))
     facts["vocabulary"] = _symbols(facts["vocabulary"])
     facts["parameters"] = f"{facts['parameters']:,}"
+    if recurrent := facts.pop("recurrent_dropout"):
+        facts["dropout"] = f"{facts['dropout']:g}, of recurrent weights {recurrent:g}"
     facts["corpus"] = _names(facts["corpus"], settings.get("sources_count", 0))
     from charrnn.report.tables import listed
 

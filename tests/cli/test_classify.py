@@ -190,7 +190,9 @@ def test_a_network_reads_in_both_directions_unless_that_is_switched_off(task, pl
 def test_a_classifier_no_better_than_a_guess_is_told_what_applies_to_it():
     losses = {"val_loss": 0.7, "best_val_loss": 0.7, "guess_loss": 0.69}
     end = End(1, "steps", 0, seconds=1.0, run="r", no_better_than="unigram", **losses)
-    told = conclusion(end, SimpleNamespace(labels=2, settings={"task": "classify"})).splitlines()
+    told = conclusion(
+        end, SimpleNamespace(labels=2, settings={"task": "classify"}, plan=None)
+    ).splitlines()
     assert told[1:] == [
         "the model is no better than a guess by the frequencies of the labels (0.6900 nats): train "
         "for longer or with another --lr",

@@ -118,7 +118,7 @@ def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
     facts = told(place, "planned")
     command = shlex.split(facts["repeat"])
     assert command[:3] == ["charrnn", "train", "hello"]
-    assert {"--steps", "--dropout", "--eval-every", "--gru-reset"} <= set(command)
+    assert {"--steps", "--batch", "--eval-every", "--gru-reset"} <= set(command)
     inside(*command[1:], "--name", "again", "--quiet", cwd=place)
     again = told(place, "again")
     assert again["weights_sha256"] == facts["weights_sha256"]

@@ -54,6 +54,7 @@ PRINTED_BY = {
     "cli/sweep.py": ("sweep",),
     "cli/train.py": ("train",),
     "config.py": ("train",),
+    "reading.py": ("train",),
     "diagnosis/": ("diagnose",),
     "diagnosis/history.py": ("train",),
     "diagnosis/verdicts/": ("train",),

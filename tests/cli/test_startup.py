@@ -9,6 +9,7 @@ MAY_BE_LOADED = {"charrnn", "typer", "shellingham", "annotated_doc", "typing_ext
 BELOW_THE_COMMAND_LINE = {
     *("charrnn.backend", "charrnn.cells", "charrnn.model", "charrnn.train"),
     "charrnn.architecture",
+    "charrnn.reading",
     "charrnn.cli",
     "charrnn.config",
     "charrnn.diagnosis",

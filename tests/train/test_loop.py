@@ -111,7 +111,7 @@ def test_a_time_limit_ends_training_and_is_the_horizon_of_the_schedule(text, mon
     clock = itertools.count()
     monkeypatch.setattr(loops, "perf_counter", lambda: float(next(clock)))
     options = {key: value for key, value in SMALL.items() if key != "steps"}
-    _, records = train(text, **options, minutes=3)
+    _, records = train(text, **options, minutes=3, plan="none")
     assert records[-1].reason == "minutes"
     assert 170 < records[-1].seconds < 200  # with the last evaluation
     assert 10 < records[-1].step < 60

@@ -25,7 +25,7 @@ LONGEST = 1.5
 USUAL_RATE = 1.4e10
 """Weights that a thread multiplies in a second, before that is measured."""
 FAR = 4.0
-"""A given size is far from the planned one if it has so many times as many weights, or as few."""
+"""A given size is far above the planned one if it has so many times as many weights."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ def _in_the_way(
         mine, best = (
             law.weights(config, means.vocabulary, each["hidden"]) for each in (found.settings, free)
         )
-        if not 1 / FAR < mine / best < FAR:
+        if mine > FAR * best:
             yield (
-                f"{setting('hidden')} {given['hidden']} is far from the "
+                f"{setting('hidden')} {given['hidden']} is far above the "
                 f"{count(free['hidden'], 'unit')} that suit this text and time"
             )
     rate = found.settings["dropout"]
