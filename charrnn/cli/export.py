@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli._board import BOARD, write_metrics
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._page import write_page
 from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 
-FORMATS = ("torch", "onnx", "keras", "html")
+FORMATS = ("torch", "onnx", "keras", "html", "tensorboard")
 
 
 def export(
@@ -23,8 +24,8 @@ def export(
         typer.Option(
             metavar="LIBRARY",
             help="What the file is for: torch (PyTorch: a state dict in a safetensors file), "
-            "onnx (a graph), keras (a model of Keras 3) or html (a web page that writes). onnx and "
-            "keras need charrnn[exchange].",
+            "onnx (a graph), keras (a model of Keras 3), html (a web page that writes) or "
+            "tensorboard (the metrics of a run). onnx and keras need charrnn[exchange].",
             show_default=False,
         ),
     ] = "",
@@ -32,7 +33,7 @@ def export(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The file to write; an earlier one is replaced.",
+            help="The file to write, for tensorboard a folder; an earlier file is replaced.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -47,7 +48,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a language model for another library or as a web page.
+    """Write a language model for another library or as a web page, or metrics for TensorBoard.
 
     For a library, the code that opens the file there is printed.
 
@@ -67,8 +68,11 @@ def export(
     weights are rounded; what that costs is measured on the first 100,000 symbols of the run's
     validation text, and printed.
 
-    With --json one object: "file", "to", "bytes", "code"; for a page, instead of "code", "bits",
-    "chars", "nats_per_char" and "rounded_nats_per_char".
+    For TensorBoard the numbers of a run's metrics are written, of any task; it shows all files in a
+    folder and in folders below it side by side.
+
+    With --json one object: "file", "to", "bytes", "code" (not for a page or TensorBoard), and for a
+    page "bits", "chars", "nats_per_char" and "rounded_nats_per_char".
     """
     if not to:
         raise UsageError("--to is missing", choose_one_of(FORMATS))
@@ -81,6 +85,9 @@ def export(
     from charrnn.exchange.portable import Portable
     from charrnn.storage import checkpoint, runs
 
+    if to == BOARD:
+        write_metrics(runs.resolve(run), out, bits, as_json)
+        return
     check(out, to, bits)
     loaded = checkpoint.load(runs.resolve(run))
     model = loaded.language_model(remedy="export writes language models")

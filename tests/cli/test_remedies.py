@@ -45,6 +45,7 @@ PRINTED_BY = {
     "cli/export.py": ("export",),
     "cli/importing.py": ("import",),
     "cli/info.py": ("info",),
+    "cli/_board.py": ("export",),
     "cli/_page.py": ("export",),
     "cli/predict.py": ("predict", "train"),
     "cli/_scored_lines.py": ("eval",),
