@@ -36,6 +36,9 @@ def planned(start: Start) -> str:
 
 def enough(start: Start, reason: str) -> str:
     """Return why a planned run ended; empty if its plan was not the reason."""
-    if reason != "steps" or not start.plan or not start.plan.get("by_passes"):
-        return ""
-    return f"the text was read {start.plan['passes']:.0f} times, and more would hardly pay"
+    plan = start.plan or {}
+    if reason == "patience" and "patience" in plan.get("settings", ()):
+        return f"{plan['settings']['patience']} evaluations found no better validation loss; ended"
+    if reason == "steps" and plan.get("by_passes"):
+        return f"the text was read {plan['passes']:.0f} times, and more would hardly pay; ended"
+    return ""

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import charrnn
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
+from charrnn.report.plan import planned
+from charrnn.report.training import conclusion, describe
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.train.plan import law
@@ -193,3 +197,30 @@ def test_training_in_memory_is_planned_too():
     plain = charrnn.fit(text, steps=3, hidden=8)
     assert plain.training.plan == "none"
     assert plain.config.dropout == 0
+
+
+def test_what_is_said_of_a_plan_and_of_an_end_by_it(prose):
+    _, records = train(prose, hidden=8, name="said")
+    (start,) = of(records, "start")
+    said = planned(start)
+    assert re.fullmatch(
+        r"plan: dropout .*; the text is read [0-9.]+ times: more would hardly pay", said
+    )
+    assert said in describe(start)
+    assert "more would hardly pay; ended at step" in conclusion(
+        replace(records[-1], reason="steps"), start
+    )
+    ended = conclusion(replace(records[-1], reason="patience"), start)
+    assert ended.startswith("15 evaluations found no better validation loss")
+    assert conclusion(replace(records[-1], reason="patience")).startswith(
+        "no better validation loss"
+    )
+
+
+def test_a_text_without_enough_for_validation_is_planned_without_evaluations(home):
+    Path("short.txt").write_text("hello")
+    session, records = train("short.txt", hidden=4)
+    assert records[-1].reason == "steps"
+    assert session.loop.config.patience == 0
+    assert of(records, "start")[0].plan["passes"] == pytest.approx(records[-1].epoch + 1, abs=1)
+    assert not any("window" in note for note in session.notes)

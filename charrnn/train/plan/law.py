@@ -125,7 +125,8 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         reads = (1 - EVALUATION) * means.rate * means.seconds / weights(config, V, H)
         by_passes = reads > most * n
         reads = min(reads, most * n)
-    N, T = means.streams or streams(n), means.steps or STEPS
+    T = min(means.steps or STEPS, max(1, n - 1))
+    N = min(means.streams or streams(n), max(1, (n - 1) // T))
     steps = max(LEAST_STEPS, ceil(reads / (N * T)))
     passes = max(reads, steps * N * T if by_passes else 0) / n
     learned = passes * weights(config, V, H) / n

@@ -115,7 +115,7 @@ def planned(
     means = law.Means(
         symbols=max(1, sizes.train),
         vocabulary=len(corpus.vocabulary),
-        validation=sizes.val,
+        validation=sizes.val if sizes.val > 1 else 0,  # one symbol has nothing before it
         reads=_reads(train, sizes.train, given),
         streams=given.get("batch"),
         steps=given.get("seq_len"),
