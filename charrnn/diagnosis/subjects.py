@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.diagnosis.losses import recorded
 from charrnn.diagnosis.measures.broken import find_broken
 from charrnn.errors import CorpusError
+from charrnn.evaluate.course import Outcome
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import Network
 from charrnn.storage import heldout
@@ -71,6 +73,10 @@ class Examined(Protocol):
         """Whether clipping and learning rate are judged."""
 
     @property
+    def outcome(self) -> Outcome | None:
+        """What the losses of the model's run say, if they are known."""
+
+    @property
     def symbols(self) -> int:
         """Symbols of the text."""
 
@@ -106,6 +112,8 @@ class Subject:
     judged
         Whether clipping and learning rate are judged: if ``train`` is the model's own or was given
         explicitly.
+    outcome
+        What the losses of the model's run say, if they are known.
     """
 
     model: LanguageModel
@@ -117,6 +125,7 @@ class Subject:
     step: int = 0
     fresh: bool = False
     judged: bool = True
+    outcome: Outcome | None = None
     examples: Units | None = None
 
     @property
@@ -186,6 +195,7 @@ def of_checkpoint(
         moments=loaded.moments if train.optimizer == own.optimizer else {},
         step=loaded.step,
         judged=loaded.train is not None or _is_judged(assumed),
+        outcome=recorded(path),
     )
 
 

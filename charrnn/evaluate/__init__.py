@@ -9,6 +9,7 @@ from charrnn.evaluate.lines import (
     score_lines,
     split_lines,
 )
+from charrnn.evaluate.sampled import training_loss
 from charrnn.evaluate.whole import STEPS, Score, Validation, score, surprisals
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "share_of",
     "split_lines",
     "surprisals",
+    "training_loss",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from charrnn.errors import CorpusError
 from charrnn.model.language import LanguageModel
 from charrnn.text.tally import Tally
 from charrnn.text.units.pieces import Ids, TextIds
-from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, evaluation_streams
+from charrnn.text.windows import EVALUATION_STEPS, EVALUATION_STREAMS, Batch, evaluation_streams
 
 STEPS = 256
 """Steps of one window of the exact pass."""
@@ -104,12 +104,75 @@ class Score:
         return {k: v if v is None or math.isfinite(v) else None for k, v in figures.items()}
 
 
-class Validation:
+class Divided(Protocol):
+    """A text in parallel streams; iterating gives their batches."""
+
+    @property
+    def batch(self) -> int:
+        """Number of streams N."""
+
+    @property
+    def seq_len(self) -> int:
+        """The most steps T of a batch."""
+
+    @property
+    def targets(self) -> int:
+        """Number of targets."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
+class Read:
+    """The loss on a text that is read in parallel streams with carried state.
+
+    The weights are those the model has when :meth:`loss` is called.
+
+    Parameters
+    ----------
+    model
+        The model; it is read only.
+    streams
+        The text; each stream starts from a zero state.
+    team
+        Each member scores its share of the streams.
+    """
+
+    def __init__(self, model: LanguageModel, streams: Divided, team: Team | None = None) -> None:
+        self._model, self._team, self._streams = model, team or Alone(), streams
+        self._mine = self._team.share(streams.batch)
+        share = self._mine.stop - self._mine.start
+        self._window = model.window(streams.seq_len, share, backward=False) if share else None
+
+    @property
+    def chars(self) -> int:
+        """The number of scored symbols."""
+        return self._streams.targets
+
+    def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
+        """Return the mean surprisal in nats per character; None if ``stopped`` between windows."""
+        model, window = self._model, self._window
+        xp, put = model.backend.xp, model.backend.put
+        total: Any = 0.0
+        for whole in self._streams:
+            if stopped():
+                return None
+            if window is None:  # more members than streams
+                continue
+            batch = whole if window.streams == self._streams.batch else whole.of(self._mine)
+            window.start(batch.reset, model.backend)
+            surprisal = model.surprisal(window, put(batch.inputs), put(batch.targets))
+            if batch.mask is not None:
+                surprisal = xp.where(put(batch.mask), surprisal, 0.0)
+            total = total + surprisal.sum(dtype=np.float64)
+            window.carry()
+        mine = 0.0 if window is None else _number(model, total)
+        return self._team.total(mine) / self.chars
+
+
+class Validation(Read):
     """The validation loss of a model in training, cheap enough to compute often.
 
-    The text is read as parallel streams with carried state, each from a zero state; see
-    :func:`charrnn.text.evaluation_streams`. The weights are those the model has when
-    :meth:`loss` is called.
+    The text is divided by :func:`charrnn.text.evaluation_streams`.
 
     Parameters
     ----------
@@ -141,36 +204,7 @@ class Validation:
         seq_len: int = EVALUATION_STEPS,
         team: Team | None = None,
     ) -> None:
-        self._model, self._team = model, team or Alone()
-        self._streams = evaluation_streams(ids, streams, limit, seq_len=seq_len)
-        self._mine = self._team.share(self._streams.batch)
-        share = self._mine.stop - self._mine.start
-        self._window = model.window(seq_len, share, backward=False) if share else None
-
-    @property
-    def chars(self) -> int:
-        """The number of scored symbols."""
-        return self._streams.targets
-
-    def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
-        """Return the mean surprisal in nats per character; None if ``stopped`` between windows."""
-        model, window = self._model, self._window
-        xp, put = model.backend.xp, model.backend.put
-        total: Any = 0.0
-        for whole in self._streams:
-            if stopped():
-                return None
-            if window is None:  # more members than streams
-                continue
-            batch = whole if window.streams == self._streams.batch else whole.of(self._mine)
-            window.start(batch.reset, model.backend)
-            surprisal = model.surprisal(window, put(batch.inputs), put(batch.targets))
-            if batch.mask is not None:
-                surprisal = xp.where(put(batch.mask), surprisal, 0.0)
-            total = total + surprisal.sum(dtype=np.float64)
-            window.carry()
-        mine = 0.0 if window is None else _number(model, total)
-        return self._team.total(mine) / self.chars
+        super().__init__(model, evaluation_streams(ids, streams, limit, seq_len=seq_len), team)
 
 
 def score(

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.display import count, duration, loss, one_line, printable, safe_json, shell, unit
 from charrnn.plugins import loaded
+from charrnn.report.outcome import meaning, outcome, rising
 from charrnn.report.plan import enough, planned
 from charrnn.report.tables import inputs
-from charrnn.train.records import End, Eval, Record, Rollback, Sample, Start, Step
+from charrnn.train.records import End, Eval, Overfitting, Record, Rollback, Sample, Start, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -115,6 +116,8 @@ class PlainLines(TrainingReport):
             return f"step {record.step:>6}  {loss}{mark}"
         if isinstance(record, Rollback):
             return rollback(record)
+        if isinstance(record, Overfitting):
+            return rising(record)
         if isinstance(record, Sample):
             return f"--- sample at step {record.step}\n{printable(record.text)}\n---"
         if isinstance(record, End):
@@ -248,14 +251,17 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
     lines = [f"{reason} at step {end.step:,} after {duration(end.seconds)}"]
     if end.best_val_loss is not None:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
-    if end.no_better_than is not None:
+    lines.append(meaning(end, start))
+    if end.no_better_than is None:
+        lines.append(outcome(end, start))
+    else:
         lines.append(_no_better(end, "labels" if task in ("classify", "tag") else "symbols"))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: {_launcher(start)}charrnn train --resume {run}{again}")
     else:
         lines.append(f"{_NEXT[task]} {run}")
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))
 
 
 def _launcher(start: Start | None) -> str:
@@ -273,20 +279,21 @@ def _no_better(end: End, what: str) -> str:
         "unigram": f"a guess by the frequencies of the {what} (",
     }[str(end.no_better_than)]
     worse = f"the model is no better than {guess}{end.guess_loss:.4f} nats)"
-    if _by_heart(end):
+    trained = end.smoothed if end.train_loss is None else end.train_loss
+    if _by_heart(end, trained):
         return (
-            f"{worse}, except on the training text ({end.smoothed:.4f} nats), which it has learned "
+            f"{worse}, except on the training text ({trained:.4f} nats), which it has learned "
             "by heart: use a longer text, a smaller --hidden, or --dropout"
         )
     see = f", and see charrnn diagnose {shell(end.run)}" if what == "symbols" else ""
     return f"{worse}: train for longer or with another --lr{see}"
 
 
-def _by_heart(end: End) -> bool:
+def _by_heart(end: End, trained: float | None) -> bool:
     """Whether a model that a guess equals on the validation text beats it on the training text."""
-    if end.smoothed is None or end.guess_loss is None or end.best_val_loss is None:
+    if trained is None or end.guess_loss is None or end.best_val_loss is None:
         return False
-    return end.smoothed < BY_HEART * end.guess_loss
+    return trained < BY_HEART * end.guess_loss
 
 
 def share_done(start: Start, step: Step) -> tuple[float, float]:

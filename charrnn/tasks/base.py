@@ -96,6 +96,13 @@ class Task(ABC):
     def evaluate(self, stopped: Callable[[], bool]) -> float | None:
         """Return the metric on the validation data; None if ``stopped`` returned true."""
 
+    def training_loss(self) -> float | None:
+        """Return the metric on a sample of the training data, measured as :meth:`evaluate` does.
+
+        None if the task has no such measure.
+        """
+        return None
+
     def measures(self) -> dict[str, float]:
         """Return further measures of the last evaluation, by name."""
         return {}

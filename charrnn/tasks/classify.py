@@ -58,6 +58,11 @@ class ClassifyTask(ExampleTask):
         self.scores = LabelScores.of(self._labeller, self.val, stopped)
         return None if self.scores is None else self.scores.nats
 
+    def training_loss(self) -> float | None:
+        """Return the mean surprisal of a sample of the training texts' labels, in nats."""
+        scores = LabelScores.of(self._labeller, self.some())
+        return None if scores is None else scores.nats
+
     def measures(self) -> dict[str, float]:
         """Return further measures of the last evaluation."""
         if self.scores is None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
+import numpy as np
+
 from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
@@ -18,6 +20,9 @@ from charrnn.model.window import Carried
 from charrnn.tasks.base import Task
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.windows import Batch
+
+SAMPLE = 512
+"""Training examples that are scored at most, to be compared with the validation examples."""
 
 
 class NothingCarried(Carried):
@@ -109,6 +114,11 @@ class ExampleTask(Task):
     def has_validation(self) -> bool:
         """Whether there are validation examples."""
         return len(self.val) > 0
+
+    def some(self) -> Any:
+        """Return a sample of the training examples, spread evenly over them."""
+        number = len(self.train)
+        return self.train.of(np.arange(0, number, max(1, -(-number // SAMPLE))))
 
     def training(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread if the examples are divided among the threads."""

@@ -74,3 +74,9 @@ class GenerateTask(ExampleTask):
         """Return the mean surprisal of a symbol of the validation texts, in nats."""
         nats = self._scorer.of(self.val, stopped)
         return None if nats is None else float(nats.sum() / self.val.symbols)
+
+    def training_loss(self) -> float | None:
+        """Return the mean surprisal of a symbol of some of the training texts, in nats."""
+        some = self.some()
+        nats = self._scorer.of(some)
+        return None if nats is None else float(nats.sum() / some.symbols)

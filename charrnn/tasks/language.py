@@ -12,7 +12,7 @@ from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
-from charrnn.evaluate import ExampleValidation, Validation
+from charrnn.evaluate import ExampleValidation, Validation, training_loss
 from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
@@ -80,6 +80,7 @@ class LanguageTask(Task):
         self._seed, self._dropout = config.seed, bool(model.config.dropout)
         rate = model.config.recurrent_dropout
         self._recurrent = RecurrentDropout(self.weights, rate, self.backend)
+        self._train, self._team = train, team
         self.validation = _validation(model, val, config.eval_chars, team)
 
     def batch(self, step: int) -> Batch:
@@ -109,6 +110,11 @@ class LanguageTask(Task):
         """Return the mean surprisal of the validation text, in nats per symbol."""
         assert self.validation is not None
         return self.validation.loss(stopped)
+
+    def training_loss(self) -> float:
+        """Return the mean surprisal of a sample of the training text, in nats per symbol."""
+        length = min(self._train.lengths) if isinstance(self._train, Part) else None
+        return training_loss(self.model, self._train, self._team, length=length)
 
     def training(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread if the streams are divided among the threads."""

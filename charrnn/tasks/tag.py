@@ -53,6 +53,11 @@ class TagTask(ExampleTask):
         self.scores = self._scorer.of(self.val, stopped=stopped)
         return None if self.scores is None else self.scores.nats
 
+    def training_loss(self) -> float | None:
+        """Return the mean surprisal of a sample of the training sequences' labels, in nats."""
+        scores = self._scorer.of(self.some())
+        return None if scores is None else scores.nats
+
     def measures(self) -> dict[str, float]:
         """Return further measures of the last evaluation."""
         if self.scores is None:

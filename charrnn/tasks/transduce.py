@@ -78,6 +78,11 @@ class TransduceTask(ExampleTask):
         self._measures = {"exact_match": scores.exact_match, "cer": scores.cer}
         return scores.nats_per_symbol
 
+    def training_loss(self) -> float | None:
+        """Return the mean surprisal of a sample of the training targets, in nats per symbol."""
+        found = self._surprisal.of(self.some())
+        return None if found is None else found[0] / found[1]
+
     def measures(self) -> dict[str, float]:
         """Return further measures of the last evaluation, on its first pairs."""
         return self._measures

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from math import log
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import one_line
+from charrnn.evaluate.course import OVERFITTING, WELL, Course, Outcome
 
 if TYPE_CHECKING:
+    from charrnn.evaluate.baselines import Baselines
     from charrnn.model.network import Network
     from charrnn.text.vocabulary import Vocabulary
 
@@ -182,6 +185,27 @@ class Eval(Record):
 
 
 @dataclass(frozen=True)
+class Overfitting(Record):
+    """The validation loss has clearly risen above its best, while the training loss fell.
+
+    Comes once in a run. ``smoothed`` is the training loss as in :class:`Step`.
+    """
+
+    event = OVERFITTING
+    val_loss: float
+    best_val_loss: float
+    best_step: int
+    smoothed: float | None
+
+
+def overfitting(course: Course) -> Overfitting:
+    """Return the record for a run that has been evaluated."""
+    best, last = course.best, course.points[-1]
+    assert best is not None
+    return Overfitting(last.step, last.loss, best.loss, best.step, last.smoothed)
+
+
+@dataclass(frozen=True)
 class Rollback(Record):
     """Training diverged in ``step``, went back to ``to_step`` and continues at a lower rate.
 
@@ -228,6 +252,14 @@ class End(Record):
     predicts no worse than the best model: ``uniform`` (all symbols alike) or ``unigram`` (by their
     frequencies); None if the model is better. ``guess_loss`` is the loss of that guess, and
     ``smoothed`` the last training loss, smoothed.
+
+    ``verdict`` is what the losses say (see :mod:`charrnn.evaluate.course`): ``overfitting``,
+    ``cut-short``, ``well``, or None. ``train_loss`` is that of the final weights on a sample of the
+    training text, measured as ``val_loss`` is; ``epochs`` is how often the text was read, and
+    ``best_step`` where the validation loss was best. Of a language model ``bits_per_char`` is the
+    best validation loss in bits; a unigram model, a bigram model and the compressor xz need
+    ``unigram_bits_per_char``, ``bigram_bits_per_char`` and ``xz_bits_per_char`` for the same text
+    (see :class:`charrnn.evaluate.baselines.Baselines`).
     """
 
     event = "end"
@@ -240,3 +272,38 @@ class End(Record):
     no_better_than: str | None = None
     guess_loss: float | None = None
     smoothed: float | None = None
+    verdict: str | None = None
+    train_loss: float | None = None
+    epochs: float | None = None
+    best_step: int | None = None
+    bits_per_char: float | None = None
+    unigram_bits_per_char: float | None = None
+    bigram_bits_per_char: float | None = None
+    xz_bits_per_char: float | None = None
+
+
+def concluded(end: End, outcome: Outcome | None) -> End:
+    """Return the record with what the losses of the run say."""
+    if outcome is None:
+        return end
+    doubtful = end.no_better_than is not None and outcome.code == WELL
+    return replace(
+        end,
+        verdict=None if doubtful else outcome.code,
+        train_loss=outcome.train_loss,
+        epochs=outcome.epochs,
+        best_step=outcome.best.step,
+    )
+
+
+def compared(end: End, others: Baselines | None) -> End:
+    """Return the record with what others need for the validation text, and the model itself."""
+    if others is None or end.best_val_loss is None:
+        return end
+    return replace(
+        end,
+        bits_per_char=end.best_val_loss / log(2),
+        unigram_bits_per_char=others.unigram,
+        bigram_bits_per_char=others.bigram,
+        xz_bits_per_char=others.xz,
+    )

@@ -14,6 +14,7 @@ from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import shell
 from charrnn.errors import CharRNNError, setting
+from charrnn.evaluate.course import Course
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.network import Network
@@ -22,13 +23,26 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.lock import Lock
-from charrnn.storage.metrics import Metrics
+from charrnn.storage.metrics import Metrics, read_metrics
 from charrnn.storage.progress import Progress, State
 from charrnn.tasks.shards.names import files_of_ranks
 from charrnn.train.divergence import DivergedError
 from charrnn.train.plan import Plan, of_progress
 from charrnn.train.recipes.base import Recipe
-from charrnn.train.records import NAMES, End, Eval, Record, Rollback, Save, SaveDue, Start, start
+from charrnn.train.records import (
+    NAMES,
+    End,
+    Eval,
+    Record,
+    Rollback,
+    Save,
+    SaveDue,
+    Start,
+    compared,
+    concluded,
+    overfitting,
+    start,
+)
 from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 from charrnn.train.stopping import unreached
@@ -85,6 +99,7 @@ class Session:
         self.recipe, self.model, self.corpus = recipe, model, corpus
         self.notes, self.needed = notes, needed
         self._metrics: Metrics | None = None
+        self._course = Course()
         self._lock: Lock | None = None
         self.folder = Path()
         if lock is not None:
@@ -144,6 +159,9 @@ class Session:
         try:
             if self._writes:
                 self._metrics = Metrics(self.folder, self.loop.progress.metrics_bytes)
+            if self._writes and self._resumed:
+                with suppress(CharRNNError):  # a damaged line: then the course begins here
+                    self._course = Course.of(read_metrics(self.folder))
             if self._writes and not self._resumed:
                 self.recipe.write_heldout(self.folder, self.corpus)
             yield self._written(self._start())
@@ -199,14 +217,10 @@ class Session:
             yield self._written(record)
             yield self._save(runs.LAST)  # the lower rate must survive, too
         elif isinstance(record, End):
-            end, progress = replace(record, run=str(self.folder)), self.loop.progress
+            end = replace(record, run=str(self.folder))
             if end.reason != "interrupted":
-                progress.ended = end.step
-                measured = self.loop.task.has_validation
-                loss = end.best_val_loss if measured else progress.smoothed
-                name, guessed = self.recipe.no_better_than(self.corpus, loss)
-                end = replace(end, no_better_than=name, guess_loss=guessed)
-                end = replace(end, smoothed=progress.smoothed)
+                self.loop.progress.ended = end.step
+                end = self._judged(end)
             yield self._save(runs.LAST, end)
             yield end
         else:
@@ -215,10 +229,28 @@ class Session:
             saved = [self._save(runs.BEST)] if isinstance(record, Eval) and record.best else []
             yield line
             yield from saved
+            if isinstance(record, Eval) and self._course.overfits():
+                yield self._written(overfitting(self._course))
+
+    @np.errstate(all="ignore")
+    def _judged(self, end: End) -> End:
+        """Return the record of the end with what the losses say, for the whole team."""
+        task, smoothed = self.loop.task, self.loop.progress.smoothed
+        loss = end.best_val_loss if task.has_validation else smoothed
+        name, guessed = self.recipe.no_better_than(self.corpus, loss)
+        end = replace(end, no_better_than=name, guess_loss=guessed, smoothed=smoothed)
+        if not task.has_validation:
+            return end
+        outcome = self._course.outcome(end.reason, task.training_loss())
+        limit = self._train.eval_chars
+        others = self.recipe.baselines(self.corpus, limit) if self._writes else None
+        return compared(concluded(end, outcome), others)
 
     def _written(self, record: Record) -> Record:
+        line = record.to_json()
+        self._course.take(line)
         if self._metrics is not None:
-            self._metrics.write(record.to_json())
+            self._metrics.write(line)
         return record
 
     def _save(self, name: str, end: End | None = None, counted: bool = True) -> Record:

@@ -65,6 +65,7 @@ PRINTED_BY = {
     "registry.py": ("train", "diagnose", "bench"),
     "report/bench.py": ("train",),
     "report/diagnose/history.py": ("train",),
+    "report/outcome.py": ("train",),
     "report/training.py": ("train",),
     "sampling/": ("sample",),
     "settings.py": ("train", "sample", "eval", "info"),

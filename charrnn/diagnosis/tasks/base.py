@@ -17,6 +17,7 @@ from charrnn.diagnosis.measures.curves import Curve, LagProfile, LayerLag
 from charrnn.diagnosis.measures.values import Floats, part_of
 from charrnn.diagnosis.settings import Settings
 from charrnn.errors import CorpusError
+from charrnn.evaluate.course import Outcome
 from charrnn.model.network import Network
 from charrnn.model.sequences.bidirectional import BACK
 from charrnn.model.stack import Stack
@@ -113,6 +114,7 @@ class ExamplesSubject:
     step: int = 0
     fresh: bool = False
     judged: bool = True
+    outcome: Outcome | None = None
 
     @property
     def model(self) -> Network:

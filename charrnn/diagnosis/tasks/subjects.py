@@ -8,6 +8,7 @@ from typing import Any
 from charrnn.backend import Backend
 from charrnn.config import TrainConfig
 from charrnn.diagnosis import tasks
+from charrnn.diagnosis.losses import recorded
 from charrnn.diagnosis.tasks.base import ExamplesSubject
 from charrnn.errors import UsageError, setting
 from charrnn.model.network import Network
@@ -51,6 +52,7 @@ def of_checkpoint(
         moments=loaded.moments if train.optimizer == own.optimizer else {},
         step=loaded.step,
         judged=loaded.train is not None or bool({"lr", "clip_norm"} & set(assumed)),
+        outcome=recorded(loaded.path),
     )
 
 

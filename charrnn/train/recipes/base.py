@@ -11,6 +11,7 @@ import numpy as np
 from charrnn.backend import Backend
 from charrnn.backend.team import Team
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.evaluate.baselines import Baselines
 from charrnn.model.memory import Estimate
 from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
@@ -128,3 +129,11 @@ class Recipe(ABC):
     ) -> tuple[str, float] | tuple[None, None]:
         """Return a guess that is no worse than a model of this loss, and the guess's loss."""
         return None, None
+
+    def baselines(self, corpus: Any, limit: int) -> Baselines | None:
+        """Return what simple models and a compressor reach on the validation text.
+
+        ``limit`` is how many of its symbols are scored at most. None if the data are no text, or if
+        there is none for validation.
+        """
+        return None

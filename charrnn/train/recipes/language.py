@@ -15,6 +15,7 @@ from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
+from charrnn.evaluate.baselines import Baselines, baselines
 from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
@@ -195,6 +196,10 @@ class Language(Recipe):
     ) -> tuple[str, float] | tuple[None, None]:
         """Return a guess by frequencies alone that is no worse than a model of this loss."""
         return no_better_than(corpus, loss)
+
+    def baselines(self, corpus: Corpus, limit: int) -> Baselines | None:
+        """Return what simple models and a compressor reach on the validation text."""
+        return baselines(corpus.train, corpus.val, corpus.vocabulary, limit)
 
 
 def _scored(corpus: Corpus, train: TrainConfig) -> int:

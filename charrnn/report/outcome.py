@@ -1,0 +1,69 @@
+"""What the losses of a run say about it, and what they mean, in sentences."""
+
+from __future__ import annotations
+
+from charrnn.display import unit
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING
+from charrnn.train.records import End, Overfitting, Start
+
+FAR = 0.25
+"""The share of the validation loss by which a training loss is much lower."""
+
+
+def outcome(end: End, start: Start | None) -> str:
+    """Return what a run's verdict is, in a line; empty if it has none."""
+    if end.verdict is None or end.val_loss is None:
+        return ""
+    settings = {} if start is None else start.settings
+    what = "text" if settings.get("task", "lm") == "lm" else "examples"
+    if end.verdict == OVERFITTING:
+        more = "a higher --dropout" if settings.get("dropout") else "--dropout"
+        helps = f"{_more(what)}, {more} or a smaller --hidden helps"
+        return f"{_losses(end)}: it has learned the training {what} by heart; {helps}"
+    if end.verdict == CUT_SHORT:
+        after = "" if end.epochs is None else f" after {end.epochs:.2g} epochs"
+        longer = f"a run with more --{end.reason} helps"
+        return f"{_losses(end)}{after}: still improving when it ended; {longer}"
+    if end.train_loss is not None and end.train_loss < (1 - FAR) * end.val_loss:
+        know = f"it knows the training {what} much better than others"
+        return f"{_losses(end)}: {know}; {_more(what)} would help most"
+    return f"{_losses(end)}: no sign of overfitting"
+
+
+def _more(what: str) -> str:
+    return "a longer text" if what == "text" else f"more {what}"
+
+
+def _losses(end: End) -> str:
+    """Return the losses at the end, and the best one if that is another one."""
+    known = [] if end.train_loss is None else [f"training loss {end.train_loss:.3g}"]
+    best = f"{end.best_val_loss:.3g}"
+    now = f"validation loss {end.val_loss:.3g}"
+    if end.verdict == OVERFITTING and best != f"{end.val_loss:.3g}":
+        now += f" (the best, {best} at step {end.best_step:,}, is kept)"
+    return ", ".join([*known, now])
+
+
+def meaning(end: End, start: Start | None) -> str:
+    """Return the best validation loss in bits, beside what others need; empty if unknown."""
+    if end.bits_per_char is None:
+        return ""
+    others = {
+        "xz": end.xz_bits_per_char,
+        "a bigram model": end.bigram_bits_per_char,
+        "a unigram model": end.unigram_bits_per_char,
+    }
+    known = [(name, f"{bits:.2f}") for name, bits in others.items() if bits is not None]
+    (first, its), *rest = known
+    need = ", ".join([f"{first} needs {its}", *(f"{name} {bits}" for name, bits in rest)])
+    symbol = unit("char" if start is None else start.level)
+    return f"that is {end.bits_per_char:.2f} bits per {symbol} of the validation text; {need}"
+
+
+def rising(record: Overfitting) -> str:
+    """Return that a run overfits, while it goes on."""
+    return (
+        f"step {record.step:>6}  overfitting: the validation loss was {record.best_val_loss:.4f} "
+        f"nats at step {record.best_step:,} and has risen, while the training loss falls; the best "
+        "checkpoint is kept"
+    )

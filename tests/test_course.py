@@ -1,0 +1,122 @@
+"""What the losses of a run say: each class is recognised, and none is taken for another."""
+
+from math import sqrt
+
+import pytest
+
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, WELL, Course
+
+START = {"event": "start", "steps_per_epoch": 100, "val_chars": 40_000, "train_chars": 400_000}
+FALLING = {100: 2.4, 200: 2.1, 300: 1.95, 400: 1.85, 600: 1.75, 800: 1.7}
+"""A run that is cut short; its loss at a quarter and at half of its steps differs by an eighth."""
+FLAT = {100: 1.9, 200: 1.62, 300: 1.6, 400: 1.59, 600: 1.575, 800: 1.57}
+RISING = {100: 1.9, 200: 1.6, 300: 1.65, 400: 1.7, 600: 1.75, 800: 1.8}
+
+
+def course(losses, smoothed=lambda step: 3 - step / 1000, **start):
+    lines = [{**START, **start}]
+    for step, loss in losses.items():
+        if smoothed is not None:
+            lines.append({"event": "step", "step": step, "smoothed": smoothed(step)})
+        lines.append({"event": "eval", "step": step, "val_loss": loss})
+    return Course.of(lines)
+
+
+@pytest.mark.parametrize(
+    ("losses", "train_loss", "reason", "code"),
+    [
+        (RISING, 0.9, "steps", OVERFITTING),
+        (RISING, 0.9, "minutes", OVERFITTING),
+        (RISING, 0.9, "patience", WELL),  # that is how patience ends a run
+        (RISING, None, "steps", OVERFITTING),
+        (FLAT, 1.2, "steps", WELL),
+        (FLAT, 1.55, "steps", WELL),  # as good on both, and no longer improving
+        (FLAT, 0.7, "steps", OVERFITTING),  # by heart, though the loss does not rise
+        (FLAT, None, "steps", WELL),
+        (FALLING, 1.66, "steps", CUT_SHORT),
+        (FALLING, 1.75, "epochs", CUT_SHORT),  # the training text may be the harder one
+        (FALLING, 1.66, "minutes", CUT_SHORT),
+        (FALLING, 1.66, "patience", WELL),
+        (FALLING, 1.5, "steps", CUT_SHORT),
+        (FALLING, 1.1, "steps", WELL),  # there is little more to learn from this text
+        (FALLING, None, "steps", WELL),
+        ({400: 1.8}, 1.75, "steps", CUT_SHORT),  # four epochs
+        ({600: 1.8}, 1.75, "steps", WELL),  # six, and nothing tells that it was still falling
+        ({400: 1.8}, float("nan"), "steps", WELL),
+        ({800: 0.1}, 0.03, "steps", WELL),  # nothing is left to learn
+    ],
+)
+def test_the_class_of_a_run(losses, train_loss, reason, code):
+    found = course(losses).outcome(reason, train_loss)
+    assert found.code == code
+    assert found.best.loss == min(losses.values())
+    assert (found.last.step, found.epochs) == (max(losses), max(losses) / 100)
+
+
+def test_a_rise_within_chance_is_not_overfitting():
+    for symbols, code in ((40_000, OVERFITTING), (300, WELL)):
+        assert 1 / sqrt(40_000) < 1.68 - 1.02 * 1.6
+        rose = {200: 1.6, 800: 1.68}
+        assert course(rose, val_chars=symbols).outcome("steps", 1.2).code == code
+        some = course(rose, val_chars=10**6, eval_chars=symbols)
+        assert some.outcome("steps", 1.2).code == code
+
+
+def test_of_examples_their_number_counts():
+    few = course({200: 1.6, 800: 1.68}, task="classify", examples=3_000)
+    assert few.outcome("steps", 1.2).code == WELL  # 300 for validation
+    many = course({200: 1.6, 800: 1.68}, task="classify", examples=400_000)
+    assert many.outcome("steps", 1.2).code == OVERFITTING
+    sure = course({200: 0.9, 800: 0.9}, task="classify", examples=400_000)
+    assert sure.outcome("steps", 0.1).code == WELL  # a label is often certain once it is known
+
+
+def test_losses_that_rise_together_are_not_overfitting():
+    assert course(RISING, smoothed=lambda step: 1 + step / 1000).outcome("steps", 1.7).code == WELL
+    assert course(RISING, smoothed=None).outcome("steps", 1.7).code == WELL
+
+
+def test_it_is_told_once_before_the_end():
+    losses, told = list(RISING.items()), []
+    made = course({})
+    for step, loss in losses:
+        made.take({"event": "step", "smoothed": 3 - step / 1000})
+        made.take({"event": "eval", "step": step, "val_loss": loss})
+        if made.overfits():
+            told.append(step)
+            made.take({"event": "overfitting"})
+    assert told == [600]  # the second one that is clearly above the best
+    for losses in (FLAT, FALLING, {200: 1.6, 400: 1.8}, {200: 1.6, 400: 1.8, 600: 1.6, 800: 1.62}):
+        assert not course(losses).overfits()
+    assert not course(RISING, smoothed=lambda step: step / 1000).overfits()
+    assert not Course().overfits()
+
+
+def test_what_a_rollback_undid_does_not_count():
+    made = course(RISING)
+    made.take({"event": "rollback", "to_step": 200})
+    assert [point.step for point in made.points] == [100, 200]
+
+
+def test_the_end_is_read_from_the_records():
+    made = course(RISING)
+    assert made.recorded() is None
+    made.take({"event": "overfitting"})
+    assert made.recorded().code == OVERFITTING  # the run may have been killed
+    made.take({"event": "end", "reason": "patience", "train_loss": 1.3})
+    assert (made.recorded().code, made.recorded().train_loss) == (WELL, 1.3)
+    made.take(START)  # it is resumed
+    assert made.recorded().code == OVERFITTING
+    assert Course().outcome("steps", 1.0) is None
+
+
+@pytest.mark.parametrize("bad", [None, "1", [], {}, True, float("inf"), 10**400])
+def test_what_is_no_number_is_passed_over(bad):
+    made = course(FALLING)
+    made.take({"event": "eval", "step": 900, "val_loss": bad})
+    made.take({"event": "eval", "step": bad, "val_loss": 1.0})
+    made.take({"event": "step", "smoothed": bad})
+    made.take({"event": "start", "steps_per_epoch": bad, "val_chars": bad, "examples": bad})
+    made.take({"event": bad})
+    assert len(made.points) == len(FALLING)
+    assert made.outcome("steps", None).epochs == 0
