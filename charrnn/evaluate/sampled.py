@@ -23,8 +23,8 @@ from charrnn.text.windows import (
     Streams,
 )
 
-SAMPLE = 32 * MIN_EVALUATION_LENGTH
-"""Symbols of a training text that are scored at most."""
+MIN_SAMPLE, MAX_SAMPLE = 4 * MIN_EVALUATION_LENGTH, 16 * MIN_EVALUATION_LENGTH
+"""Symbols of a training text that are scored, in between as many as of the validation text."""
 
 
 class Spread:
@@ -70,7 +70,7 @@ def training_loss(
     team: Team | None = None,
     *,
     length: int | None = None,
-    limit: int = SAMPLE,
+    limit: int = MAX_SAMPLE,
 ) -> float:
     """Return the mean surprisal of a sample of a training text, in nats per symbol.
 

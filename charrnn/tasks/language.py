@@ -13,6 +13,7 @@ from charrnn.config import TrainConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.evaluate import ExampleValidation, Validation, training_loss
+from charrnn.evaluate.sampled import MAX_SAMPLE, MIN_SAMPLE
 from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
@@ -114,7 +115,8 @@ class LanguageTask(Task):
     def training_loss(self) -> float:
         """Return the mean surprisal of a sample of the training text, in nats per symbol."""
         length = min(self._train.lengths) if isinstance(self._train, Part) else None
-        return training_loss(self.model, self._train, self._team, length=length)
+        limit = max(MIN_SAMPLE, min(self.validation.chars if self.validation else 0, MAX_SAMPLE))
+        return training_loss(self.model, self._train, self._team, length=length, limit=limit)
 
     def training(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread if the streams are divided among the threads."""

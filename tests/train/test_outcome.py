@@ -93,10 +93,10 @@ def test_the_training_text_is_scored_as_the_validation_text_is(examples):
 @pytest.mark.parametrize("length", [2, 3, 33, 1000, 5000, 100_000])
 def test_a_sample_is_spread_over_the_text(length):
     ids = RNG.integers(0, 5, length).astype(np.uint8)
-    sample = Spread(ids, 32 * 1024)
+    sample = Spread(ids, 16 * 1024)
     batches = list(sample)
-    assert sum(batch.targets.size for batch in batches) == sample.targets <= 32 * 1024
-    assert sample.targets >= min(0.9 * (length - 1), 31 * 1024)
+    assert sum(batch.targets.size for batch in batches) == sample.targets <= 16 * 1024
+    assert sample.targets >= min(0.9 * (length - 1), 15 * 1024)
     assert batches[0].reset.all()
     assert all(batch.reset is None for batch in batches[1:])
     first = np.concatenate([batch.inputs for batch in batches])
