@@ -1,16 +1,42 @@
-"""How well a model predicts a text: as one, or line by line, or example by example."""
+"""How well a model predicts a text: as one, or line by line, or example by example.
 
-from charrnn.evaluate.divided import added, score_together, share_of
-from charrnn.evaluate.lines import (
-    LINES,
-    ExampleValidation,
-    LineScore,
-    example_surprisals,
-    score_lines,
-    split_lines,
-)
-from charrnn.evaluate.sampled import training_loss
-from charrnn.evaluate.whole import STEPS, Score, Validation, score, surprisals
+A name below loads its module when it is first used, so that importing the package is light.
+"""
+
+from typing import TYPE_CHECKING
+
+from charrnn.lazy import exports
+
+if TYPE_CHECKING:
+    from charrnn.evaluate.divided import added, score_together, share_of
+    from charrnn.evaluate.lines import (
+        LINES,
+        ExampleValidation,
+        LineScore,
+        example_surprisals,
+        score_lines,
+        split_lines,
+    )
+    from charrnn.evaluate.sampled import training_loss
+    from charrnn.evaluate.whole import STEPS, Score, Validation, score, surprisals
+
+_HOME = {
+    "LINES": "lines",
+    "STEPS": "whole",
+    "ExampleValidation": "lines",
+    "LineScore": "lines",
+    "Score": "whole",
+    "Validation": "whole",
+    "added": "divided",
+    "example_surprisals": "lines",
+    "score": "whole",
+    "score_lines": "lines",
+    "score_together": "divided",
+    "share_of": "divided",
+    "split_lines": "lines",
+    "surprisals": "whole",
+    "training_loss": "sampled",
+}
 
 __all__ = [
     "LINES",
@@ -29,3 +55,5 @@ __all__ = [
     "surprisals",
     "training_loss",
 ]
+
+__getattr__, __dir__ = exports(__name__, _HOME)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from charrnn import __version__
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.display import one_line
-from charrnn.evaluate.course import OVERFITTING, WELL, Course, Outcome
+from charrnn.evaluate.course import OVERFITTING, WELL
 
 if TYPE_CHECKING:
     from charrnn.evaluate.baselines import Baselines
+    from charrnn.evaluate.course import Course, Outcome
     from charrnn.model.network import Network
     from charrnn.text.vocabulary import Vocabulary
 
