@@ -71,6 +71,15 @@ def test_of_examples_their_number_counts():
     assert sure.outcome("steps", 0.1).code == WELL  # a label is often certain once it is known
 
 
+def test_steps_that_a_plan_takes_to_be_enough_are_no_limit():
+    enough = {"by_passes": True}
+    for losses, trained, code in ((RISING, 0.9, OVERFITTING), (FALLING, 1.66, CUT_SHORT)):
+        assert course(losses, plan=enough).outcome("steps", trained).code == WELL
+        assert course(losses, plan=enough).outcome("minutes", trained).code == code
+        for plan in ({"by_passes": False}, {}, None, "by_passes"):
+            assert course(losses, plan=plan).outcome("steps", trained).code == code
+
+
 def test_losses_that_rise_together_are_not_overfitting():
     assert course(RISING, smoothed=lambda step: 1 + step / 1000).outcome("steps", 1.7).code == WELL
     assert course(RISING, smoothed=None).outcome("steps", 1.7).code == WELL

@@ -8,7 +8,8 @@ mean over, all in nats.
     Steps, epochs or time ended the run, and v > 1.02 b + 1/√n while the smoothed training loss
     fell since b; or, of a language model, t < v/2 and t < v - 0.1. The first is how overfitting is
     defined; 1/√n is about two standard errors of the difference between two equally good models.
-    A run that ended because its validation loss no longer fell is not accused.
+    A run that ended because its validation loss no longer fell, or because its plan says that
+    more would hardly pay, is not accused.
 ``cut-short``
     Steps, epochs or time ended the run, v is the best so far up to 1 %, and from a quarter of the
     steps to half of them the validation loss fell by 4 % or more and by more than (v - t)/2: a
@@ -96,6 +97,7 @@ class Course:
         self.told = False
         self._smoothed: float | None = None
         self._per_epoch, self._scored, self._language = 0.0, 0.0, True
+        self._enough = False  # whether the steps are those that a plan takes to be enough
         self._ended: tuple[str, float | None] | None = None
 
     @classmethod
@@ -134,6 +136,8 @@ class Course:
         if train and examples:  # their number in the validation data is about
             self._scored *= examples / train
         self._language = line.get("task", "lm") == "lm"
+        plan = line.get("plan")
+        self._enough = isinstance(plan, Mapping) and plan.get("by_passes") is True
 
     @property
     def best(self) -> Point | None:
@@ -184,16 +188,14 @@ class Course:
         epochs = last.step / self._per_epoch if self._per_epoch else 0.0
         if train_loss is not None and not isfinite(train_loss):
             train_loss = None
-        code = WELL
-        if self._is_overfit(last, best, train_loss, reason):
+        code, limited = WELL, reason in LIMITS and not (self._enough and reason == "steps")
+        if limited and self._is_overfit(last, best, train_loss):
             code = OVERFITTING
-        elif reason in LIMITS and self._is_short(last, best, train_loss, epochs):
+        elif limited and self._is_short(last, best, train_loss, epochs):
             code = CUT_SHORT
         return Outcome(code, last, best, train_loss, epochs)
 
-    def _is_overfit(self, last: Point, best: Point, trained: float | None, reason: str) -> bool:
-        if reason not in LIMITS:
-            return False
+    def _is_overfit(self, last: Point, best: Point, trained: float | None) -> bool:
         if self._language and trained is not None and trained < BY_HEART * last.loss:
             return last.loss - trained > LITTLE
         return last.loss > self._allowed(best, RISE) and _learned(best, last)
