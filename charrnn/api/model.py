@@ -255,6 +255,7 @@ class Model:
         text: str | bytes | Iterable[str] | Iterable[bytes],
         *,
         unknown: Literal["error", "skip"] = "error",
+        dynamic: bool | Dynamic = False,
     ) -> Score:
         """Return the exact score of a text, read once from a zero state.
 
@@ -264,13 +265,16 @@ class Model:
         If the model was trained on examples, each line of the text, or each text as a document, is
         scored from a zero state, including its first symbol and its end.
 
+        With ``dynamic=True``, or a :class:`~charrnn.evaluate.Dynamic`, the score is that of a copy
+        of the model that learns from each 128 symbols after it has scored them.
+
         With ``unknown="skip"``, symbols that the model does not know are left out; the score's
         ``skipped`` counts them.
 
         Raises
         ------
         UsageError
-            If an argument is of the wrong type.
+            If an argument is of the wrong type, or a model of examples should learn from a text.
         CorpusError
             If the text has fewer than 2 symbols.
         VocabularyError
@@ -282,6 +286,8 @@ class Model:
         if len(texts) < 2 and not layout.examples:
             layout = WHOLE  # nothing stands between texts
         pieces = layout.pieces_of(texts)
+        if layout.examples and dynamic:
+            raise UsageError("the model was trained on examples, and none is learned from here")
         if layout.examples:
             examples = [(one, vocabulary.encode(one, policy)) for one in pieces]
             start = layout.start(vocabulary)
@@ -291,7 +297,11 @@ class Model:
             return sum((one.score for one in scores), Score(0, 0.0, 0, 0))
         whole = vocabulary.join(pieces)
         ids = vocabulary.encode(whole, policy)
-        return score(self.network, [ids], tally=Tally.of(vocabulary, whole, ids))
+        tally = Tally.of(vocabulary, whole, ids)
+        if dynamic:
+            how = dynamic if isinstance(dynamic, Dynamic) else None
+            return score_dynamically(self.network, [ids], how, tally=tally)
+        return score(self.network, [ids], tally=tally)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a checkpoint file.

@@ -9,7 +9,7 @@ import typer
 
 from charrnn import display
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._pictures import Html, Pictures, Plot
 from charrnn.cli._scored_examples import score_examples
@@ -33,6 +33,7 @@ from charrnn.cli._shared import (
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
+from charrnn.evaluate.learning import Dynamic
 
 if TYPE_CHECKING:
     from charrnn.backend.team import Team
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
 
 
-@takes(Fields(DataConfig, (*READING, *LABELS, *TAGS, "target"), OWN_READING))
+@takes(
+    Fields(DataConfig, (*READING, *LABELS, *TAGS, "target"), OWN_READING),
+    Fields(Dynamic, group="Dynamic evaluation"),
+)
 def evaluate(
     context: typer.Context,
     text: Annotated[
@@ -86,6 +90,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    dynamic: Annotated[
+        bool,
+        typer.Option(
+            "--dynamic",
+            help="Let a copy of the model learn from each 128 symbols once they are scored.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
     ] = False,
@@ -106,6 +117,9 @@ def evaluate(
     the unknown one, which makes the figures too low; null with --split), "run" (the checkpoint),
     "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
+    With --dynamic, "dynamic" is true, and the figures are those of a copy of the model that learns
+    from each window of 128 symbols after it has scored it (Krause et al. 2018); the run is not
+    changed.
     CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With
@@ -146,6 +160,12 @@ def evaluate(
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
+    how = given(context, Dynamic)
+    for name in how if not dynamic else ():
+        raise UsageError(f"{option(name)} only applies to --dynamic", "leave it out, or give it")
+    learning = Dynamic(**how) if dynamic else None
+    if dynamic:
+        refuse(context, ("per_line", "per_char"), "scores parts, but --dynamic one whole text")
     pictures = Pictures(plot, html)
     pictures.check()
     if start is not None and not per_line:
@@ -164,6 +184,8 @@ def evaluate(
         for name, value in (("--per-line", per_line), ("--per-char", per_char)):
             if value:
                 command.alone(f"{name} needs a single process")
+        if dynamic:
+            command.alone("--dynamic needs a single process")
         if "-" in (text or ()):
             command.alone("standard input reaches only one of the ranks")
         loaded = command.load(run)
@@ -171,13 +193,17 @@ def evaluate(
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
         refuse_core(loaded.config.dtype, core)
-        how: Any = (text or [], split, reading, beam, as_json, pictures, command.alone)
-        if score_examples(context, loaded, engine, *how):
+        rest: Any = (text or [], split, reading, beam, as_json, pictures, command.alone)
+        if dynamic and loaded.config.task != "lm":
+            raise UsageError(f"--dynamic needs a language model, not a {loaded.config.task} run", "leave it out")
+        if score_examples(context, loaded, engine, *rest):
             return
         vocabulary, model = loaded.vocabulary, loaded.language_model(engine)
         note_unknown(context, vocabulary)
         options |= reading_of(loaded, reading)
         source = ScoredText(text or [], split, loaded.path, vocabulary, options)
+        if dynamic and source.examples is not None:
+            raise UsageError("--dynamic reads one text, but the run was trained on examples", "leave it out")
         if per_line:
             as_examples = start is None and source.examples == "line"
             before = newline(vocabulary) if start == "newline" or as_examples else None
@@ -185,7 +211,7 @@ def evaluate(
         elif per_char:
             per_char_scores(source, model, vocabulary, as_json)
         else:
-            _whole(source, model, vocabulary, as_json, command.team)
+            _whole(source, model, vocabulary, as_json, command.team, learning)
         if told := source.skipped(as_json):
             note(told)
 
@@ -206,11 +232,16 @@ def _score(
     model: LanguageModel,
     team: Team,
     progress: Callable[[int], object] | None = None,
+    learning: Dynamic | None = None,
 ) -> tuple[Score, int | None]:
     """Return the score of a text, and the number of examples if each is scored by itself."""
     from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
+    from charrnn.evaluate.dynamic import score_dynamically
     from charrnn.evaluate.divided import BLOCK, CONTEXT
 
+    if learning is not None:
+        how: Any = {"tally": source.tally, "progress": progress}
+        return score_dynamically(model, source.chunks(), learning, **how), None
     if source.examples is None and team.size == 1:
         return score(model, source.chunks(), tally=source.tally, progress=progress), None
     if source.examples is None:
@@ -233,13 +264,18 @@ def _score(
 
 
 def _whole(
-    source: ScoredText, model: LanguageModel, vocabulary: Vocabulary, as_json: bool, team: Team
+    source: ScoredText,
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    as_json: bool,
+    team: Team,
+    learning: Dynamic | None,
 ) -> None:
     from charrnn.cli._progress import counted, progress
 
     with progress("scoring", source.text) as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
-        total, examples = _score(source, model, team, scored)
+        total, examples = _score(source, model, team, scored, learning)
     folded = source.tally.folded
     if examples is not None and team.size > 1:  # each rank has read its own
         folded = int(team.total(folded))
@@ -249,6 +285,7 @@ def _whole(
             **total.to_json(),
             "folded": folded if source.text else None,
             "examples": examples,
+            "dynamic": learning is not None,
             "run": str(source.checkpoint),
             "source": source.text or None,
             "split": source.split,
@@ -260,6 +297,7 @@ def _whole(
             "run": display.one_line(str(source.checkpoint)),
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
             **({} if examples is None else {"examples": f"{examples:,}"}),
+            **({} if learning is None else {"learning": "from what is scored (--dynamic)"}),
             f"{unit}s scored": f"{total.chars:,}",
             f"nats per {unit}": f"{total.nats_per_char:.6f}",
             f"bits per {unit}": f"{total.bits_per_char:.6f}",

@@ -9,6 +9,8 @@ from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.evaluate.divided import added, score_together, share_of
+    from charrnn.evaluate.dynamic import score_dynamically
+    from charrnn.evaluate.learning import Dynamic
     from charrnn.evaluate.lines import (
         LINES,
         ExampleValidation,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _HOME = {
     "LINES": "lines",
     "STEPS": "whole",
+    "Dynamic": "learning",
     "ExampleValidation": "lines",
     "LineScore": "lines",
     "Score": "whole",
@@ -30,6 +33,7 @@ _HOME = {
     "added": "divided",
     "example_surprisals": "lines",
     "score": "whole",
+    "score_dynamically": "dynamic",
     "score_lines": "lines",
     "score_together": "divided",
     "share_of": "divided",
@@ -41,6 +45,7 @@ _HOME = {
 __all__ = [
     "LINES",
     "STEPS",
+    "Dynamic",
     "ExampleValidation",
     "LineScore",
     "Score",
@@ -48,6 +53,7 @@ __all__ = [
     "added",
     "example_surprisals",
     "score",
+    "score_dynamically",
     "score_lines",
     "score_together",
     "share_of",

@@ -289,12 +289,14 @@ def _exact(
             scored = True
             yield targets, surprisal[:, 0]
     if not scored:
-        symbols = count(0 if last is None else len(last), "symbol")
-        left = f" left, {tally.skipped:,} skipped" if tally.skipped else ""
-        raise CorpusError(
-            f"the text has {symbols}{left}, a score needs at least 2",
-            "use a longer text",
-        )
+        raise too_short(0 if last is None else len(last), tally)
+
+
+def too_short(symbols: int, tally: Tally) -> CorpusError:
+    """Return the error for a text of so few symbols that there is nothing to score."""
+    left = f" left, {tally.skipped:,} skipped" if tally.skipped else ""
+    message = f"the text has {count(symbols, 'symbol')}{left}, a score needs at least 2"
+    return CorpusError(message, "use a longer text")
 
 
 def _prepend(head: Ids, rest: Iterator[Ids]) -> Iterator[Ids]:

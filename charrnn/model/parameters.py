@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from charrnn.backend import Array
+from charrnn.backend.operations import operation
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -55,3 +56,9 @@ class Parameters(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._views)
+
+
+@operation
+def norm(xp: Any, flat: Array) -> Array:
+    """Return the Euclidean norm of a flat vector, such as a gradient, a 0-d array."""
+    return xp.sqrt(xp.dot(flat, flat))

@@ -8,12 +8,6 @@ from charrnn.backend import Array
 from charrnn.backend.operations import operation
 
 
-@operation
-def norm(xp: Any, flat: Array) -> Array:
-    """Return the Euclidean norm of the flat gradient, a 0-d array."""
-    return xp.sqrt(xp.dot(flat, flat))
-
-
 def by_value(xp: Any, flat: Array, limit: float) -> None:
     """Move every element into [-limit, limit], in place."""
     xp.clip(flat, -limit, limit, out=flat)

@@ -26,8 +26,8 @@ import numpy as np
 from charrnn.backend import Array
 from charrnn.backend.team import Team
 from charrnn.errors import CharRNNError, setting
+from charrnn.model.parameters import norm
 from charrnn.tasks.base import Task
-from charrnn.train.clipping import norm
 from charrnn.train.update import Update
 
 EXPLODED = 1000.0

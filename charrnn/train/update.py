@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from charrnn.backend import Array, Backend
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
+from charrnn.model import parameters
 from charrnn.model.parameters import Parameters
 from charrnn.train import clipping, optimizers
 
@@ -94,7 +95,7 @@ class Update:
         Two kinds of processors may add its squares in different orders. What follows is computed
         for each element by itself, so the weights of all members stay the same, bit for bit.
         """
-        norm = clipping.norm(self._xp, self.grads.flat)
+        norm = parameters.norm(self._xp, self.grads.flat)
         if self._team.size == 1 or not self._synchronous:
             return norm
         return norm.dtype.type(self._team.same(float(norm)))

@@ -202,7 +202,7 @@ def test_a_compiled_operation_equals_its_plain_definition(core, name, rng):
 COMPILED = {
     "model.dropout.draw",
     "model.onehot.column_sums",
-    "train.clipping.norm",
+    "model.parameters.norm",
     "train.optimizers.adam.adam",
     "train.optimizers.rmsprop.rmsprop",
     "train.optimizers.sgd.sgd",

@@ -15,6 +15,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.diagnosis",
     "charrnn.display",
     "charrnn.errors",
+    "charrnn.evaluate",
     "charrnn.lazy",
     "charrnn.options",
     "charrnn.registry",

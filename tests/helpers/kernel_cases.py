@@ -255,7 +255,7 @@ CASES = {
     "sampling.on_device.choose": choose,
     "sampling.on_device.log_probabilities": log_p,
     "sampling.on_device.temper": temper,
-    "train.clipping.norm": norm,
+    "model.parameters.norm": norm,
     "train.clipping.scale_for_norm": scale_for_norm,
     "train.optimizers.adam.adam": updates(
         [(0.0, 1.0, 0.01, 1.7, *ADAM), (0.1, 1.0, 0.02, 1.1, *ADAM), (0.0, 0.99, 0.02, 1.1, *ADAM)],

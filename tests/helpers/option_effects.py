@@ -211,6 +211,9 @@ labels j.jsonl ; --field text""",
         _COMPUTING,
         _OUTPUT,
         """; --run two
+; --dynamic
+--dynamic ; --dynamic-lr 2
+--dynamic ; --dynamic-decay 0.9
 --run labels --column text lc.csv ; --label-column label
 --run labels --field text lj.jsonl ; --label-field label
 ; --split val

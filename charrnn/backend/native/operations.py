@@ -111,7 +111,7 @@ _COMPILED: dict[str, Callable[..., Any]] = {
     "train.optimizers.adam.adam": adam,
     "train.optimizers.sgd.sgd": sgd,
     "train.optimizers.rmsprop.rmsprop": rmsprop,
-    "train.clipping.norm": norm,
+    "model.parameters.norm": norm,
     "model.dropout.draw": draw,
     "model.onehot.column_sums": column_sums,
 }

@@ -59,7 +59,7 @@ EVALUATION = 0.04
 FORWARD = 3.0
 """How many times as fast symbols are scored as learned: forward is a third of the work."""
 MOST_EVALUATIONS = 40
-SCORED = (20_000, 0.06, 500_000)
+SCORED = (20_000, 0.09, 500_000)
 """Symbols that an evaluation scores: this share of what is read, within these bounds."""
 PATIENCE = 15
 
@@ -189,7 +189,7 @@ def _evaluations(means: Means, reads: float, steps: int) -> dict[str, Any]:
     least, share, most = SCORED
     scored = int(min(max(least, share * reads), most))
     each = min(scored, means.validation) / FORWARD
-    count = min(MOST_EVALUATIONS, max(1, int(EVALUATION * reads / each)))
+    count = min(MOST_EVALUATIONS, max(2, int(EVALUATION * reads / each)))
     return {"eval_chars": scored, "eval_every": max(1, ceil(steps / count))}
 
 

@@ -8,7 +8,7 @@ from charrnn.backend.gpu.kernels import THREADS, CudaSource, Gpu, blocks, launch
 CUDA = CudaSource("clipping.cu")
 
 
-@launches("train.clipping.norm", CUDA)
+@launches("model.parameters.norm", CUDA)
 def norm(gpu: Gpu, flat: Array) -> Array:
     """Sum the squares block by block in float64, then the blocks' sums."""
     grid = blocks(flat.size, 4 * THREADS)
