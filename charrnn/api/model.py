@@ -15,7 +15,7 @@ from charrnn.api.saving import save
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
-from charrnn.evaluate import Score, score, score_lines
+from charrnn.evaluate import Dynamic, Score, score, score_dynamically, score_lines
 from charrnn.exchange.export import export
 from charrnn.exchange.portable import Portable
 from charrnn.exchange.rounding import DEFAULT_BITS, rounded

@@ -33,7 +33,7 @@ from charrnn.cli._shared import (
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
-from charrnn.evaluate.learning import Dynamic
+from charrnn.evaluate.dynamic.settings import Dynamic
 
 if TYPE_CHECKING:
     from charrnn.backend.team import Team
@@ -195,7 +195,9 @@ def evaluate(
         refuse_core(loaded.config.dtype, core)
         rest: Any = (text or [], split, reading, beam, as_json, pictures, command.alone)
         if dynamic and loaded.config.task != "lm":
-            raise UsageError(f"--dynamic needs a language model, not a {loaded.config.task} run", "leave it out")
+            raise UsageError(
+                f"--dynamic needs a language model, not a {loaded.config.task} run", "leave it out"
+            )
         if score_examples(context, loaded, engine, *rest):
             return
         vocabulary, model = loaded.vocabulary, loaded.language_model(engine)
@@ -203,7 +205,9 @@ def evaluate(
         options |= reading_of(loaded, reading)
         source = ScoredText(text or [], split, loaded.path, vocabulary, options)
         if dynamic and source.examples is not None:
-            raise UsageError("--dynamic reads one text, but the run was trained on examples", "leave it out")
+            raise UsageError(
+                "--dynamic reads one text, but the run was trained on examples", "leave it out"
+            )
         if per_line:
             as_examples = start is None and source.examples == "line"
             before = newline(vocabulary) if start == "newline" or as_examples else None
@@ -236,8 +240,8 @@ def _score(
 ) -> tuple[Score, int | None]:
     """Return the score of a text, and the number of examples if each is scored by itself."""
     from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
-    from charrnn.evaluate.dynamic import score_dynamically
     from charrnn.evaluate.divided import BLOCK, CONTEXT
+    from charrnn.evaluate.dynamic.scoring import score_dynamically
 
     if learning is not None:
         how: Any = {"tally": source.tally, "progress": progress}

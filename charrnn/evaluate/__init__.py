@@ -9,8 +9,8 @@ from charrnn.lazy import exports
 
 if TYPE_CHECKING:
     from charrnn.evaluate.divided import added, score_together, share_of
-    from charrnn.evaluate.dynamic import score_dynamically
-    from charrnn.evaluate.learning import Dynamic
+    from charrnn.evaluate.dynamic.scoring import score_dynamically
+    from charrnn.evaluate.dynamic.settings import Dynamic
     from charrnn.evaluate.lines import (
         LINES,
         ExampleValidation,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _HOME = {
     "LINES": "lines",
     "STEPS": "whole",
-    "Dynamic": "learning",
+    "Dynamic": "dynamic.settings",
     "ExampleValidation": "lines",
     "LineScore": "lines",
     "Score": "whole",
@@ -33,7 +33,7 @@ _HOME = {
     "added": "divided",
     "example_surprisals": "lines",
     "score": "whole",
-    "score_dynamically": "dynamic",
+    "score_dynamically": "dynamic.scoring",
     "score_lines": "lines",
     "score_together": "divided",
     "share_of": "divided",

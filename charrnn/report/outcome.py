@@ -10,6 +10,13 @@ FAR = 0.25
 """The share of the validation loss by which a training loss is much lower."""
 
 
+_LONGER = {
+    "steps": "a run with more --steps",
+    "epochs": "a run with more --epochs",
+    "minutes": "a run with more --minutes",
+}
+
+
 def outcome(end: End, start: Start | None) -> str:
     """Return what a run's verdict is, in a line; empty if it has none."""
     if end.verdict is None or end.val_loss is None:
@@ -22,8 +29,8 @@ def outcome(end: End, start: Start | None) -> str:
         return f"{_losses(end)}: it has learned the training {what} by heart; {helps}"
     if end.verdict == CUT_SHORT:
         after = "" if end.epochs is None else f" after {end.epochs:.2g} epochs"
-        longer = f"a run with more --{end.reason} helps"
-        return f"{_losses(end)}{after}: still improving when it ended; {longer}"
+        longer = _LONGER.get(end.reason, "a longer run")
+        return f"{_losses(end)}{after}: still improving when it ended; {longer} helps"
     if end.train_loss is not None and end.train_loss < (1 - FAR) * end.val_loss:
         know = f"it knows the training {what} much better than others"
         return f"{_losses(end)}: {know}; {_more(what)} would help most"

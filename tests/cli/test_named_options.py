@@ -75,6 +75,7 @@ eval t.txt --run bytes --encoding utf-8
 eval hello --run table
 eval hello --run lines
 eval t.csv --run lines
+eval t.txt --run one --dynamic-lr 1
 sample one --no-repeat 9 --length 9
 sample one --prime 'a\\n'
 sample slashes --prime 'a\\n' --length 3

@@ -59,6 +59,7 @@ PRINTED_BY = {
     "diagnosis/": ("diagnose",),
     "diagnosis/history.py": ("train",),
     "diagnosis/verdicts/": ("train",),
+    "evaluate/dynamic/settings.py": ("eval",),
     "exchange/export.py": ("export",),
     "exchange/foreign.py": ("import",),
     "exchange/portable.py": ("train",),

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from charrnn.evaluate.learning import Dynamic
+from charrnn.evaluate.dynamic.settings import Dynamic
 from charrnn.evaluate.whole import Score, too_short
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import norm

@@ -1,0 +1,1 @@
+"""Dynamic evaluation: a model that learns from what it has scored."""
