@@ -289,7 +289,7 @@ def _whole(
             **total.to_json(),
             "folded": folded if source.text else None,
             "examples": examples,
-            "dynamic": learning is not None,
+            **({} if learning is None else {"dynamic": True}),
             "run": str(source.checkpoint),
             "source": source.text or None,
             "split": source.split,

@@ -50,6 +50,7 @@ def train(backend, team=None, **model):
     return records, loop.state()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell", ["lstm", *(pytest.param(cell, marks=pytest.mark.slow) for cell in ("gru", "rnn"))]
 )

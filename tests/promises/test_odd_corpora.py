@@ -178,6 +178,7 @@ def test_a_file_that_changes_while_it_is_encoded(home, monkeypatch, change, read
 ENDLESS = ("--hidden", "8", "--steps", "400", "--log-every", "1", "--batch", "4", "--seq-len", "8")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("level", ["char", pytest.param("byte", marks=pytest.mark.slow)])
 def test_a_file_that_shrinks_while_training_changes_nothing(home, level):
@@ -388,6 +389,7 @@ def test_a_line_of_100_megabytes_is_trained_on_and_scored(home, train, call):
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_word_too_long_for_a_checkpoint_is_refused_before_training(home, train):
     (home / "text").write_text("a" * 65_000_000)
     done = train("text", "--level", "word")

@@ -71,6 +71,7 @@ def test_many_labels_are_reduced_to_the_most_frequent_ones():
     assert small.shares[2].tolist() == [0, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_the_matrix_is_drawn_the_same_each_time(tmp_path, suffix):
     pytest.importorskip("matplotlib")

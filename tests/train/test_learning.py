@@ -52,6 +52,7 @@ def test_the_reber_grammar_is_learned():
     assert all(math.isfinite(loss) and loss > entropy - 0.01 for loss in losses.values())
 
 
+@pytest.mark.slow
 def test_a_lag_inside_the_window_is_learned_and_one_beyond_a_reset_window_is_not():
     text = made("copy-lag", 300_000, lag=6, flip=0.1)
     entropy = -(0.1 * math.log(0.1) + 0.9 * math.log(0.9))
