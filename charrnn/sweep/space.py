@@ -126,13 +126,17 @@ class Space:
         return found | {"--search": search}
 
     def request(self, values: Mapping[str, Value], out: str | None = None) -> Request:
-        """Return the training run of a trial with these values, into the folder ``out``."""
+        """Return the training run of a trial with these values, into the folder ``out``.
+
+        A trial is not planned unless that is asked for: trials differ in what is tried, and their
+        losses are of the same symbols.
+        """
         model = {name: value for name, value in values.items() if ModelConfig.knows(name)}
         train = {name: value for name, value in values.items() if name not in model}
         return replace(
             self.shared,
             model={**self.shared.model, **model},
-            train={**self.shared.train, **train},
+            train={"plan": "none", **self.shared.train, **train},
             out=out,
         )
 

@@ -138,5 +138,10 @@ def test_a_trial_has_the_shared_settings_and_its_own():
         {"hidden": 16, "lr": 0.1}, "there"
     )
     assert request.model == {"cell": "gru", "hidden": 16}
-    assert request.train == {"steps": 3, "lr": 0.1}
+    assert request.train == {"plan": "none", "steps": 3, "lr": 0.1}
     assert (request.sources, request.out) == (("text.txt",), "there")
+
+
+@pytest.mark.parametrize(("given", "plan"), [({}, "none"), ({"plan": "auto"}, "auto")])
+def test_trials_are_planned_only_if_it_is_asked_for(given, plan):
+    assert space("hidden=8,16", **given).request({"hidden": 8}).train["plan"] == plan
