@@ -21,7 +21,7 @@ from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import OutOfMemoryError
 from charrnn.model.dropout import RecurrentDropout
-from charrnn.model.network import Network
+from charrnn.model.network import Network, recurrent_bytes
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
 from charrnn.text.windows import (
@@ -99,11 +99,15 @@ class Sizes:
         return self._of_layers(lambda model: self._of_steps(T, lambda steps: model.masks(steps, N)))
 
     def dropped(self) -> int:
-        """Return the size of the recurrent weights that are kept while some are dropped."""
+        """Return the size of the recurrent weights that are kept while some are dropped.
+
+        With the random bits of a layer and what becomes of them, on NumPy: 5 bytes an element.
+        """
         rate = self.config.recurrent_dropout
-        return self._of_layers(
+        kept = self._of_layers(
             lambda model: self._taken(lambda: RecurrentDropout(model.weights, rate, model.backend))
         )
+        return kept + (5 * recurrent_bytes(self.config) // self.each if rate else 0)
 
     def staged(self, *, backward: bool) -> int:
         """Return the size of the working copies of the weights."""

@@ -84,6 +84,8 @@ def has_checkpoint(folder: Path) -> bool:
 
 def best_of_sweep(folder: Path) -> Path | None:
     """Return the run folder of a sweep's best trial, None if ``folder`` is not one of a sweep."""
+    if not (folder / SWEEP).is_file():
+        return None
     try:
         with os.fdopen(files.open_regular(folder / BEST_RUN, follow=True), "rb") as file:
             name = file.read(_LONGEST_NUMBER + 2).decode("ascii").strip()

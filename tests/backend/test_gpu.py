@@ -58,6 +58,7 @@ def device(request, monkeypatch):
 
 def loop_on(backend, form, dtype, sizes, **options):
     shape = {"hidden": sizes["hidden"], "layers": 2, "dropout": 0.2, "dtype": dtype}
+    shape["recurrent_dropout"] = 0.2
     model = LanguageModel.fresh(ModelConfig(**shape | reference.FORMS[form]), V, 3, backend)
     plan = {"steps": 50, "log_every": 1, "eval_every": 0, "save_every": 0, "restart": 0.05}
     plan |= {"batch": sizes["batch"], "seq_len": sizes["seq_len"], "lr": 2e-3}

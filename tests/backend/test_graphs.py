@@ -45,6 +45,7 @@ def engine(recording=True):
 
 def loop_on(backend, form="lstm", embed=0, dropout=0.25, layers=2, **options):
     shape = {"hidden": 4, "layers": layers, "embed": embed, "dropout": dropout}
+    shape["recurrent_dropout"] = 0.2 if dropout else 0.0
     config = ModelConfig(**shape | reference.FORMS[form])
     model = LanguageModel.fresh(config, V, seed=3, backend=backend)
     plan = {"steps": 20, "batch": 3, "seq_len": 4, "log_every": 1, "eval_every": 0}
