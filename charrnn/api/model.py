@@ -266,7 +266,7 @@ class Model:
         scored from a zero state, including its first symbol and its end.
 
         With ``dynamic=True``, or a :class:`~charrnn.evaluate.Dynamic`, the score is that of a copy
-        of the model that learns from each 128 symbols after it has scored them.
+        of the model that learns from each window of the text after it has scored it.
 
         With ``unknown="skip"``, symbols that the model does not know are left out; the score's
         ``skipped`` counts them.
@@ -281,12 +281,13 @@ class Model:
             If it holds a symbol that the model does not know.
         """
         policy, vocabulary = arguments.unknown(unknown), self.vocabulary
+        learning = isinstance(dynamic, Dynamic) or arguments.flag(dynamic, "dynamic")
         given = [arguments.text_of(one, vocabulary) for one in arguments.text_list(text)]
         texts, layout = [one for one in given if one], Layout.of(self.data or DataConfig())
         if len(texts) < 2 and not layout.examples:
             layout = WHOLE  # nothing stands between texts
         pieces = layout.pieces_of(texts)
-        if layout.examples and dynamic:
+        if layout.examples and learning:
             raise UsageError("the model was trained on examples, and none is learned from here")
         if layout.examples:
             examples = [(one, vocabulary.encode(one, policy)) for one in pieces]
@@ -298,7 +299,7 @@ class Model:
         whole = vocabulary.join(pieces)
         ids = vocabulary.encode(whole, policy)
         tally = Tally.of(vocabulary, whole, ids)
-        if dynamic:
+        if learning:
             how = dynamic if isinstance(dynamic, Dynamic) else None
             return score_dynamically(self.network, [ids], how, tally=tally)
         return score(self.network, [ids], tally=tally)

@@ -94,7 +94,7 @@ def evaluate(
         bool,
         typer.Option(
             "--dynamic",
-            help="Let a copy of the model learn from each 128 symbols once they are scored.",
+            help="Let a copy of the model learn from each window of the text once it is scored.",
         ),
     ] = False,
     as_json: Annotated[
@@ -118,8 +118,7 @@ def evaluate(
     "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
     With --dynamic, "dynamic" is true, and the figures are those of a copy of the model that learns
-    from each window of 128 symbols after it has scored it (Krause et al. 2018); the run is not
-    changed.
+    from each window after it has scored it (Krause et al. 2018); the run is not changed.
     CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With

@@ -213,7 +213,8 @@ labels j.jsonl ; --field text""",
         """; --run two
 ; --dynamic
 --dynamic ; --dynamic-lr 2
---dynamic ; --dynamic-decay 0.9
+--dynamic --dynamic-window 50 ; --dynamic-decay 0.9
+--dynamic ; --dynamic-window 50
 --run labels --column text lc.csv ; --label-column label
 --run labels --field text lj.jsonl ; --label-field label
 ; --split val

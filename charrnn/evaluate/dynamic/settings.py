@@ -14,17 +14,26 @@ class Dynamic:
     Attributes
     ----------
     dynamic_lr
-        η: how far the weights move in a window, as a Euclidean length, if its gradient is an
-        average one.
+        η: how far a weight moves in an update, if its gradient is as large as it usually is.
     dynamic_decay
-        λ: the share of their way from the trained weights that they go back in a window.
+        λ: the share of their way from the trained weights that they go back in an update.
+    dynamic_window
+        T: symbols that are scored between two updates; None: as many as keep the time low.
     """
 
     dynamic_lr: float = declare(
-        0.07, "With --dynamic, how far the weights move at a time.", above=0
+        0.002, "With --dynamic, how far a weight moves in a usual update.", above=0
     )
     dynamic_decay: float = declare(
-        0.003, "With --dynamic, the share of that way that they go back.", least=0, below=1
+        0.003, "With --dynamic, the share of that way that it goes back.", least=0, below=1
+    )
+    dynamic_window: int | None = declare(
+        None,
+        "With --dynamic, symbols that are scored between two updates.",
+        kind=int,
+        least=1,
+        most=1 << 16,
+        shown="256; 512 for a large alphabet",
     )
 
     def __post_init__(self) -> None:
