@@ -20,7 +20,6 @@ from charrnn.model.language import LanguageModel
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.train import recipes
-from charrnn.train.opening import required_memory
 from charrnn.train.plan import planned
 from charrnn.train.recipes.applies import (
     refuse_reset,
@@ -120,7 +119,7 @@ def fit(
     require_symbols(corpus)
     recipe = recipes.of("lm")
     config, how, law = planned(recipe, config, plan, corpus, engine, options, begun=begun)
-    required_memory(recipe, config, corpus, how, engine)
+    recipe.required_memory(config, corpus, how, engine)
     network = LanguageModel.fresh(config, len(corpus.vocabulary), how.seed, engine)
     progress = law and law.progress()
     loop, _ = language_loop(network, corpus.train, corpus.val, how, progress=progress)
@@ -139,7 +138,7 @@ def _trained(
 ) -> Any:
     """Return a new network, trained on a table."""
     recipe = recipes.of(config.task)
-    required_memory(recipe, config, table, plan, backend)
+    recipe.required_memory(config, table, plan, backend)
     network = recipe.fresh(config, table, plan.seed, backend)
     loop, _ = recipe.loop(network, table, plan)
     for record in in_memory(loop):

@@ -17,7 +17,6 @@ from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import shell
 from charrnn.errors import CorpusError, UsageError
-from charrnn.model import memory
 from charrnn.model.network import Network
 from charrnn.own import METRICS
 from charrnn.registry import SCHEDULES
@@ -87,7 +86,7 @@ def open_session(
 
     def session() -> Session:
         notes = list(plan.notes) if plan else []
-        needed = required_memory(recipe, config, corpus, train, backend, team)
+        needed = recipe.required_memory(config, corpus, train, backend, team)
         model = _model(recipe, config, corpus, train.seed, backend, start, notes)
         return Session(
             recipe,
@@ -165,29 +164,6 @@ def _require_same(team: Team, session: Session, train: TrainConfig) -> None:
         "checkpoint": sha256(weights.tobytes()).hexdigest(),
     }
     team.require_same(_digests(facts))
-
-
-def required_memory(
-    recipe: Recipe,
-    config: ModelConfig,
-    corpus: Any,
-    train: TrainConfig,
-    backend: Backend,
-    team: Team | None = None,
-) -> memory.Estimate:
-    """Return the memory that training needs, on each member of a team.
-
-    Raises
-    ------
-    CorpusError
-        If the training text has fewer than 2 symbols.
-    CharRNNError
-        If the backend has less memory, for all the members that use it.
-    """
-    team = team or Alone()
-    needed = recipe.estimate(config, corpus, train, backend, team.size)
-    memory.require(needed, backend, team.beside)
-    return needed
 
 
 def _model(
@@ -275,7 +251,7 @@ def _continued(
         corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train.seed))
 
     def session() -> Session:
-        needed = required_memory(recipe, checkpoint.config, corpus, train, backend, team)
+        needed = recipe.required_memory(checkpoint.config, corpus, train, backend, team)
         return Session(
             recipe,
             checkpoint.model(backend),

@@ -13,7 +13,7 @@ from helpers.running import begin, of, train
 import charrnn
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig
-from charrnn.errors import UsageError
+from charrnn.errors import OutOfMemoryError, UsageError
 from charrnn.report.plan import planned
 from charrnn.report.training import conclusion, describe
 from charrnn.storage import checkpoint as checkpoints
@@ -224,3 +224,16 @@ def test_a_text_without_enough_for_validation_is_planned_without_evaluations(hom
     assert session.loop.config.patience == 0
     assert of(records, "start")[0].plan["passes"] == pytest.approx(records[-1].epoch + 1, rel=0.3)
     assert not any("window" in note for note in session.notes)
+
+
+def test_a_model_that_does_not_fit_is_refused_before_it_is_measured(prose):
+    with pytest.raises(OutOfMemoryError, match=r"this needs about .*most of it for"):
+        begin(prose, hidden=100_000, minutes=1.0)
+
+
+def test_what_does_not_apply_is_not_said_to_be_planned(prose):
+    session = begin(prose, hidden=8, optimizer="sgd", eval_every=0)
+    start = next(session.records())
+    session.close()
+    assert not {"lr", "patience", "eval_every", "hidden"} & set(start.plan["settings"])
+    assert {name: start.settings[name] for name in start.plan["settings"]} == start.plan["settings"]

@@ -105,8 +105,7 @@ class Law:
 def weights(config: ModelConfig, V: int, H: int) -> float:
     """Return w(H): the weights that each symbol is multiplied with."""
     rows = len(cells.create(config).gates) * H
-    below = config.embed * rows if config.embed else 0
-    return float(rows * H * (2 * config.layers - 1) + below + V * H)
+    return float(rows * H * (2 * config.layers - 1) + rows * config.embed + V * H)
 
 
 def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:

@@ -51,9 +51,8 @@ class Plan:
         """Return the plan as one JSON object."""
         return {
             "settings": self.settings,
-            "passes": round(self.passes, 2),
+            **(of_progress(self.progress()) or {}),
             "by_passes": self.by_passes,
-            "chars_per_second": self.speed and round(self.speed),
             "seconds": round(self.seconds, 3),
         }
 
@@ -124,24 +123,24 @@ def planned(
         limit = 60 * train.minutes
         guess = USUAL_RATE * Threads(backend).count * team.size
         found = law.plan(config, replace(means, seconds=limit, rate=guess), given)
-        model, how = _with(config, train, found.settings, given)
+        model, how = _with(config, train, _own(train, found, given))
         least = min(LONGEST, MEASURED * limit)
-        speed = symbols_per_second(recipe, model, corpus, how, backend, team, least)
-        rate = speed * law.weights(model, means.vocabulary, model.hidden)
+        measured = symbols_per_second(recipe, model, corpus, how, backend, team, least)
+        rate = measured * law.weights(model, means.vocabulary, model.hidden)
         left = max(0.5 * limit, limit - team.same(perf_counter() - begun))
         means = replace(means, seconds=left, rate=rate)
     found = law.plan(config, means, given)
-    model, how = _with(config, train, found.settings, given)
-    speed_of = means.rate and means.rate / law.weights(model, means.vocabulary, model.hidden)
+    own = _own(train, found, given)
+    model, how = _with(config, train, own)
+    speed = means.rate and means.rate / law.weights(model, means.vocabulary, model.hidden)
+    scored = min(how.eval_chars, sizes.val)
     plan = Plan(
-        {name: value for name, value in found.settings.items() if name not in given},
+        own,
         found.passes,
         found.by_passes,
-        speed_of,
+        speed,
         seconds=perf_counter() - begun,
-        evaluation_seconds=min(how.eval_chars, sizes.val) / (law.FORWARD * speed_of)
-        if speed_of
-        else 0.0,
+        evaluation_seconds=scored / (law.FORWARD * speed) if speed else 0.0,
         notes=tuple(_in_the_way(config, means, found, given)),
     )
     return model, replace(how, plan="auto"), plan
@@ -173,15 +172,20 @@ def _reads(train: TrainConfig, n: int, given: Mapping[str, Any]) -> float | None
     return min(limits, default=None)
 
 
-def _with(
-    model: ModelConfig, train: TrainConfig, found: Mapping[str, Any], given: Mapping[str, Any]
-) -> tuple[ModelConfig, TrainConfig]:
-    """Return the configurations with what was found in place of what was not given."""
-    own = {name: value for name, value in found.items() if name not in given}
+def _own(train: TrainConfig, found: law.Law, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the law gives for settings that were not given, if it applies to them."""
+    own = {name: value for name, value in found.settings.items() if name not in given}
     if train.optimizer != "adam":
         own.pop("lr", None)
     if not train.eval_every:
         own.pop("patience", None)
+    return own
+
+
+def _with(
+    model: ModelConfig, train: TrainConfig, own: Mapping[str, Any]
+) -> tuple[ModelConfig, TrainConfig]:
+    """Return the configurations with planned settings."""
     of_model = {name: value for name, value in own.items() if ModelConfig.knows(name)}
     of_train = {name: value for name, value in own.items() if name not in of_model}
     return replace(model, **of_model), replace(train, **of_train)
@@ -191,8 +195,8 @@ def _in_the_way(
     config: ModelConfig, means: law.Means, found: law.Law, given: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield a note for each given setting that is far from what the law would have chosen."""
-    free = law.plan(config, means, {n: v for n, v in given.items() if n != "hidden"}).settings
     if "hidden" in given:
+        free = law.plan(config, means, {n: v for n, v in given.items() if n != "hidden"}).settings
         mine, best = (
             law.weights(config, means.vocabulary, each["hidden"]) for each in (found.settings, free)
         )

@@ -27,7 +27,13 @@ def symbols_per_second(
     """Return how many symbols a second the team trains on, measured for about ``seconds``.
 
     The model that is trained for it is thrown away. All members make the same number of steps.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If the backend has not enough memory for it.
     """
+    recipe.required_memory(config, corpus, train, backend, team)
     model = recipe.fresh(config, corpus, train.seed, backend)
     loop, _ = recipe.loop(model, corpus, train, team)
 

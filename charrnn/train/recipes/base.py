@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from charrnn.backend import Backend
-from charrnn.backend.team import Team
+from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.evaluate.baselines import Baselines
-from charrnn.model.memory import Estimate
+from charrnn.model import memory
 from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
 from charrnn.storage.checkpoint import Checkpoint
@@ -72,8 +72,30 @@ class Recipe(ABC):
         train: TrainConfig,
         backend: Backend,
         members: int = 1,
-    ) -> Estimate:
+    ) -> memory.Estimate:
         """Return the memory that training needs on each of the members of a team."""
+
+    def required_memory(
+        self,
+        config: ModelConfig,
+        corpus: Any,
+        train: TrainConfig,
+        backend: Backend,
+        team: Team | None = None,
+    ) -> memory.Estimate:
+        """Return the memory that training needs, on each member of a team.
+
+        Raises
+        ------
+        CorpusError
+            If the training text has fewer than 2 symbols.
+        OutOfMemoryError
+            If the backend has less memory, for all the members that use it.
+        """
+        team = team or Alone()
+        needed = self.estimate(config, corpus, train, backend, team.size)
+        memory.require(needed, backend, team.beside)
+        return needed
 
     @abstractmethod
     def loop(
