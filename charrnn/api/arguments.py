@@ -13,7 +13,6 @@ from charrnn.backend import Backend, select
 from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
 from charrnn.exchange.export import FORMATS
-from charrnn.exchange.rounding import BITS
 from charrnn.options import Option
 from charrnn.randomness import new_seed
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
@@ -71,13 +70,6 @@ def library(value: Any) -> str:
     """Return the name of a library that models are exported to."""
     checked: str = _LIBRARY.check("to", value)
     return checked
-
-
-def bits(value: Any) -> int:
-    """Return the bits of a rounded weight."""
-    if type(value) is not int or value not in BITS:
-        raise UsageError(f"bits must be 8 or 16, not {brief(value)}")
-    return value
 
 
 def function(value: Any, name: str) -> Callable[..., object]:

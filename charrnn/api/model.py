@@ -18,7 +18,7 @@ from charrnn.errors import UsageError
 from charrnn.evaluate import Dynamic, Score, score, score_dynamically, score_lines
 from charrnn.exchange.export import export
 from charrnn.exchange.portable import Portable
-from charrnn.exchange.rounding import DEFAULT_BITS, rounded
+from charrnn.exchange.rounding import DEFAULT_BITS, checked_bits, rounded
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.sampling import Frame, Sample, SampleOptions, Stepper, in_order, most_likely, stream
@@ -342,7 +342,7 @@ class Model:
 
     def rounded(self, bits: int = DEFAULT_BITS) -> Model:
         """Return the model that a web page computes whose weights have 8 or 16 ``bits``."""
-        network = rounded(self.network, arguments.bits(bits))
+        network = rounded(self.network, checked_bits(bits))
         return Model(network, self.vocabulary, self.training, self.data)
 
 

@@ -153,8 +153,9 @@ def runs(
 
 def _trials(sweep: str, as_json: bool) -> None:
     """List the trials of a sweep."""
-    from charrnn.report.sweep import by_loss, table
+    from charrnn.report.sweep import table
     from charrnn.sweep.folder import find
+    from charrnn.sweep.records import by_loss
     from charrnn.sweep.study import Study
 
     folder = find(sweep)

@@ -24,7 +24,7 @@ from charrnn.cli._signals import Deferral
 from charrnn.cli.train import FIELDS
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.sweep.settings import SweepConfig
+from charrnn.sweep.settings import GRID, SweepConfig
 
 if TYPE_CHECKING:
     from charrnn.sweep.folder import Folder
@@ -119,7 +119,7 @@ def sweep(
     space.check()
     if "-" in (*shared.sources, *shared.data.get("val", ()), *shared.data.get("test", ())):
         raise UsageError("a sweep reads the text for every trial, but - is read once", "name files")
-    if search == "grid":
+    if search == GRID:
         space.points(0)
     refuse_on_gpu(context)
     if init_from is None:

@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 from charrnn import own
-from charrnn.display import brief, one_line
+from charrnn.display import one_line
 from charrnn.errors import UsageError, setting
 from charrnn.exchange.page.words import About
 from charrnn.exchange.portable import Portable
-from charrnn.exchange.rounding import BITS, DEFAULT_BITS
+from charrnn.exchange.rounding import DEFAULT_BITS, checked_bits
 
 PAGE = "html"
 FORMATS = {
@@ -66,5 +66,5 @@ def check(path: Path, to: str, bits: int | None) -> None:
             f"{setting('bits')} has no effect: only a page has rounded weights",
             f"leave it out, or set {setting('to')} to {PAGE}",
         )
-    if bits is not None and (type(bits) is not int or bits not in BITS):
-        raise UsageError(f"{setting('bits')} must be 8 or 16, not {brief(bits)}")
+    if bits is not None:
+        checked_bits(bits)

@@ -11,14 +11,23 @@ biases, stay in float32.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from charrnn.display import brief
+from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 
 BITS = (8, 16)
 DEFAULT_BITS = 8
+
+
+def checked_bits(bits: Any) -> int:
+    """Return the bits of a weight, 8 or 16; raise :class:`UsageError` for anything else."""
+    if type(bits) is not int or bits not in BITS:
+        raise UsageError(f"{setting('bits')} must be 8 or 16, not {brief(bits)}")
+    return bits
 
 
 class Rounded(NamedTuple):

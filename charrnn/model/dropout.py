@@ -121,18 +121,10 @@ class RecurrentDropout:
         self._whole = {name: like(weights[name]) for name in self._names}
 
     @contextmanager
-    def drawn(
-        self,
-        seed: int,
-        step: int,
-        grads: Parameters,
-        run: Callable[[Sequence[Callable[[], Any]]], Any] = run_in_turn,
-    ) -> Iterator[None]:
-        """Drop weights within the context, which computes ``grads`` for those that are left.
-
-        ``run`` is as for :meth:`Masks.draw`.
-        """
-        run([partial(self._drop, name, seed, step, at) for at, name in enumerate(self._names)])
+    def drawn(self, seed: int, step: int, grads: Parameters) -> Iterator[None]:
+        """Drop weights within the context, which computes ``grads`` for those that are left."""
+        for place, name in enumerate(self._names):
+            self._drop(name, seed, step, place)
         try:
             yield
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import Any
 
 from charrnn.display import count, duration, loss, one_line, shell
@@ -19,6 +18,7 @@ from charrnn.sweep.records import (
     Trial,
     TrialEnd,
     TrialEval,
+    by_loss,
 )
 from charrnn.sweep.space import shown
 
@@ -60,11 +60,6 @@ def _ended(trial: Trial) -> str:
     elif trial.state != COMPLETE:
         how = f"{_STATES[trial.state]}, {how}"
     return f"trial {trial.number}, {values(trial.options)}: {how}"
-
-
-def by_loss(trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials in order, the lowest validation loss first."""
-    return sorted(trials, key=lambda t: (inf if t.loss is None else t.loss, t.number))
 
 
 def table(trials: Sequence[Trial]) -> str:

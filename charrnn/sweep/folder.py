@@ -21,7 +21,7 @@ from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.own import BEST_RUN, HELD_OUT, JOURNAL, SUFFIX, SWEEP, SWEEP_BEGINNING, is_sweep
 from charrnn.storage import runs
 from charrnn.storage.lock import Lock, LockedError
-from charrnn.sweep.records import RUNNING, Trial
+from charrnn.sweep.records import RUNNING, Trial, by_loss
 
 _FORMAT = 1
 _MOST_BYTES = 1 << 20
@@ -176,8 +176,7 @@ def find(name: str) -> Folder:
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
     """Return the trial with the lowest validation loss; of equals the first one."""
-    measured = [(trial.loss, trial.number, trial) for trial in trials if trial.loss is not None]
-    return min(measured)[2] if measured else None
+    return next((trial for trial in by_loss(trials) if trial.loss is not None), None)
 
 
 def _difference(there: Mapping[str, str], given: Mapping[str, str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any, ClassVar
 
 RUNNING, COMPLETE, PRUNED, FAILED = "running", "complete", "pruned", "failed"
@@ -30,6 +32,11 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Return the trial as one JSON object."""
         return {"trial": self.number, **{k: v for k, v in asdict(self).items() if k != "number"}}
+
+
+def by_loss(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials in order, the lowest validation loss first; of equals by number."""
+    return sorted(trials, key=lambda t: (inf if t.loss is None else t.loss, t.number))
 
 
 @dataclass(frozen=True)

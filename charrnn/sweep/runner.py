@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from math import prod
 from time import monotonic
 
 from charrnn.backend import Backend
@@ -113,8 +112,7 @@ class Runner:
         limit = self._config.trials
         if self._search != GRID:
             return limit
-        self._space.points(self._seed)  # refuses what has no grid
-        size = prod(len(axis.values) for axis in self._space.axes)
+        size = len(self._space.points(self._seed))
         return size if limit is None else min(size, limit)
 
     def _take(self, total: int | None) -> _Opened | None:

@@ -280,7 +280,7 @@ class Loop:
 
     def _checked_numbers(self) -> tuple[float, float, float]:
         """Return loss, gradient norm and smoothed loss on the host, in one transfer."""
-        numbers: tuple[Any, Any, Any] = (self._loss, self._norm, self._smoothed)
+        numbers: tuple[Any, ...] = (self._loss, self._norm, self._smoothed)
         if self._guard.every_step:  # in the step already
             return float(numbers[0]), float(numbers[1]), float(numbers[2])
         step = self.progress.step

@@ -57,7 +57,6 @@ class Session:
         That of the run's task.
     corpus
         The data that the recipe has read.
-
     plan
         That of a new run, if it was planned.
 

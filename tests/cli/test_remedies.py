@@ -63,6 +63,7 @@ PRINTED_BY = {
     "exchange/export.py": ("export",),
     "exchange/foreign.py": ("import",),
     "exchange/portable.py": ("train",),
+    "exchange/rounding.py": ("export",),
     "registry.py": ("train", "diagnose", "bench"),
     "report/bench.py": ("train",),
     "report/diagnose/history.py": ("train",),

@@ -42,11 +42,10 @@ class Learner:
         ratio = _head_ratio(model)
         self.steps = how.dynamic_window or (LARGE_WINDOW if ratio > 1 else WINDOW)
         number = max(1, self.steps // PIECE)
-        self._length = self.steps // number
+        self._shape = number, self.steps // number
         skipped = min(ratio, MOST_SKIPPED, number)
         self._numbers = slice(skipped - 1, number, skipped)
-        self._shape = number, self._length
-        self._pieces = self.model.window(self._length, len(range(number)[self._numbers]))
+        self._pieces = self.model.window(self._shape[1], len(range(number)[self._numbers]))
         self._gradient = self.model.weights.like(xp.empty_like(flat))
         self._squares = xp.zeros_like(flat)
         self._scratch = xp.empty(min(model.backend.block, flat.size), flat.dtype)

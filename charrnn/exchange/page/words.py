@@ -11,7 +11,6 @@ from charrnn.display import count, printable, size, unit
 from charrnn.exchange.portable import Portable
 
 _NAMED = 3
-_UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
 
 
 class Losses(NamedTuple):
@@ -70,7 +69,7 @@ def lead(portable: Portable, about: About) -> str:
         bits = about.losses.rounded / log(2)
         says += (
             f" In a text that it had not seen, each {unit(level)} cost it {bits:.2f} bits; a blind "
-            f"guess among its {V:,} {_UNITS[level]} costs {log2(V):.2f}."
+            f"guess among its {V:,} {unit(level)}s costs {log2(V):.2f}."
         )
     return says
 
