@@ -83,6 +83,7 @@ def test_training_gives_the_same_bits(form, embed, device):
     assert_same(there, plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.builtin())
 def test_every_way_to_update_gives_the_same_bits(optimizer, device):
     options = {
@@ -241,6 +242,7 @@ def test_an_output_that_is_no_number_ends_sampling(device):
         next(stream(model, CORPUS.vocabulary, length=9))
 
 
+@pytest.mark.slow
 def test_large_alphabets_and_pieces_of_logits_work_there_too(device, monkeypatch):
     from charrnn.model import head
     from charrnn.sampling.steps import plain
@@ -422,6 +424,7 @@ def test_the_double_is_a_module_of_its_own(device):
     assert sys.modules["cupy"] is device
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "apart"),
     [pytest.param("float32", 1e-4, marks=pytest.mark.slow), ("float64", 1e-10)],

@@ -187,6 +187,7 @@ class Trace:
         return self._line
 
 
+@pytest.mark.slow
 def test_names_that_are_filled_in_are_those_of_the_command(place, device):
     """``device`` is a stand-in for a GPU, which two of the messages are about."""
     known = known_options()
