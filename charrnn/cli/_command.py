@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from charrnn.cli._shared import note
+from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN, note
 from charrnn.errors import CharRNNError, PluginError, in_words, setting
 from charrnn.errors import option as flag
-from charrnn.options import Option, declared, off
+from charrnn.options import MODEL, SAVING, TEXT, TRAINING, Option, declared, off
 from charrnn.registry import Choice, Registry
 from charrnn.settings import Configuration
 
@@ -30,6 +30,9 @@ _GIVEN = "charrnn.given"
 _ARGUMENTS = "charrnn.arguments"
 _FIELDS = "charrnn_fields"
 _PLUGIN = "--plugin"
+ARGUMENTS = "Arguments"
+_LAST = (TEXT, MODEL, TRAINING, SAVING, RUN, OUTPUT, DEVICE, GENERAL)
+"""The headings of help that many commands have, in their order."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -166,7 +169,7 @@ class Command(TyperCommand):
         return fields
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return arguments, declared options, and the function's own."""
+        """Return arguments, declared options, the function's own, and those of every command."""
         *own, help_option = super().get_params(ctx)
         if self._declared is None:
             self._declared = [option for fields in self.fields for option in fields.options()]
@@ -238,16 +241,29 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options under the headings of their groups."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                kind = "Arguments" if param.param_type_name == "argument" else "Options"
-                heading = getattr(param, "rich_help_panel", None) or kind
-                sections.setdefault(heading, []).append(record)
-        for heading, rows in sections.items():
+        for heading, params in self.groups(ctx).items():
+            records = [param.get_help_record(ctx) for param in params]
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                formatter.write_dl([record for record in records if record is not None])
+
+    def groups(self, ctx: Any) -> dict[str, list[Any]]:
+        """Return the parameters by the headings of help, in its order.
+
+        That is the arguments, the groups that only few commands have, and the common ones.
+        """
+        found: dict[str, list[Any]] = {}
+        for param in self.get_params(ctx):
+            found.setdefault(_heading(param), []).append(param)
+        first = [_heading(param) for param in super().get_params(ctx)]
+        order = (*(h for h in (*first, *found) if h not in _LAST), *_LAST)
+        return {heading: found[heading] for heading in dict.fromkeys(order) if heading in found}
+
+
+def _heading(param: Any) -> str:
+    """Return the heading of a parameter in help; help itself is an option of every command."""
+    if param.param_type_name == "argument":
+        return ARGUMENTS
+    return getattr(param, "rich_help_panel", None) or GENERAL
 
 
 def _refuse_twice(params: list[Any]) -> None:
@@ -273,6 +289,7 @@ def plugin_option() -> TyperOption:
         metavar="FILE|MODULE",
         help="Load cells, optimizers or schedules from a Python file or module; may be repeated.",
         expose_value=False,
+        rich_help_panel=GENERAL,
     )
 
 

@@ -13,7 +13,8 @@ from charrnn.errors import option
 from charrnn.options import declared
 
 _OPTIONS = "charrnn.generator_options"
-_PANEL = "Generator options"
+CORPUS = "Built-in corpus"
+"""Group of options."""
 
 
 class GeneratorCommand(Command):
@@ -41,7 +42,7 @@ class GeneratorCommand(Command):
                 help=". ".join(texts) + ".",
                 callback=_keep_option,
                 expose_value=False,
-                rich_help_panel=_PANEL,
+                rich_help_panel=CORPUS,
             )
             for key, texts in sorted(helps.items())
         ]

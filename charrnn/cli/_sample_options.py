@@ -1,6 +1,8 @@
-"""Which options of ``charrnn sample`` go together."""
+"""Options of ``charrnn sample``, and which of them go together."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -8,6 +10,37 @@ from charrnn.cli._given import is_given, refuse
 from charrnn.cli._shared import note
 from charrnn.errors import UsageError
 from charrnn.sampling.options import MAX_SPAN, SampleOptions, check_beam
+
+SAMPLE, PRIME, DRAWING, NOVELTY = "Sample", "Prime", "Drawing", "New text only"
+"""Groups of options."""
+Novel = Annotated[
+    bool,
+    typer.Option(
+        "--novel",
+        help="Draw a line again if it occurs in the run's text, held-out parts included. A "
+        "line ends with a newline, or where its document or text ends.",
+        rich_help_panel=NOVELTY,
+    ),
+]
+NovelSpan = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Copy at most N symbols in a row from that text.",
+        show_default=False,
+        rich_help_panel=NOVELTY,
+    ),
+]
+NovelText = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEXT",
+        help="The text that must not be copied, if it is another one or has moved; may be "
+        "repeated. [default: the run's own]",
+        show_default=False,
+        rich_help_panel=NOVELTY,
+    ),
+]
 
 OF_DRAWING = (
     *("temperature", "temperature_end", "top_k", "top_p", "min_p"),

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from charrnn import backend as backends
     from charrnn.storage.checkpoint import Checkpoint
 
-OUTPUT, DEVICE = "Output", "Device"
-"""Groups of options that no configuration has."""
+LABELLED, RUN, OUTPUT = "Labels and targets", "Run", "Output"
+DEVICE, GENERAL = "Device", "General"
+"""Groups of options that no configuration has: headings of a command's help."""
 
 Backend = Annotated[
     str,
@@ -74,6 +75,7 @@ Beam = Annotated[
         help="With a transducer, search for the likeliest target with K hypotheses. "
         "[default: 1, the likeliest symbol at each step]",
         show_default=False,
+        rich_help_panel=LABELLED,
     ),
 ]
 

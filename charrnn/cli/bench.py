@@ -10,7 +10,16 @@ import typer
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import Backend, Core, Json, Matmul, note, note_fallback, open_backend
+from charrnn.cli._shared import (
+    DEVICE,
+    Backend,
+    Core,
+    Json,
+    Matmul,
+    note,
+    note_fallback,
+    open_backend,
+)
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import in_words, option
 from charrnn.options import Option
@@ -18,6 +27,8 @@ from charrnn.options import Option
 if TYPE_CHECKING:
     from charrnn import backend as backends
 
+MEASURING = "Measuring"
+"""Group of options."""
 SECONDS = Option(15.0, "About how long to measure.", above=0)
 THREADS = Option(None, "Try only this number of threads.", kind=int, least=1)
 
@@ -31,14 +42,16 @@ THREADS = Option(None, "Try only this number of threads.", kind=int, least=1)
 )
 def bench(
     context: typer.Context,
-    seconds: Annotated[float, typer.Option(help=SECONDS.help)] = SECONDS.default,
+    seconds: Annotated[
+        float, typer.Option(help=SECONDS.help, rich_help_panel=MEASURING)
+    ] = SECONDS.default,
     as_json: Json = False,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
     core: Core = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(help=THREADS.help, show_default=False),
+        typer.Option(help=THREADS.help, show_default=False, rich_help_panel=DEVICE),
     ] = None,
 ) -> None:
     """Measure how fast this machine trains, and propose batch, threads and backend.

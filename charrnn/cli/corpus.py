@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli._command import Command, Fields, given, takes
-from charrnn.cli._generators import GeneratorCommand, generator_options
+from charrnn.cli._generators import CORPUS, GeneratorCommand, generator_options
 from charrnn.cli._given import refuse
 from charrnn.cli._output import Output, write_json, write_text
-from charrnn.cli._shared import READING, Json, note
+from charrnn.cli._shared import OUTPUT, READING, Json, note
 from charrnn.config import DataConfig
 from charrnn.display import count, one_line, unit
 from charrnn.errors import CorpusError, UsageError, option
@@ -27,6 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+CACHE = "Cache"
+"""Group of options."""
 _NATS_TO_BITS = 1.4426950408889634
 
 
@@ -79,14 +81,22 @@ def make(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in corpus.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE|-", help="The file to write."),
+        typer.Option("--out", metavar="FILE|-", help="The file to write.", rich_help_panel=OUTPUT),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file if it exists.", rich_help_panel=OUTPUT)
+    ] = False,
     chars: Annotated[
-        int | None, typer.Option("--chars", help="Number of characters to write.")
+        int | None,
+        typer.Option("--chars", help="Number of characters to write.", rich_help_panel=CORPUS),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", help="Seed of the generator; hello and python-* do not use it.")
+        int,
+        typer.Option(
+            "--seed",
+            help="Seed of the generator; hello and python-* do not use it.",
+            rich_help_panel=CORPUS,
+        ),
     ] = 0,
 ) -> None:
     """Write a built-in corpus to standard output, as UTF-8, or to a file.
@@ -128,7 +138,9 @@ def info(
     seed: Annotated[
         int | None,
         typer.Option(
-            "--seed", help="Seed of a built-in corpus; determines the transition table of markov."
+            "--seed",
+            help="Seed of a built-in corpus; determines the transition table of markov.",
+            rich_help_panel=CORPUS,
         ),
     ] = None,
 ) -> None:
@@ -172,7 +184,9 @@ def info(
 
 @app.command(cls=Command)
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete every entry.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete every entry.", rich_help_panel=CACHE)
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show where encoded texts are cached and how much space they use; with --clear, delete them.

@@ -34,6 +34,7 @@ from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 from charrnn.evaluate.dynamic.settings import Dynamic
+from charrnn.options import TEXT
 
 if TYPE_CHECKING:
     from charrnn.backend.team import Team
@@ -41,10 +42,13 @@ if TYPE_CHECKING:
     from charrnn.model.language import LanguageModel
     from charrnn.text.vocabulary import Vocabulary
 
+SCORING, DYNAMIC = "Scoring", "Dynamic evaluation"
+"""Groups of options."""
+
 
 @takes(
     Fields(DataConfig, (*READING, *LABELS, *TAGS, "target"), OWN_READING),
-    Fields(Dynamic, group="Dynamic evaluation"),
+    Fields(Dynamic, group=DYNAMIC),
 )
 def evaluate(
     context: typer.Context,
@@ -63,17 +67,22 @@ def evaluate(
             help="A run folder, a checkpoint file, or a run's name under checkpoints/. "
             "[default: the newest run]",
             show_default=False,
+            rich_help_panel=SCORING,
         ),
     ] = None,
     split: Annotated[
         Literal["val", "test"] | None,
-        typer.Option(help="Score the run's own validation or test text."),
+        typer.Option(help="Score the run's own validation or test text.", rich_help_panel=SCORING),
     ] = None,
     per_line: Annotated[
-        bool, typer.Option("--per-line", help="Score each line on its own.")
+        bool,
+        typer.Option("--per-line", help="Score each line on its own.", rich_help_panel=SCORING),
     ] = False,
     per_char: Annotated[
-        bool, typer.Option("--per-char", help="Show the surprisal of each symbol.")
+        bool,
+        typer.Option(
+            "--per-char", help="Show the surprisal of each symbol.", rich_help_panel=SCORING
+        ),
     ] = False,
     start: Annotated[
         Literal["none", "newline"] | None,
@@ -81,6 +90,7 @@ def evaluate(
             help="With --per-line, what is read before each line; after a newline its first symbol "
             "is scored too. [default: none; newline for a run trained on --examples line]",
             show_default=False,
+            rich_help_panel=SCORING,
         ),
     ] = None,
     unknown: Annotated[
@@ -88,6 +98,7 @@ def evaluate(
         typer.Option(
             help="What to do with symbols that the model does not know. [default: error]",
             show_default=False,
+            rich_help_panel=TEXT,
         ),
     ] = None,
     dynamic: Annotated[
@@ -95,6 +106,7 @@ def evaluate(
         typer.Option(
             "--dynamic",
             help="Let a copy of the model learn from each window of the text once it is scored.",
+            rich_help_panel=DYNAMIC,
         ),
     ] = False,
     as_json: Annotated[

@@ -14,6 +14,8 @@ from charrnn.cli._shared import OUTPUT, Json, Run
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 
+EXPORT = "Export"
+"""Group of options."""
 FORMATS = ("torch", "onnx", "keras", "html", "tensorboard")
 
 
@@ -27,6 +29,7 @@ def export(
             "onnx (a graph), keras (a model of Keras 3), html (a web page that writes) or "
             "tensorboard (the metrics of a run). onnx and keras need charrnn[exchange].",
             show_default=False,
+            rich_help_panel=EXPORT,
         ),
     ] = "",
     out: Annotated[
@@ -44,6 +47,7 @@ def export(
             metavar="8|16",
             help="Of a page, the bits of a weight. [default: 8]",
             show_default=False,
+            rich_help_panel=EXPORT,
         ),
     ] = None,
     as_json: Json = False,

@@ -13,6 +13,7 @@ from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import OUTPUT, Json
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError
+from charrnn.options import MODEL
 
 
 def import_model(
@@ -27,6 +28,7 @@ def import_model(
             "each, or a text of all characters. [default: those that the file lists, if it "
             "was exported by charrnn]",
             show_default=False,
+            rich_help_panel=MODEL,
         ),
     ] = None,
     activation: Annotated[
@@ -36,6 +38,7 @@ def import_model(
             help="The nonlinearity of a torch.nn.RNN, tanh or relu, which its weights do not show. "
             "[default: tanh]",
             show_default=False,
+            rich_help_panel=MODEL,
         ),
     ] = None,
     name: Annotated[

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import OUTPUT, Json, Run
+from charrnn.cli._shared import DEVICE, OUTPUT, Json, Run
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
 from charrnn.options import Option, declared
@@ -37,7 +37,12 @@ ROWS = {
 """Lines of training settings; all others are those of the optimizer and its schedule."""
 
 Devices = Annotated[
-    bool, typer.Option("--devices", help="Show the compute devices of this machine instead.")
+    bool,
+    typer.Option(
+        "--devices",
+        help="Show the compute devices of this machine instead.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._shared import (
+    LABELLED,
     OUTPUT,
     TAGS,
     Backend,
@@ -52,13 +53,21 @@ def predict(
     ] = None,
     best: Annotated[
         int,
-        typer.Option("-k", metavar="N", min=1, help="The N likeliest labels, or targets, of each."),
+        typer.Option(
+            "-k",
+            metavar="N",
+            min=1,
+            help="The N likeliest labels, or targets, of each.",
+            rich_help_panel=LABELLED,
+        ),
     ] = 1,
     beam: Beam = None,
     attention: Annotated[
         bool,
         typer.Option(
-            "--attention", help="With a transducer, show what each symbol attends to in the source."
+            "--attention",
+            help="With a transducer, show what each symbol attends to in the source.",
+            rich_help_panel=LABELLED,
         ),
     ] = False,
     plot: Annotated[

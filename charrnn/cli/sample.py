@@ -9,7 +9,15 @@ import typer
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text
-from charrnn.cli._sample_options import check
+from charrnn.cli._sample_options import (
+    DRAWING,
+    PRIME,
+    SAMPLE,
+    Novel,
+    NovelSpan,
+    NovelText,
+    check,
+)
 from charrnn.cli._samples import (
     Samples,
     end_of_line,
@@ -39,11 +47,9 @@ from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Unknown, Vocabulary
 
-NOVELTY = "New text only"
-
 
 @takes(
-    Fields(SampleOptions, group="Drawing"),
+    Fields(SampleOptions, group=DRAWING),
     Fields(DataConfig, (*DECODING, "column", "field"), OWN_READING),
 )
 def sample(
@@ -55,11 +61,14 @@ def sample(
             metavar="NAME",
             help="The label of the texts, of a run that was trained with --task generate.",
             show_default=False,
+            rich_help_panel=SAMPLE,
         ),
     ] = None,
     length: Annotated[
         int,
-        typer.Option(help="Symbols to draw (characters, bytes or words); 0: endless."),
+        typer.Option(
+            help="Symbols to draw (characters, bytes or words); 0: endless.", rich_help_panel=SAMPLE
+        ),
     ] = DEFAULT_LENGTH,
     prime: Annotated[
         str | None,
@@ -68,19 +77,25 @@ def sample(
             help="Text to continue (a newline: $'\\n'). Without it the model starts as after the "
             "--join of its training, or else a newline (or, if it has none, its first symbol), "
             "which is not printed.",
+            rich_help_panel=PRIME,
         ),
     ] = None,
     prime_file: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="Read the prime from a file.")
+        str | None,
+        typer.Option(metavar="FILE|-", help="Read the prime from a file.", rich_help_panel=PRIME),
     ] = None,
     no_echo: Annotated[
-        bool, typer.Option("--no-echo", help="Do not print the prime before the sample.")
+        bool,
+        typer.Option(
+            "--no-echo", help="Do not print the prime before the sample.", rich_help_panel=PRIME
+        ),
     ] = False,
     until: Annotated[
         str,
         typer.Option(
             metavar="TEXT",
             help="Stop after this text once it has been written (a newline: $'\\n').",
+            rich_help_panel=SAMPLE,
         ),
     ] = "",
     until_join: Annotated[
@@ -89,11 +104,16 @@ def sample(
             "--until-join",
             help="Stop where the next text would begin: at the --join that the run was trained "
             "with, which is not printed.",
+            rich_help_panel=SAMPLE,
         ),
     ] = False,
     count: Annotated[
         int,
-        typer.Option(metavar="K", help="Number of samples, computed together; --- between them."),
+        typer.Option(
+            metavar="K",
+            help="Number of samples, computed together; --- between them.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = 1,
     each_line: Annotated[
         bool,
@@ -101,6 +121,7 @@ def sample(
             "--each-line",
             help="Continue each line of standard input, as soon as it has been read, to the end of "
             "the line or --length.",
+            rich_help_panel=SAMPLE,
         ),
     ] = False,
     beam: Annotated[
@@ -110,44 +131,25 @@ def sample(
             help="Instead of drawing, write the most likely text that a beam search with K "
             "hypotheses finds; with --count, the most likely ones.",
             show_default=False,
+            rich_help_panel=DRAWING,
         ),
     ] = None,
-    novel: Annotated[
-        bool,
-        typer.Option(
-            "--novel",
-            help="Draw a line again if it occurs in the run's text, held-out parts included. A "
-            "line ends with a newline, or where its document or text ends.",
-            rich_help_panel=NOVELTY,
-        ),
-    ] = False,
-    novel_span: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Copy at most N symbols in a row from that text.",
-            show_default=False,
-            rich_help_panel=NOVELTY,
-        ),
-    ] = None,
-    novel_text: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TEXT",
-            help="The text that must not be copied, if it is another one or has moved; may be "
-            "repeated. [default: the run's own]",
-            show_default=False,
-            rich_help_panel=NOVELTY,
-        ),
-    ] = None,
+    novel: Novel = False,
+    novel_span: NovelSpan = None,
+    novel_text: NovelText = None,
     unknown: Annotated[
         Literal["error", "skip"],
-        typer.Option(help="What to do with symbols of the prime that the model does not know."),
+        typer.Option(
+            help="What to do with symbols of the prime that the model does not know.",
+            rich_help_panel=PRIME,
+        ),
     ] = "error",
     seed: Annotated[
         int | None,
         typer.Option(
-            help="The same seed gives the same text. [default: random]", show_default=False
+            help="The same seed gives the same text. [default: random]",
+            show_default=False,
+            rich_help_panel=DRAWING,
         ),
     ] = None,
     next_: Annotated[
@@ -157,6 +159,7 @@ def sample(
             metavar="K",
             help="Instead of a sample, write the K symbols most likely to be drawn next.",
             show_default=False,
+            rich_help_panel=SAMPLE,
         ),
     ] = None,
     as_json: Annotated[

@@ -14,6 +14,7 @@ from charrnn.cli._given import again, refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
     OUTPUT,
+    RUN,
     Backend,
     Core,
     Matmul,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from charrnn.report.training import TrainingReport
     from charrnn.train.session import Session
 
-RUN = "Run"
 _TEXT = tuple(name for name in declared(DataConfig) if name != "sources")
 
 

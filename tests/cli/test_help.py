@@ -1,0 +1,43 @@
+"""Help: the options of a command stand in groups with headings, in the same order everywhere."""
+
+import typer
+from helpers.command_tree import commands
+from helpers.commands import inside
+
+from charrnn.cli._command import ARGUMENTS, Command
+from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN
+from charrnn.options import MODEL, SAVING, TEXT, TRAINING
+
+OF_EVERY_COMMAND = {"plugin", "help"}
+COMMON = [TEXT, MODEL, TRAINING, SAVING, RUN, OUTPUT, DEVICE, GENERAL]
+
+
+def grouped():
+    """Return the parameters of each command by heading."""
+    for name, command in commands().items():
+        if isinstance(command, Command):
+            yield name, command.groups(typer.Context(command, resilient_parsing=True))
+
+
+def test_only_what_every_command_has_is_general():
+    assert len(list(grouped())) > 12
+    for name, groups in grouped():
+        assert {param.name for param in groups[GENERAL]} == OF_EVERY_COMMAND, name
+
+
+def test_the_common_headings_are_last_and_in_one_order():
+    for name, groups in grouped():
+        common = [heading for heading in groups if heading in COMMON]
+        assert common == sorted(common, key=COMMON.index), name
+        assert list(groups)[-len(common) :] == common, name
+        assert ARGUMENTS not in list(groups)[1:], name
+
+
+def test_help_shows_the_groups_and_all_that_is_in_them():
+    for name, groups in grouped():
+        told = inside(*name.split(), "--help").stdout
+        headings = [line[:-1] for line in told.splitlines() if line[:1].strip() and line[-1] == ":"]
+        assert headings[-len(groups) :] == list(groups), name
+        for params in groups.values():
+            for param in params:
+                assert max(param.opts, key=len) in told or param.metavar in told, (name, param.name)
