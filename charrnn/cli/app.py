@@ -22,6 +22,7 @@ _FUNCTIONS = {
     "predict": ("predict", "predict"),
     "eval": ("evaluate", "evaluate"),
     "diagnose": ("diagnose", "diagnose"),
+    "plot": ("plot", "plot"),
     "info": ("info", "info"),
     "runs": ("info", "runs"),
     "export": ("export", "export"),

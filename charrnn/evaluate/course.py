@@ -29,6 +29,8 @@ from math import isfinite, log, sqrt
 from typing import Any, NamedTuple
 
 OVERFITTING, CUT_SHORT, WELL = "overfitting", "cut-short", "well"
+SMOOTHING = 0.98
+"""How much of the smoothed training loss stays in an update: an average over about 50 of them."""
 RISE, CLEAR_RISE = 0.02, 0.04
 """A rise of the validation loss above its best that counts, at the end and before it."""
 NOISE = 1.0
@@ -114,25 +116,25 @@ class Course:
         if event == "start":
             self._begin(line)
         elif event == "step":
-            self._smoothed = _number(line.get("smoothed"))
+            self._smoothed = number_of(line.get("smoothed"))
         elif event == "eval":
-            step, loss = _number(line.get("step")), _number(line.get("val_loss"))
+            step, loss = number_of(line.get("step")), number_of(line.get("val_loss"))
             if step is not None and loss is not None:
                 self.points.append(Point(int(step), loss, self._smoothed))
         elif event == OVERFITTING:
             self.told = True
         elif event == "end":
-            self._ended = str(line.get("reason")), _number(line.get("train_loss"))
+            self._ended = str(line.get("reason")), number_of(line.get("train_loss"))
         elif event == "rollback":
-            step = _number(line.get("to_step")) or 0.0
+            step = number_of(line.get("to_step")) or 0.0
             self.points = [point for point in self.points if point.step <= step]
 
     def _begin(self, line: Mapping[str, Any]) -> None:
         self._ended = None
-        self._per_epoch = _number(line.get("steps_per_epoch")) or 0.0
-        scored = _number(line.get("val_chars")) or 0.0
-        train, examples = _number(line.get("train_chars")), _number(line.get("examples"))
-        self._scored = min(scored, _number(line.get("eval_chars")) or scored)
+        self._per_epoch = number_of(line.get("steps_per_epoch")) or 0.0
+        scored = number_of(line.get("val_chars")) or 0.0
+        train, examples = number_of(line.get("train_chars")), number_of(line.get("examples"))
+        self._scored = min(scored, number_of(line.get("eval_chars")) or scored)
         if train and examples:  # their number in the validation data is about
             self._scored *= examples / train
         self._language = line.get("task", "lm") == "lm"
@@ -230,7 +232,7 @@ def _learned(before: Point, after: Point) -> bool:
     return after.smoothed < before.smoothed
 
 
-def _number(value: object) -> float | None:
+def number_of(value: object) -> float | None:
     """Return a finite number of a record; None if it is something else."""
     if type(value) not in (int, float):
         return None

@@ -63,6 +63,39 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     raise CharRNNError(f"there is no run {run!r}", remedy)
 
 
+def recorded(run: str | None = None) -> list[Path]:
+    """Return the folders with the metrics of a run, or those of all trials of a sweep.
+
+    Parameters
+    ----------
+    run
+        As for :func:`resolve`, but a run needs no checkpoint: it may have just begun, and a trial
+        of a sweep may have lost its own. For a checkpoint file, the folder that it is in.
+
+    Raises
+    ------
+    CharRNNError
+        If there is no such run, or it has no metrics.
+    """
+    places = [newest()] if run is None else [Path(run), HOME / run]
+    try:
+        for place in places:
+            if own.is_sweep(place / SWEEP):
+                trials = sorted(place.glob(f"[0-9]*/{METRICS}"))
+                if trials:
+                    return [path.parent for path in trials if own.is_metrics(path)]
+            if own.is_metrics(place / METRICS):
+                return [place]
+    except OSError:  # a name that is too long; resolve says so
+        pass
+    folder = resolve(run).parent
+    if not own.is_metrics(folder / METRICS):
+        raise CharRNNError(
+            f"there are no metrics in {str(folder)!r}", "name the folder of a run that was trained"
+        )
+    return [folder]
+
+
 def _of_folder(folder: Path, which: str) -> Path:
     for path in _checkpoints(folder, which):
         return path

@@ -24,6 +24,7 @@ from charrnn.backend import Array
 from charrnn.backend.team import Alone, Team
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError, setting
+from charrnn.evaluate.course import SMOOTHING
 from charrnn.storage.progress import Progress, State, restore
 from charrnn.tasks.base import Task
 from charrnn.text.windows import Batch
@@ -34,8 +35,6 @@ from charrnn.train.records import End, Eval, Record, Sample, SaveDue, Step
 from charrnn.train.stopping import StopConditions
 from charrnn.train.update import Update
 from charrnn.train.watch import Watcher
-
-SMOOTHING = 0.98
 
 
 class Loop:

@@ -30,6 +30,7 @@ COMMANDS = (
     "sweep",
     "sample",
     "eval",
+    "plot",
     "info",
     "runs",
     "corpus",
@@ -94,6 +95,8 @@ WRONG = (
     ["export", "--out", "m"],
     ["export", "--to", "nothing"],
     ["import"],
+    ["plot", "--out", "a.txt"],
+    ["plot", "--x", "letters"],
 )
 
 

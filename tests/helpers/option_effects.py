@@ -18,6 +18,7 @@ BASES = {
     "predict": ("predict", "labels v.txt"),
     "eval": ("eval --run one", "t.txt"),
     "diagnose": ("diagnose --json --windows 2 --anchors 4 --targets 4 --lyapunov-steps 20", ""),
+    "plot": ("plot", "one"),
     "info": ("info", ""),
     "runs": ("runs", ""),
     "export": ("export", "one"),
@@ -274,6 +275,7 @@ u.txt ; --unknown skip""",
 ; --plot page.svg
 ; --json""",
     ],
+    "plot": ["; --x epochs\n; --out curves.svg\n; --html curves.html\n; --json"],
     "info": [_OUTPUT, "; --devices"],
     "runs": [_OUTPUT],
     "bench": [

@@ -66,7 +66,7 @@ def lag(reports: Sequence[Report]) -> str:
         x_label="lag k (steps)",
         y_label="G(k): mean, and quartiles",
         log_y=True,
-        mark=(first.seq_len, "window") if 0 < first.seq_len <= first.max_lag else None,
+        marks=[(first.seq_len, "window")] if 0 < first.seq_len <= first.max_lag else [],
     )
     notes = [anchors_line(first), *([shortcut_line(first)] if first.alone else [])]
     said = "".join(f"<p>{escape(note[0].upper() + note[1:])}.</p>" for note in notes)
@@ -112,7 +112,7 @@ def norms(report: Report) -> str:
 def context(reports: Sequence[Report]) -> str:
     """Return the loss by length of context; of one report also by position in the window."""
     lines: list[Line] = []
-    mark = None
+    marks: list[tuple[float, str]] = []
     for index, report in enumerate(reports):
         if report.context is None:
             continue
@@ -121,7 +121,7 @@ def context(reports: Sequence[Report]) -> str:
         lines.append(Line(name, cut.lengths, cut.loss, index % COLOURS))
         if len(reports) == 1:
             lines.append(Line("replaced by other text", cut.lengths, cut.replaced, 1, True))
-            mark = (cut.used, f"uses {cut.used}") if cut.used else None
+            marks = [(cut.used, f"uses {cut.used}")] if cut.used else []
     if not lines:
         return ""
     drawn = chart(
@@ -130,7 +130,7 @@ def context(reports: Sequence[Report]) -> str:
         x_label="characters of context",
         y_label="loss (nats)",
         log_x=True,
-        mark=mark,
+        marks=marks,
     )
     if len(reports) == 1 and reports[0].context and reports[0].context.position:
         drawn += _by_position(reports[0].context.position)

@@ -36,12 +36,13 @@ def chart(
     y_label: str,
     log_y: bool = False,
     log_x: bool = False,
-    mark: tuple[float, str] | None = None,
+    marks: Sequence[tuple[float, str]] = (),
+    span: tuple[float, float] | None = None,
 ) -> str:
     """Return a chart with axes and a legend; hovering over a point shows its numbers.
 
-    A logarithmic x axis shows log(1 + x), so that it can hold 0. ``mark`` is a vertical line,
-    as its x and its label.
+    A logarithmic x axis shows log(1 + x), so that it can hold 0. ``marks`` are vertical lines, each
+    as its x and its label. ``span`` are the ends of the x axis, by default those of the lines.
     """
     points = [
         (x, y) for line in lines for x, y in zip(line.x, line.y, strict=True) if _ok(y, log_y)
@@ -49,19 +50,20 @@ def chart(
     if not points:
         return f'<p class="none">{escape(title)}: no data.</p>'
     values = [float(y) for _, y in points if y is not None]
-    x_of = _axis([float(x) for x, _ in points], LEFT, WIDTH - RIGHT, "log1p" if log_x else "")
+    across = [float(x) for x, _ in points] if span is None else list(span)
+    x_of = _axis(across, LEFT, WIDTH - RIGHT, "log1p" if log_x else "")
     bottom, top = min(values), max(values)
     if log_y:
         bottom, top = max(MIN_LOG, 10.0 ** floor(log10(bottom))), 10.0 ** ceil(log10(top) - 1e-9)
         top = max(top, bottom * 10)
     y_of = _axis([bottom, top], HEIGHT - BOTTOM, TOP, "log" if log_y else "", pad=not log_y)
-    body = [_y_axis(y_of, bottom, top, log_y), _x_axis(x_of, [x for x, _ in points], log_x)]
-    if mark is not None:
-        at = x_of(mark[0])
+    body = [_y_axis(y_of, bottom, top, log_y), _x_axis(x_of, across, log_x)]
+    for place, name in marks:
+        at = x_of(place)
         body.append(
             f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
             f'<text class="tick" x="{at:.1f}" y="{TOP - 5}" text-anchor="middle">'
-            f"{escape(mark[1])}</text>"
+            f"{escape(name)}</text>"
         )
     body += [_draw(line, x_of, y_of, log_y) for line in lines]
     middle, centre = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
@@ -109,7 +111,7 @@ def _axis(
     return position
 
 
-def _ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Return round numbers between ``low`` and ``high``."""
     span = high - low
     if span <= 0:
@@ -125,14 +127,14 @@ def _y_axis(y_of: Callable[[float], float], low: float, high: float, log_y: bool
     if log_y:
         first, last = round(log10(low)), round(log10(high))
         every = max(1, ceil((last - first) / 6))
-        ticks = [10.0**e for e in range(first, last + 1, every)]
+        places = [10.0**e for e in range(first, last + 1, every)]
     else:
-        ticks = _ticks(low, high)
+        places = ticks(low, high)
     return "".join(
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_of(t):.1f}" '
         f'y2="{y_of(t):.1f}"/><text class="tick" x="{LEFT - 8}" y="{y_of(t) + 4:.1f}" '
         f'text-anchor="end">{_tick(t, log_y)}</text>'
-        for t in ticks
+        for t in places
     )
 
 
@@ -145,15 +147,15 @@ def _tick(value: float, log: bool) -> str:
 def _x_axis(x_of: Callable[[float], float], values: Sequence[float], log_x: bool) -> str:
     low, high = min(values), max(values)
     if log_x:
-        ticks = [t for t in (0.0, *(2.0**e for e in range(12))) if low <= t <= high]
+        places = [t for t in (0.0, *(2.0**e for e in range(12))) if low <= t <= high]
     else:
-        ticks = _ticks(low, high, 8)
+        places = ticks(low, high, 8)
     base = HEIGHT - BOTTOM
     return f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>' + (
         "".join(
             f'<text class="tick" x="{x_of(t):.1f}" y="{base + 16}" text-anchor="middle">'
-            f"{t:.6g}</text>"
-            for t in ticks
+            f"{t:,.10g}</text>"
+            for t in places
         )
     )
 
@@ -179,9 +181,10 @@ def _draw(
         band = f'<path class="band f{line.colour}" d="M{"L".join(forth + back)}Z"/>'
     spots = "".join(
         f'<circle class="spot f{line.colour}" cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="7">'
-        f"<title>{escape(line.label)}: {x:g} → {number(y, 4)}</title></circle>"
+        f"<title>{escape(line.label)}: {x:.10g} → {number(y, 4)}</title></circle>"
         for x, y in pairs
         if y is not None and _ok(y, log_y)
     )
     dashed = " dashed" if line.dashed else ""
-    return f'{band}<path class="line c{line.colour}{dashed}" d="{"".join(path)}"/>{spots}'
+    drawn = f'{band}<path class="line c{line.colour}{dashed}" d="{"".join(path)}"/>{spots}'
+    return f"<g>{drawn}</g>"
