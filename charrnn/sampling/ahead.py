@@ -1,21 +1,123 @@
-"""Drawing on a device ahead of the host, which fetches the symbols of many steps at once."""
+"""Drawing the symbols of many steps at once: by the compiled core, or on a device.
+
+The core then spends no time between steps, and a device need not be waited for at each of them. The
+numbers are those of drawing one by one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.sampling.filters import MIN_TEMPERATURE, not_finite
-from charrnn.sampling.on_device import choose, log_probabilities, temper
+from charrnn.randomness import Purpose, generator
+from charrnn.sampling.filters import MIN_TEMPERATURE, log_probabilities, not_finite
+from charrnn.sampling.on_device import choose, temper
+from charrnn.sampling.on_device import log_probabilities as log_probabilities_there
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 
 MAX_STEPS = 32
-"""Steps whose symbols are fetched at once in a long sample; the first symbol is fetched alone."""
+"""Steps made at once in a long sample; the first symbol is drawn alone."""
+MAX_NUMBERS = 1 << 24
+"""Weights that the core reads in one call, for up to 64 streams, and logits that it keeps: in a few
+milliseconds, the next symbols of a stream are there."""
+_BLOCK = 1024
+
+Step = tuple[NDArray[Any], NDArray[np.float64] | None]
+
+
+class Uniforms:
+    """Uniform numbers of N streams: stream k has those of ``generator(seed, SAMPLE, first + k)``.
+
+    Parameters
+    ----------
+    seed, first, streams
+        The seed of the random numbers, the number of the first stream, and N.
+    """
+
+    def __init__(self, seed: int, first: int, streams: int) -> None:
+        self._sources = [generator(seed, Purpose.SAMPLE, layer=first + k) for k in range(streams)]
+        self._left = np.empty((0, streams))
+
+    def take(self, steps: int) -> NDArray[np.float64]:
+        """Return the numbers of the next steps, (steps, N); at most 1,024 of them."""
+        if len(self._left) < steps:
+            more = np.stack([source.random(_BLOCK) for source in self._sources], axis=1)
+            self._left = np.concatenate((self._left, more))
+        taken, self._left = self._left[:steps], self._left[steps:]
+        return taken
+
+
+def source(
+    stepper: Stepper,
+    options: SampleOptions,
+    unknown: int | None,
+    first: NDArray[Any],
+    uniforms: Uniforms,
+    log_probs: bool,
+    length: int,
+) -> Iterator[Step] | None:
+    """Return an iterator over the symbols (N,), and log-probabilities (N,) if asked for, of steps.
+
+    It is None if symbols must be drawn one by one. No rules are applied.
+
+    Parameters
+    ----------
+    first
+        The symbol that each stream reads first, (N,).
+    length
+        Symbols of a sample; 0: endless.
+
+    Raises
+    ------
+    CharRNNError
+        If the model's output is not finite.
+    """
+    if stepper.compiled is not None:
+        return draw_compiled(stepper, options, unknown, first, uniforms, log_probs, length)
+    if is_worthwhile(stepper, options):
+        return draw_ahead(stepper, options, unknown, first, uniforms, log_probs)
+    return None
+
+
+def draw_compiled(
+    stepper: Stepper,
+    options: SampleOptions,
+    unknown: int | None,
+    first: NDArray[Any],
+    uniforms: Uniforms,
+    log_probs: bool,
+    length: int,
+) -> Iterator[Step]:
+    """Yield what the compiled core draws; see :func:`source`.
+
+    At most a quarter more symbols are drawn than are taken: samples may end before their length.
+    """
+    core, N = stepper.compiled, stepper.streams
+    assert core is not None
+    numbers = stepper.model.weights.flat.size * (1 + N // 64)
+    if log_probs:
+        numbers = max(numbers, N * stepper.model.V)
+    most, made, ids = min(MAX_STEPS, 1 + MAX_NUMBERS // numbers), 0, first
+    while True:
+        steps = max(1, min(most, made // 4, length - made if length else most))
+        each = [options.at(made + k, length) for k in range(steps)]
+        drawn, logits = core.draw(
+            ids, options, unknown, np.array(each, np.float64), uniforms.take(steps), log_probs
+        )
+        chosen = drawn.astype(np.intp)
+        if logits is None:
+            for ids in chosen:
+                yield ids, None
+        else:
+            for ids, row in zip(chosen, logits, strict=True):
+                yield ids, log_probabilities(row, ids)
+        if len(drawn) < steps:
+            raise not_finite()
+        made += steps
 
 
 def is_worthwhile(stepper: Stepper, options: SampleOptions) -> bool:
@@ -29,28 +131,15 @@ def draw_ahead(
     options: SampleOptions,
     unknown: int | None,
     first: NDArray[Any],
-    uniforms: Iterator[NDArray[np.float64]],
+    uniforms: Uniforms,
     log_probs: bool,
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64] | None]]:
-    """Yield symbols (N,) and, if asked for, their log-probabilities (N,), step by step.
-
-    Parameters
-    ----------
-    first
-        The symbol that each stream reads first, (N,).
-    uniforms
-        One number per stream, (N,), for every step.
-
-    Raises
-    ------
-    CharRNNError
-        If the model's output is not finite.
-    """
+) -> Iterator[Step]:
+    """Yield what is drawn on the device; see :func:`source`."""
     backend, xp = stepper.model.backend, stepper.model.backend.xp
     ids, steps = backend.put(first), 1
     temperature = options.temperature and max(options.temperature, MIN_TEMPERATURE)
     while True:
-        numbers = backend.put(np.stack(list(islice(uniforms, steps))))
+        numbers = backend.put(uniforms.take(steps))
         chosen = xp.empty(numbers.shape, np.int64)
         nats = xp.empty(numbers.shape, np.float64) if log_probs else None
         for k in range(steps):
@@ -59,7 +148,7 @@ def draw_ahead(
             chosen[k] = choose(xp, weights, numbers[k])
             ids = xp.maximum(chosen[k], 0)  # -1 is not a symbol
             if nats is not None:
-                nats[k] = log_probabilities(xp, logits, ids)
+                nats[k] = log_probabilities_there(xp, logits, ids)
         drawn = backend.get(chosen)
         if (drawn < 0).any():
             raise not_finite()

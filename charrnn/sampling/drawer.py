@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
-from charrnn.randomness import Purpose, generator
 from charrnn.sampling import ahead
 from charrnn.sampling.filters import Weights, choose, log_probabilities, weights
 from charrnn.sampling.frame import PLAIN, Frame
@@ -27,7 +26,6 @@ from charrnn.text.vocabulary import Unknown, Vocabulary
 
 Text = str | bytes
 DEFAULTS = SampleOptions()
-_BLOCK = 1024
 
 
 class Draw(NamedTuple):
@@ -88,7 +86,7 @@ class Drawer:
         count, symbols = stepper.streams, stepper.model.V
         self._stepper, self._options, self._unknown = stepper, options, unknown
         self._ids: NDArray[np.intp] = np.repeat(prime[-1:], count).astype(np.intp)
-        self._uniforms = _uniforms(seed, first, count)
+        self._uniforms = ahead.Uniforms(seed, first, count)
         self._log_probs = log_probs
         self._length = length
         self._drawn = [0] * count
@@ -99,9 +97,9 @@ class Drawer:
                 for symbol in before:
                     rule.add(stream, int(symbol))
         self._ahead: Iterator[Any] | None = None
-        if ahead.is_worthwhile(stepper, options) and not (self._rules or rewinding):
-            self._ahead = ahead.draw_ahead(
-                stepper, options, unknown, self._ids, self._uniforms, log_probs
+        if not (self._rules or rewinding):
+            self._ahead = ahead.source(
+                stepper, options, unknown, self._ids, self._uniforms, log_probs, length
             )
 
     def __iter__(self) -> Iterator[Draw]:
@@ -120,7 +118,7 @@ class Drawer:
         logits = scores = self._stepper.step(self._ids)
         for rule in self._rules:
             scores = rule.apply(scores, self._active, self._unknown)
-        self._ids = choose(self._weights(scores), next(self._uniforms))
+        self._ids = choose(self._weights(scores), self._uniforms.take(1)[0])
         for rule in self._rules:
             for stream in self._active:
                 rule.add(stream, int(self._ids[stream]))
@@ -200,10 +198,3 @@ def encode_prime(
     if ids is not None and len(ids):
         return np.concatenate((frame.start(vocabulary), ids)) if frame.examples else ids
     return frame.start(vocabulary)
-
-
-def _uniforms(seed: int, first: int, streams: int) -> Iterator[NDArray[np.float64]]:
-    """Yield one uniform number per stream, (N,), endlessly."""
-    sources = [generator(seed, Purpose.SAMPLE, layer=first + k) for k in range(streams)]
-    while True:
-        yield from np.stack([source.random(_BLOCK) for source in sources], axis=1)

@@ -30,6 +30,11 @@ class Stepper:
         Its weights are read now; make a new stepper if they change.
     streams
         N.
+
+    Attributes
+    ----------
+    compiled
+        The steps of the compiled core, if it computes them.
     """
 
     def __init__(self, model: LanguageModel, streams: int = 1) -> None:
@@ -37,10 +42,11 @@ class Stepper:
         self.streams = streams
         self._window = model.window(1, streams, backward=False)
         self._steps: PlainSteps | CompiledSteps
+        self.compiled: CompiledSteps | None = None
         if model.core:
             from charrnn.sampling.steps.compiled import CompiledSteps
 
-            self._steps = CompiledSteps(model, self._window)
+            self._steps = self.compiled = CompiledSteps(model, self._window)
         else:
             from charrnn.sampling.steps.plain import PlainSteps
 

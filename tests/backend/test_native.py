@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,14 @@ from charrnn.backend.native.core import address
 from charrnn.backend.native.operations import implementation
 from charrnn.backend.selection import CORE_VARIABLE
 from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError
 from charrnn.model.compiled import CompiledLayer
 from charrnn.model.language import LanguageModel
 from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
+from charrnn.sampling import ahead
+from charrnn.sampling.drawer import Drawer
+from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.steps import compiled as steps
 
@@ -226,8 +230,10 @@ def test_structures_have_the_same_size_on_both_sides(core):
 
 def elementary(core, x):
     results = [np.empty_like(x) for _ in range(3)]
-    core.call("elementary", jobs.Elementary(x.size, *map(address, (x, *results))), 0)
-    return results
+    wide = -np.abs(x).astype(np.float64) * (1 + 1e-9)
+    arrays = x, *results, wide, np.empty_like(wide)
+    core.call("elementary", jobs.Elementary(x.size, *map(address, arrays)), 0)
+    return results, *arrays[-2:]
 
 
 @pytest.mark.parametrize("every", (16411, pytest.param(3001, marks=pytest.mark.slow)))
@@ -239,7 +245,7 @@ def test_elementary_functions_are_within_three_units_of_the_last_place(core, eve
         wide = x.astype(np.longdouble)
     with np.errstate(all="ignore"):
         exact = np.exp(wide), 1 / (1 + np.exp(-wide)), np.tanh(wide)
-        for found, expected in zip(elementary(core, x), exact, strict=True):
+        for found, expected in zip(elementary(core, x)[0], exact, strict=True):
             with np.errstate(all="ignore"):
                 rounded = expected.astype(np.float32)
             np.testing.assert_array_equal(np.isnan(found), np.isnan(rounded))
@@ -247,6 +253,18 @@ def test_elementary_functions_are_within_three_units_of_the_last_place(core, eve
             finite = np.isfinite(rounded)
             unit = np.spacing(np.abs(rounded[finite])).astype(np.longdouble)
             assert (np.abs(found[finite] - expected[finite]) / unit).max() <= 3
+
+
+def test_the_elementary_exp_of_doubles_is_within_one_unit_of_the_last_place(core):
+    x = np.concatenate([np.linspace(0, 760, 20001), np.geomspace(1e-30, 1e30, 2001)])
+    with np.errstate(all="ignore"):
+        _, wide, found = elementary(core, x.astype(np.float32))
+        exact = np.exp(wide.astype(np.longdouble))
+    unit = np.spacing(exact.astype(np.float64)).astype(np.longdouble)
+    assert (np.abs(found - exact) / unit).max() <= 1
+    assert found[wide == 0].tolist() == [1.0]
+    ends = elementary(core, np.array([np.inf, np.nan], np.float32))[2]
+    np.testing.assert_array_equal(ends, [0.0, np.nan])
 
 
 @each_cell
@@ -412,6 +430,73 @@ def test_a_stepper_goes_back_and_follows(core):
     stepper.start(ids[:5, 0])
     again = stepper.step(np.array([ids[4, 0]] * 2))
     np.testing.assert_array_equal(again[0], logits[4, 0])
+
+
+FILTERS = (
+    {},
+    {"temperature": 0.0},
+    {"temperature": 1e-300},
+    {"temperature": 2.0, "top_k": 3},
+    {"temperature": 1.5, "top_p": 0.7},
+    {"temperature": 1.5, "min_p": 0.1},
+    {"temperature": 2.0, "top_k": 9, "top_p": 0.9, "min_p": 0.02},
+    {"temperature": 0.1, "temperature_end": 2.0},
+)
+
+
+def symbols_drawn(core, V, N, unknown, steps=45, scale=3.0, kind=None, **options):
+    """Return symbols (K, N), log-probabilities and states; the error, if one ended them."""
+    config = ModelConfig(layers=2, hidden=9, **kind or {})
+    weights = LanguageModel.fresh(config, V, 4).weights.flat * np.float32(scale)
+    stepper = Stepper(LanguageModel(config, V, numpy_backend(core=core), weights), N)
+    stepper.start(np.arange(4) % V)
+    chosen, error = SampleOptions(**options), None
+    how = {"seed": 3, "first": 1, "length": steps, "log_probs": True}
+    drawn = []
+    try:
+        drawn += islice(Drawer(stepper, np.arange(4) % V, chosen, unknown, **how), steps)
+    except CharRNNError as problem:
+        error = str(problem)
+    found = np.array([draw.ids for draw in drawn]), np.array([draw.log_probs for draw in drawn])
+    return *found, [stepper.state(n) for n in range(N)] if error is None else None, error
+
+
+@pytest.mark.parametrize("options", FILTERS, ids=str)
+@pytest.mark.parametrize(("V", "N", "unknown"), [(1, 1, None), (40, 1, 2), (21, 19, None)])
+def test_symbols_of_many_steps_equal_those_drawn_one_by_one(
+    core, V, N, unknown, options, monkeypatch
+):
+    together = symbols_drawn(core, V, N, unknown, **options)
+    monkeypatch.setattr(ahead, "source", lambda *arguments: None)
+    alone = symbols_drawn(core, V, N, unknown, **options)
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    if V > 1 and options.get("temperature", 0.8) >= 0.8:
+        assert len(np.unique(together[0])) > 2
+    assert unknown is None or unknown not in together[0]
+
+
+def test_bits_of_drawn_symbols_depend_neither_on_threads_nor_on_the_library(monkeypatch):
+    monkeypatch.setattr("charrnn.sampling.steps.compiled.TABLE_ELEMENTS", 0)
+    first = None
+    for target, threads in product(TARGETS or ["none"], (1, 3)):
+        found = symbols_drawn(
+            opened(target, threads), 300, 37, 7, 20, kind={"embed": 5}, temperature=1.3, top_p=0.9
+        )
+        first = first or found
+        for mine, expected in zip(found, first, strict=True):
+            np.testing.assert_array_equal(mine, expected)
+
+
+def test_what_is_drawn_before_a_state_is_not_finite_is_given(core, monkeypatch):
+    kind = {"cell": "rnn", "activation": "relu"}
+    together = symbols_drawn(core, 5, 3, None, 45, 60.0, kind)
+    monkeypatch.setattr(ahead, "source", lambda *arguments: None)
+    alone = symbols_drawn(core, 5, 3, None, 45, 60.0, kind)
+    assert "not a finite number" in together[-1]
+    assert 4 < len(together[0]) < 45
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.slow

@@ -47,7 +47,12 @@ Dropout = _job(
 Squares = _job("Squares", "count:i g:p block:i sums:p")
 Sample = _job(
     "Sample",
-    "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedded:p "
-    "decoder:p bias:p logits:p",
+    "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedding:p "
+    "embedded:p decoder:p bias:p ids:p logits:p",
 )
-Elementary = _job("Elementary", "count:i x:p exponential:p logistic:p tanh:p")
+Draw = _job(
+    "Draw",
+    "steps:i model:p unknown:i top_k:i top_p:d min_p:d temperature:p uniform:p drawn:p logits:p "
+    "done:i",
+)
+Elementary = _job("Elementary", "count:i x:p exponential:p logistic:p tanh:p d:p exponential_d:p")

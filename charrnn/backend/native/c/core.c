@@ -1,13 +1,13 @@
 // The compiled core: what charrnn/backend/native calls. Every function takes a number of threads, on
 // which no result depends. Nor does one depend on the processor, except in a library built with BF16 (or
 // AMX, which needs BF16 too).
+#include "draw.h"
 #include "dropout.h"
 #include "gru.h"
 #include "loss.h"
 #include "lstm.h"
 #include "products.h"
 #include "rnn.h"
-#include "sample.h"
 #include "update.h"
 
 #define API __attribute__((visibility("default")))
@@ -55,12 +55,16 @@ SHARED(squares, squares_share, squares_job)
 
 API void charrnn_sample(int threads, sample_job *work) { sample(threads, work); }
 API int charrnn_sample_size(void) { return (int)sizeof(sample_job); }
+API void charrnn_draw(int threads, draw_job *work) { draw(threads, work); }
+API int charrnn_draw_size(void) { return (int)sizeof(draw_job); }
 
 // For tests alone: the elementary functions of many numbers
 typedef struct {
     int64_t count;
     const float *x;
     float *exponential, *logistic, *tanh;
+    const double *d; // (count), at most 0
+    double *exponential_d;
 } elementary_job;
 
 API void charrnn_elementary(int threads, elementary_job *w)
@@ -74,4 +78,5 @@ API void charrnn_elementary(int threads, elementary_job *w)
         store_some(w->logistic + i, both[0], w->count - i);
         store_some(w->tanh + i, both[1], w->count - i);
     }
+    for (long i = 0; i < w->count; i++) w->exponential_d[i] = exponential_d(ALL(w->d[i]))[0];
 }

@@ -13,15 +13,18 @@ typedef struct {
     layer *const *layer;          // the state before the step is at index 0, and so it is afterwards
     const float *const *ih;       // panels of each layer's input matrix; null if it reads symbols
     layer_fn *forward;            // the cell's
-    const float *embedded;        // (N, D), the bottom layer's input, if it is dense
+    const float *embedding;       // (V, D), each symbol's input to the bottom layer, if it is dense
+    float *embedded;              // (N, D), room for that input
     const float *decoder, *bias;  // panels (K = H), and (V)
-    float *logits;                // (N, V)
+    int32_t *ids;                 // (N), the symbols that are read
+    float *logits;                // (N, V), of the symbols that follow
 } sample_job;
 
 static void sample(int threads, sample_job *w)
 {
     const float *below = w->embedded;
     long deep = w->D, states = w->N * w->H;
+    for (long n = 0; w->embedding && n < w->N; n++) memcpy(w->embedded + n * deep, w->embedding + w->ids[n] * deep, (size_t)deep * sizeof(float));
     for (long k = 0; k < w->layers; k++, deep = w->H) {
         layer *l = w->layer[k];
         rows_job product = {w->N, deep, w->gates * w->H, w->ih[k], below, deep, l->work + w->offset, w->width};

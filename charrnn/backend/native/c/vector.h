@@ -36,6 +36,8 @@
 
 typedef float vf __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+typedef double vd __attribute__((vector_size(VL * 4), aligned(8), may_alias)); // VL / 2 of them
+typedef int64_t vl __attribute__((vector_size(VL * 4), aligned(8), may_alias));
 
 INLINE vf load(const float *p) { return *(const vf *)p; }
 INLINE void store(float *p, vf v) { *(vf *)p = v; }
@@ -102,6 +104,18 @@ INLINE vf fma_(vf a, vf b, vf c)
 #endif
 }
 
+// The same of doubles
+INLINE vd fma_d(vd a, vd b, vd c)
+{
+#if VL == 16
+    return (vd)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif VL == 8
+    return (vd)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return (vd)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#endif
+}
+
 INLINE vf root(vf a)
 {
 #if VL == 16
@@ -114,6 +128,7 @@ INLINE vf root(vf a)
 }
 
 INLINE vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
+INLINE vd choose_d(vl mask, vd yes, vd no) { return (vd)(((vl)yes & mask) | ((vl)no & ~mask)); }
 
 // NaN passes through both.
 INLINE vf at_least(vf a, float low)
