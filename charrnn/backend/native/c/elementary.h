@@ -88,10 +88,11 @@ INLINE void squash(int logistics, int tangents, vf *x)
     EACH x[k] = k < logistics ? e[k] : (vf)((vi)e[k] | ((vi)x[k] & sign));
 }
 
-// x, a column of VL vectors, becomes tanh x.
-INLINE void hyperbolic_tangents(vf *x)
+// The first `count` vectors of x, which has room for VL, become their tanh.
+INLINE void hyperbolic_tangents(vf *x, long count)
 {
-    for (int k = 0; k < VL; k += TOGETHER) squash(0, TOGETHER, x + k);
+    for (long k = count; k < padded(count, TOGETHER); k++) x[k] = splat(0.0f);
+    for (long k = 0; k < count; k += TOGETHER) squash(0, TOGETHER, x + k);
 }
 
 #define WHOLE_D 6755399441055744.0 // 1.5 · 2^52, as WHOLE

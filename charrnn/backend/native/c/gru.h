@@ -18,7 +18,6 @@ INLINE void gru_after_forward_units(const step *s, const float *p, long u, long 
     const layer *l = s->l;
     long H = s->H;
     vf column[VL], extra = load_some(l->extra + u, width);
-    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR) {
         long row = s->at + n0 + j;
         float *a = l->work + row * 4 * H;
@@ -32,7 +31,7 @@ INLINE void gru_after_forward_units(const step *s, const float *p, long u, long 
         store_some(a + H + u, gates[0], width);
         store_some(a + 2 * H + u, gates[1], width);
     }
-    hyperbolic_tangents(column);
+    hyperbolic_tangents(column, streams);
     for (long j = 0; j < streams; j++) {
         long row = s->at + n0 + j;
         float *a = l->work + row * 4 * H + u;
@@ -103,10 +102,9 @@ INLINE void gru_before_candidate(const step *s, const float *p, long u, long wid
     const layer *l = s->l;
     long H = s->H;
     vf column[VL];
-    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR)
         column[j] = input(l, inputs(s, 3, n0 + j, l->work + (s->at + n0 + j) * 3 * H), 2, u, width) + load(p);
-    hyperbolic_tangents(column);
+    hyperbolic_tangents(column, streams);
     for (long j = 0; j < streams; j++) {
         long row = s->at + n0 + j;
         float *a = l->work + row * 3 * H + u;

@@ -6,7 +6,6 @@ INLINE void lstm_forward_units(const step *s, const float *p, long u, long width
     const layer *l = s->l;
     long H = s->H;
     vf column[VL];
-    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR) {
         long row = s->at + n + j;
         float *a = l->work + row * 4 * H;
@@ -24,7 +23,7 @@ INLINE void lstm_forward_units(const step *s, const float *p, long u, long width
         store_some(a + 3 * H + u, v[2], width);
         store_some(l->c + (row + l->N) * H + u, column[j], width);
     }
-    hyperbolic_tangents(column);
+    hyperbolic_tangents(column, streams);
     for (long j = 0; j < streams; j++) {
         long row = s->at + n + j;
         store_some(l->saved + row * H + u, column[j], width);

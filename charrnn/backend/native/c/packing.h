@@ -5,7 +5,8 @@
 // of k and k + 1 share one 32-bit slot, a place. PACKED: values of k per place.
 //
 // An operand has the vectors side by side, [place][stride], so that one term of all vectors is read at
-// a time. With AMX each vector lies in one piece, [vector][stride], as its tiles are read.
+// a time; a single vector lies as it is. With AMX each vector lies in one piece, [vector][stride], as its
+// tiles are read.
 #ifndef CHARRNN_PACKING_H
 #define CHARRNN_PACKING_H
 
@@ -37,7 +38,7 @@ INLINE vf pack(vf a, vf b)
 
 #ifndef AMX
 #define AT(place, vector, stride) ((place) * (stride) + (vector))
-#define STRIDE(places, count) padded(count, VL)
+#define STRIDE(places, count) ((count) == 1 && PACKED == 1 ? 1 : padded(count, VL))
 #endif
 
 // The number of places that K terms take, and the floats of an operand
@@ -71,7 +72,8 @@ INLINE void put_vectors(vf *a, float *operand, long stride, long features)
 // Rows (count, F) with stride ld become the vectors of an operand.
 static void pack_rows(long count, long F, const float *rows, long ld, float *operand, long stride)
 {
-    for (long f = 0; f < PLACES(F) * PACKED; f += VL)
+    if (stride == 1) memcpy(operand, rows, (size_t)F * sizeof(float));
+    for (long f = 0; stride != 1 && f < PLACES(F) * PACKED; f += VL)
         for (long n = 0; n < count; n += VL) {
             vf a[VL];
             for (long j = 0; j < VL; j++) a[j] = n + j < count && f < F ? load_some(rows + (n + j) * ld + f, F - f) : splat(0.0f);

@@ -83,11 +83,31 @@ INLINE void expect(const step *s, long written, long u, long start, long some)
         }
 }
 
+// A sweep for a single stream: the products of four panels at a time, of several gates or of several blocks.
+INLINE void sweep_one(const step *s, long gates, long places, const float *panels, const float *operand, float *products, epilogue_fn *epilogue)
+{
+    long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR;
+    for (long block = s->block; block < s->blocks; block += 4) {
+        long some = least(4, s->blocks - block);
+        const float *panel = panels + block * size;
+        for (long g = 0; operand && some > gates && g < gates; g++)
+            column_product(some, places, panel + g * blocks * size, size, operand, STRIDE(places, 1), products + g * GATE, PAIR);
+        for (long b = 0; operand && some <= gates && b < some; b++)
+            column_product(gates, places, panel + b * size, blocks * size, operand, STRIDE(places, 1), products + b * PAIR, GATE);
+        for (long u = block * PAIR; u < least((block + some) * PAIR, H); u += VL)
+            epilogue(s, products + u - block * PAIR, u, least(VL, H - u), 0, 1);
+    }
+}
+
 // For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
 // the epilogue. `written`: see expect; 0 for a pass that writes what it has read.
 INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, long written, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR, stride = STRIDE(places, s->count);
+    if (s->count == 1) {
+        sweep_one(s, gates, places, panels, operand, products, epilogue);
+        return;
+    }
     for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
@@ -113,6 +133,10 @@ INLINE void sweep(const step *s, long gates, long places, const float *panels, c
 // Copies features [u, u + width) of `streams` rows to the vectors of the next product's operand.
 INLINE void hand_on(const step *s, vf *rows, long gate, long u, long width, long n, long streams)
 {
+    if (s->stride == 1) {
+        store_some(s->next + gate * PLACES(s->H) + u, rows[0], width);
+        return;
+    }
     for (long j = streams; j < VL; j++) rows[j] = splat(0.0f);
     put_vectors(rows, s->next + AT(gate * PLACES(s->H) + u / PACKED, n, s->stride), s->stride, width);
 }

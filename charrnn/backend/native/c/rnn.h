@@ -6,13 +6,12 @@ INLINE void rnn_forward_units(const step *s, const float *p, long u, long width,
     const layer *l = s->l;
     long H = s->H;
     vf column[VL];
-    for (long j = 0; j < VL; j++) column[j] = splat(0.0f);
     for (long j = 0; j < streams; j++, p += PAIR) {
         long row = s->at + n + j;
         column[j] = input(l, inputs(s, 1, n + j, l->work + row * H), 0, u, width) + load(p);
         if (l->kind) column[j] = at_least(column[j], 0.0f);
     }
-    if (!l->kind) hyperbolic_tangents(column);
+    if (!l->kind) hyperbolic_tangents(column, streams);
     for (long j = 0; j < streams; j++) store_some(l->h + (s->at + n + j + l->N) * H + u, column[j], width);
     hand_on(s, column, 0, u, width, n, streams);
 }
