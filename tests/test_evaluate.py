@@ -10,7 +10,15 @@ import pytest
 from charrnn.backend import Backend
 from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError
-from charrnn.evaluate import Score, Validation, score, score_lines, split_lines, surprisals
+from charrnn.evaluate import (
+    Score,
+    Validation,
+    score,
+    score_lines,
+    score_pieces,
+    split_lines,
+    surprisals,
+)
 from charrnn.model.language import LanguageModel
 from charrnn.text.vocabulary import Vocabulary
 
@@ -69,6 +77,8 @@ def test_a_text_without_a_scored_symbol_is_an_error(chunks: list[list[int]]) -> 
         score(new_model(), arrays)
     with pytest.raises(CorpusError, match="at least 2"):
         list(surprisals(new_model(), arrays))
+    with pytest.raises(CorpusError, match="at least 2"):
+        score_pieces(new_model(), arrays, 8)
 
 
 def test_progress_adds_up_to_the_scored_symbols() -> None:
@@ -76,6 +86,19 @@ def test_progress_adds_up_to_the_scored_symbols() -> None:
     found = score(new_model(), np.split(text(5, 130), [40]), steps=32, progress=seen.append)
     assert sum(seen) == found.chars == 129
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("cuts", [[], [1, 90, 91]])
+@pytest.mark.parametrize("length", [1, 7, 99, 500])
+def test_pieces_are_each_read_from_a_zero_state(cuts: list[int], length: int) -> None:
+    model, ids = new_model(), text(8, 200)
+    expected = sum(
+        direct(model, ids[start : start + length + 1]).sum() for start in range(0, 199, length)
+    )
+    seen: list[int] = []
+    found = score_pieces(model, np.split(ids, cuts), length, progress=seen.append)
+    assert found.nats == pytest.approx(expected, rel=1e-12)
+    assert found.chars == sum(seen) == 199
 
 
 def test_surprisals_belong_to_their_symbols() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from charrnn.backend import Backend
     from charrnn.storage.checkpoint import Checkpoint
 
-OF_TEXT = ("per_line", "per_char", "start", "unknown", "join")
+OF_TEXT = ("per_line", "per_char", "reset_every", "start", "unknown", "join")
 OF_TABLES = ("column", "field", *LABELS)
 OF_TARGETS = ("beam", "target")
 

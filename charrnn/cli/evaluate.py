@@ -109,6 +109,15 @@ def evaluate(
             rich_help_panel=DYNAMIC,
         ),
     ] = False,
+    reset_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Score a text in pieces of N symbols, each from a zero state, to compare with "
+            "models that read at most N symbols.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON on standard output.", rich_help_panel=OUTPUT)
     ] = False,
@@ -130,7 +139,8 @@ def evaluate(
     "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
     With --dynamic, "dynamic" is true, and the figures are those of a copy of the model that learns
-    from each window after it has scored it (Krause et al. 2018); the run is not changed.
+    from each window after it has scored it (Krause et al. 2018); the run is not changed. With
+    --reset-every N, "reset_every" is N, and each symbol is predicted from at most N before it.
     CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With
@@ -171,12 +181,7 @@ def evaluate(
     level), "nats" (or null).
     """
     _check(text, split, per_line and per_char)
-    how = given(context, Dynamic)
-    for name in how if not dynamic else ():
-        raise UsageError(f"{option(name)} only applies to --dynamic", "leave it out, or give it")
-    learning = Dynamic(**how) if dynamic else None
-    if dynamic:
-        refuse(context, ("per_line", "per_char"), "scores parts, but --dynamic one whole text")
+    learning = _learning(context, dynamic)
     pictures = Pictures(plot, html)
     pictures.check()
     if start is not None and not per_line:
@@ -197,6 +202,8 @@ def evaluate(
                 command.alone(f"{name} needs a single process")
         if dynamic:
             command.alone("--dynamic needs a single process")
+        if reset_every is not None:
+            command.alone("--reset-every needs a single process")
         if "-" in (text or ()):
             command.alone("standard input reaches only one of the ranks")
         loaded = command.load(run)
@@ -215,10 +222,9 @@ def evaluate(
         note_unknown(context, vocabulary)
         options |= reading_of(loaded, reading)
         source = ScoredText(text or [], split, loaded.path, vocabulary, options)
-        if dynamic and source.examples is not None:
-            raise UsageError(
-                "--dynamic reads one text, but the run was trained on examples", "leave it out"
-            )
+        if source.examples is not None:
+            why = "reads one text, but the run was trained on examples"
+            refuse(context, ("dynamic", "reset_every"), why)
         if per_line:
             as_examples = start is None and source.examples == "line"
             before = newline(vocabulary) if start == "newline" or as_examples else None
@@ -226,9 +232,25 @@ def evaluate(
         elif per_char:
             per_char_scores(source, model, vocabulary, as_json)
         else:
-            _whole(source, model, vocabulary, as_json, command.team, learning)
+            _whole(source, model, vocabulary, as_json, command.team, learning, reset_every)
         if told := source.skipped(as_json):
             note(told)
+
+
+def _learning(context: typer.Context, dynamic: bool) -> Dynamic | None:
+    """Return how a copy of the model learns; refuse what does not go with the way of scoring."""
+    how = given(context, Dynamic)
+    for name in how if not dynamic else ():
+        raise UsageError(f"{option(name)} only applies to --dynamic", "leave it out, or give it")
+    if dynamic:
+        parts = ("per_line", "per_char", "reset_every")
+        refuse(context, parts, "scores parts, but --dynamic one whole text")
+        return Dynamic(**how)
+    for name in ("per_line", "per_char"):
+        if context.params[name]:
+            why = f"scores a whole text, but {option(name)} each part of it"
+            refuse(context, ("reset_every",), why)
+    return None
 
 
 def _check(text: list[str] | None, split: str | None, both: bool) -> None:
@@ -248,21 +270,23 @@ def _score(
     team: Team,
     progress: Callable[[int], object] | None = None,
     learning: Dynamic | None = None,
+    reset_every: int | None = None,
 ) -> tuple[Score, int | None]:
     """Return the score of a text, and the number of examples if each is scored by itself."""
     from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
     from charrnn.evaluate.divided import BLOCK, CONTEXT
     from charrnn.evaluate.dynamic.scoring import score_dynamically
+    from charrnn.evaluate.lines import score_pieces
 
+    how: Any = {"tally": source.tally, "progress": progress}
     if learning is not None:
-        how: Any = {"tally": source.tally, "progress": progress}
         return score_dynamically(model, source.chunks(), learning, **how), None
+    if reset_every is not None:
+        return score_pieces(model, source.chunks(), reset_every, **how), None
     if source.examples is None and team.size == 1:
-        return score(model, source.chunks(), tally=source.tally, progress=progress), None
+        return score(model, source.chunks(), **how), None
     if source.examples is None:
-        whole, blocks = score_together(
-            model, source.chunks(), team, tally=source.tally, progress=progress
-        )
+        whole, blocks = score_together(model, source.chunks(), team, **how)
         if blocks > 1:
             unit = display.unit(source.level)
             read = f"blocks of {BLOCK:,} {unit}s, each from a zero state {CONTEXT:,} before it"
@@ -285,12 +309,13 @@ def _whole(
     as_json: bool,
     team: Team,
     learning: Dynamic | None,
+    reset_every: int | None,
 ) -> None:
     from charrnn.cli._progress import counted, progress
 
     with progress("scoring", source.text) as show:
         scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
-        total, examples = _score(source, model, team, scored, learning)
+        total, examples = _score(source, model, team, scored, learning, reset_every)
     folded = source.tally.folded
     if examples is not None and team.size > 1:  # each rank has read its own
         folded = int(team.total(folded))
@@ -301,6 +326,7 @@ def _whole(
             "folded": folded if source.text else None,
             "examples": examples,
             **({} if learning is None else {"dynamic": True}),
+            **({} if reset_every is None else {"reset_every": reset_every}),
             "run": str(source.checkpoint),
             "source": source.text or None,
             "split": source.split,
@@ -313,6 +339,7 @@ def _whole(
             "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
             **({} if examples is None else {"examples": f"{examples:,}"}),
             **({} if learning is None else {"learning": "from what is scored (--dynamic)"}),
+            **({} if reset_every is None else {"from a zero state": f"every {reset_every:,}"}),
             f"{unit}s scored": f"{total.chars:,}",
             f"nats per {unit}": f"{total.nats_per_char:.6f}",
             f"bits per {unit}": f"{total.bits_per_char:.6f}",

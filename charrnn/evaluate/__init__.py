@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         LineScore,
         example_surprisals,
         score_lines,
+        score_pieces,
         split_lines,
     )
     from charrnn.evaluate.sampled import training_loss
@@ -35,6 +36,7 @@ _HOME = {
     "score": "whole",
     "score_dynamically": "dynamic.scoring",
     "score_lines": "lines",
+    "score_pieces": "lines",
     "score_together": "divided",
     "share_of": "divided",
     "split_lines": "lines",
@@ -55,6 +57,7 @@ __all__ = [
     "score",
     "score_dynamically",
     "score_lines",
+    "score_pieces",
     "score_together",
     "share_of",
     "split_lines",

@@ -1,6 +1,6 @@
 """How well a model predicts texts that are scored one by one, each from a zero state.
 
-They are lines, or the examples that a model was trained on.
+They are lines, or the examples that a model was trained on, or pieces of a text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend.team import Alone, Team
-from charrnn.evaluate.whole import STEPS, Score, surprisals
+from charrnn.evaluate.whole import STEPS, Score, surprisals, too_short
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
 from charrnn.text.tally import Tally
@@ -70,6 +70,63 @@ def score_lines(
             counts = tally(line, ids)
             scored = max(0, len(inputs) - 1)
             yield LineScore(line, Score(scored, amount, counts.skipped, counts.size))
+
+
+def score_pieces(
+    model: LanguageModel,
+    chunks: Iterable[Ids],
+    length: int,
+    *,
+    tally: Tally | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Score:
+    """Score a text in pieces, each from a zero state, as a model of limited context is scored.
+
+    Every symbol but the first is scored once, from the symbols of its piece before it: at least
+    one, at most ``length``.
+
+    Parameters
+    ----------
+    chunks
+        The text as 1-D arrays of symbols, in order.
+    length
+        Symbols scored in a piece.
+    tally
+        Counts skipped symbols and bytes; complete when all chunks have been read.
+    progress
+        Called with the number of symbols scored since its last call.
+
+    Raises
+    ------
+    CorpusError
+        If the text has fewer than 2 symbols.
+    """
+    tally = tally or Tally(size=None)
+    pieces = ((b"", ids) for ids in _pieces(chunks, length))
+    read, chars, nats = 0, 0, 0.0
+    for _, piece in score_lines(model, pieces):
+        read += 1
+        chars += piece.chars
+        nats += piece.nats
+        if progress is not None:
+            progress(piece.chars)
+    if not chars:  # no piece, or one of a single symbol
+        raise too_short(read, tally)
+    return Score(chars, nats, tally.skipped, tally.size)
+
+
+def _pieces(chunks: Iterable[Ids], length: int) -> Iterator[Ids]:
+    """Cut a text into pieces of ``length + 1`` symbols; each begins with the last of the former."""
+    held: Ids | None = None
+    for chunk in chunks:
+        ids = chunk if held is None else np.concatenate((held, chunk))
+        start = 0
+        while len(ids) - start > length:
+            yield ids[start : start + length + 1]
+            start += length
+        held = ids[start:]
+    if held is not None:
+        yield held
 
 
 def split_lines(chunks: Iterable[Ids], vocabulary: Vocabulary) -> Iterator[tuple[str | bytes, Ids]]:

@@ -135,6 +135,15 @@ def test_lines_in_json(model, call) -> None:
     assert records[3]["nats_per_char"] == pytest.approx(nats(model, "bad cab"), rel=1e-6)
 
 
+def test_pieces_are_read_from_a_zero_state(model, call) -> None:
+    found = json.loads(call("text.txt", "--reset-every", "5", "--json")[1])
+    pieces = [TEXT[at : at + 6] for at in range(0, len(TEXT) - 1, 5)]
+    amounts = [nats(model, piece) * (len(piece) - 1) for piece in pieces]
+    assert found["nats"] == pytest.approx(sum(amounts), rel=1e-6)
+    assert (found["chars"], found["reset_every"]) == (len(TEXT) - 1, 5)
+    assert "every 5" in call("text.txt", "--reset-every", "5")[1].decode()
+
+
 def test_lines_of_a_split(model, call) -> None:
     heldout.write(Path("checkpoints/chars"), "val", CHARS.encode(TEXT))
     assert call("--split", "val", "--per-line") == call("text.txt", "--per-line")

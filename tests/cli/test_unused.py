@@ -52,6 +52,8 @@ REFUSED = [
     "eval --split val --run one ; --errors strict",
     "eval t.txt --run bytes ; --errors strict : reads bytes",
     "eval t.txt --run one --per-line ; --per-char",
+    "eval t.txt --run one --per-char ; --reset-every 5",
+    "eval t.txt --run one --dynamic ; --reset-every 5",
     "eval t.txt --run one --backend cupy ; --threads 1",
     "train t.txt --level byte ; --encoding utf-8",
     "train t.txt --level byte ; --errors replace",

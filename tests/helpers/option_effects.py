@@ -227,6 +227,7 @@ labels j.jsonl ; --field text""",
 --run pairs src.txt ; --target dst.txt
 ; --per-line
 ; --per-char
+; --reset-every 5
 --per-line ; --start newline
 u.txt ; --unknown skip""",
     ],
