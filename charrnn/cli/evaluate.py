@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn import display
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._pictures import Html, Pictures, Plot
 from charrnn.cli._scored_examples import score_examples
 from charrnn.cli._scored_lines import newline, per_char_scores, per_line_scores
 from charrnn.cli._scored_text import ScoredText
+from charrnn.cli._scored_whole import Whole
 from charrnn.cli._shared import (
     LABELS,
     OUTPUT,
@@ -37,10 +35,7 @@ from charrnn.evaluate.dynamic.settings import Dynamic
 from charrnn.options import TEXT
 
 if TYPE_CHECKING:
-    from charrnn.backend.team import Team
-    from charrnn.evaluate import Score
-    from charrnn.model.language import LanguageModel
-    from charrnn.text.vocabulary import Vocabulary
+    pass
 
 SCORING, DYNAMIC = "Scoring", "Dynamic evaluation"
 """Groups of options."""
@@ -116,6 +111,7 @@ def evaluate(
             min=1,
             help="Score a text in pieces of N symbols, each from a zero state, to compare with "
             "models that read at most N symbols.",
+            rich_help_panel=SCORING,
         ),
     ] = None,
     as_json: Annotated[
@@ -232,7 +228,7 @@ def evaluate(
         elif per_char:
             per_char_scores(source, model, vocabulary, as_json)
         else:
-            _whole(source, model, vocabulary, as_json, command.team, learning, reset_every)
+            Whole(source, model, command.team, learning, reset_every).show(as_json)
         if told := source.skipped(as_json):
             note(told)
 
@@ -262,96 +258,3 @@ def _check(text: list[str] | None, split: str | None, both: bool) -> None:
         )
     if both:
         raise UsageError("--per-line and --per-char exclude each other", "give one of them")
-
-
-def _score(
-    source: ScoredText,
-    model: LanguageModel,
-    team: Team,
-    progress: Callable[[int], object] | None = None,
-    learning: Dynamic | None = None,
-    reset_every: int | None = None,
-) -> tuple[Score, int | None]:
-    """Return the score of a text, and the number of examples if each is scored by itself."""
-    from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
-    from charrnn.evaluate.divided import BLOCK, CONTEXT
-    from charrnn.evaluate.dynamic.scoring import score_dynamically
-    from charrnn.evaluate.lines import score_pieces
-
-    how: Any = {"tally": source.tally, "progress": progress}
-    if learning is not None:
-        return score_dynamically(model, source.chunks(), learning, **how), None
-    if reset_every is not None:
-        return score_pieces(model, source.chunks(), reset_every, **how), None
-    if source.examples is None and team.size == 1:
-        return score(model, source.chunks(), **how), None
-    if source.examples is None:
-        whole, blocks = score_together(model, source.chunks(), team, **how)
-        if blocks > 1:
-            unit = display.unit(source.level)
-            read = f"blocks of {BLOCK:,} {unit}s, each from a zero state {CONTEXT:,} before it"
-            note(f"{team.size} ranks scored {read}")
-        return whole, None
-    examples, total = 0, Score(0, 0.0, 0, 0)
-    mine = share_of(team, source.each())
-    for one in score_lines(model, mine, start=source.start, tally=source.tally_of):
-        examples += 1
-        total += one.score
-        if progress is not None:
-            progress(one.score.chars)
-    return (total, examples) if team.size == 1 else (added(team, total), int(team.total(examples)))
-
-
-def _whole(
-    source: ScoredText,
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    as_json: bool,
-    team: Team,
-    learning: Dynamic | None,
-    reset_every: int | None,
-) -> None:
-    from charrnn.cli._progress import counted, progress
-
-    with progress("scoring", source.text) as show:
-        scored = counted(show, f"{display.unit(vocabulary.level)}s scored")
-        total, examples = _score(source, model, team, scored, learning, reset_every)
-    folded = source.tally.folded
-    if examples is not None and team.size > 1:  # each rank has read its own
-        folded = int(team.total(folded))
-    out = Output()
-    if as_json:
-        record = {
-            **total.to_json(),
-            "folded": folded if source.text else None,
-            "examples": examples,
-            **({} if learning is None else {"dynamic": True}),
-            **({} if reset_every is None else {"reset_every": reset_every}),
-            "run": str(source.checkpoint),
-            "source": source.text or None,
-            "split": source.split,
-        }
-        out.write(json_line(record))
-    else:
-        unit = display.unit(vocabulary.level)
-        rows = {
-            "run": display.one_line(str(source.checkpoint)),
-            "text": display.one_line(" ".join(source.text)) or f"the run's own ({source.split})",
-            **({} if examples is None else {"examples": f"{examples:,}"}),
-            **({} if learning is None else {"learning": "from what is scored (--dynamic)"}),
-            **({} if reset_every is None else {"from a zero state": f"every {reset_every:,}"}),
-            f"{unit}s scored": f"{total.chars:,}",
-            f"nats per {unit}": f"{total.nats_per_char:.6f}",
-            f"bits per {unit}": f"{total.bits_per_char:.6f}",
-            "perplexity": f"{total.perplexity:.4f}",
-            "nats in all": f"{total.nats:.6f}",
-            "bits in all": f"{total.bits:.6f}",
-            "bytes of the text": "not known" if total.bytes is None else f"{total.bytes:,}",
-            "bits per byte": "not known" if total.bytes is None else f"{total.bits_per_byte:.6f}",
-        }
-        if source.skipping or total.skipped:
-            rows[f"{unit}s skipped"] = f"{total.skipped:,}"
-        width = max(map(len, rows))
-        for name, value in rows.items():
-            out.write(utf8(f"{name:<{width}}  {value}\n"))
-    out.finish()

@@ -35,7 +35,10 @@ def plot(
     ] = None,
     x: Annotated[
         Literal["steps", "characters", "minutes", "epochs"],
-        typer.Option(help="What to draw over; characters are those read, whatever the batch."),
+        typer.Option(
+            help="What to draw over; characters are those read, whatever the batch.",
+            rich_help_panel="Drawing",
+        ),
     ] = "steps",
     out: Annotated[
         Path | None,

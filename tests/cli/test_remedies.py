@@ -35,6 +35,7 @@ PRINTED_BY = {
     "cli/_ranks.py": ("train",),
     "cli/_samples.py": ("sample",),
     "cli/_scored_text.py": ("eval",),
+    "cli/_scored_whole.py": ("eval",),
     "cli/_shared.py": COMPUTING,
     "cli/_command.py": (*COMPUTING, "diagnose", "info", "corpus make"),
     "cli/app.py": ("diagnose",),
