@@ -1,4 +1,4 @@
-"""The statements of the README and of the guide for contributors hold."""
+"""The statements of the README, of the documentation and of the guide for contributors hold."""
 
 import ast
 import re
@@ -14,13 +14,19 @@ from helpers.architecture import RANK
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-PAGES = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING}
-PAGES["SECURITY.md"] = (ROOT / "SECURITY.md").read_text("utf-8")
-FOLDERS = ("charrnn", "tests", "benchmarks", "corpora", ".ci", ".github")
+DOCUMENTS = sorted((ROOT / "docs").glob("*/*.md"))
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+    for path in [
+        *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+        *DOCUMENTS,
+    ]
+}
+FOLDERS = ("charrnn", "tests", "benchmarks", "corpora", "docs", ".ci", ".github")
 
 
 def test_the_tree_is_the_tree():
-    tree = re.search(r"```\ncharrnn/\n(.*?)```", README, re.S)
+    tree = re.search(r"```\ncharrnn/\n(.*?)```", CONTRIBUTING, re.S)
     assert tree
     named = {line.split()[0].rstrip("/") for line in tree[1].splitlines() if line.startswith("  ")}
     package = ROOT / "charrnn"
@@ -39,14 +45,21 @@ def test_every_command_and_corpus_is_named():
     from charrnn.cli.app import app
     from charrnn.text.builtin import NAMES
 
+    corpora = PAGES["docs/howto/corpora.md"]
     for name in typer.main.get_command(app).list_commands(None):
         assert f"`charrnn {name}" in README
     for name in NAMES:
-        assert f"| `{name}` |" in README
+        assert f"| `{name}` |" in corpora
 
 
-@pytest.mark.parametrize("block", [b for b in re.findall(r"```python\n(.*?)```", README, re.S)
-                                   if "torch" not in b])  # fmt: skip
+@pytest.mark.parametrize(
+    "block",
+    [
+        block
+        for page in ("README.md", "docs/howto/python.md")
+        for block in re.findall(r"```python\n(.*?)```", PAGES[page], re.S)
+    ],
+)
 def test_the_examples_run(block, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=120
@@ -63,7 +76,7 @@ def test_every_path_that_is_named_exists(page):
     paths = {path for path in paths if not re.search(r"NAME|[*<]", path)}
     assert not {path for path in paths if not (ROOT / path).exists()}
     links = re.findall(r"\]\(([^)#:]+)\)", PAGES[page])
-    assert not {link for link in links if not (ROOT / link).exists()}
+    assert not {link for link in links if not (ROOT / page).parent.joinpath(link).exists()}
 
 
 def test_every_name_that_is_given_with_its_file_is_defined_there():

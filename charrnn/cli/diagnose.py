@@ -166,7 +166,8 @@ def diagnose(
     "clip_rate" and "jumps".
 
     Verdicts, for --fail-on: broken, exploding, vanishing, saturated, clip-tight, clip-idle,
-    lr-high, lr-low, truncation, context-unused. The README lists when each applies, and all keys.
+    lr-high, lr-low, truncation, context-unused. docs/howto/diagnose.md lists when each
+    applies, and all keys.
     """
     check(context)
     wanted = Examination(

@@ -82,7 +82,7 @@ class Report:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as one JSON object; the README lists the keys."""
+        """Return the report as one JSON object; docs/howto/diagnose.md lists the keys."""
         subject, model = self.subject, self.subject.model
         record: dict[str, Any] = {
             "run": subject.name,

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from charrnn.evaluate.pairs import TargetScores
 
 KIND = "charrnn eval"
-FOOTER = "Definitions: the sections on classifying and on turning texts into others in the README."
+FOOTER = (
+    "Definitions: charrnn's documentation, on classifying and on turning one text into another."
+)
 CELL, WIDE = 16, 9
 """Pixels of a cell of a map, and of a character of a label."""
 LONGEST = 14

@@ -1,4 +1,4 @@
-"""The README lists every verdict and every key of the JSON of a diagnosis."""
+"""The documentation lists every verdict and every key of the JSON of a diagnosis."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,7 @@ from charrnn.diagnosis.subjects import Subject
 from charrnn.model.language import LanguageModel
 from charrnn.text import corpus_from_text
 
-README = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
-SECTION = README.partition("### Diagnosing")[2].partition("\n## ")[0]
+PAGE = Path(__file__).parents[2].joinpath("docs/howto/diagnose.md").read_text("utf-8")
 NAMES = {"parameters", "layers", "model", "settings", "cells"}
 """Keys of objects whose own keys are names."""
 
@@ -47,7 +46,7 @@ def keys(value):
 def documented(key):
     of_h = re.sub("^c_(q25|median|q75)$", r"h_\1", key)
     return {f"`{key}`", f"`{of_h}`", f"`{key.removeprefix('c_')}`"} & set(
-        re.findall(r"`[^`\n]+`", SECTION)
+        re.findall(r"`[^`\n]+`", PAGE)
     )
 
 
@@ -58,7 +57,7 @@ def test_every_key_of_the_json(report):
     assert missing == set()
 
 
-@pytest.mark.parametrize("text", [SECTION, verdicts.__doc__], ids=["README", "docstring"])
+@pytest.mark.parametrize("text", [PAGE, verdicts.__doc__], ids=["page", "docstring"])
 def test_every_verdict_with_its_bounds(text):
     table = " ".join(text.split())
     assert [code for code in verdicts.CODES if code not in table] == []

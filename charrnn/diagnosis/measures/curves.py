@@ -134,7 +134,7 @@ class LagProfile:
         return [*self.layers, *self.alone]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the profile as documented in the README."""
+        """Return the profile as documented in docs/howto/diagnose.md."""
         record: dict[str, Any] = {
             "anchors": self.anchors.tolist(),
             "context": self.context,

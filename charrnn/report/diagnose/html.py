@@ -24,7 +24,7 @@ from charrnn.report.diagnose.words import (
     where,
 )
 
-FOOTER = "Definitions and sources: the section on diagnosing in charrnn's README."
+FOOTER = "Definitions and sources: charrnn's documentation, on diagnosing."
 
 
 def write_page(reports: Sequence[Report], path: Path) -> None:
