@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from charrnn.cli import _config
 from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN, note
-from charrnn.errors import CharRNNError, PluginError, in_words, setting
+from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
 from charrnn.errors import option as flag
 from charrnn.options import MODEL, SAVING, TEXT, TRAINING, Option, declared, off
 from charrnn.registry import Choice, Registry
@@ -176,23 +177,29 @@ class Command(TyperCommand):
             _refuse_twice([*own, *self._declared])
         first = [param for param in own if param.param_type_name == "argument"]
         rest = [param for param in own if param.param_type_name != "argument"]
-        return [*first, *self._declared, *rest, plugin_option(), help_option]
+        common = [plugin_option()]
+        if all(param.name != "config" for param in own):  # which info has for what it prints
+            common.insert(0, _config.config_option())
+        return [*first, *self._declared, *rest, *common, help_option]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Load the plug-ins that the arguments name, then parse the arguments."""
+        """Load the plug-ins and the file of options that are named, then parse the arguments."""
         ctx.meta[_ARGUMENTS] = tuple(args)
-        if any(arg.startswith(_PLUGIN) for arg in args):
-            self._load_plugins(ctx, list(args))
-        if self.fields and {"-h", "--help"} & set(args):
+        wants_help = bool({"-h", "--help"} & set(args))
+        if any(arg.startswith((_PLUGIN, _config.FLAG)) for arg in args):
+            self._prepare(ctx, list(args), wants_help)
+        if self.fields and wants_help:
             self._install_plugins()
         try:
-            return super().parse_args(ctx, list(args))
+            left = super().parse_args(ctx, list(args))
         except Exception as problem:
             unknown = hasattr(problem, "possibilities")  # an option that does not exist
             if not (unknown and self.fields and self._install_plugins()):
-                raise
+                raise self._explained(ctx, problem) from None
             ctx.meta.pop(_GIVEN, None)
-            return super().parse_args(ctx, list(args))
+            left = super().parse_args(ctx, list(args))
+        _config.check_stdin(ctx, ctx.params | ctx.meta.get(_GIVEN, {}))
+        return left
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names an option that has several names as the user typed it."""
@@ -204,21 +211,28 @@ class Command(TyperCommand):
                 in_words(text, lambda name: setting(names.get(name, name)))
                 for text in (problem.message, problem.remedy)
             )
+            problem.message = _config.explained(ctx, problem.message)
             raise
+
+    def _explained(self, ctx: Any, problem: Any) -> Any:
+        """Return an error of parsing, which says so if the option stands in a file."""
+        file, param = _config.used(ctx), getattr(problem, "param", None)
+        if param is not None and param.name in file.keys:
+            problem.message = f"{problem.message.rstrip('.')} (in {file.name})"
+        return problem
 
     def _typed(self, ctx: Any) -> dict[str, str]:
         """Return the names that were typed of options with several names, by parameter."""
         words = {word.partition("=")[0] for word in ctx.meta[_ARGUMENTS]}
+        words.update(map(flag, _config.used(ctx).keys.values()))
         return {
             param.name: name.removeprefix("--").replace("-", "_")
             for param in self.get_params(ctx)
             for name in words.intersection(names_of(param) if len(names_of(param)) > 1 else ())
         }
 
-    def _load_plugins(self, ctx: Any, args: list[str]) -> None:
-        """Load the named plug-ins; their own options are not known yet."""
-        from charrnn.plugins import plugin
-
+    def _prepare(self, ctx: Any, args: list[str], wants_help: bool) -> None:
+        """Load the named plug-ins, whose own options are not known yet, and use the named file."""
         parser = self.make_parser(ctx)
         parser.ignore_unknown_options = True
         try:
@@ -226,8 +240,18 @@ class Command(TyperCommand):
         except Exception:  # the arguments are invalid; the real parse reports it
             return
         for source in values.get("plugin") or ():
+            from charrnn.plugins import plugin
+
             plugin(source)
-        self._declared = None
+            self._declared = None
+        if isinstance(source := values.get("config"), str) and not wants_help:
+            file = _config.read(source)
+            try:
+                _config.use(ctx, file, self.get_params(ctx))
+            except UsageError:
+                if not (self.fields and self._install_plugins()):
+                    raise
+                _config.use(ctx, file, self.get_params(ctx))
 
     def _install_plugins(self) -> bool:
         """Load the installed cells, optimizers and schedules; return whether there were any."""

@@ -1,6 +1,7 @@
 """Refuse options that were given although they have no effect with the others.
 
-An option counts as given if it is on the command line, even with its default value.
+An option counts as given if it is on the command line, or in the file that ``--config`` names, even
+with its default value.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ LEAVE_OUT = "leave it out"
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether the parameter ``name`` is on the command line."""
+    """Whether the parameter ``name`` is on the command line, or in the file of ``--config``."""
     source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+    return source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
 
 
 def refuse(context: typer.Context, names: Iterable[str], why: str, remedy: str = LEAVE_OUT) -> None:

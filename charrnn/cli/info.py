@@ -46,18 +46,42 @@ Devices = Annotated[
 ]
 
 
-def info(run: Run = None, devices: Devices = False, as_json: Json = False) -> None:
+Config = Annotated[
+    bool,
+    typer.Option(
+        "--config",
+        help="Write the settings of the run as a file for charrnn train --config.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def info(
+    run: Run = None, devices: Devices = False, config: Config = False, as_json: Json = False
+) -> None:
     """Show a run's best checkpoint or a checkpoint file, or the compute devices of this machine.
+
+    With --config, a TOML file is printed that repeats the run: charrnn train --config FILE trains
+    the same model, bit for bit, unless its learning rate followed the clock, or the run was changed
+    while it was resumed.
 
     With --json one object: the model, its progress, and every setting that it was trained with, by
     name. "corpus" lists at most 100 files; "sources_count" is their number.
     """
+    if config and (devices or as_json):
+        other = "--devices" if devices else "--json"
+        raise UsageError(f"--config and {other} exclude each other", "give one of them")
     if devices:
         _devices(run, as_json)
         return
     from charrnn.storage import checkpoint, runs
 
     loaded = checkpoint.load(runs.resolve(run))
+    if config:
+        from charrnn.report.configuration import configuration
+
+        write_text(configuration(loaded))
+        return
     facts, settings = _facts(loaded), _settings(loaded)
     if as_json:
         more = {"repeat": _repeated(loaded)}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._config import check_stdin
 from charrnn.cli._given import refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._shared import (
@@ -120,6 +121,7 @@ def predict(
     reading = given(context, DataConfig)
     check_reading(reading)
     source = "-" if text is None else text
+    check_stdin(context, {"text": source})
     refuse_decoding(context, [source])
     refuse_on_gpu(context)
     from charrnn.storage import checkpoint, runs

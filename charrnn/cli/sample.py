@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._config import STDIN, is_stdin
 from charrnn.cli._given import note_unknown, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import (
@@ -210,7 +211,7 @@ def sample(
     ends = until or ("--until-join" if until_join else "")
     check(context, options)
     refuse_on_gpu(context)
-    _check_input(prime_file, each_line, novel_text or [])
+    _check_input(context, prime_file, each_line, novel_text or [])
     how = _reading(context, bool(prime_file or each_line), bool(novel_text))
     from charrnn import sampling
     from charrnn.randomness import new_seed
@@ -266,9 +267,12 @@ def sample(
         samples.after(beginning, {"no_repeat": options.no_repeat, "novel_span": novel_span})
 
 
-def _check_input(prime_file: str | None, each_line: bool, novel_text: list[str]) -> None:
+def _check_input(
+    context: typer.Context, prime_file: str | None, each_line: bool, novel_text: list[str]
+) -> None:
     """Raise :class:`UsageError` if standard input would be read more than once."""
-    readers = ["--each-line"] if each_line else []
+    readers = [STDIN] if is_stdin(context) else []
+    readers += ["--each-line"] if each_line else []
     readers += ["--prime-file -"] if prime_file == "-" else []
     readers += ["--novel-text -"] * novel_text.count("-")
     if len(readers) > 1:

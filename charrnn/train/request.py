@@ -300,16 +300,29 @@ def repeated(checkpoint: Checkpoint) -> str | None:
     """
     from charrnn.text.finding import in_command
 
+    configs, left_out = to_repeat(checkpoint)
+    if not configs:
+        return None
+    words = ["charrnn", "train", *in_command(configs[1])]
+    words += [word for source in loaded() for word in ("--plugin", source)]
+    words += _options(checkpoint.config, left_out, *configs)
+    return " ".join(map(quoted, words))
+
+
+def to_repeat(
+    checkpoint: Checkpoint,
+) -> tuple[tuple[ModelConfig, DataConfig, TrainConfig] | tuple[()], set[str]]:
+    """Return the configurations of a run that is to be trained anew; none if it was not trained.
+
+    And the settings that have no effect, or are given otherwise.
+    """
     data, train, progress = checkpoint.data, checkpoint.train, checkpoint.progress
     if data is None or train is None or not data.sources:
-        return None
+        return (), set()
     steps = progress.total_steps or max(1, progress.step)
     train = replace(train, **_in_place_of_stops({"steps": steps}))
     left_out = {"sources", "plan", *unused(checkpoint.config, data, train)}
-    words = ["charrnn", "train", *in_command(data)]
-    words += [word for source in loaded() for word in ("--plugin", source)]
-    words += _options(checkpoint.config, left_out, checkpoint.config, data, train)
-    return " ".join(map(quoted, words))
+    return (checkpoint.config, data, train), left_out
 
 
 def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) -> list[str]:

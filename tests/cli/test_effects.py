@@ -17,6 +17,24 @@ from charrnn import own
 from charrnn.storage import checkpoint, container
 
 TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 12
+CONFIG = """train.lr = 0.5
+sweep.lr = 0.5
+sample.seed = 3
+predict.k = 2
+eval.json = true
+diagnose.seed = 4
+runs.json = true
+plot.json = true
+export = {to = "torch", out = "e.bin"}
+import.vocabulary = "m.json"
+bench.core = "numpy"
+[corpus]
+list.json = true
+make.name = "reber"
+info.name = "reber"
+cache.json = true
+"""
+"""For each command, what changes its result."""
 OF_START = ("train_chars", "val_chars", "test_chars", "vocabulary", "batch", "seq_len", "backend")
 TIMED = {"seconds", "chars_per_second", "run", "path", "last_used", "version"}
 CLOCK = re.compile(r"[\d,.]+ (char/s|s|ms|MB|GB|kB)\b( left| an epoch)?|lr [\d.e-]+|\d+\.\d+ [GM]B")
@@ -51,6 +69,7 @@ def place(tmp_path_factory):
         "src.txt": "the cat sat\nA dog ate it!\n" * 20,
         "dst.txt": "cat\ndog\n" * 20,
         "plug.py": "raise RuntimeError('is loaded')\n",
+        "c.toml": CONFIG,
     }
     for name, text in texts.items():
         (where / name).write_text(text, encoding="utf-8")

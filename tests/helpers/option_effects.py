@@ -277,7 +277,7 @@ u.txt ; --unknown skip""",
 ; --json""",
     ],
     "plot": ["; --x epochs\n; --out curves.svg\n; --html curves.html\n; --json"],
-    "info": [_OUTPUT, "; --devices"],
+    "info": [_OUTPUT, "; --devices\n; --config"],
     "runs": [_OUTPUT],
     "bench": [
         _MODEL,
@@ -313,8 +313,11 @@ u.txt ; --unknown skip""",
 
 def lines() -> dict[str, list[str]]:
     """Return the lines of every command."""
-    plugin = "; --plugin plug.py"
-    return {command: [*"\n".join(parts).splitlines(), plugin] for command, parts in _LINES.items()}
+    found = {}
+    for command, parts in _LINES.items():
+        common = ["; --plugin plug.py", *([] if command in ("", "info") else ["; --config c.toml"])]
+        found[command] = [*"\n".join(parts).splitlines(), *common]
+    return found
 
 
 def split(command: str, line: str) -> tuple[list[str], list[str]]:
