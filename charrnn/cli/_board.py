@@ -1,14 +1,77 @@
-"""The metrics of a run for TensorBoard, which ``charrnn export --to tensorboard`` writes."""
+"""The metrics of a run for TensorBoard: ``export --to tensorboard``, ``train --tensorboard``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from charrnn.cli._output import write_json, write_text
-from charrnn.display import one_line, size
+from charrnn.cli._shared import note
+from charrnn.display import one_line, shell, size
 from charrnn.errors import CharRNNError, UsageError
 
+if TYPE_CHECKING:
+    from charrnn.train.records import Record
+
 BOARD = "tensorboard"
+
+
+def check_board(folder: Path | None) -> None:
+    """Raise :class:`UsageError` if a file is named as the folder for TensorBoard."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError(f"--tensorboard {one_line(folder)} is a file", "name a folder")
+
+
+class Board:
+    """Writes the records of a training run for TensorBoard; a context manager.
+
+    If that fails once training has begun, it says so and writes no more: the metrics hold the same.
+
+    Parameters
+    ----------
+    folder
+        That of the boards; None: nothing is written.
+    run
+        The run's folder, after which its board is named.
+
+    Raises
+    ------
+    CharRNNError
+        If the board cannot be made.
+    """
+
+    def __init__(self, folder: Path | None, run: Path) -> None:
+        from charrnn.exchange.live_events import LiveEvents
+
+        self._run = run
+        self._place = None if folder is None else folder / run.resolve().name
+        self._events = None if self._place is None else LiveEvents(self._place, run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._events is not None:
+            self._events.close()
+
+    def take(self, record: Record) -> None:
+        """Write a record, whose line the metrics hold already."""
+        if self._events is None:
+            return
+        try:
+            self._events.take(record.to_json())
+        except (CharRNNError, OSError) as problem:
+            why = problem.message if isinstance(problem, CharRNNError) else str(problem)
+            later = f"charrnn export {shell(self._run)} --to {BOARD} --out {shell(self._place)}"
+            note(f"{why}; training goes on without it, and later this writes it: {later}")
+            self._events.close()
+            self._events = None
 
 
 def write_metrics(checkpoint: Path, out: Path, bits: int | None, as_json: bool) -> None:
@@ -23,6 +86,7 @@ def write_metrics(checkpoint: Path, out: Path, bits: int | None, as_json: bool) 
     """
     from charrnn import files
     from charrnn.exchange.event_file import events
+    from charrnn.exchange.live_events import live_files, whole_file
     from charrnn.own import METRICS
     from charrnn.storage.metrics import read_metrics
 
@@ -45,8 +109,10 @@ def write_metrics(checkpoint: Path, out: Path, bits: int | None, as_json: bool) 
         raise CharRNNError(
             f"cannot make the folder {one_line(out)}: {problem.strerror}", "name another"
         ) from None
-    path = out / f"events.out.tfevents.{name}"
+    path = whole_file(out, name)
     files.write(path, events(records, begun))
+    for written in live_files(out):  # the same metrics, as they came
+        written.unlink(missing_ok=True)
     if as_json:
         write_json({"file": str(path), "to": BOARD, "bytes": path.stat().st_size})
     else:

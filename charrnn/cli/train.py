@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from charrnn.architecture import DEFAULTS, OF_WORDS
+from charrnn.cli._board import Board, check_board
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import again, refuse, refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
@@ -122,6 +124,16 @@ def train(
             "--json", help="One JSON object per event on standard output.", rich_help_panel=OUTPUT
         ),
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write the metrics for TensorBoard, as they come, to the run's folder in "
+            "DIR; TensorBoard shows all that are there.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     backend: Backend = "auto",
     matmul: Matmul = "fp32",
     core: Core = "auto",
@@ -165,6 +177,8 @@ def train(
         refuse_core(request.fresh_model().dtype, core, matmul)
     if dry_run:
         refuse(context, ("quiet",), "silences training, but --dry-run trains nothing")
+        refuse(context, ("tensorboard",), "shows training, but --dry-run trains nothing")
+    check_board(tensorboard)
     from charrnn.cli._progress import progress
     from charrnn.cli._ranks import ranks
     from charrnn.train.opening import open_session
@@ -190,8 +204,9 @@ def train(
             with closing(session):
                 if not quiet:
                     note_fallback(engine)
-                more = again(context, ("core", "matmul"))
-                code = _follow(session, stop, choose(quiet, as_json, more), command, more)
+                more = again(context, ("core", "matmul", "tensorboard"))
+                report = choose(quiet, as_json, more)
+                code = _follow(session, stop, report, command, more, tensorboard)
                 if not quiet:
                     note_slower(engine)
                 return command.code(code)
@@ -211,7 +226,12 @@ def _dry_run(session: Session, as_json: bool) -> int:
 
 
 def _follow(
-    session: Session, stop: Deferral, report: TrainingReport, command: Command, more: str
+    session: Session,
+    stop: Deferral,
+    report: TrainingReport,
+    command: Command,
+    more: str,
+    tensorboard: Path | None,
 ) -> int:
     """Train and report; return the exit code. ``more`` are options that continue it exactly."""
     from charrnn.train.records import Save, Start
@@ -224,9 +244,16 @@ def _follow(
         note(f"the run in {session.folder} has finished at {step}; to continue it give {remedy}")
         return 0
     stop.farewell = partial(command.abandon, report)
+    board = Board(tensorboard if command.team.rank == 0 else None, session.folder)
     try:
-        with explaining_memory(session.needed.total), report, closing(session.records()) as records:
+        with (
+            explaining_memory(session.needed.total),
+            board,
+            report,
+            closing(session.records()) as records,
+        ):
             for record in records:
+                board.take(record)
                 if isinstance(record, Save) or (isinstance(record, Start) and record.resumed):
                     command.saved(session.folder, more, session.needs_ranks)
                 command.show(report, record)

@@ -8,7 +8,9 @@ bytes, the data, and a checksum of the data, all little-endian. A checksum is th
 
 The data are an Event in the wire format of protocol buffers: 1 wall_time (double), 2 step (int64),
 3 file_version (string) in the first one, 5 summary, whose values (1) are 1 tag and 2 simple_value
-(float). Sources: tensorflow/core/util/event.proto, framework/summary.proto, lib/io/record_writer.
+(float), or 7 session_log, whose 1 status is 1 (START): then a reader forgets what it has seen from
+that step on, in this file and in those of the same folder that come before it by name. Sources:
+tensorflow/core/util/event.proto, framework/summary.proto, lib/io/record_writer.
 """
 
 from __future__ import annotations
@@ -65,13 +67,25 @@ def event(wall_time: float, step: int, scalars: Mapping[str, float]) -> bytes:
     return record(_double(1, wall_time) + b"\x10" + _varint(step) + _bytes(5, values))
 
 
+def restart(wall_time: float, step: int) -> bytes:
+    """Return the record that makes a reader forget what it has seen from a step on."""
+    return record(_double(1, wall_time) + b"\x10" + _varint(step) + _bytes(7, b"\x08\x01"))
+
+
 def events(records: Iterable[Mapping[str, Any]], begun: float) -> Iterator[bytes]:
     """Yield a whole file for the records of ``metrics.jsonl``; ``begun`` is when training began."""
     yield opening(begun)
+    yield from summaries(records, begun)
+
+
+def summaries(records: Iterable[Mapping[str, Any]], begun: float) -> Iterator[bytes]:
+    """Yield the scalars of records; one without a time has that of the one before it."""
+    seconds = 0.0
     for found in records:
+        seconds = found.get("seconds") or seconds
         named = scalars(found)
         if named:
-            yield event(begun + (found.get("seconds") or 0.0), found["step"], named)
+            yield event(begun + seconds, found["step"], named)
 
 
 def scalars(found: Mapping[str, Any]) -> dict[str, float]:

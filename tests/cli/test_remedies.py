@@ -126,6 +126,7 @@ OTHERWISE = {
     "see charrnn sample --label": ("sample",),
     "to write texts: charrnn sample --label NAME": ("sample",),
     "--min-count {} folds the end of a text, too": ("train",),
+    "--tensorboard": ("train",),
     "--matmul": ("train", "bench"),
     "leave out --matmul": ("train", "bench"),
     "Steps between records of gradient norms by layer (charrnn diagnose --history)": ("diagnose",),

@@ -76,6 +76,7 @@ REFUSED = [
     "train t.txt ; --outer-momentum 0 : --sync-every",
     "train t.txt --sync-every 2 ; --watch 1 : --sync-every",
     "train t.txt --dry-run ; --quiet",
+    "train t.txt --dry-run ; --tensorboard b",
     "train t.txt --name two ; --out three",
     "train t.txt --backend cupy ; --threads 1",
     "train --resume one --eval-every 0 --steps 9 ; --patience 2",

@@ -141,6 +141,7 @@ _LINES = {
 ; --resume one
 ; --quiet
 ; --dry-run
+; --tensorboard board
 ; --matmul tf32""",
     ],
     "sweep": [
