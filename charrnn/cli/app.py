@@ -23,6 +23,7 @@ _FUNCTIONS = {
     "eval": ("evaluate", "evaluate"),
     "diagnose": ("diagnose", "diagnose"),
     "plot": ("plot", "plot"),
+    "view": ("view", "view"),
     "info": ("info", "info"),
     "runs": ("info", "runs"),
     "export": ("export", "export"),

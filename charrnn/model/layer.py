@@ -169,6 +169,15 @@ class Layer:
         """Return the view (steps, H, N) to which forward writes h_1 … h_steps."""
         return ws.states[self.cell.states[0]][1 : steps + 1]
 
+    def gate_values(self, ws: Workspace, steps: int) -> Mapping[str, Array]:
+        """Return the values of the gates, (steps, H, N) by name, that the last forward pass left.
+
+        They are views of the working array. A cell with a single block has none: its value is h.
+        """
+        received = ws.work[:steps, self.cell.input_rows(self.H)]
+        gates = self.cell.gates if len(self.cell.gates) > 1 else ()
+        return {gate: received[:, k * self.H : (k + 1) * self.H] for k, gate in enumerate(gates)}
+
     def forward(
         self,
         staged: Staged,

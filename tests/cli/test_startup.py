@@ -31,6 +31,7 @@ COMMANDS = (
     "sample",
     "eval",
     "plot",
+    "view",
     "info",
     "runs",
     "corpus",
@@ -97,6 +98,7 @@ WRONG = (
     ["import"],
     ["plot", "--out", "a.txt"],
     ["plot", "--x", "letters"],
+    ["view", "--length", "1"],
 )
 
 

@@ -112,6 +112,10 @@ REFUSED = [
             "--backend numpy", "--hidden 4", "--encoding utf-8", "--level char", "--steps 3",
         )
     ),
+    "view one ; --unknown skip : text",
+    "view one ; --encoding latin-1 : text",
+    "view bytes t.txt ; --errors strict : reads bytes",
+    "view one t.txt --backend cupy ; --threads 1",
     "info ; --devices one : run",
     "bench --backend cupy ; --threads 1",
     "corpus make hello ; --force : --out",

@@ -24,7 +24,7 @@ ROWS = (
     ("evaluate", "exchange", "sampling"),
     ("tasks",),
     ("train",),
-    ("diagnosis", "sweep"),
+    ("diagnosis", "sweep", "view"),
     ("api",),
     ("report",),
     ("cli",),

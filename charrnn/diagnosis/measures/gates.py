@@ -163,7 +163,7 @@ class _Layer:
 
     def __init__(self, backend: Backend, layer: Layer, index: int, part: str) -> None:
         self.backend, self.index, self.part = backend, index, part
-        self.cell, self.H = layer.cell, layer.H
+        self.layer, self.cell, self.H = layer, layer.cell, layer.H
         self.steps = 0
         self.sums: dict[str, Floats] = {}
         self.histograms: dict[str, Floats] = {}
@@ -173,10 +173,7 @@ class _Layer:
         """Add the values that a forward pass of ``steps`` steps left in a workspace."""
         self._real = real
         self.steps += steps * ws.work.shape[2] if real is None else int(real.sum())
-        gates = self.cell.gates if len(self.cell.gates) > 1 else ()
-        received = ws.work[:steps, self.cell.input_rows(self.H)]
-        for k, gate in enumerate(gates):
-            values = received[:, k * self.H : (k + 1) * self.H]
+        for gate, values in self.layer.gate_values(ws, steps).items():
             low, high = (-RIGHT, RIGHT) if gate in self.cell.candidates else (LEFT, RIGHT)
             self._sum(f"{gate}.left", values < low)
             self._sum(f"{gate}.right", values > high)

@@ -1,0 +1,245 @@
+"""``charrnn view``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli._output import Output, json_line, utf8, write
+from charrnn.cli._scored_text import ScoredText
+from charrnn.cli._shared import (
+    OUTPUT,
+    OWN_READING,
+    READING,
+    Backend,
+    Core,
+    Run,
+    Threads,
+    check_reading,
+    note,
+    open_backend,
+    refuse_core,
+)
+from charrnn.cli._shared import reading as reading_of
+from charrnn.config import DataConfig
+from charrnn.display import shell, symbol
+from charrnn.errors import UsageError
+from charrnn.options import TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from charrnn.storage.checkpoint import Checkpoint
+    from charrnn.text.vocabulary import Vocabulary
+    from charrnn.view.passage import Passage
+
+LENGTH = 2000
+"""Symbols that are shown by default."""
+VIEW = "View"
+"""A group of options."""
+
+
+@takes(Fields(DataConfig, READING, OWN_READING))
+def view(
+    context: typer.Context,
+    run: Run = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT|-]",
+            help="A file, a directory, - for standard input, or a built-in corpus. "
+            "[default: the run's validation text]",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=2,
+            help="View the first N symbols of the text.",
+            rich_help_panel=VIEW,
+        ),
+    ] = LENGTH,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER:UNIT",
+            help="Show the value of this unit, h, instead; LAYER:UNIT:NAME shows its other state "
+            "(c) or a gate (i, f, g, o; r, z, n). Both numbers count from 0.",
+            show_default=False,
+            rich_help_panel=VIEW,
+        ),
+    ] = None,
+    unknown: Annotated[
+        Literal["error", "skip"] | None,
+        typer.Option(
+            help="What to do with symbols that the model does not know. [default: error]",
+            show_default=False,
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object a symbol.", rich_help_panel=OUTPUT),
+    ] = False,
+    backend: Backend = "auto",
+    core: Core = "auto",
+    threads: Threads = None,
+) -> None:
+    """Show a text as a language model sees it: how surprising each symbol is.
+
+    On a terminal the text is coloured by its surprisal, in bits: -log2 of the probability that the
+    model gave to the symbol, as charrnn eval scores it. The first symbol has no context and is not
+    scored. With --unit it is coloured by the value that a unit, or a gate of it, has after each
+    symbol was read: blue is low, red is high.
+
+    In a pipe, or with NO_COLOR set, each symbol is a line of columns with tabs between them:
+    position (from 1), symbol (with Python's escapes), bits, and the likeliest other symbols, each
+    with its probability. With --unit the third column is the value, and the last.
+
+    With --json an object for each symbol: "position", "symbol" (an integer at byte level), "bits"
+    (or null) and "alternatives", a list of "symbol" and "p", the likeliest first. With --unit:
+    "position", "symbol", "unit" and "value".
+    """
+    if run == "-" and text is None:
+        run, text = None, "-"
+    _check_run(run, text)
+    reading = given(context, DataConfig)
+    check_reading(reading)
+    if text is None:
+        names = (*READING, "unknown")
+        refuse(context, names, "only applies to a text, not to the run's own")
+    refuse_decoding(context, [] if text is None else [text])
+    refuse_on_gpu(context)
+    from charrnn.storage import checkpoint, runs
+
+    loaded = checkpoint.load(runs.resolve(run))
+    engine = open_backend(backend, threads, core=core)
+    refuse_core(loaded.config.dtype, core)
+    instead = "charrnn predict shows what it makes of a text"
+    if loaded.config.task == "generate":
+        instead = "charrnn eval scores its texts"
+    model, vocabulary = loaded.language_model(engine, instead), loaded.vocabulary
+    note_unknown(context, vocabulary)
+    chosen = None
+    if unit is not None:
+        from charrnn.view.values import Unit
+
+        chosen = Unit.read(unit, model)
+    source = _source(loaded, text, reading, unknown)
+    passage = _passage(source, length)
+    if told := source.skipped(as_json):
+        note(told)
+    if chosen is None:
+        _expected(model, vocabulary, passage, as_json)
+    else:
+        _values(model, vocabulary, passage, chosen, as_json)
+
+
+def _check_run(run: str | None, text: str | None) -> None:
+    """Raise :class:`UsageError` if the only argument is a text, not a run."""
+    if run is None or text is not None or not Path(run).is_file():
+        return
+    from charrnn.own import is_checkpoint
+    from charrnn.storage import runs
+
+    if not is_checkpoint(Path(run)):
+        folders = runs.folders()
+        newest = shell(folders[-1].name) if folders else "RUN"
+        raise UsageError(
+            f"{shell(run)} is a file, not a run", f"to view it: charrnn view {newest} {shell(run)}"
+        )
+
+
+def _source(
+    loaded: Checkpoint, text: str | None, reading: dict[str, Any], unknown: str | None
+) -> ScoredText:
+    """Return the text: the one that was named, else the run's validation text."""
+    assert loaded.path is not None
+    options = {"unknown": unknown or "error", **reading_of(loaded, reading)}
+    texts, split = ([], "val") if text is None else ([text], None)
+    return ScoredText(texts, split, loaded.path, loaded.vocabulary, options)
+
+
+def _passage(source: ScoredText, length: int) -> Passage:
+    """Return the first symbols of a text, or of the examples that it consists of."""
+    from charrnn.view.passage import Passage
+
+    if source.examples is None:
+        return Passage.of_text(source.chunks(), length, source.tally)
+
+    def examples() -> Iterator[Any]:
+        for line, ids in source.each():
+            source.tally_of(line, ids)
+            yield ids
+
+    return Passage.of_examples(examples(), source.start, length)
+
+
+def _expected(model: Any, vocabulary: Vocabulary, passage: Passage, as_json: bool) -> None:
+    """Show how surprising each symbol is, and what was expected instead."""
+    from charrnn.report.view.coloured import bits_legend, coloured_text, surprise
+    from charrnn.report.view.rows import expected_records, expected_rows
+    from charrnn.view.predictions import Predictions
+
+    found, ids = Predictions.of(model, passage), passage.ids.tolist()
+    if as_json:
+        _write(map(json_line, expected_records(vocabulary, ids, found)))
+    elif _in_colour():
+        shades = map(surprise, found.bits.tolist())
+        text = _symbols(vocabulary, ids)
+        write(coloured_text(text, shades, "surprisal in bits", bits_legend()))
+    else:
+        _write(map(_line, expected_rows(vocabulary, ids, found)))
+
+
+def _values(model: Any, vocabulary: Vocabulary, passage: Passage, unit: Any, as_json: bool) -> None:
+    """Show the values of a unit."""
+    from charrnn.report.view.coloured import between, coloured_text, scale_legend
+    from charrnn.report.view.rows import value_records, value_rows
+    from charrnn.view.values import ends, values
+
+    found, ids = values(model, passage, unit), passage.ids.tolist()
+    if as_json:
+        _write(map(json_line, value_records(vocabulary, ids, unit, found)))
+    elif _in_colour():
+        low, high = ends(model, unit, found)
+        shades = map(between(low, high), found.tolist())
+        text, legend = _symbols(vocabulary, ids), scale_legend(low, high)
+        write(coloured_text(text, shades, f"unit {unit}", legend))
+    else:
+        _write(map(_line, value_rows(vocabulary, ids, found)))
+
+
+def _in_colour() -> bool:
+    """Whether standard output shows colours."""
+    from charrnn.report.diagnose.terminal import make_console
+
+    console = make_console()
+    return console.color_system is not None and not console.no_color
+
+
+def _symbols(vocabulary: Vocabulary, ids: list[int]) -> list[str]:
+    """Return the symbols as text; bytes beyond ASCII are escaped."""
+    symbols = [
+        (chr(item) if item < 128 else symbol(item)) if isinstance(item, int) else item
+        for item in vocabulary.symbols
+    ]
+    return [symbols[i] for i in ids]
+
+
+def _line(columns: tuple[str, ...]) -> bytes:
+    return utf8("\t".join(columns) + "\n")
+
+
+def _write(lines: Iterable[bytes]) -> None:
+    """Write lines as they are made."""
+    out = Output()
+    for line in lines:
+        out.write(line)
+    out.finish()
