@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from charrnn.display import count, one_line
 from charrnn.errors import UsageError, option
 from charrnn.options import Option, declared
 from charrnn.registry import CELLS
+
+if TYPE_CHECKING:
+    from charrnn.report.standing import Standing
 
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
@@ -65,8 +68,12 @@ def info(
     the same model, bit for bit, unless its learning rate followed the clock, or the run was changed
     while it was resumed.
 
+    The verdict says how the run is doing, as the end of training does, or how far it has come.
+
     With --json one object: the model, its progress, and every setting that it was trained with, by
-    name. "corpus" lists at most 100 files; "sources_count" is their number.
+    name. "verdict" is null without metrics, else an object: "code" (overfitting, cut-short, well,
+    no-better than a guess, ended without a verdict, running, stopped) and "message". "corpus" lists
+    at most 100 files; "sources_count" is their number.
     """
     if config and (devices or as_json):
         other = "--devices" if devices else "--json"
@@ -83,8 +90,9 @@ def info(
         write_text(configuration(loaded))
         return
     facts, settings = _facts(loaded), _settings(loaded)
+    verdict = _standing(Path(facts["path"]).parent)
     if as_json:
-        more = {"repeat": _repeated(loaded)}
+        more = {"repeat": _repeated(loaded), "verdict": verdict and verdict.to_json()}
         write_json(facts | {k: v for k, v in settings.items() if k not in facts} | more)
         return
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
@@ -102,8 +110,23 @@ def info(
     from charrnn.report.tables import listed
 
     rows = [(name, _plain(value)) for name, value in facts.items()]
+    if verdict:
+        rows.insert(1, ("verdict", one_line(verdict.message)))
     command = [("repeat", again)] if (again := _repeated(loaded)) else []
     write_text(listed([*rows, *_as_options(loaded), *command]))
+
+
+def _standing(folder: Path) -> Standing | None:
+    """Return how the run in a folder is doing; None if its metrics are missing or damaged."""
+    from charrnn.errors import CharRNNError
+    from charrnn.report.standing import standing
+    from charrnn.storage.lock import is_held
+    from charrnn.storage.metrics import read_metrics
+
+    try:
+        return standing(str(folder), read_metrics(folder), is_held(folder))
+    except CharRNNError:
+        return None
 
 
 def _repeated(loaded: Any) -> str | None:
@@ -142,7 +165,8 @@ def runs(
 ) -> None:
     """List the runs under checkpoints/, oldest first, or the trials of a sweep.
 
-    A sweep is listed as its best run.
+    A sweep is listed as its best run. The verdict is that of charrnn info, in brief; with --json
+    "verdict" is the same object as there.
     """
     if sweep is not None:
         _trials(sweep, as_json)
@@ -152,10 +176,12 @@ def runs(
     from charrnn.storage import runs as folders
 
     rows: list[dict[str, Any]] = []
+    verdicts: dict[str, str] = {}
     for folder in folders.folders():
         row: dict[str, Any] = {"run": folder.name}
         try:
-            facts = _facts(checkpoint.load(folders.resolve(str(folder), "last")))
+            path = folders.resolve(str(folder), "last")
+            facts = _facts(checkpoint.load(path))
         except CharRNNError as problem:
             rows.append(row | {"error": problem.line(option)})
             continue
@@ -169,13 +195,17 @@ def runs(
             "val_loss",
             "best_val_loss",
         )
-        rows.append(row | {key: facts[key] for key in kept} | {"seconds": facts["seconds"]})
+        verdict = _standing(path.parent)
+        if verdict:
+            verdicts[folder.name] = verdict.words
+        row |= {key: facts[key] for key in kept} | {"seconds": facts["seconds"]}
+        rows.append(row | {"verdict": verdict and verdict.to_json()})
     if as_json:
         write_json(*rows)
     elif rows:
         from charrnn.report.tables import runs_table
 
-        write_text(runs_table(rows))
+        write_text(runs_table(rows, verdicts))
     else:
         print(f"no runs under {folders.HOME}/", file=sys.stderr)
 

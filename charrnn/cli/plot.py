@@ -68,9 +68,9 @@ def plot(
     """Draw the loss curves of one or several runs, in the terminal, a file or a page.
 
     Shown are the training loss, the validation loss (of models of labels and targets also accuracy
-    or exact match), the learning rate, and where a run was rolled back. A run may still be
-    training. Steps that were undone, by a rollback or because a run was continued from an earlier
-    checkpoint, are not drawn.
+    or exact match), the learning rate, where a run was rolled back, and its verdict, as charrnn
+    info has it. A run may still be training. Steps that were undone, by a rollback or because a run
+    was continued from an earlier checkpoint, are not drawn.
 
     The training loss is smoothed as training reports it, an exponential average over about 50
     steps, and drawn in the middle of these. Nothing else is smoothed. The axis of losses ends at
@@ -87,13 +87,13 @@ def plot(
         refuse(context, ("x",), "has no effect with --json, whose points have every axis")
     from charrnn.evaluate.curves import check_axis
 
-    found = _read(runs)
+    found, verdicts = _read(runs)
     check_axis(found, x)
     if as_json:
         write_json(*(row for run in found for row in run.to_json()))
     from charrnn.report.curves.chart import Chart
 
-    chart = Chart.of(found, x)
+    chart = Chart.of(found, x, verdicts)
     if out is not None:
         from charrnn.report.curves.figure import draw
 
@@ -129,8 +129,8 @@ def _check(out: Path | None, html: Path | None) -> None:
         need_matplotlib()
 
 
-def _read(names: list[str] | None) -> list[Curves]:
-    """Return the curves of the runs.
+def _read(names: list[str] | None) -> tuple[list[Curves], list[str]]:
+    """Return the curves of the runs, and how each is doing.
 
     Raises
     ------
@@ -138,6 +138,8 @@ def _read(names: list[str] | None) -> list[Curves]:
         If a run does not exist, or has recorded nothing yet.
     """
     from charrnn.evaluate.curves import Curves
+    from charrnn.report.standing import standing
+    from charrnn.storage.lock import is_held
     from charrnn.storage.metrics import read_metrics
     from charrnn.storage.runs import recorded
 
@@ -145,16 +147,19 @@ def _read(names: list[str] | None) -> list[Curves]:
     folders = [folder for name in wanted for folder in recorded(name)]
     folders = list({folder.resolve(): folder for folder in folders}.values())
     called = Counter(folder.resolve().name for folder in folders)
-    found = []
+    found, verdicts = [], []
     for folder in folders:
         name = folder.resolve().name
         unique = name if called[name] == 1 else str(folder)
-        curves = Curves.of(unique, read_metrics(folder))
+        lines = list(read_metrics(folder))
+        curves = Curves.of(unique, lines)
         if curves.points:
             found.append(curves)
+            verdict = standing(str(folder), lines, is_held(folder))
+            verdicts.append(one_line(verdict.message) if verdict else "")
     if not found:
         what = one_line(folders[0]) if len(folders) == 1 else "these runs"
         raise CharRNNError(
             f"nothing is recorded of {what} yet", "wait, or train with a smaller --log-every"
         )
-    return found
+    return found, verdicts

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from charrnn.display import unit
+from collections.abc import Mapping
+from typing import Any
+
+from charrnn.display import shell, unit
 from charrnn.evaluate.course import CUT_SHORT, OVERFITTING
 from charrnn.train.records import End, Overfitting, Start
 
 FAR = 0.25
 """The share of the validation loss by which a training loss is much lower."""
-
-
+BY_HEART = 0.8
+"""A training loss below this share of the loss of a guess: the training text is being learned."""
 _LONGER = {
     "steps": "a run with more --steps",
     "epochs": "a run with more --epochs",
@@ -17,11 +20,10 @@ _LONGER = {
 }
 
 
-def outcome(end: End, start: Start | None) -> str:
+def outcome(end: End, settings: Mapping[str, Any]) -> str:
     """Return what a run's verdict is, in a line; empty if it has none."""
     if end.verdict is None or end.val_loss is None:
         return ""
-    settings = {} if start is None else start.settings
     what = "text" if settings.get("task", "lm") == "lm" else "examples"
     if end.verdict == OVERFITTING:
         more = "a higher --dropout" if settings.get("dropout") else "--dropout"
@@ -35,6 +37,32 @@ def outcome(end: End, start: Start | None) -> str:
         know = f"it knows the training {what} much better than others"
         return f"{_losses(end)}: {know}; {_more(what)} would help most"
     return f"{_losses(end)}: no sign of overfitting"
+
+
+def no_better(end: End, task: str) -> str:
+    """Return what to say of a model that a guess equals."""
+    what = "labels" if task in ("classify", "tag") else "symbols"
+    number = "ln V = " if what == "symbols" else ""
+    guess = {
+        "uniform": f"a guess among all {what} alike ({number}",
+        "unigram": f"a guess by the frequencies of the {what} (",
+    }[str(end.no_better_than)]
+    worse = f"the model is no better than {guess}{end.guess_loss:.4f} nats)"
+    trained = end.smoothed if end.train_loss is None else end.train_loss
+    if _by_heart(end, trained):
+        return (
+            f"{worse}, except on the training text ({trained:.4f} nats), which it has learned "
+            "by heart: use a longer text, a smaller --hidden, or --dropout"
+        )
+    see = f", and see charrnn diagnose {shell(end.run)}" if what == "symbols" else ""
+    return f"{worse}: train for longer or with another --lr{see}"
+
+
+def _by_heart(end: End, trained: float | None) -> bool:
+    """Whether a model that a guess equals on the validation text beats it on the training text."""
+    if trained is None or end.guess_loss is None or end.best_val_loss is None:
+        return False
+    return trained < BY_HEART * end.guess_loss
 
 
 def _more(what: str) -> str:

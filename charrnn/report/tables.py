@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from charrnn.display import duration, loss, one_line
@@ -36,13 +36,13 @@ def listed(facts: Sequence[tuple[str, str]]) -> str:
     return aligned(facts[0], facts[1:], left=2)
 
 
-def runs_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a table of runs with their main figures, one per line."""
-    head = ("run", "model", "parameters", "step", "val", "best val", "time")
+def runs_table(rows: Sequence[dict[str, Any]], verdicts: Mapping[str, str]) -> str:
+    """Return a table of runs with their main figures, and their verdicts by name, one per line."""
+    head = ("run", "model", "parameters", "step", "val", "best val", "time", "verdict")
     body = []
     for row in rows:
         if "error" in row:
-            body.append((one_line(row["run"]), "unreadable", "", "", "", "", ""))
+            body.append((one_line(row["run"]), "unreadable", "", "", "", "", "", ""))
             continue
         body.append(
             (
@@ -54,6 +54,7 @@ def runs_table(rows: Sequence[dict[str, Any]]) -> str:
                 loss(row["val_loss"]),
                 loss(row["best_val_loss"]),
                 duration(row["seconds"]),
+                verdicts.get(row["run"], "–"),
             )
         )
-    return aligned(head, body, left=2)
+    return aligned(head, body, left=2, last=1)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.display import count, duration, loss, one_line, printable, safe_json, shell, unit
 from charrnn.plugins import loaded
-from charrnn.report.outcome import meaning, outcome, rising
+from charrnn.report.outcome import meaning, no_better, outcome, rising
 from charrnn.report.plan import enough, planned
+from charrnn.report.standing import done
 from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Overfitting, Record, Rollback, Sample, Start, Step
 
@@ -27,8 +28,6 @@ _REASONS = {
     "patience": "no better validation loss for --patience evaluations",
     "interrupted": "interrupted",
 }
-BY_HEART = 0.8
-"""A training loss below this share of the loss of a guess: the training text is being learned."""
 _NEXT = {
     "lm": "to sample: charrnn sample",
     "classify": "to label texts: charrnn predict",
@@ -172,12 +171,12 @@ class Live(PlainLines):
         from rich.table import Table
         from rich.text import Text
 
-        done, total = share_done(start, step)
+        so_far, total = share_done(start, step)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(
             f"step {step.step:,}",
-            ProgressBar(total=total, completed=done, width=18),
-            f"{min(1.0, done / total):.0%}  {time_left(start, step)} left  epoch {step.epoch}  "
+            ProgressBar(total=total, completed=so_far, width=18),
+            f"{min(1.0, so_far / total):.0%}  {time_left(start, step)} left  epoch {step.epoch}  "
             f"{step.chars_per_second:,.0f} char/s",
         )
         figures = (
@@ -253,9 +252,9 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
         lines[0] += f"; best validation loss {end.best_val_loss:.4f} nats"
     lines.append(meaning(end, start))
     if end.no_better_than is None:
-        lines.append(outcome(end, start))
+        lines.append(outcome(end, start.settings if start else {}))
     else:
-        lines.append(_no_better(end, "labels" if task in ("classify", "tag") else "symbols"))
+        lines.append(no_better(end, task))
     run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: {_launcher(start)}charrnn train --resume {run}{again}")
@@ -271,44 +270,16 @@ def _launcher(start: Start | None) -> str:
     return f"mpirun -n {start.ranks} " if start is not None and needs else ""
 
 
-def _no_better(end: End, what: str) -> str:
-    """Return what to say of a model that a guess equals; ``what`` are symbols or labels."""
-    number = "ln V = " if what == "symbols" else ""
-    guess = {
-        "uniform": f"a guess among all {what} alike ({number}",
-        "unigram": f"a guess by the frequencies of the {what} (",
-    }[str(end.no_better_than)]
-    worse = f"the model is no better than {guess}{end.guess_loss:.4f} nats)"
-    trained = end.smoothed if end.train_loss is None else end.train_loss
-    if _by_heart(end, trained):
-        return (
-            f"{worse}, except on the training text ({trained:.4f} nats), which it has learned "
-            "by heart: use a longer text, a smaller --hidden, or --dropout"
-        )
-    see = f", and see charrnn diagnose {shell(end.run)}" if what == "symbols" else ""
-    return f"{worse}: train for longer or with another --lr{see}"
-
-
-def _by_heart(end: End, trained: float | None) -> bool:
-    """Whether a model that a guess equals on the validation text beats it on the training text."""
-    if trained is None or end.guess_loss is None or end.best_val_loss is None:
-        return False
-    return trained < BY_HEART * end.guess_loss
-
-
 def share_done(start: Start, step: Step) -> tuple[float, float]:
     """Return how much of the run is done, and its total, both in steps or in seconds."""
-    options = []
-    if start.total_steps:
-        options.append((float(step.step), float(start.total_steps)))
-    if start.minutes:
-        options.append((step.seconds, start.minutes * 60))
-    return max(options, key=lambda pair: pair[0] / pair[1])
+    found = done(start.total_steps, start.minutes, step.step, step.seconds)
+    assert found is not None  # a run has a limit
+    return found
 
 
 def time_left(start: Start | None, step: Step) -> str:
     """Return the time to the end, at the average speed of the run so far."""
     if start is None or not step.seconds:
         return ""
-    done, total = share_done(start, step)
-    return duration(step.seconds * (total - done) / done) if done else ""
+    so_far, total = share_done(start, step)
+    return duration(step.seconds * (total - so_far) / so_far) if so_far else ""

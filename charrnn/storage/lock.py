@@ -83,6 +83,24 @@ class Lock:
         self._finalizer()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether the owner of a folder's lock is running; nothing is changed there.
+
+    An owner on another machine counts as running.
+    """
+    try:
+        handle = files.open_regular(folder / NAME)
+    except OSError:
+        return False
+    try:
+        owner = _owner(handle)
+        return owner is not None and _is_running(owner)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
 def _take(path: Path) -> int:
     """Become the owner of the file; return its handle, which is the lock while it is open."""
     for _ in range(_TRIES):

@@ -127,3 +127,19 @@ def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
     assert (facts["plan"], again["plan"]) == ("auto", "none")
     (line,) = re.findall("^repeat +(.*)$", inside("info", "planned", cwd=place).stdout, re.M)
     assert line == facts["repeat"]
+
+
+def test_the_verdict_is_that_of_the_end_of_training(place):
+    text = Path(place, "short.txt")
+    text.write_text("to be or not to be " * 15)
+    done = inside("train", text.name, "--hidden", "6", "--steps", "3", "--name", "v", cwd=place)
+    facts = told(place, "v")
+    assert facts["verdict"]["message"] in done.stderr
+    (line,) = re.findall("^verdict +(.*)$", inside("info", "v", cwd=place).stdout, re.M)
+    assert line == facts["verdict"]["message"]
+    rows = [json.loads(row) for row in inside("runs", "--json", cwd=place).stdout.splitlines()]
+    assert next(row["verdict"] for row in rows if row["run"] == "v") == facts["verdict"]
+    (folder,) = Path(place, "checkpoints").glob("v")
+    (folder / "metrics.jsonl").write_text("damaged\n")
+    assert told(place, "v")["verdict"] is None
+    assert inside("runs", cwd=place).stdout.count("–") >= 1

@@ -74,6 +74,7 @@ PRINTED_BY = {
     "report/configuration.py": ("train",),
     "report/diagnose/history.py": ("train",),
     "report/outcome.py": ("train",),
+    "report/standing.py": ("train",),
     "report/training.py": ("train",),
     "sampling/": ("sample",),
     "settings.py": ("train", "sample", "eval", "info"),

@@ -121,6 +121,16 @@ def test_a_run_without_validation_or_rates_is_shown():
         assert "<html" in page.page(Chart.of(runs, "steps"))
 
 
+def test_verdicts_are_shown():
+    runs = [run("a", [3.0, 2.0]), run("b", [1.0])]
+    chart = Chart.of(runs, "steps", ["cut <short>", ""])
+    text = render(curve_parts(chart, 80, False), 1000).decode()
+    assert "\nVerdicts\nA  cut <short>\n" in text
+    assert "<b>a</b>: cut &lt;short&gt;" in page.page(chart)
+    alone = Chart.of(runs[:1], "steps", ["cut <short>"])
+    assert "<p>cut &lt;short&gt;</p>" in page.page(alone)
+
+
 class Parser(HTMLParser):
     def __init__(self):
         super().__init__()

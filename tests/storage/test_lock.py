@@ -213,10 +213,15 @@ def test_two_trainings_from_the_command_line(home, capfd):
             assert told.err.count("\n") == 1
         for reading in (["info", "run"], ["sample", "run", "--length", "9"], ["runs"]):
             assert run(reading) == 0
-            assert capfd.readouterr().err == ""
+            told = capfd.readouterr()
+            assert told.err == ""
+            assert reading[0] == "sample" or "running, " in told.out
         first.send_signal(signal.SIGKILL)
         first.wait()
         assert (folder / lock.NAME).exists()
+        assert not lock.is_held(folder)
+        assert run(["runs"]) == 0
+        assert "stopped" in capfd.readouterr().out
         (folder / f".{runs.LAST}.{first.pid}.tmp").write_bytes(b"half a checkpoint")
         step = checkpoints.load(folder / runs.LAST).step
         assert run(["train", "--resume", "run", "--steps", str(step + 50), "--quiet"]) == 0
@@ -225,3 +230,18 @@ def test_two_trainings_from_the_command_line(home, capfd):
     finally:
         first.kill()
         first.wait()
+
+
+def test_whether_a_folder_is_held_is_seen_without_touching_it(folder):
+    assert not lock.is_held(folder)
+    assert not any(folder.iterdir())
+    held = Lock(folder)
+    contents = (folder / lock.NAME).read_bytes()
+    assert lock.is_held(folder)
+    assert (folder / lock.NAME).read_bytes() == contents
+    held.release()
+    for owner in ("", "[]", json.dumps({"pid": 2**30, "host": socket.gethostname()})):
+        (folder / lock.NAME).write_text(owner)
+        assert not lock.is_held(folder)
+    (folder / lock.NAME).write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
+    assert lock.is_held(folder)

@@ -48,20 +48,24 @@ class Chart:
         Those with a colour of their own: all, or the :data:`MOST` with the lowest validation loss.
     others
         The rest, which are drawn in grey.
+    verdicts
+        How each run is doing, in a line; empty if that is unknown.
     """
 
     runs: Sequence[Curves]
     axis: str
     chosen: Sequence[Curves]
     others: Sequence[Curves]
+    verdicts: Sequence[str] = ()
 
     @classmethod
-    def of(cls, runs: Sequence[Curves], axis: str) -> Chart:
-        """Return the chart of some runs."""
+    def of(cls, runs: Sequence[Curves], axis: str, verdicts: Sequence[str] = ()) -> Chart:
+        """Return the chart of some runs, with their verdicts or without any."""
         best = sorted(runs, key=lambda run: run.best.values[VAL] if run.best else float("inf"))
         kept = {id(run) for run in best[:MOST]}
         chosen = [run for run in runs if id(run) in kept]
-        return cls(runs, axis, chosen, [run for run in runs if id(run) not in kept])
+        others = [run for run in runs if id(run) not in kept]
+        return cls(runs, axis, chosen, others, verdicts)
 
     def line(self, run: Curves, name: str) -> Line:
         """Return a curve; one of losses begins where it enters the axis."""

@@ -52,7 +52,7 @@ def page(chart: Chart) -> str:
     several = len(chart.runs) > 1
     title = "Loss curves" if several else printable(chart.runs[0].name)
     note = f"{chart.note}; " if chart.note else ""
-    lead = f"{note}{count(len(chart.runs), 'run')}" if several else "loss curves"
+    lead = f"{note}{count(len(chart.runs), 'run')}" if several else "".join(chart.verdicts)
     return document("charrnn plot", title, escape(lead), tabs, FOOTER)
 
 
@@ -127,6 +127,12 @@ def _numbers(chart: Chart) -> str:
     """Return where each run stands, and the settings in which they differ."""
     head, rows = numbers(chart.runs)
     shown = table(head, [[escape(cell) for cell in row] for row in rows], caption="Runs")
+    if any(chart.verdicts):
+        told = zip(chart.runs, chart.verdicts, strict=True)
+        items = "".join(
+            f"<p><b>{escape(one_line(run.name))}</b>: {escape(said)}</p>" for run, said in told
+        )
+        shown += f"<h3>Verdicts</h3>{items}"
     head, rows = differences(chart.runs)
     if rows:
         cells = [[escape(cell) for cell in row] for row in rows]

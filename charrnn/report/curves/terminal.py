@@ -45,6 +45,10 @@ def curve_parts(chart: Chart, width: int, coloured: bool) -> list[RenderableType
     head, rows = differences(chart.runs)
     if rows:
         parts += [heading("What differs"), _named(head, rows, signs)]
+    if any(chart.verdicts):
+        told = zip(signs, chart.verdicts, strict=True)
+        lines = [f"{sign}  {said}" if several else said for sign, said in told if said]
+        parts += [heading("Verdicts" if several else "Verdict"), *map(Text, lines)]
     if chart.note:
         parts.append(Text(f"\nnote: {chart.note}", style="dim"))
     return [*parts, ""]
