@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
-from charrnn.sampling.drawer import DEFAULTS, Drawer, Text, encode_prime, primed
+from charrnn.sampling.drawer import DEFAULTS, Draw, Drawer, Text, encode_prime, primed
 from charrnn.sampling.filters import weights
 from charrnn.sampling.frame import PLAIN, Frame
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions, check_end
@@ -24,6 +25,8 @@ from charrnn.text.vocabulary import Unknown, Vocabulary
 FREE = Novelty()
 TOGETHER = 1024
 """Samples that are computed together."""
+STEPS_ADDED = 32
+"""Steps whose symbols are added to the texts at once, where no text can end before."""
 
 
 class Prediction(NamedTuple):
@@ -217,7 +220,10 @@ def _batch(
         log_probs=log_probs,
         before=read,
     )
-    steps = _steps(drawer, written, lines is not None, progress)
+    if all(each.only_by_length for each in written):
+        steps = _steps_of_equal(drawer, written, length, progress)
+    else:
+        steps = _steps(drawer, written, lines is not None, progress)
     # one stream alone disturbs little, and to ask BLAS for its threads takes 10 ms
     context = model.inference(count) if count > 1 else nullcontext()
     while True:
@@ -226,6 +232,28 @@ def _batch(
         if ended is None:
             return
         yield from ended
+
+
+def _steps_of_equal(
+    drawer: Drawer, written: list[Written], length: int, progress: Callable[[int], object]
+) -> Iterator[list[Sample]]:
+    """Draw samples that nothing but their length ends; yield them all at the end.
+
+    Symbols are added many steps at a time, which takes a tenth of the time.
+    """
+    draws: list[Draw] = []
+    for made, draw in enumerate(islice(drawer, length), 1):
+        draws.append(draw)
+        if len(draws) == STEPS_ADDED or made == length:
+            ids = np.stack([each.ids for each in draws], axis=1).tolist()
+            nats = [each.log_probs for each in draws if each.log_probs is not None]
+            logs = np.stack(nats, axis=1).tolist() if nats else [[]] * len(written)
+            for text, symbols, log_probs in zip(written, ids, logs, strict=True):
+                text.extend(symbols, log_probs)
+            draws = []
+        if made < length:
+            progress(made)
+    yield [each.sample() for each in written]
 
 
 def _steps(

@@ -16,6 +16,11 @@ class End:
 
     There may be several such texts; an empty one ends nothing.
 
+    Attributes
+    ----------
+    never
+        Whether there is no such text.
+
     Raises
     ------
     VocabularyError
@@ -30,7 +35,7 @@ class End:
             text = vocabulary.text(text)
             _check(vocabulary, text)
             texts.append(text)
-        self._until = texts
+        self._until, self.never = texts, not texts
         self._keep = max(map(len, texts), default=0) - 1
         self._tail: Any = vocabulary.join([])
 

@@ -121,6 +121,17 @@ class Written:
         self._accept()
         return Outcome.END if over else Outcome.LINE
 
+    @property
+    def only_by_length(self) -> bool:
+        """Whether nothing but its length ends it, and no line is drawn again."""
+        return self._length > 0 and self._lines is None and self._end.never
+
+    def extend(self, symbols: Sequence[int], log_probs: Sequence[float]) -> None:
+        """Add symbols to a text that :attr:`only_by_length` ends, and their log-probabilities."""
+        self._symbols += [self._shown[symbol] for symbol in symbols]
+        self._nats += log_probs
+        self._count += len(symbols)
+
     def sample(self) -> Sample:
         """Return the text so far."""
         return Sample(self._join(self._symbols), tuple(self._nats))

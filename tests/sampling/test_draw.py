@@ -20,7 +20,7 @@ from charrnn.sampling import (
     stream,
 )
 from charrnn.sampling import draw as drawing
-from charrnn.sampling.draw import draws
+from charrnn.sampling.draw import STEPS_ADDED, draws
 from charrnn.sampling.drawer import encode_prime
 from charrnn.sampling.frame import Frame
 from charrnn.sampling.seen import LineEnds, Seen
@@ -330,6 +330,19 @@ def test_a_device_that_is_very_cold_takes_the_most_likely_symbol(
     there = LanguageModel(host.config, len(CHARS), Backend("cupy", device), host.weights.flat)
     options = SampleOptions(temperature)
     assert text(there, CHARS, options, length=20) == text(host, CHARS, SampleOptions(0), length=20)
+
+
+@pytest.mark.parametrize("length", [1, STEPS_ADDED, 2 * STEPS_ADDED + 5])
+def test_samples_of_one_length_are_those_of_their_streams(length: int) -> None:
+    model, told = new_model(CHARS), []
+    how = {"length": length, "seed": 4}
+    made = samples(model, CHARS, count=3, log_probs=True, progress=told.append, **how)
+    assert [each.text for each in made] == [
+        "".join(stream(model, CHARS, first=k, **how)) for k in range(3)
+    ]
+    assert told == list(range(1, length))
+    until = samples(model, CHARS, count=3, log_probs=True, until="ha ha ha ha ha", **how)
+    assert [each.log_probs for each in made] == [each.log_probs for each in until]
 
 
 def test_a_negative_length_is_refused() -> None:
