@@ -38,6 +38,14 @@ _LAST = (TEXT, MODEL, TRAINING, SAVING, RUN, OUTPUT, DEVICE, GENERAL)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+class DeclaredOption(TyperOption):
+    """An option of a declaration, with its valid strings, for completion; none if all are."""
+
+    def __init__(self, valid: tuple[str, ...], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.valid = valid
+
+
 @dataclass(frozen=True)
 class Fields:
     """Dataclass fields that a command exposes as options.
@@ -95,12 +103,15 @@ class Fields:
     ) -> TyperOption:
         """Return the option for one declaration, or for several of different owners."""
         option, *_ = owners.values()
+        registry = self.registries().get(name)
+        valid = option.valid if registry is None else registry.names()
         helps: dict[str, list[str]] = {}
         for owner, each in owners.items():
             text = _help(each, choices or each.valid, self.defaults.get(name))
             helps.setdefault(text, []).extend([owner] if owner else [])
         texts = [f"{' or '.join(o)}: {text}" if o else text for text, o in helps.items()]
-        return TyperOption(
+        return DeclaredOption(
+            valid=valid,
             param_decls=[name, *dict.fromkeys((*option.flags, _switch(name, option)))],
             type=option.kind,
             multiple=option.repeatable,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.backend import selection
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
 from charrnn.errors import UsageError, in_words, option
@@ -26,6 +27,7 @@ Backend = Annotated[
     typer.Option(
         help="Where to compute: auto (a working GPU, else the CPU), numpy (the CPU) or "
         "cupy (a GPU).",
+        autocompletion=lambda: list(selection.NAMES),
         rich_help_panel=DEVICE,
     ),
 ]
@@ -34,6 +36,7 @@ Matmul = Annotated[
     typer.Option(
         help="Products of float32 matrices: fp32, tf32 (on a GPU) or bf16 (--core native), which "
         "are less precise and may be faster.",
+        autocompletion=lambda: list(selection.MATMULS),
         rich_help_panel=DEVICE,
     ),
 ]
@@ -42,6 +45,7 @@ Core = Annotated[
     typer.Option(
         help="On a CPU: native (compiled code, the same result on every machine), numpy, or auto "
         "(native if it can run).",
+        autocompletion=lambda: list(selection.CORES),
         rich_help_panel=DEVICE,
     ),
 ]

@@ -29,6 +29,7 @@ _FUNCTIONS = {
     "export": ("export", "export"),
     "import": ("importing", "import_model"),
     "bench": ("bench", "bench"),
+    "completion": ("completion", "completion"),
 }
 """For each command: its module in this package and its function."""
 _GROUPS = {"corpus": ("corpus", "app")}
@@ -52,10 +53,14 @@ class Commands(TyperGroup):
 
         return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
 
+    def helps(self) -> dict[str, str]:
+        """Return the help of each command."""
+        found = {name: getdoc(_loaded(place)) or "" for name, place in _FUNCTIONS.items()}
+        return found | {name: _loaded(place).info.help for name, place in _GROUPS.items()}
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the first sentence of each command's help."""
-        helps = {name: getdoc(_loaded(place)) for name, place in _FUNCTIONS.items()}
-        helps |= {name: _loaded(place).info.help for name, place in _GROUPS.items()}
+        helps = self.helps()
         limit = formatter.width - 6 - max(map(len, helps))
         rows = [(n, TyperCommand(n, help=h).get_short_help_str(limit)) for n, h in helps.items()]
         with formatter.section("Commands"):

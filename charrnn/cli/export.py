@@ -28,6 +28,7 @@ def export(
             help="What the file is for: torch (PyTorch: a state dict in a safetensors file), "
             "onnx (a graph), keras (a model of Keras 3), html (a web page that writes) or "
             "tensorboard (the metrics of a run). onnx and keras need charrnn[exchange].",
+            autocompletion=lambda: list(FORMATS),
             show_default=False,
             rich_help_panel=EXPORT,
         ),

@@ -37,6 +37,7 @@ def import_model(
             metavar="NAME",
             help="The nonlinearity of a torch.nn.RNN, tanh or relu, which its weights do not show. "
             "[default: tanh]",
+            autocompletion=lambda: ["tanh", "relu"],
             show_default=False,
             rich_help_panel=MODEL,
         ),

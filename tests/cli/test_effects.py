@@ -26,6 +26,7 @@ diagnose.seed = 4
 runs.json = true
 plot.json = true
 export = {to = "torch", out = "e.bin"}
+completion.shell = "zsh"
 import.vocabulary = "m.json"
 bench.core = "numpy"
 [corpus]

@@ -31,6 +31,7 @@ PRINTED_BY = {
     "cells/": ("train",),
     "cli/_diagnosing.py": ("diagnose",),
     "cli/_sample_options.py": ("sample",),
+    "cli/_candidates.py": ("", "train"),
     "cli/_config.py": (*COMPUTING, "diagnose", "corpus make"),
     "cli/_given.py": ("sample", "eval"),
     "cli/_ranks.py": ("train",),

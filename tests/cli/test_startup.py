@@ -39,6 +39,7 @@ COMMANDS = (
     "diagnose",
     "export",
     "import",
+    "completion",
 )
 
 

@@ -25,6 +25,7 @@ BASES = {
     "export": ("export", "one"),
     "import": ("import", "m.safetensors"),
     "bench": ("bench --hidden 4 --seq-len 3", ""),
+    "completion": ("completion", ""),
     "corpus list": ("corpus list", ""),
     "corpus make": ("corpus make --chars 500", ""),
     "corpus info": ("corpus info", ""),
@@ -297,6 +298,7 @@ u.txt ; --unknown skip""",
 --task classify ; --pool max
 --task transduce ; --attention none""",
     ],
+    "completion": [],
     "export": [
         "--out e.bin ; --to torch\n--to torch ; --out e.bin\n--to torch --out e.bin ; --json\n"
         "--to html --out e.html ; --bits 16"
