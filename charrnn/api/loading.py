@@ -11,6 +11,7 @@ from charrnn.api.model import Model
 from charrnn.api.tagger import Tagger
 from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
+from charrnn.own import METRICS, is_metrics
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 
@@ -45,7 +46,13 @@ def load(
     path = None if run is None else arguments.path(run, "run")
     engine = arguments.backend(backend)
     checkpoint = checkpoints.load(runs.resolve(path))
+    found: Model | Classifier | Tagger | Transducer | Generator
     if checkpoint.config.task in OF:
-        return OF[checkpoint.config.task].of(checkpoint, engine)
-    model = checkpoint.language_model(engine)
-    return Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)
+        found = OF[checkpoint.config.task].of(checkpoint, engine)
+    else:
+        model = checkpoint.language_model(engine)
+        found = Model(model, checkpoint.vocabulary, checkpoint.train, checkpoint.data)
+    folder = checkpoint.path.parent if checkpoint.path is not None else None
+    if folder is not None and is_metrics(folder / METRICS):
+        found.recorded = folder
+    return found

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from charrnn.api import arguments
 from charrnn.api.drawing import Drawing, drawing
 from charrnn.api.saving import save
+from charrnn.api.shown import Shown
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief
 from charrnn.errors import UsageError
@@ -29,7 +30,7 @@ from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.tally import Tally
 
 
-class Model:
+class Model(Shown):
     """A language model and its vocabulary.
 
     Made by :func:`load` and :func:`fit`. It can be copied and pickled. An unpickled model computes
@@ -68,7 +69,7 @@ class Model:
                 f"the network has {network.V} symbols and the vocabulary {len(vocabulary)}",
                 "give the vocabulary that it was made for",
             )
-        self.network = network
+        self.network: LanguageModel = network
         self.vocabulary = vocabulary
         self.training = training
         self.data = data

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any, ClassVar, Self
 
 from charrnn.api.saving import save
+from charrnn.api.shown import Shown
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.model.network import Network
@@ -13,7 +14,7 @@ from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
 
 
-class Trained:
+class Trained(Shown):
     """A network with its symbols and labels; the base class of each task's own.
 
     Attributes

@@ -20,6 +20,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.train import recipes
+from charrnn.train.loop import Loop
 from charrnn.train.plan import planned
 from charrnn.train.recipes.applies import (
     refuse_reset,
@@ -98,9 +99,11 @@ def fit(
     if config.task != "lm":
         made = OF[config.task]
         table, data = made.table(text, data, plan.seed)
-        network = _trained(table, config, plan, arguments.backend(backend), report)
+        network, kept = _trained(table, config, plan, arguments.backend(backend), report)
         labels = recipes.of(config.task).labels(table)
-        return made(network, table.vocabulary, labels, plan, data)
+        found = made(network, table.vocabulary, labels, plan, data)
+        found.recorded = kept
+        return found
     refuse_reset(data, plan)
     for name in unused_in_examples(data).keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused_in_examples(data)[name]}", "leave it out")
@@ -123,10 +126,9 @@ def fit(
     network = LanguageModel.fresh(config, len(corpus.vocabulary), how.seed, engine)
     progress = law and law.progress()
     loop, _ = language_loop(network, corpus.train, corpus.val, how, progress=progress)
-    for record in in_memory(loop):
-        if report is not None:
-            report(record)
-    return Model(network, corpus.vocabulary, how, data)
+    model = Model(network, corpus.vocabulary, how, data)
+    model.recorded = _records(loop, report)
+    return model
 
 
 def _trained(
@@ -135,16 +137,23 @@ def _trained(
     plan: TrainConfig,
     backend: Backend,
     report: Callable[[Record], object] | None,
-) -> Any:
-    """Return a new network, trained on a table."""
+) -> tuple[Any, list[dict[str, Any]]]:
+    """Return a new network, trained on a table, and the records of that."""
     recipe = recipes.of(config.task)
     recipe.required_memory(config, table, plan, backend)
     network = recipe.fresh(config, table, plan.seed, backend)
     loop, _ = recipe.loop(network, table, plan)
+    return network, _records(loop, report)
+
+
+def _records(loop: Loop, report: Callable[[Record], object] | None) -> list[dict[str, Any]]:
+    """Train, report every record, and return all of them as plain dictionaries."""
+    kept = []
     for record in in_memory(loop):
+        kept.append(record.to_json())
         if report is not None:
             report(record)
-    return network
+    return kept
 
 
 def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
