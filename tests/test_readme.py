@@ -126,3 +126,11 @@ def test_what_a_source_distribution_holds_exists():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     assert not [name for name in included if not (ROOT / name).exists()]
+
+
+def test_the_version_is_the_same_everywhere():
+    import charrnn
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    cited = re.findall(r"(?m)^version: (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"))
+    assert cited == [project["version"]] == [charrnn.__version__]
