@@ -26,7 +26,7 @@ from charrnn.cli import main
 
 words = sys.argv[1:]
 LIMITS = {{"--minutes": "0.01", "--total-minutes": "0.05", "--steps": "4", "--epochs": "1"}}
-LIMITS |= {{"--seconds": "1", "--hidden": "12", "--count": "3", "--watch": "2", "--trials": "2"}}
+LIMITS |= {{"--seconds": "1", "--hidden": "20", "--count": "3", "--watch": "2", "--trials": "2"}}
 for name, value in LIMITS.items():
     if name in words:
         words[words.index(name) + 1] = value
@@ -35,13 +35,13 @@ if trains and not {{"--steps", "--epochs", "--minutes"}} & set(words):
     words += ["--steps", "4"]
 if (trains and "--init-from" not in words) or words[:1] == ["bench"] or "--fresh" in words:
     given = " ".join(words)
-    small = {{"hidden": "12", "batch": "2", "seq-len": "8", "eval-chars": "200"}}
+    small = {{"hidden": "20", "batch": "2", "seq-len": "8", "eval-chars": "200"}}
     if words[0] != "train":
         del small["eval-chars"]
     if words[0] == "bench":
         del small["batch"]
     if "--task" in words or "--fresh" in words:
-        small = {{"hidden": "12"}}
+        small = {{"hidden": "20"}}
     for name, value in small.items():
         if name not in given:
             words += ["--" + name, value]
