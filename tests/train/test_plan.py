@@ -93,9 +93,11 @@ def test_without_a_limit_training_ends_after_so_many_passes():
         law.most_passes(45_000) / 2, rel=0.02
     )
     assert plan.settings["patience"] == law.PATIENCE
-    assert not found(45_000, 0.05).by_passes
-    night = found(45_000, 480)
+    short, night = found(45_000, 0.05), found(45_000, 480)
+    assert not short.by_passes
+    assert "patience" not in short.settings
     assert night.by_passes
+    assert night.settings["patience"] == law.PATIENCE
     assert night.passes == pytest.approx(law.most_passes(45_000), rel=0.02)
 
 

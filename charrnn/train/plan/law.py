@@ -141,7 +141,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         found["steps"] = steps
     if means.validation:
         found |= _evaluations(means, reads, steps)
-        if by_passes and means.seconds is None:
+        if by_passes:
             found["patience"] = PATIENCE
     return Law(found, reads, passes, by_passes)
 
