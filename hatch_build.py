@@ -1,4 +1,4 @@
-"""Compile the core when charrnn is installed or a wheel is built.
+"""Compile the core, and make the manual pages, when charrnn is installed or a wheel is built.
 
 Without a C compiler the wheel is pure Python, and charrnn computes with NumPy. The environment
 variable ``CHARRNN_WHEEL`` names the platform that a release's wheel is for, or ``any`` for a pure
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import runpy
+import subprocess
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -21,7 +23,10 @@ WHEEL = "CHARRNN_WHEEL"
 
 
 class CompileCore(BuildHookInterface[Any]):
-    """Adds the compiled libraries to a wheel, or puts them in place for an editable install."""
+    """Adds the compiled libraries to a wheel, or puts them in place for an editable install.
+
+    A wheel also gets the manual pages, if Typer is installed (a build in isolation installs it).
+    """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before the wheel is put together."""
@@ -31,11 +36,13 @@ class CompileCore(BuildHookInterface[Any]):
         if version == "editable":
             builder["build"]()
             return
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        for page in self._pages(folder / "man1"):
+            build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         tag = os.environ.get(WHEEL) or ""
         if tag == "any":
             return
-        self._folder = tempfile.TemporaryDirectory()
-        folder = Path(self._folder.name)
         libraries = builder["cross_build"](tag, folder) if tag else builder["build"](folder)
         if libraries:
             platform = tag or sysconfig.get_platform().replace("-", "_").replace(".", "_")
@@ -43,6 +50,16 @@ class CompileCore(BuildHookInterface[Any]):
             build_data["tag"] = f"py3-none-{platform}"
         for library in libraries:
             build_data["force_include"][str(library)] = str(NATIVE / "lib" / library.name)
+
+    def _pages(self, folder: Path) -> list[Path]:
+        """Make the manual pages."""
+        words = [sys.executable, "-m", "charrnn", "man", "--out", str(folder)]
+        done = subprocess.run(words, cwd=self.root, capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [""])[-1]
+            self.app.display_warning(f"no manual pages: {reason}")
+            return []
+        return sorted(folder.iterdir())
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the libraries, which are in the wheel."""

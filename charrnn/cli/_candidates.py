@@ -113,6 +113,8 @@ def _values(context: Any, param: Any) -> Iterator[str]:
     path = context.command_path.split()[1:]
     if valid:
         yield from valid
+    elif path == ["man"] and param.name == "command":
+        yield from context.find_root().command.list_commands(context)
     elif param.name in _RUNS:
         yield from _run_names()
         yield FILES
@@ -124,7 +126,7 @@ def _values(context: Any, param: Any) -> Iterator[str]:
         yield from (_explained(name, builtin.get(name).description) for name in builtin.NAMES)
         if path != ["corpus", "make"]:
             yield FILES
-    elif param.name == "out" and param.type.name == "str":
+    elif param.metavar == "FOLDER" or (param.name == "out" and param.type.name == "str"):
         yield FOLDERS
     elif "FILE" in (param.metavar or "") or param.type.name in ("path", "file", "directory"):
         yield FILES

@@ -30,6 +30,7 @@ _FUNCTIONS = {
     "import": ("importing", "import_model"),
     "bench": ("bench", "bench"),
     "completion": ("completion", "completion"),
+    "man": ("manual", "man"),
 }
 """For each command: its module in this package and its function."""
 _GROUPS = {"corpus": ("corpus", "app")}

@@ -200,6 +200,8 @@ def test_the_source_distribution_and_the_clone_bring_the_core_along(source, tmp_
     assert {name for name in names if "/lib/" in name} <= libraries
     for path in build.SOURCE.parent.iterdir():
         assert f"{NATIVE}/c/{path.name}" in names
+    pages = {name.rpartition("/")[2] for name in names if "/data/share/man/man1/" in name}
+    assert {"charrnn.1", "charrnn-train.1", "charrnn-corpus-make.1"} <= pages
     new.pip("install", wheel)
     installed = new.core(tmp_path)
     assert installed["target"]

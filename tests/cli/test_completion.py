@@ -65,6 +65,8 @@ def after(place, *words):
         (["eval", "--", "--hel"], [FILES]),
         (["export", "first", "--to", "t"], ["torch", "tensorboard"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
+        (["man", "sam"], ["sample"]),
+        (["man", "--out", ""], [FOLDERS]),
         (["train", "--no-such-option", "--cell", "r"], ["rnn"]),
         (["nonsense", ""], []),
         (["--plugin", "x.py", "samp"], ["sample"]),
@@ -86,7 +88,7 @@ def test_every_string_is_completed_or_known_to_be_free(place):
             continue
         context = typer.Context(command, resilient_parsing=True)
         for param in command.get_params(context):
-            known = words == "completion" or words.startswith("corpus ")  # tested above
+            known = words in ("completion", "man") or words.startswith("corpus ")  # tested above
             if param.type.name in ("str", "path") and not known:
                 found = list(_values(context, param))
                 assert bool(found) != (param.name in FREE), (

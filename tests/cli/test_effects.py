@@ -27,6 +27,7 @@ runs.json = true
 plot.json = true
 export = {to = "torch", out = "e.bin"}
 completion.shell = "zsh"
+man.command = ["runs"]
 import.vocabulary = "m.json"
 bench.core = "numpy"
 [corpus]

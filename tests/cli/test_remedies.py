@@ -46,6 +46,7 @@ PRINTED_BY = {
     "cli/diagnose.py": ("diagnose",),
     "cli/evaluate.py": ("eval",),
     "cli/export.py": ("export",),
+    "cli/manual.py": ("man",),
     "cli/importing.py": ("import",),
     "cli/info.py": ("info",),
     "cli/_board.py": ("export",),

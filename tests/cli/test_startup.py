@@ -40,6 +40,7 @@ COMMANDS = (
     "export",
     "import",
     "completion",
+    "man",
 )
 
 

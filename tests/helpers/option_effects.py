@@ -26,6 +26,7 @@ BASES = {
     "import": ("import", "m.safetensors"),
     "bench": ("bench --hidden 4 --seq-len 3", ""),
     "completion": ("completion", ""),
+    "man": ("man", ""),
     "corpus list": ("corpus list", ""),
     "corpus make": ("corpus make --chars 500", ""),
     "corpus info": ("corpus info", ""),
@@ -299,6 +300,7 @@ u.txt ; --unknown skip""",
 --task transduce ; --attention none""",
     ],
     "completion": [],
+    "man": ["; --out pages"],
     "export": [
         "--out e.bin ; --to torch\n--to torch ; --out e.bin\n--to torch --out e.bin ; --json\n"
         "--to html --out e.html ; --bits 16"
