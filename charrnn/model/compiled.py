@@ -212,22 +212,28 @@ class CompiledLayer(Layer):
         dx: Array | None,
     ) -> None:
         core, work = self._core, rows_of(ws.work[:steps])
-        received = work[:, self.cell.input_rows(self.H)]
+        inputs = self.cell.input_rows(self.H)
+        received, bias = work[:, inputs], grads["bias_ih"]
+        added: Array | None = bias  # until a product with the same rows has added them up
         if x.ndim == 3:
-            core.outer(received, rows(x), grads["weight_ih"])
+            core.outer(received, rows(x), grads["weight_ih"], added)
+            added = None
         else:
             if "sums" not in ws.staging:
                 ws.staging["sums"] = empty(*grads["weight_ih"].shape[::-1])
             sums = ws.staging["sums"]
             core.symbol_sums(received, ws.staging["ids"], sums)
             core.transpose(sums, None, grads["weight_ih"])
-        core.sum(received, grads["bias_ih"])
         for term in self._terms:
             out, delta = grads[term.parameter][term.rows], work[:, term.source]
             if isinstance(term, MatrixGradient):
-                core.outer(delta, rows(ws.operand(term.operand, steps)), out)
+                sums = added if term.source == inputs else None
+                core.outer(delta, rows(ws.operand(term.operand, steps)), out, sums)
+                added = None if sums is not None else added
             else:
                 core.sum(delta, out)
+        if added is not None:
+            core.sum(received, bias)
 
 
 class CompiledHead(LanguageModelHead):
@@ -296,8 +302,7 @@ class CompiledHead(LanguageModelHead):
             job.back, job.scale = address(back), 1.0 / count
             job.d_logits, job.d_top = address(d_logits), address(below[part])
             core.call("loss", job, 4.0 * len(d_logits) * V * H)
-            core.outer(d_logits, outputs[part], d_weight, start > 0)
-            core.sum(d_logits, d_bias, start > 0)
+            core.outer(d_logits, outputs[part], d_weight, d_bias, start > 0)
         total = np.add.accumulate(nats[: ids.size])[-1] if ids.size else 0.0  # in a fixed order
         return np.float32(total / count)
 

@@ -160,10 +160,13 @@ class Core:
         job = jobs.Rows(count, K, M, address(panels), address(x), _ld(x), address(out), _ld(out))
         self.call("rows", job, 2.0 * count * K * M)
 
-    def outer(self, d: Float, x: Float, out: Float, add: bool = False) -> None:
+    def outer(
+        self, d: Float, x: Float, out: Float, sums: Float | None = None, add: bool = False
+    ) -> None:
         """Write Σ over rows of ``d`` (rows, F) ⊗ ``x`` (rows, M) to ``out`` (F, M), or add it.
 
-        Rows of ``d`` may be parts of longer rows.
+        The same for the sum of the rows of ``d`` and ``sums`` (F,), if given. Rows of ``d`` may be
+        parts of longer rows; there is at least one.
         """
         (count, F), M = d.shape, x.shape[1]
         job = jobs.Outer(
@@ -176,6 +179,7 @@ class Core:
             _ld(x),
             address(out),
             add,
+            address(sums),
         )
         self.call("outer", job, 2.0 * count * F * M)
 

@@ -93,9 +93,26 @@ INLINE vf place(const float *matrix, long ld, long K, long count)
 #endif
 }
 
-// Columns (K, count) of a matrix become the vectors of an operand.
-static void pack_columns(long K, long count, const float *matrix, long ld, float *operand, long stride)
+// Columns (K, count) of a matrix become the vectors of an operand. Meanwhile the K numbers of each column
+// are added, in order, to its element of `sums` (count), if that is not null.
+static void pack_columns(long K, long count, const float *matrix, long ld, float *operand, long stride, float *sums)
 {
+#if PACKED == 1
+    for (long n = 0; n < count; n += VL) {
+        vf sum = sums ? load_some(sums + n, count - n) : splat(0.0f);
+        for (long k = 0; k < K; k++) {
+            vf row = load_some(matrix + k * ld + n, count - n);
+            store(operand + k * stride + n, row);
+            sum += row;
+        }
+        if (sums) store_some(sums + n, sum, count - n);
+    }
+#else
+    for (long n = 0; sums && n < count; n += VL) {
+        vf sum = load_some(sums + n, count - n);
+        for (long k = 0; k < K; k++) sum += load_some(matrix + k * ld + n, count - n);
+        store_some(sums + n, sum, count - n);
+    }
 #ifdef AMX
     for (long n = 0; n < count; n += VL)
         for (long k = 0; k < PLACES(K); k += VL) {
@@ -107,6 +124,7 @@ static void pack_columns(long K, long count, const float *matrix, long ld, float
 #else
     for (long k = 0; k < K; k += PACKED)
         for (long n = 0; n < count; n += VL) store(operand + AT(k / PACKED, n, stride), place(matrix + k * ld + n, ld, K - k, count - n));
+#endif
 #endif
 }
 

@@ -57,7 +57,8 @@ static void rows_share(void *context, int share, int shares)
     }
 }
 
-// out (F, M) = Σ over rows of d (rows, F) ⊗ x (rows, M), added to out if `add`
+// out (F, M) = Σ over rows of d (rows, F) ⊗ x (rows, M), and sums (F) = Σ over rows of d if it is not
+// null, both added to what is there if `add`
 typedef struct {
     int64_t rows, F, M;
     const float *d;
@@ -66,6 +67,7 @@ typedef struct {
     int64_t x_ld;
     float *out;
     int64_t add;
+    float *sums;
 } outer_job;
 
 static void outer_share(void *context, int share, int shares)
@@ -76,13 +78,14 @@ static void outer_share(void *context, int share, int shares)
     if (!count) return;
     float *panels = scratch((size_t)(DEPTH * wide + most + PAIR * COLUMNS));
     float *operand = panels + DEPTH * wide, *room = operand + most;
+    if (w->sums && !w->add) memset(w->sums + first, 0, (size_t)count * sizeof(float));
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
         long depth = least(DEPTH, w->rows - k0);
         long places = PLACES(depth), stride = STRIDE(places, COLUMNS);
         for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * places);
         for (long tile = 0; tile < tiles; tile++) {
             long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin, f = first + begin;
-            pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride);
+            pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride, w->sums ? w->sums + f : 0);
             for (long m = 0; m < w->M; m += PAIR)
                 edge_product(places, panels + m * places, operand, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
         }
