@@ -38,6 +38,15 @@ def last(name):
     return checkpoints.load(runs.HOME / name / runs.LAST)
 
 
+def test_only_the_first_rank_writes_for_tensorboard(work):
+    line = ["train", "text.txt", "--name", "run", "--hidden", "8", "--batch", "4", "--steps", "6"]
+    line += ["--log-every", "1", "--tensorboard", "board", "--backend", "numpy"]
+    code, _, err = mpirun.run(2, *line)
+    assert code == 0, err
+    (path,) = (work / "board/run").iterdir()
+    assert path.read_bytes().count(b"smoothed") == 6
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(
     ("dtype", "losses", "weights"), [("float64", 1e-10, 1e-10), ("float32", 1e-4, 1e-3)]
