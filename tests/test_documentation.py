@@ -84,6 +84,24 @@ def reader(tmp_path):
     return Reader(folder)
 
 
+@pytest.mark.parametrize(
+    ("expected", "printed", "same"),
+    [
+        ("loss 1.25", "loss 1.26", True),
+        ("loss 1.25", "loss 1.35", False),
+        ("step 10", "step 11", False),
+        ("after …; best 2.00", "after 3 s; best 2.01", True),
+        ("…\nthe end\n", "a line\nanother\nthe end\n", True),
+        ("…\nthe end\n", "a line\nthe end\nanother\n", False),
+        ("[ 0.5  -0.25]", "[ 0.5 -0.25]", True),
+        ("5.0e-19", "7.0e-19", False),
+        ("a", "", False),
+    ],
+)
+def test_what_counts_as_the_same(expected, printed, same):
+    assert (differs(expected, printed) is None) is same
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", is_run(("python", "console")))
 def test_what_a_page_shows_is_what_is_printed(name, reader):
