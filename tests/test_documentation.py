@@ -43,8 +43,8 @@ FIRST = {
     "howto/sample.md": [RUN + "names"],
 }  # fmt: skip
 """What a page takes for granted: runs that its reader has made before, but for one named RUN."""
-ELSEWHERE = ("pip ", "tensorboard ", "mpirun ", "python track.py")
-"""Commands that this computer may not have, or that do not end; those of ranks have own tests."""
+ELSEWHERE = ("pip ", "mpirun ", 'eval "$(charrnn completion zsh', "charrnn completion fish")
+"""Commands that install, need MPI, or are for another shell; ranks and shells have own tests."""
 NEEDS = {
     "sweep": "optuna",
     "--plot": "matplotlib",
