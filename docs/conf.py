@@ -30,6 +30,7 @@ smartquotes = False
 html_theme = "furo"
 html_title = f"charrnn {release}"
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 
 
