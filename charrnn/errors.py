@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 
 _MARK = re.compile("\x02([a-z][a-z0-9_]*)\x03")
+_EITHER = re.compile("\x02([^\x02\x03\x1f]*)\x1f([^\x02\x03\x1f]*)\x03")
 
 
 def setting(name: str) -> str:
@@ -20,9 +21,18 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def either(shell: str, python: str) -> str:
+    """Return a mark of an advice that is one thing on the command line and another in Python."""
+    return f"\x02{shell}\x1f{python}\x03"
+
+
 def in_words(text: str, word: Callable[[str], str] = str) -> str:
-    """Return text with each mark replaced by ``word(name)``, by default the bare name."""
-    return _MARK.sub(lambda mark: word(mark[1]), text)
+    """Return text with each mark replaced by ``word(name)``, by default the bare name.
+
+    Where a mark has a text for each language (:func:`either`), bare names are Python's.
+    """
+    language = 2 if word is str else 1
+    return _MARK.sub(lambda mark: word(mark[1]), _EITHER.sub(lambda mark: mark[language], text))
 
 
 class CharRNNError(Exception):

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import charrnn.config  # noqa: F401 - reserves the names of its fields
-from charrnn.display import brief, one_line
+from charrnn.display import brief, one_line, quoted, shell
 from charrnn.errors import PluginError
 from charrnn.registry import REGISTRIES, Choice, Registry
 
@@ -67,6 +67,16 @@ def plugin(source: str | PathLike[str]) -> tuple[str, ...]:
 def loaded() -> tuple[str, ...]:
     """Return the files and modules that were loaded as plug-ins, files by absolute path."""
     return tuple(_loaded)
+
+
+def as_options() -> list[str]:
+    """Return the options that load the same plug-ins, to be added to a command."""
+    return [word for source in loaded() for word in ("--plugin", source)]
+
+
+def named(run: object) -> str:
+    """Return a run for a command that is pasted into a shell, with the plug-ins that it needs."""
+    return " ".join([shell(run), *map(quoted, as_options())])
 
 
 def _run(text: str, key: str, is_file: bool) -> ModuleType:

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from charrnn.errors import CharRNNError, UsageError, in_words, option, setting
+from charrnn.errors import CharRNNError, UsageError, either, in_words, option, setting
 
 
 def test_a_setting_is_an_option_on_the_command_line_and_a_parameter_in_python():
@@ -22,3 +22,9 @@ def test_an_error_survives_a_copy(again):
 
 def test_text_without_marks_stays_as_it_is():
     assert in_words("{lr} \\x02 --lr %s", option) == "{lr} \\x02 --lr %s"
+
+
+def test_an_advice_is_in_the_words_of_a_shell_or_of_python():
+    problem = CharRNNError(f"no {setting('seq_len')}", either("charrnn runs", "see load"))
+    assert problem.line(option) == "no --seq-len; charrnn runs"
+    assert str(problem) == "no seq_len; see load"

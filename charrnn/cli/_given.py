@@ -14,7 +14,6 @@ import typer
 from charrnn.cli._command import given
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
-from charrnn.display import quoted
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
@@ -40,13 +39,13 @@ def refuse(context: typer.Context, names: Iterable[str], why: str, remedy: str =
             raise UsageError(f"{flags[name]} {why}", remedy)
 
 
-def again(context: typer.Context, names: Iterable[str]) -> str:
-    """Return these parameters as they were given, to be added to a command."""
-    return "".join(
-        f" {option(name)} {quoted(str(context.params[name]))}"
-        for name in names
-        if is_given(context, name)
-    )
+def again(context: typer.Context, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of these parameters as they were given, to be added to a command."""
+    words: list[str] = []
+    for name in names:
+        if is_given(context, name):
+            words += [option(name), str(context.params[name])]
+    return tuple(words)
 
 
 def refuse_decoding(context: typer.Context, texts: Sequence[str]) -> None:

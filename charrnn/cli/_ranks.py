@@ -23,7 +23,7 @@ from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
 from charrnn.cli._signals import ending_at_once
 from charrnn.cli._streams import complain
 from charrnn.cli._witness import Witness
-from charrnn.display import one_line, shell
+from charrnn.display import one_line, quoted, shell
 from charrnn.errors import CharRNNError, UsageError, option
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Command:
         self.unheard: OSError | None = None
         self._plugins = ""
         if witness is not None:
-            from charrnn.plugins import loaded
+            from charrnn.plugins import as_options
 
-            self._plugins = "".join(f" --plugin {shell(source)}" for source in loaded())
+            self._plugins = "".join(f" {quoted(word)}" for word in as_options())
             witness.say(_KILLED)
 
     def alone(self, why: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SEPARATOR = b"---\n"
 FEW = 100
 """Symbols of a sample that are drawn before BLAS is asked for its threads, which takes 10 ms."""
-LONG, LONG_SEARCH = 100_000, 1000
+LONG, LONG_SEARCH = 10_000, 1000
 """After so many symbols a note says that an endless sample, or search, has not ended."""
 
 Text = str | bytes

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import DEVICE, OUTPUT, Json, Run
-from charrnn.display import count, one_line
+from charrnn.display import count, one_line, quoted
 from charrnn.errors import UsageError, option
 from charrnn.options import Option, declared
 from charrnn.registry import CELLS
@@ -315,8 +314,8 @@ def _as_option(name: str, settings: dict[str, Any], options: Mapping[str, Option
     if not isinstance(value, list):
         if name in options:
             value = options[name].typed(value)
-        return f"{option(name)} {quote(one_line(value))}"
-    shown = " ".join(f"{option(name)} {quote(one_line(item))}" for item in value[:NAMES])
+        return f"{option(name)} {quoted(str(value))}"
+    shown = " ".join(f"{option(name)} {quoted(str(item))}" for item in value[:NAMES])
     more = settings[f"{name}_count"] - NAMES
     return f"{shown} … and {more:,} more" if more > 0 else shown
 

@@ -20,7 +20,6 @@ from charrnn.cli._shared import (
     Core,
     Run,
     Threads,
-    check_reading,
     note,
     open_backend,
 )
@@ -119,7 +118,7 @@ def predict(
         run, text = None, "-"
     _check_run(run, text)
     reading = given(context, DataConfig)
-    check_reading(reading)
+    DataConfig(**reading)
     source = "-" if text is None else text
     check_stdin(context, {"text": source})
     refuse_decoding(context, [source])
@@ -189,6 +188,8 @@ def _labelled(
 
     model, vocabulary, data = loaded.model(engine), loaded.vocabulary, loaded.data or DataConfig()
     assert isinstance(model, Classifier)
+    if best > len(loaded.labels):
+        note(f"-k {best:,} has no effect: the model has {count(len(loaded.labels), 'label')}")
     labeller, out, skipped = Labeller(model, data.max_length), Output(), 0
     own = {name: data.get(name) for name in DECODING}
     how = How(level=vocabulary.level, **{**own, "column": None, "field": None, **given})

@@ -29,6 +29,7 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.display import quoted
 from charrnn.errors import in_words, option
 from charrnn.options import declared
 from charrnn.settings import Configuration
@@ -170,6 +171,7 @@ def train(
         out=out,
         resume=resume,
         init_from=init_from,
+        again=again(context, ("backend", "core", "threads", "matmul")),
     )
     request.check()
     refuse_on_gpu(context)
@@ -204,7 +206,8 @@ def train(
             with closing(session):
                 if not quiet:
                     note_fallback(engine)
-                more = again(context, ("core", "matmul", "tensorboard"))
+                words = [*request.again, *again(context, ("tensorboard",))]
+                more = "".join(f" {quoted(word)}" for word in words)
                 report = choose(quiet, as_json, more)
                 code = _follow(session, stop, report, command, more, tensorboard)
                 if not quiet:

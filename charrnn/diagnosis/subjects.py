@@ -17,7 +17,7 @@ from charrnn.backend import Backend
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis.losses import recorded
 from charrnn.diagnosis.measures.broken import find_broken
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, either
 from charrnn.evaluate.course import Outcome
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import Network
@@ -175,7 +175,10 @@ def of_checkpoint(
         If an assumed setting is invalid.
     """
     assumed, path = assumed or {}, loaded.path
-    remedy = "its gradients over training: charrnn train --watch, charrnn diagnose --history"
+    remedy = either(
+        "its gradients over training: charrnn train --watch, charrnn diagnose --history",
+        "its gradients over training are in the metrics of its run",
+    )
     model = loaded.language_model(backend, remedy)
     assert path is not None
     if ids is None:

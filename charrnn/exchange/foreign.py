@@ -19,7 +19,7 @@ from charrnn import cells, own
 from charrnn.cells.base import Cell
 from charrnn.config import DataConfig, ModelConfig
 from charrnn.display import brief, one_line, shell
-from charrnn.errors import CharRNNError, CheckpointError, UsageError, setting
+from charrnn.errors import CharRNNError, CheckpointError, UsageError, either, setting
 from charrnn.exchange import symbols
 from charrnn.exchange.portable import DATA, MODEL, VOCABULARY
 from charrnn.exchange.symbols import Symbols
@@ -107,7 +107,10 @@ def _refuse_others(path: Path) -> None:
     if own.is_checkpoint(path):
         raise UsageError(
             f"{one_line(path)} is a checkpoint of charrnn, which needs no import",
-            f"use it where a run is named: charrnn sample {shell(path)}",
+            either(
+                f"use it where a run is named: charrnn sample {shell(path)}",
+                "charrnn.load opens it",
+            ),
         )
     if own.is_pickle(path):
         name = str(path.with_suffix(own.SUFFIX))

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.display import count, shell
+from charrnn.display import count, quoted
 from charrnn.errors import option
-from charrnn.plugins import loaded
+from charrnn.plugins import as_options
 from charrnn.report.tables import aligned
 from charrnn.train.bench import ENOUGH_BATCH, LENGTHS, Bench
 
@@ -88,7 +88,7 @@ def command(bench: Bench) -> str:
         words.append(f"--matmul {bench.matmul}")
     if bench.core != "auto" and best.backend == "numpy":
         words.append(f"--core {bench.core}")
-    words += [f"--plugin {shell(source)}" for source in loaded()]
+    words += map(quoted, as_options())
     return " ".join(words)
 
 

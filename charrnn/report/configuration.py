@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from charrnn.display import one_line, safe_json
+from charrnn.display import one_line, quoted, safe_json
 from charrnn.errors import CharRNNError, option
 from charrnn.options import TEXT, Option, declared
-from charrnn.plugins import loaded
+from charrnn.plugins import as_options
 from charrnn.registry import SCHEDULES
 from charrnn.train.request import to_repeat
 
@@ -39,7 +39,7 @@ def configuration(checkpoint: Checkpoint) -> str:
             if name not in left_out and value not in (None, ()) and _says(options[name], value):
                 line = _line(option(name)[2:], _in_file(options[name], value))
                 groups.setdefault(options[name].group, []).append(line)
-    plugins = "".join(f" --plugin {one_line(source)}" for source in loaded())
+    plugins = "".join(f" {quoted(word)}" for word in as_options())
     lines = [
         f"# charrnn train --config FILE{plugins} repeats {one_line(checkpoint.path)}",
         f"# (charrnn {checkpoint.version}, weights_sha256 {checkpoint.weights_sha256})",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from charrnn.display import shell, unit
+from charrnn.display import unit
 from charrnn.evaluate.course import CUT_SHORT, OVERFITTING
+from charrnn.plugins import named
 from charrnn.train.records import End, Overfitting, Start
 
 FAR = 0.25
@@ -54,7 +55,7 @@ def no_better(end: End, task: str) -> str:
             f"{worse}, except on the training text ({trained:.4f} nats), which it has learned "
             "by heart: use a longer text, a smaller --hidden, or --dropout"
         )
-    see = f", and see charrnn diagnose {shell(end.run)}" if what == "symbols" else ""
+    see = f", and see charrnn diagnose {named(end.run)}" if what == "symbols" else ""
     return f"{worse}: train for longer or with another --lr{see}"
 
 

@@ -10,8 +10,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display import count, duration, loss, one_line, printable, safe_json, shell, unit
-from charrnn.plugins import loaded
+from charrnn.display import (
+    count,
+    duration,
+    loss,
+    one_line,
+    printable,
+    safe_json,
+    unit,
+)
+from charrnn.plugins import named
 from charrnn.report.outcome import meaning, no_better, outcome, rising
 from charrnn.report.plan import enough, planned
 from charrnn.report.standing import done
@@ -255,7 +263,7 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
         lines.append(outcome(end, start.settings if start else {}))
     else:
         lines.append(no_better(end, task))
-    run = " ".join([shell(end.run), *(f"--plugin {shell(source)}" for source in loaded())])
+    run = named(end.run)
     if end.reason == "interrupted":
         lines.append(f"saved; to continue: {_launcher(start)}charrnn train --resume {run}{again}")
     else:

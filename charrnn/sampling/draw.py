@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import UsageError, setting
+from charrnn.errors import CharRNNError, UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.sampling.drawer import DEFAULTS, Draw, Drawer, Text, encode_prime, primed
 from charrnn.sampling.filters import weights
@@ -27,6 +27,8 @@ TOGETHER = 1024
 """Samples that are computed together."""
 STEPS_ADDED = 32
 """Steps whose symbols are added to the texts at once, where no text can end before."""
+LONGEST = 100_000
+"""Symbols of a sample without a length after which whole samples are given up."""
 
 
 class Prediction(NamedTuple):
@@ -170,6 +172,8 @@ def in_order(
     UsageError
         If ``count`` is below 1, ``length`` is negative, or nothing ends the samples; and as
         :func:`stream` does.
+    CharRNNError
+        If with ``length`` 0 a sample has not ended after :data:`LONGEST` symbols.
     """
     _check_count(count)
     options.check_sample(length, until or frame.end, novelty.lines is not None)
@@ -223,7 +227,7 @@ def _batch(
     if all(each.only_by_length for each in written):
         steps = _steps_of_equal(drawer, written, length, progress)
     else:
-        steps = _steps(drawer, written, lines is not None, progress)
+        steps = _steps(drawer, written, lines is not None, progress, endless=not length)
     # one stream alone disturbs little, and to ask BLAS for its threads takes 10 ms
     context = model.inference(count) if count > 1 else nullcontext()
     while True:
@@ -257,7 +261,11 @@ def _steps_of_equal(
 
 
 def _steps(
-    drawer: Drawer, written: list[Written], novel: bool, progress: Callable[[int], object]
+    drawer: Drawer,
+    written: list[Written],
+    novel: bool,
+    progress: Callable[[int], object],
+    endless: bool,
 ) -> Iterator[list[Sample]]:
     """Draw step by step until all samples have ended; yield those that are next, if any."""
     count = len(written)
@@ -281,6 +289,10 @@ def _steps(
         if not unfinished:
             return
         progress(made)
+        if endless and made == LONGEST:
+            raise CharRNNError(
+                f"a sample has not ended after {LONGEST:,} symbols", f"give a {setting('length')}"
+            )
 
 
 def next_symbols(

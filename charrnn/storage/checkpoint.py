@@ -25,7 +25,7 @@ from charrnn.architecture import LABELLED
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line, shell
-from charrnn.errors import CharRNNError, CheckpointError, UsageError
+from charrnn.errors import CharRNNError, CheckpointError, UsageError, either
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
@@ -290,7 +290,8 @@ def _require_finite(tensors: dict[str, np.ndarray]) -> None:
             if not np.isfinite(flat[start : start + _BLOCK]).all():
                 raise CheckpointError(
                     f"tensor {brief(name)} holds a value that is not a finite number",
-                    "use another checkpoint of the run, or see charrnn diagnose",
+                    "use another checkpoint of the run, or see "
+                    + either("charrnn diagnose", "charrnn.diagnose"),
                 )
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 from charrnn import files, own
 from charrnn.display import shell
-from charrnn.errors import CharRNNError, UsageError, setting
+from charrnn.errors import CharRNNError, UsageError, either, setting
 from charrnn.own import BEST_RUN, HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX, SWEEP
 from charrnn.storage.lock import NAME as LOCK
 from charrnn.storage.lock import Lock, LockedError
 
 HOME = Path("checkpoints")
 BEST, LAST = "best" + SUFFIX, "last" + SUFFIX
+_MAKE = "charrnn.fit makes a model, and charrnn.load takes what it saves"
+_LISTED = either("charrnn runs lists them; charrnn train creates one", _MAKE)
 _LONGEST_NUMBER = 9
 """Digits of the number of a trial."""
 
@@ -40,7 +42,7 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     if run is None:
         return _of_folder(newest(), which)
     if not run.strip():
-        raise UsageError(f"the name of a run is blank: {run!r}", "charrnn runs lists them")
+        raise UsageError(f"the name of a run is blank: {run!r}", _LISTED)
     named, under_home = Path(run), HOME / run
     places = [named] if run == "last" else [named, under_home]
     try:
@@ -57,7 +59,7 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
         return _of_folder(newest(), which)
     for folder in started:
         return _of_folder(folder, which)
-    remedy = "charrnn runs lists them; charrnn train creates one"
+    remedy = _LISTED
     if is_folder:
         raise CharRNNError(f"folder {run!r} holds no run, and there is no run of that name", remedy)
     raise CharRNNError(f"there is no run {run!r}", remedy)
@@ -149,7 +151,8 @@ def newest() -> Path:
     runs = folders()
     if not runs:
         raise CharRNNError(
-            f"there is no run under {HOME}/", "train one first: charrnn train python-docs"
+            f"there is no run under {HOME}/",
+            either("train one first: charrnn train python-docs", _MAKE),
         )
     return runs[-1]
 

@@ -15,10 +15,11 @@ from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.display import shell
+from charrnn.display import quoted, shell
 from charrnn.errors import CorpusError, UsageError
 from charrnn.model.network import Network
 from charrnn.own import METRICS
+from charrnn.plugins import as_options
 from charrnn.registry import SCHEDULES
 from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
@@ -100,6 +101,7 @@ def open_session(
             plan=plan,
             interrupted=interrupted,
             team=team,
+            again=request.again,
         )
 
     opened = team.together(session)
@@ -264,6 +266,7 @@ def _continued(
             resumed=checkpoint,
             interrupted=interrupted,
             team=team,
+            again=request.again,
         )
 
     opened = team.together(session)
@@ -285,15 +288,16 @@ def _read_again(
     recipe: Recipe, request: Request, checkpoint: Checkpoint, data: DataConfig, seed: int
 ) -> Any:
     """Read the text of a run that is resumed."""
+    run = " ".join([shell(request.resume), *map(quoted, [*as_options(), *request.again])])
     if not request.sources and "-" in data.sources:
-        again = f"charrnn train - --resume {shell(str(request.resume))}"
+        again = f"charrnn train - --resume {run}"
         raise UsageError("the run was trained on standard input", f"pipe the text into {again}")
     try:
         corpus = recipe.read(data, seed)
     except CorpusError as problem:
         moved = [name for name in data.sources if Path(name).is_absolute()]
         if not request.sources and any(not Path(name).exists() for name in moved):
-            again = f"charrnn train TEXT --resume {shell(str(request.resume))}"
+            again = f"charrnn train TEXT --resume {run}"
             raise CorpusError(problem.message, f"if it was moved, name it: {again}") from None
         raise
     _require_same_text(request, checkpoint, corpus)

@@ -16,7 +16,7 @@ from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
 from charrnn.options import declared
-from charrnn.plugins import loaded
+from charrnn.plugins import as_options
 from charrnn.settings import Configuration
 from charrnn.train.recipes.applies import refuse_bytes, refuse_reset, unused
 
@@ -59,6 +59,9 @@ class Request:
         Where the run goes.
     resume, init_from
         The run to continue, or the one whose weights to start from.
+    again
+        Words of the command that are no settings, such as ``--backend numpy``; a message that
+        prints a command for such a run repeats them.
     """
 
     sources: tuple[str, ...] = ()
@@ -69,6 +72,7 @@ class Request:
     out: str | None = None
     resume: str | None = None
     init_from: str | None = None
+    again: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise :class:`UsageError` if an option is invalid, or two exclude each other.
@@ -238,7 +242,8 @@ class Request:
         given = _in_place_of_stops(self.train)
         train = checkpoint.train.changed(**given)
         more = {name: self.model[name] for name in DROPOUT if name in self.model}
-        return new_run(checkpoint.path.parent, checkpoint.config, data, train, more)
+        folder = checkpoint.path.parent
+        return new_run(folder, checkpoint.config, data, train, more, self.again)
 
 
 def _in_place_of_stops(given: Options) -> dict[str, Any]:
@@ -275,19 +280,21 @@ def new_run(
     data: DataConfig,
     train: TrainConfig,
     more: Options | None = None,
+    again: tuple[str, ...] = (),
 ) -> str:
     """Return the command for a new run with these settings from the weights of a run.
 
-    ``more`` are settings of the model that differ from the run's.
+    ``more`` are settings of the model that differ from the run's; ``again`` as in
+    :class:`Request`.
     """
     from charrnn.text.finding import in_command
 
     words = ["charrnn", "train", *in_command(data), "--init-from", str(folder)]
     words += ["--lr", f"{train.lr:.6g}"]
     words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
-    words += [word for source in loaded() for word in ("--plugin", source)]
+    words += as_options()
     left_out = {"sources", "lr", "horizon", "plan", *unused(model, data, train)}
-    words += _options(model, left_out, data, train)
+    words += [*_options(model, left_out, data, train), *again]
     return " ".join(map(quoted, words))
 
 
@@ -304,7 +311,7 @@ def repeated(checkpoint: Checkpoint) -> str | None:
     if not configs:
         return None
     words = ["charrnn", "train", *in_command(configs[1])]
-    words += [word for source in loaded() for word in ("--plugin", source)]
+    words += as_options()
     words += _options(checkpoint.config, left_out, *configs)
     return " ".join(map(quoted, words))
 

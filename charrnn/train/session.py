@@ -12,13 +12,13 @@ import numpy as np
 
 from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, TrainConfig
-from charrnn.display import shell
 from charrnn.errors import CharRNNError, setting
 from charrnn.evaluate.course import Course
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.network import Network
 from charrnn.own import SUFFIX
+from charrnn.plugins import named
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs, shared
 from charrnn.storage.checkpoint import Checkpoint
@@ -59,6 +59,8 @@ class Session:
         The data that the recipe has read.
     plan
         That of a new run, if it was planned.
+    again
+        As of :class:`~charrnn.train.request.Request`.
 
     In a team each member has a session, and the first one writes. The others have no folder.
 
@@ -92,6 +94,7 @@ class Session:
         plan: Plan | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         team: Team | None = None,
+        again: tuple[str, ...] = (),
     ) -> None:
         self._team = team or Alone()
         self._writes = self._team.rank == 0
@@ -104,7 +107,7 @@ class Session:
         if lock is not None:
             self.use_folder(lock)
         self.data = absolute_sources(recipe.settled(data, corpus), corpus.sources)
-        self._train, self._resumed = train, resumed is not None
+        self._train, self._resumed, self._again = train, resumed is not None, again
         self._good, self._beginning, self._plan = resumed.path if resumed else None, beginning, plan
         first = plan.progress() if plan else Progress()
         self._first = replace(first)
@@ -189,12 +192,11 @@ class Session:
 
     def _remedy(self) -> str:
         """Return what to do after a divergence; the learning rate of a resumed run is fixed."""
-        examine = f"look at it with charrnn diagnose {shell(self.folder)}"
+        examine = f"look at it with charrnn diagnose {named(self.folder)}"
         if not self._resumed:
             return f"{examine}, or lower {setting('lr')}"
-        lr = self._train.lr * self.loop.progress.lr_factor * FACTOR
-        train = replace(self._train, lr=lr)
-        anew = new_run(self.folder, self.model.config, self.data, train)
+        train = replace(self._train, lr=self._train.lr * self.loop.progress.lr_factor * FACTOR)
+        anew = new_run(self.folder, self.model.config, self.data, train, again=self._again)
         return f"{examine}, or run: {anew}"
 
     def close(self) -> None:

@@ -75,14 +75,15 @@ def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[s
     if total_steps is None:
         return []
     due = {"watch": config.watch, "sample_every": config.sample_every}
-    if config.keep:
+    if config.keep or config.save_every != TrainConfig.save_every:
         due["save_every"] = config.save_every
     end = f"the run ends at step {total_steps:,}"
     notes = []
     for name, every in due.items():
         if every and total_steps // every == step // every:
             new = " new" if step >= every else ""
-            of = f"{setting('keep')} keeps nothing{new} with " if name == "save_every" else ""
+            keeps = config.keep and name == "save_every"
+            of = f"{setting('keep')} keeps nothing{new} with " if keeps else ""
             notes.append(f"{of}{setting(name)} {every}{'' if of else ' has no effect'}: {end}")
     needed = (config.patience + 1) * config.eval_every  # the first evaluation is the best so far
     if config.patience and config.eval_every and not step and needed >= total_steps:

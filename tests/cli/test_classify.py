@@ -266,3 +266,14 @@ def test_eval_writes_a_page_and_a_drawing(place, tmp_path):
     done = inside("eval", "pets.tsv", "--run", "lm", "--html", str(page), cwd=place)
     assert done.returncode == 2
     assert "--html only applies to a classifier or a transducer" in done.stderr
+
+
+def test_more_labels_than_there_are_and_an_empty_name_are_told(place):
+    done = inside("predict", "pets", "lines.txt", "-k", "9", cwd=place)
+    number = len(done.stdout.splitlines()[0].split("\t")) // 2
+    told = f"-k 9 has no effect: the model has {number} labels"
+    assert (done.returncode, done.stderr) == (0, f"charrnn: note: {told}\n")
+    for name in ("--column", "--field"):
+        done = inside("predict", "pets", "lines.txt", name, "", cwd=place)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{name} is empty; name one, or leave it out" in done.stderr

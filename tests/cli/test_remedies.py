@@ -71,6 +71,7 @@ PRINTED_BY = {
     "exchange/foreign.py": ("import",),
     "exchange/portable.py": ("train",),
     "exchange/rounding.py": ("export",),
+    "plugins.py": ("train", "sample", "diagnose"),
     "registry.py": ("train", "diagnose", "bench"),
     "report/bench.py": ("train",),
     "report/configuration.py": ("train",),
@@ -268,6 +269,9 @@ def test_a_text_from_a_pipe_is_piped_in_again(place, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(text))
     done = inside("train", "-", *SMALL, "--steps", "2", "--name", "pipe's", cwd=place)
     assert done.returncode == 0, done.stderr
+    how = ("--backend", "numpy", "--threads", "1")
+    refused = inside("train", "--resume", "pipe's", *how, cwd=place)
+    assert shlex.split(refused.stderr)[-6:] == ["--resume", "pipe's", *how]
     refused = inside("train", "--resume", "pipe's", "--steps", "3", cwd=place)
     words = shlex.split(refused.stderr.rpartition("pipe the text into ")[2])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.getvalue())))

@@ -159,6 +159,10 @@ def test_samples_that_do_not_end_are_told_of(model, call, monkeypatch) -> None:
     assert samples[0] == 0
     assert samples[2].startswith("charrnn: note: 3 symbols are drawn and --until has not come")
     assert samples[2].count("\n") == 1
+    monkeypatch.setattr("charrnn.sampling.draw.LONGEST", 9)
+    code, out, err = call("--json", "--until", "abcdeabcde", "--seed", "1", "--length", "0")
+    assert (code, out) == (1, b"")
+    assert err.endswith("error: a sample has not ended after 9 symbols; give a --length\n")
 
 
 def test_samples_are_separated_by_a_line(model, call) -> None:

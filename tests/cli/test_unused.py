@@ -186,6 +186,7 @@ def test_a_dry_run_refuses_the_place_that_the_run_would_be_refused(where, place)
         (["--watch", "4"], "--watch 4 has no effect: the run ends at step 3"),
         (["--sample-every", "4"], "--sample-every 4 has no effect: the run ends at step 3"),
         (["--keep", "1"], "--keep keeps nothing with --save-every 500: the run ends at step 3"),
+        (["--save-every", "4"], "--save-every 4 has no effect: the run ends at step 3"),
         (["--patience", "2", "--eval-every", "1"], "--patience 2 has no effect before step 3"),
         (["--watch", "3", "--sample-every", "2", "--keep", "1", "--save-every", "3"], ""),
         (["--patience", "1", "--eval-every", "1"], ""),

@@ -290,6 +290,15 @@ def test_a_batch_without_end_is_refused() -> None:
         samples(new_model(CHARS), CHARS, length=0)
 
 
+def test_whole_samples_whose_end_does_not_come_are_given_up(monkeypatch) -> None:
+    monkeypatch.setattr("charrnn.sampling.draw.LONGEST", 40)
+    model, never = new_model(CHARS), "a" * 40 + "b"
+    with pytest.raises(CharRNNError, match="has not ended after 40 symbols; give a length"):
+        samples(model, CHARS, length=0, until=never)
+    assert len(samples(model, CHARS, length=50, until=never)[0].text) == 50
+    assert len(list(islice(stream(model, CHARS, length=0, until=never), 50))) == 50
+
+
 @pytest.mark.parametrize("embed", [0, 3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_device_gives_the_text_of_the_host(device, cell: str, embed: int) -> None:

@@ -45,7 +45,7 @@ def test_without_a_name_the_newest_run_is_meant(home):
 
 
 def test_what_is_not_there_is_an_error_with_a_remedy(home):
-    with pytest.raises(CharRNNError, match=r"no run under checkpoints.*charrnn train"):
+    with pytest.raises(CharRNNError, match=r"no run under checkpoints.*charrnn\.fit"):
         runs.resolve()
     make("empty")
     for name, which, match in (
@@ -87,7 +87,7 @@ def test_a_folder_or_file_that_is_no_run_is_told_as_what_it_is(home):
     (home / "begun").mkdir()
     (home / "begun" / runs.METRICS).touch()
     (home / "poem").write_text("a poem")
-    with pytest.raises(CharRNNError, match=r"folder 'texts' holds no run.*charrnn runs lists"):
+    with pytest.raises(CharRNNError, match=r"folder 'texts' holds no run.*charrnn\.load"):
         runs.resolve("texts")
     with pytest.raises(CharRNNError, match="run 'begun' has no checkpoint yet"):
         runs.resolve("begun")

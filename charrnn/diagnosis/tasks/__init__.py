@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from charrnn.diagnosis.tasks.base import Examples
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, either
 from charrnn.model.network import Network
 from charrnn.text.layout import DOCUMENTS
 from charrnn.text.vocabulary import Vocabulary
@@ -15,7 +15,11 @@ def refuse_unexamined(task: str) -> None:
     """Raise :class:`UsageError` if models of a task are not examined."""
     if task == "tag":
         raise UsageError(
-            "taggers cannot be examined", "of their training there is charrnn diagnose --history"
+            "taggers cannot be examined",
+            either(
+                "of their training there is charrnn diagnose --history",
+                "their gradients over training are in the metrics of a run",
+            ),
         )
 
 
