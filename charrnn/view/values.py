@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,3 +96,28 @@ def values(model: LanguageModel, passage: Passage, unit: Unit) -> NDArray[np.flo
         kept = every[unit.what] if unit.what in every else space.operand(unit.what, steps)
         found[one.read] = model.backend.get(kept[one.skip :, unit.number, 0])
     return found
+
+
+def every_state(
+    model: LanguageModel, passage: Passage
+) -> tuple[list[Unit], NDArray[np.floating[Any]]]:
+    """Return the values of all states of all units over a text of L symbols, and whose they are.
+
+    The array is (L, U), a column for each; layer by layer, h before c.
+    """
+    layers = model.stack.layers
+    units = [
+        Unit(index, number, what)
+        for index, layer in enumerate(layers)
+        for what in layer.cell.states
+        for number in range(layer.H)
+    ]
+    found = np.empty((len(passage), len(units)), np.dtype(model.config.dtype))
+    for one in passes(model, passage):
+        steps, column = one.skip + one.read.stop - one.read.start, 0
+        for layer, space in zip(layers, one.window.layers, strict=True):
+            for what in layer.cell.states:
+                states = space.operand(what, steps)[one.skip :, :, 0]
+                found[one.read, column : column + layer.H] = model.backend.get(states)
+                column += layer.H
+    return units, found

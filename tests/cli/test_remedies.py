@@ -59,7 +59,7 @@ PRINTED_BY = {
     "cli/sample.py": ("sample",),
     "cli/sweep.py": ("sweep",),
     "cli/train.py": ("train",),
-    "cli/view.py": ("view", "predict"),
+    "cli/view.py": ("view",),
     "config.py": ("train",),
     "reading.py": ("train",),
     "diagnosis/": ("diagnose",),

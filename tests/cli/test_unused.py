@@ -115,6 +115,7 @@ REFUSED = [
     "view one ; --unknown skip : text",
     "view one ; --encoding latin-1 : text",
     "view bytes t.txt ; --errors strict : reads bytes",
+    "view one --units ; --unit 0:1",
     "view one t.txt --backend cupy ; --threads 1",
     "info ; --devices one : run",
     "bench --backend cupy ; --threads 1",

@@ -94,6 +94,7 @@ def test_without_a_text_the_validation_text_is_shown(place):
         (("one", "--unit", "0:6"), 2, "0 to 5"),
         (("one", "--unit", "x"), 2, "LAYER:UNIT"),
         (("one", "--length", "1"), 2, "--length"),
+        (("one", "--units", "--length", "30"), 1, "--length"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(place, arguments, code, said):
@@ -101,6 +102,13 @@ def test_what_is_wrong_is_said_in_one_line(place, arguments, code, said):
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_no_unit_of_an_untrained_model_means_anything(place):
+    text = viewed(place, "one", "t.txt", "--units")
+    assert "None: no unit tells a property better" in text
+    assert "Too rare here: " in text
+    assert viewed(place, "one", "t.txt", "--units", "--json") == ""
 
 
 def on_terminal(place, *arguments, **env):
