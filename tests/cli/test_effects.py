@@ -25,6 +25,7 @@ eval.json = true
 diagnose.seed = 4
 runs.json = true
 plot.json = true
+view.json = true
 export = {to = "torch", out = "e.bin"}
 completion.shell = "zsh"
 man.command = ["runs"]
