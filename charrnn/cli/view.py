@@ -9,7 +9,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, utf8, write
+from charrnn.cli._output import Output, json_line, utf8, write, write_text
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     OUTPUT,
@@ -26,7 +26,7 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
-from charrnn.display import shell, symbol
+from charrnn.display import one_line, shell, size, symbol
 from charrnn.errors import UsageError
 from charrnn.options import TEXT
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
     from charrnn.view.passage import Passage
 
-LENGTH, OF_UNITS = 2000, 20_000
-"""Symbols that are shown by default, and on which the meaning of units is sought."""
+LENGTH, OF_PAGE, OF_UNITS = 2000, 5000, 20_000
+"""Symbols that are shown by default, in a page, and on which the meaning of units is sought."""
 VIEW = "View"
 """A group of options."""
 
@@ -61,8 +61,8 @@ def view(
         typer.Option(
             metavar="N",
             min=2,
-            help=f"View the first N symbols of the text. [default: {LENGTH}, with --units "
-            f"{OF_UNITS}]",
+            help=f"View the first N symbols of the text. [default: {LENGTH}, with --html "
+            f"{OF_PAGE}, with --units {OF_UNITS}]",
             show_default=False,
             rich_help_panel=VIEW,
         ),
@@ -94,6 +94,16 @@ def view(
             rich_help_panel=TEXT,
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write one page that needs no network instead: what was expected at each symbol, "
+            "what mattered for it, the values of units, and passages where they are high.",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="One JSON object a symbol.", rich_help_panel=OUTPUT),
@@ -119,6 +129,11 @@ def view(
     corrected for the pairs tried. Only units are shown that leave at most half of the error 1 - A
     of untrained networks: of an untrained model none.
 
+    With --html a page shows the text in these colours, and for the symbol that is pointed at what
+    was expected instead, and how much each of the 64 symbols before it mattered: the norm of the
+    gradient of its logit, ln(p / (1 - p)), with respect to what the model read there. Units are
+    sorted by what --units finds on this text.
+
     With --json an object for each symbol: "position", "symbol" (an integer at byte level), "bits"
     (or null) and "alternatives", a list of "symbol" and "p", the likeliest first. With --unit:
     "position", "symbol", "unit" and "value". With --units an object for each pair: "property",
@@ -137,6 +152,11 @@ def view(
     refuse_on_gpu(context)
     if units:
         refuse(context, ("unit",), "shows one unit, but --units looks at all")
+    if html is not None:
+        shown = "shows one thing, but --html shows all"
+        refuse(context, ("unit", "units", "as_json"), shown)
+        if html.suffix.lower() != ".html":
+            raise UsageError(f"{one_line(html)} does not end in .html", "name such a file")
     from charrnn.storage import checkpoint, runs
 
     loaded = checkpoint.load(runs.resolve(run))
@@ -153,10 +173,12 @@ def view(
 
         chosen = Unit.read(unit, model)
     source = _source(loaded, text, reading, unknown)
-    passage = _passage(source, length or (OF_UNITS if units else LENGTH))
+    passage = _passage(source, length or (OF_UNITS if units else OF_PAGE if html else LENGTH))
     if told := source.skipped(as_json):
         note(told)
-    if units:
+    if html is not None:
+        _page(model, vocabulary, passage, loaded.name, html)
+    elif units:
         _meanings(model, vocabulary, passage, loaded.name, as_json)
     elif chosen is None:
         _expected(model, vocabulary, passage, as_json)
@@ -254,6 +276,28 @@ def _meanings(
         _write(map(json_line, meaning_records(found)))
     else:
         write(render(meanings_parts(found, run)))
+
+
+def _page(model: Any, vocabulary: Vocabulary, passage: Passage, run: str, path: Path) -> None:
+    """Write the page, and a line on it."""
+    from charrnn.cli._progress import progress
+    from charrnn.report.view.page import Viewed, write_page
+    from charrnn.view.influence import influence
+    from charrnn.view.meanings import SHORTEST, find
+    from charrnn.view.predictions import Predictions
+    from charrnn.view.values import every_state
+
+    with progress("looking at all units") as show:
+        units, states = every_state(model, passage)
+        meanings = find(model, vocabulary, passage, show) if len(passage) >= SHORTEST else None
+        show("what mattered")
+        mattered = influence(model, passage)
+        expected = Predictions.of(model, passage, 5)
+    viewed = Viewed(
+        Path(run).name, vocabulary, passage, expected, mattered, units, states, meanings
+    )
+    write_page(viewed, path)
+    write_text(f"{one_line(path)}: {size(path.stat().st_size)}\n")
 
 
 def _in_colour() -> bool:

@@ -54,8 +54,7 @@ def page(portable: Portable, bits: int, about: About) -> str:
     numbers = contents.weights(portable, bits)
     frame = Template(part.joinpath("page.html").read_text(encoding="utf-8"))
     return frame.substitute(
-        policy="default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src {_digest(style)}; script-src {_digest(script)}",
+        policy=policy(style, script),
         title=escape(words.title(about)),
         lead=escape(words.lead(portable, about)),
         footing=escape(words.footing(portable, about, bits, len(numbers) * 3 // 4)),
@@ -64,6 +63,14 @@ def page(portable: Portable, bits: int, about: About) -> str:
         script=script,
         model=contents.as_script(contents.facts(portable, bits)),
         weights=numbers,
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """Return a security policy by which only this style and this script count, and no network."""
+    return (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src {_digest(style)}; script-src {_digest(script)}"
     )
 
 
