@@ -43,7 +43,7 @@ FIRST = {
     "howto/sample.md": [RUN + "names"],
 }  # fmt: skip
 """What a page takes for granted: runs that its reader has made before, but for one named RUN."""
-ELSEWHERE = ("pip ", "mpirun ", 'eval "$(charrnn completion zsh', "charrnn completion fish")
+ELSEWHERE = ("pip ", "man ", "mpirun ", 'eval "$(charrnn completion zsh', "charrnn completion fish")
 """Commands that install, need MPI, or are for another shell; ranks and shells have own tests."""
 NEEDS = {
     "sweep": "optuna",
