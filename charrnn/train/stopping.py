@@ -75,7 +75,7 @@ def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[s
     if total_steps is None:
         return []
     due = {"watch": config.watch, "sample_every": config.sample_every}
-    if config.keep or config.save_every != TrainConfig.save_every:
+    if config.keep or (not step and config.save_every != TrainConfig.save_every):
         due["save_every"] = config.save_every
     end = f"the run ends at step {total_steps:,}"
     notes = []

@@ -203,6 +203,14 @@ def test_what_a_run_does_not_live_to_see_is_said(options, says, place, tmp_path)
     assert says in done.stderr if says else done.stderr == ""
 
 
+def test_a_resumed_run_does_not_speak_of_saves_that_it_does_not_reach(place, tmp_path):
+    run = ("--out", tmp_path / "run", "--quiet", "--save-every", "3")
+    assert inside("train", "t.txt", *SMALL[:-4], "--steps", "4", *run, cwd=place).returncode == 0
+    done = inside("train", "--resume", tmp_path / "run", "--steps", "5", "--quiet", cwd=place)
+    assert done.returncode == 0
+    assert "--save-every" not in done.stderr
+
+
 def test_a_resumed_run_that_has_kept_some_keeps_nothing_new(place, tmp_path):
     run = ("--out", tmp_path / "run", "--quiet", "--keep", "1", "--save-every", "2")
     assert inside("train", "t.txt", *SMALL[:-4], "--steps", "4", *run, cwd=place).returncode == 0

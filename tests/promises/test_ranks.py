@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
 from helpers import mpirun
-from helpers.commands import charrnn
+from helpers.commands import charrnn, command
 from helpers.running import TEXT, metrics
 
 from charrnn.storage import checkpoint as checkpoints
@@ -23,7 +25,8 @@ pytestmark = [
 LONG = ["train", "text.txt", "--name", "run", "--hidden", "8", "--batch", "4", "--seq-len", "8"]
 LONG += ["--steps", "1000000", "--save-every", "10", "--eval-every", "0", "--backend", "numpy"]
 INTACT = "charrnn: error: a rank ended unexpectedly, so all were ended (mpirun says which one); "
-INTACT += "the last checkpoint is intact; to continue: charrnn train --resume checkpoints/run\n"
+INTACT += "the last checkpoint is intact; to continue: "
+INTACT += "charrnn train --resume checkpoints/run --backend numpy\n"
 
 
 @pytest.fixture(autouse=True)
@@ -85,8 +88,13 @@ def test_a_rank_that_is_killed_ends_all_with_one_line(rank):
     assert last("run").step >= 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("to", ["launcher", 0, 1])
+@pytest.mark.parametrize(
+    ("number", "to"),
+    [
+        *product((signal.SIGINT, signal.SIGTERM), ("launcher", 0, 1)),
+        *product([signal.SIGHUP], (0, 1)),  # the launcher of MPICH does not pass it on
+    ],
+)
 def test_a_signal_to_any_of_them_saves_and_ends_all(number, to):
     launcher = mpirun.ranks(2, *LONG)
     mpirun.wait_for(runs.HOME / "run" / runs.LAST, launcher)
@@ -94,7 +102,7 @@ def test_a_signal_to_any_of_them_saves_and_ends_all(number, to):
     code, _, err = mpirun.ended(launcher, timeout=60)
     assert code == 128 + number
     assert err.count("interrupted at step") == 1
-    assert "saved; to continue: charrnn train --resume checkpoints/run\n" in err
+    assert "saved; to continue: charrnn train --resume checkpoints/run --backend numpy\n" in err
     for size in (1, 2, 3):
         steps = str(last("run").step + 5)
         code, _, err = mpirun.run(size, "train", "--resume", "run", "--steps", steps, "--quiet")
@@ -144,6 +152,38 @@ def test_an_error_of_one_names_its_rank(work):
         assert message in err
         assert err.count("\n") == 1
     assert not runs.HOME.exists()
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_rank_of_another_version_is_refused(odd, work):
+    patched = work / "patched"
+    patched.mkdir()
+    (patched / "sitecustomize.py").write_text("import charrnn\ncharrnn.__version__ = '0.0.0'\n")
+    line = [*command("train", "text.txt", "--name", "run", "--backend", "numpy")]
+    alone = [["-n", "1", *line], ["-n", "1", *line]]
+    alone[odd][2:2] = ["env", f"PYTHONPATH={patched}"]
+    found = subprocess.run(
+        [mpirun.MPIRUN, *alone[0], ":", *alone[1]], capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 1
+    assert "rank 1 has another version of charrnn than rank 0; start all ranks" in found.stderr
+    assert not runs.HOME.exists()
+
+
+def test_two_ranks_tag_like_one_process(work):
+    tokens = ["ab", "cde", "fa", "b", "dcb", "ea"]
+    rows = [f"{one}\t{'V' if one[-1] in 'ae' else 'C'}" for one in tokens]
+    lines = [row for n in range(40) for row in (*rows[n % 5 :], *rows[: 1 + n % 3], "")]
+    (work / "tags.tsv").write_text("\n".join(lines) + "\n")
+    line = ["train", "tags.tsv", "--task", "tag", "--hidden", "12", "--batch", "8", "--dropout"]
+    line += ["0.2", "--dtype", "float64", "--steps", "20", "--log-every", "1", "--eval-every", "5"]
+    assert charrnn(*line, "--backend", "numpy", "--name", "one").returncode == 0
+    code, _, err = mpirun.run(2, *line, "--backend", "numpy", "--name", "two")
+    assert code == 0, err
+    assert last("two").weights == pytest.approx(last("one").weights, rel=1e-10, abs=1e-13)
+    for mine, theirs in zip(*map(metrics, (runs.HOME / "one", runs.HOME / "two")), strict=True):
+        for key in {"loss", "val_loss"} & mine.keys():
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-10)
 
 
 def test_a_text_is_scored_together(work):
