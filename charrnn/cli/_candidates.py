@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
 from charrnn.cli._command import names_of
 from charrnn.display import one_line
@@ -86,14 +85,13 @@ def _of_command(context: Any, before: Sequence[str], current: str) -> Iterator[s
 
 
 def summaries(context: Any) -> dict[str, str]:
-    """Return the first sentence of the help of each command of a group."""
+    """Return what each command of a group does."""
     group = context.command
-    if hasattr(group, "helps"):  # without building the commands, which takes time
-        texts = group.helps()
-    else:
-        names = group.list_commands(context)
-        texts = {name: group.get_command(context, name).help for name in names}
-    return {name: TyperCommand(name, help=h).get_short_help_str(100) for name, h in texts.items()}
+    if hasattr(group, "summaries"):  # without building the commands, which takes time
+        known: dict[str, str] = group.summaries
+        return known
+    names = group.list_commands(context)
+    return {name: group.get_command(context, name).get_short_help_str(100) for name in names}
 
 
 def _help(param: Any) -> str:

@@ -4,36 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from inspect import getdoc
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from charrnn import __version__
 from charrnn.cli import _ranks, _streams
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, UsageError, option
 
+
+class Place(NamedTuple):
+    """Where a command is: its module in this package, and its function or group; what it does."""
+
+    module: str
+    name: str
+    summary: str
+
+
 _FUNCTIONS = {
-    "train": ("train", "train"),
-    "sweep": ("sweep", "sweep"),
-    "sample": ("sample", "sample"),
-    "predict": ("predict", "predict"),
-    "eval": ("evaluate", "evaluate"),
-    "diagnose": ("diagnose", "diagnose"),
-    "plot": ("plot", "plot"),
-    "view": ("view", "view"),
-    "info": ("info", "info"),
-    "runs": ("info", "runs"),
-    "export": ("export", "export"),
-    "import": ("importing", "import_model"),
-    "bench": ("bench", "bench"),
-    "completion": ("completion", "completion"),
-    "man": ("manual", "man"),
+    "train": Place("train", "train", "Train a model on a text and keep it under checkpoints/."),
+    "sweep": Place("sweep", "sweep", "Train with many settings and keep the best run."),
+    "sample": Place("sample", "sample", "Write text from a model, as it is drawn."),
+    "predict": Place("predict", "predict", "Label texts, or write targets: a line for a line."),
+    "eval": Place("evaluate", "evaluate", "Score a text: how well a model predicts it."),
+    "diagnose": Place("diagnose", "diagnose", "Examine gradients: how far back they reach."),
+    "plot": Place("plot", "plot", "Draw the loss curves of runs."),
+    "view": Place("view", "view", "Show a text as a model sees it, and what its units do."),
+    "info": Place("info", "info", "Show a run, a checkpoint, or this machine's devices."),
+    "runs": Place("info", "runs", "List the runs under checkpoints/, or a sweep's trials."),
+    "export": Place("export", "export", "Write a model for another library, or as a web page."),
+    "import": Place("importing", "import_model", "Make a run of a model of PyTorch."),
+    "bench": Place("bench", "bench", "Measure how fast this machine trains."),
+    "completion": Place("completion", "completion", "Print what completes commands in a shell."),
+    "man": Place("manual", "man", "Print a manual page."),
 }
-"""For each command: its module in this package and its function."""
-_GROUPS = {"corpus": ("corpus", "app")}
+_GROUPS = {
+    "corpus": Place("corpus", "app", "Built-in corpora, statistics of a text, the cache."),
+}
 
 
 class Commands(TyperGroup):
@@ -41,7 +50,8 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        names: Any = dict.fromkeys((*_FUNCTIONS, *_GROUPS))
+        self.summaries = {n: place.summary for n, place in {**_FUNCTIONS, **_GROUPS}.items()}
+        names: Any = dict.fromkeys(self.summaries)
         self.commands = names  # candidates for "did you mean"
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -54,23 +64,14 @@ class Commands(TyperGroup):
 
         return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
 
-    def helps(self) -> dict[str, str]:
-        """Return the help of each command."""
-        found = {name: getdoc(_loaded(place)) or "" for name, place in _FUNCTIONS.items()}
-        return found | {name: _loaded(place).info.help for name, place in _GROUPS.items()}
-
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the first sentence of each command's help."""
-        helps = self.helps()
-        limit = formatter.width - 6 - max(map(len, helps))
-        rows = [(n, TyperCommand(n, help=h).get_short_help_str(limit)) for n, h in helps.items()]
+        """Write what each command does."""
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl([*self.summaries.items()])
 
 
-def _loaded(place: tuple[str, str]) -> Any:
-    module, name = place
-    return getattr(import_module(f"charrnn.cli.{module}"), name)
+def _loaded(place: Place) -> Any:
+    return getattr(import_module(f"charrnn.cli.{place.module}"), place.name)
 
 
 app = typer.Typer(

@@ -135,8 +135,8 @@ def evaluate(
     "source" (the texts, or null) and "split" (or null). "bytes" is null if a held-out text holds
     symbols that were folded into the unknown one.
     With --dynamic, "dynamic" is true, and the figures are those of a copy of the model that learns
-    from each window after it has scored it (Krause et al. 2018); the run is not changed. With
-    --reset-every N, "reset_every" is N, and each symbol is predicted from at most N before it.
+    from each window after it has scored it (Krause et al. 2018); the run is not changed.
+    --reset-every N adds "reset_every"; each symbol is predicted from at most N before it.
     CR LF line ends are read as newlines if the model knows no carriage return, with a note.
 
     Of a classifier, TEXT is a table of labelled texts like the one that it was trained on. With

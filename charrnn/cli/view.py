@@ -10,6 +10,7 @@ import typer
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8, write, write_text
+from charrnn.cli._pictures import Pictures
 from charrnn.cli._scored_text import ScoredText
 from charrnn.cli._shared import (
     OUTPUT,
@@ -155,8 +156,7 @@ def view(
     if html is not None:
         shown = "shows one thing, but --html shows all"
         refuse(context, ("unit", "units", "as_json"), shown)
-        if html.suffix.lower() != ".html":
-            raise UsageError(f"{one_line(html)} does not end in .html", "name such a file")
+        Pictures(None, html).check()
     from charrnn.storage import checkpoint, runs
 
     loaded = checkpoint.load(runs.resolve(run))

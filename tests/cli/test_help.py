@@ -42,3 +42,11 @@ def test_help_shows_the_groups_and_all_that_is_in_them():
         for params in groups.values():
             for param in params:
                 assert max(param.opts, key=len) in told or param.metavar in told, (name, param.name)
+
+
+def test_what_each_command_does_fits_into_its_line():
+    shown = inside("--help").stdout
+    lines = shown.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    told = dict(line.split(None, 1) for line in lines)
+    assert told.keys() == {name.split()[0] for name in commands() if name}
+    assert all(text.endswith(".") for text in told.values())

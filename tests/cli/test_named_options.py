@@ -76,6 +76,7 @@ eval hello --run table
 eval hello --run lines
 eval t.csv --run lines
 eval t.txt --run one --dynamic-lr 1
+eval t.txt --run one --per-char --reset-every 5
 sample one --no-repeat 9 --length 9
 sample one --prime 'a\\n'
 sample slashes --prime 'a\\n' --length 3
