@@ -148,6 +148,7 @@ def importing_tests(modules):
     ]
 
 
+@pytest.mark.slow
 def test_no_test_imports_another(tmp_path):
     assert importing_tests(read(Path(__file__).parent)) == []
     files = {"a.py": "from charrnn.model.test_stack import FORMS", "b.py": "import helpers.running"}

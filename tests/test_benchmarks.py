@@ -253,6 +253,7 @@ def test_a_busy_machine_and_unequal_threads_are_said():
     assert result.warnings() == [unequal]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux alone tells")
 def test_other_work_is_noticed():
     from harness import machine

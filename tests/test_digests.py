@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from helpers import digests
 
 
+@pytest.mark.slow
 def test_recordings_of_the_same_code_are_equal_and_a_changed_bit_is_found(tmp_path, capsys):
     one, other = str(tmp_path / "one.json"), str(tmp_path / "other.json")
     only = ["--only", "gru-before", "--only", "watched"]

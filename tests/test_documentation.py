@@ -13,7 +13,7 @@ PAGES = {
     path.relative_to(DOCS.parent).as_posix().removeprefix("docs/"): path.read_text("utf-8")
     for path in [DOCS.parent / "README.md", *sorted(DOCS.glob("*/*.md"))]
 }
-TEXT = "Dear reader, Once upon a time: a river sings of stone.\nNobody knows its name!\n"
+TEXT = "Dear reader, Once upon a time: The river sings of stone.\nNobody knows its name!\n"
 FILES = {
     "corpus.txt": TEXT * 30, "my-text.txt": TEXT * 30, "other.txt": TEXT * 20,
     "novels.txt": TEXT * 40, "letters.txt": TEXT * 20, "a.csv": "The river,1\nThe stone,2\n",

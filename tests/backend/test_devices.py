@@ -171,6 +171,7 @@ def test_tf32_is_for_gpus_that_have_it(device, monkeypatch):
         select("cupy", "fp8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matmul", ["fp32", "tf32"])
 def test_training_says_how_products_are_computed(matmul, device, home, capfd):
     assert app.run([*SHORT, "--backend", "cupy", "--matmul", matmul]) == 0

@@ -354,6 +354,7 @@ def test_threads_may_compute_at_the_same_time(core):
         assert all(run.result()[0] == expected[0] for run in runs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_process_computes(core):
     code = """

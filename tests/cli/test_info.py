@@ -112,6 +112,7 @@ def test_the_options_of_the_chosen_cell_have_their_own_lines(place):
     assert (record["forget_bias"], record["gru_reset"], record["activation"]) == (0.75, None, None)
 
 
+@pytest.mark.slow
 def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
     given = ("--hidden", "6", "--seed", "4", "--cell", "gru", "--gru-reset", "before")
     text = Path(place, "some text.txt")

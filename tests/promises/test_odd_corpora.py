@@ -199,6 +199,7 @@ def test_a_file_that_shrinks_while_training_changes_nothing(home, level):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 @posix
 def test_the_cache_removed_while_training_changes_nothing(home):
     (home / "text").write_text("some text that is long enough to be trained on\n" * 200)

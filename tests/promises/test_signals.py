@@ -173,6 +173,7 @@ def test_a_second_signal_leaves_at_once_and_the_last_checkpoint_is_intact(
     assert_same_run(whole, folder)
 
 
+@pytest.mark.slow
 def test_when_all_is_done_a_signal_still_leaves_a_whole_run(whole, used):
     process, said = start("end", 0.3, *TRAIN)
     process.send_signal(signal.SIGINT)
@@ -182,6 +183,7 @@ def test_when_all_is_done_a_signal_still_leaves_a_whole_run(whole, used):
     assert_same_run(whole, used / "checkpoints" / "run")
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_given_up_rather_than_waited_for(work):
     process, said = start("eval", 0.3, *TRAIN)
     process.send_signal(signal.SIGINT)
@@ -300,6 +302,7 @@ def test_a_pipe_that_closes_at_once_is_141(work):
     assert said == ""
 
 
+@pytest.mark.slow
 def test_training_whose_reader_leaves_is_saved(work):
     line = " ".join(TRAIN).replace("--steps 40", "--minutes 2")
     codes, said = shell(f"charrnn {line} --json | head -1 >/dev/null")

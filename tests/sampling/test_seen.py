@@ -81,6 +81,7 @@ def test_every_span_is_found(monkeypatch, chunk, span):
     assert mistakes <= 2
 
 
+@pytest.mark.slow
 def test_mistakes_are_as_rare_as_promised():
     chance = np.random.default_rng(5)
     lines = chance.integers(1, 27, (4096, 9)).astype(np.uint8)

@@ -134,6 +134,7 @@ def test_the_same_plan_is_made_at_every_run_without_a_time_limit(prose):
     np.testing.assert_array_equal(first.model.weights.flat, second.model.weights.flat)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_settings_of_its_plan(prose):
     whole, _ = train(prose, hidden=8, name="whole")
     cut, _ = train(prose, hidden=8, name="cut", stop=100)
