@@ -7,6 +7,7 @@ with its default value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +15,7 @@ import typer
 from charrnn.cli._command import given
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
+from charrnn.display import shell
 from charrnn.errors import UsageError, option
 
 if TYPE_CHECKING:
@@ -70,3 +72,19 @@ def refuse_on_gpu(context: typer.Context) -> None:
     if context.params["backend"] == "cupy":
         names = ("threads", "core") if context.params["core"] == "numpy" else ("threads",)
         refuse(context, names, "only applies to a CPU, but --backend is cupy")
+
+
+def refuse_file(run: str | None, text: str | None, remedy: str) -> None:
+    """Refuse a text as the only argument, where a run was expected.
+
+    ``remedy`` ends with the command to which the newest run and the text are added.
+    """
+    if run is None or text is not None or not Path(run).is_file():
+        return
+    from charrnn.own import is_checkpoint
+    from charrnn.storage import runs
+
+    if not is_checkpoint(Path(run)):
+        folders = runs.folders()
+        newest = shell(folders[-1].name) if folders else "RUN"
+        raise UsageError(f"{shell(run)} is a file, not a run", f"{remedy} {newest} {shell(run)}")

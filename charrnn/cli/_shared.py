@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from charrnn.backend import selection
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
 from charrnn.errors import UsageError, in_words, option
+from charrnn.options import TEXT
 
 if TYPE_CHECKING:
     from charrnn import backend as backends
@@ -68,6 +69,15 @@ Run = Annotated[
         help="A run folder, a checkpoint file, or a run's name under checkpoints/. "
         "[default: the newest run]",
         show_default=False,
+    ),
+]
+
+Unknown = Annotated[
+    Literal["error", "skip"] | None,
+    typer.Option(
+        help="What to do with symbols that the model does not know. [default: error]",
+        show_default=False,
+        rich_help_panel=TEXT,
     ),
 ]
 

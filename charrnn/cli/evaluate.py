@@ -23,6 +23,7 @@ from charrnn.cli._shared import (
     Beam,
     Core,
     Threads,
+    Unknown,
     check_reading,
     note,
     note_fallback,
@@ -32,7 +33,6 @@ from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 from charrnn.evaluate.dynamic.settings import Dynamic
-from charrnn.options import TEXT
 
 if TYPE_CHECKING:
     pass
@@ -88,14 +88,7 @@ def evaluate(
             rich_help_panel=SCORING,
         ),
     ] = None,
-    unknown: Annotated[
-        Literal["error", "skip"] | None,
-        typer.Option(
-            help="What to do with symbols that the model does not know. [default: error]",
-            show_default=False,
-            rich_help_panel=TEXT,
-        ),
-    ] = None,
+    unknown: Unknown = None,
     dynamic: Annotated[
         bool,
         typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._config import check_stdin
-from charrnn.cli._given import refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import refuse, refuse_decoding, refuse_file, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8
 from charrnn.cli._shared import (
     LABELLED,
@@ -26,8 +26,8 @@ from charrnn.cli._shared import (
 from charrnn.cli._tagged import write_tags
 from charrnn.cli._written import Wanted, write_targets
 from charrnn.config import DECODING, DataConfig
-from charrnn.display import count, shell
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.display import count
+from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.storage.checkpoint import Checkpoint
@@ -116,7 +116,7 @@ def predict(
     """
     if run == "-" and text is None:
         run, text = None, "-"
-    _check_run(run, text)
+    refuse_file(run, text, "to label its lines: charrnn predict")
     reading = given(context, DataConfig)
     DataConfig(**reading)
     source = "-" if text is None else text
@@ -154,22 +154,6 @@ def predict(
         )
     if skipped:
         note(f"left out {count(skipped, 'symbol')} that the model does not know")
-
-
-def _check_run(run: str | None, text: str | None) -> None:
-    """Raise :class:`UsageError` if the only argument is a file of lines, not a run."""
-    if run is None or text is not None or not Path(run).is_file():
-        return
-    from charrnn.own import is_checkpoint
-    from charrnn.storage import runs
-
-    if not is_checkpoint(Path(run)):
-        folders = runs.folders()
-        newest = shell(folders[-1].name) if folders else "RUN"
-        raise UsageError(
-            f"{shell(run)} is a file, not a run",
-            f"to label its lines: charrnn predict {newest} {shell(run)}",
-        )
 
 
 def _labelled(

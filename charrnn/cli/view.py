@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_file, refuse_on_gpu
 from charrnn.cli._output import Output, json_line, utf8, write, write_text
 from charrnn.cli._pictures import Pictures
 from charrnn.cli._scored_text import ScoredText
@@ -20,6 +20,7 @@ from charrnn.cli._shared import (
     Core,
     Run,
     Threads,
+    Unknown,
     check_reading,
     note,
     open_backend,
@@ -27,9 +28,7 @@ from charrnn.cli._shared import (
 )
 from charrnn.cli._shared import reading as reading_of
 from charrnn.config import DataConfig
-from charrnn.display import one_line, shell, size, symbol
-from charrnn.errors import UsageError
-from charrnn.options import TEXT
+from charrnn.display import one_line, size, symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,14 +86,7 @@ def view(
             rich_help_panel=VIEW,
         ),
     ] = False,
-    unknown: Annotated[
-        Literal["error", "skip"] | None,
-        typer.Option(
-            help="What to do with symbols that the model does not know. [default: error]",
-            show_default=False,
-            rich_help_panel=TEXT,
-        ),
-    ] = None,
+    unknown: Unknown = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -143,7 +135,7 @@ def view(
     """
     if run == "-" and text is None:
         run, text = None, "-"
-    _check_run(run, text)
+    refuse_file(run, text, "to view it: charrnn view")
     reading = given(context, DataConfig)
     check_reading(reading)
     if text is None:
@@ -184,21 +176,6 @@ def view(
         _expected(model, vocabulary, passage, as_json)
     else:
         _values(model, vocabulary, passage, chosen, as_json)
-
-
-def _check_run(run: str | None, text: str | None) -> None:
-    """Raise :class:`UsageError` if the only argument is a text, not a run."""
-    if run is None or text is not None or not Path(run).is_file():
-        return
-    from charrnn.own import is_checkpoint
-    from charrnn.storage import runs
-
-    if not is_checkpoint(Path(run)):
-        folders = runs.folders()
-        newest = shell(folders[-1].name) if folders else "RUN"
-        raise UsageError(
-            f"{shell(run)} is a file, not a run", f"to view it: charrnn view {newest} {shell(run)}"
-        )
 
 
 def _source(
