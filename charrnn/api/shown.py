@@ -12,7 +12,7 @@ from charrnn.evaluate.curves import SMOOTHED, VAL, Curves, top_of_losses
 from charrnn.storage.metrics import read_metrics
 from charrnn.text import Vocabulary
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 520, 170, 46, 18
+WIDTH, HEIGHT, LEFT, BOTTOM = 520, 170, 58, 18
 """Pixels of the chart, and of its margins."""
 COLOURS = {"training": "#d9772b", "validation": "#2f8fc9"}
 """Seen on white and on black; each names its line under the chart."""
@@ -61,16 +61,17 @@ class Shown:
             f'<td style="text-align:left">{escape(one_line(value))}</td></tr>'
             for name, value in facts.items()
         )
-        return f"<div><b>{type(self).__name__}</b><table>{rows}</table>{_chart(curves)}</div>"
+        return f"<div><b>{type(self).__name__}</b><table>{rows}</table>{loss_chart(curves)}</div>"
 
 
-def _chart(curves: Curves) -> str:
-    """Return the loss curves over the steps as SVG; empty if there are fewer than two points."""
+def loss_chart(curves: Curves) -> str:
+    """Return the loss curves over the steps as SVG; empty if none has two points."""
     top = top_of_losses([curves], "steps") or 0.0
     lines = {"training": curves.trained("steps"), "validation": curves.line(VAL, "steps")}
     lines = {name: [(x, y) for x, y in line if y <= top] for name, line in lines.items()}
+    lines = {name: line for name, line in lines.items() if len(line) > 1}
     points = [point for line in lines.values() for point in line]
-    if len(points) < 2:
+    if not points:
         return ""
     low, end = min(y for _, y in points), max(x for x, _ in points)
     base, wide = HEIGHT - BOTTOM, WIDTH - LEFT - 8
@@ -82,7 +83,6 @@ def _chart(curves: Curves) -> str:
         )
         + '"/>'
         for name, line in lines.items()
-        if line
     )
     labels = [(LEFT - 6, 14, "end", f"{top:.3g}"), (LEFT - 6, base, "end", f"{low:.3g}")]
     labels.append((WIDTH - 8, HEIGHT - 3, "end", f"step {end:,.0f}"))
@@ -91,9 +91,7 @@ def _chart(curves: Curves) -> str:
         f"{label}</text>"
         for x, y, anchor, label in labels
     )
-    keys = ", ".join(
-        f'<span style="color:{COLOURS[name]}">{name}</span>' for name, line in lines.items() if line
-    )
+    keys = ", ".join(f'<span style="color:{COLOURS[name]}">{name}</span>' for name in lines)
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="Loss curves">'
         f'<path d="M{LEFT} 4V{base}H{WIDTH - 8}" fill="none" stroke="currentColor" '

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
-from charrnn.api import arguments
+from charrnn.api import arguments, notebook
 from charrnn.api.classifier import Classifier
 from charrnn.api.generator import Generator
 from charrnn.api.loading import OF
@@ -62,7 +62,8 @@ def fit(
         ``task="transduce"`` of (source, target) pairs, and with ``task="tag"`` of (tokens, labels)
         pairs: two lists of strings, or two strings whose characters they are.
     report
-        Called with every record of the training run (see :mod:`charrnn.train.records`).
+        Called with every record of the training run (see :mod:`charrnn.train.records`). Without it,
+        a notebook shows a bar, figures and the loss curves while training runs.
     backend
         ``auto`` (a working GPU, else the CPU), ``numpy`` (the CPU) or ``cupy`` (a GPU).
     **options
@@ -147,12 +148,20 @@ def _trained(
 
 
 def _records(loop: Loop, report: Callable[[Record], object] | None) -> list[dict[str, Any]]:
-    """Train, report every record, and return all of them as plain dictionaries."""
-    kept = []
+    """Train, report every record, and return all of them as plain dictionaries.
+
+    Without ``report`` a notebook shows how far training has come.
+    """
+    kept: list[dict[str, Any]] = []
+    shown = None
+    if report is None:
+        shown = notebook.progress(loop.total_steps, loop.config.minutes, kept)
     for record in in_memory(loop):
         kept.append(record.to_json())
         if report is not None:
             report(record)
+        elif shown is not None:
+            shown.show(record)
     return kept
 
 

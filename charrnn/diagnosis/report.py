@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from html import escape
 from typing import Any
 
 from charrnn.config import ModelConfig
@@ -17,6 +19,7 @@ from charrnn.diagnosis.measures.spectra import Recurrent
 from charrnn.diagnosis.measures.values import plain
 from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.subjects import Examined
+from charrnn.display import one_line
 from charrnn.registry import CELLS
 
 
@@ -107,6 +110,73 @@ class Report:
         }
         exact: dict[str, Any] = plain(record)
         return exact
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdicts, and how far back gradients reach."""
+        subject, config = self.subject, self.subject.model.config
+        lines = [
+            f"{config.cell} {config.layers}×{config.hidden}, "
+            f"{subject.model.weights.flat.size:,} parameters"
+            + (", untrained" if subject.fresh else f", step {subject.step:,}" * bool(subject.step)),
+            f"{subject.symbols:,} symbols of {subject.text}",
+            *(f"note: {note}" for note in self.notes),
+        ]
+        about = "".join(f"<div>{escape(one_line(line))}</div>" for line in lines)
+        return (
+            f"<div><b>{escape(one_line(subject.name))}</b>{about}"
+            f"{_verdicts(self.verdicts)}{_reach(self.lag)}</div>"
+        )
+
+
+def _verdicts(verdicts: Iterable[Verdict]) -> str:
+    """Return a table of the verdicts."""
+    rows = [
+        (
+            verdict.code,
+            "all" if verdict.layer is None else f"{verdict.part} {verdict.layer}",
+            verdict.message,
+            verdict.remedy,
+            f"{verdict.basis}: {verdict.source}" if verdict.source else verdict.basis,
+        )
+        for verdict in verdicts
+    ]
+    if not rows:
+        return "<p>No problems found.</p>"
+    return _table(("verdict", "layer", "finding", "remedy", "basis"), rows)
+
+
+def _reach(profile: LagProfile | None) -> str:
+    """Return a table of a lag profile: the reach of each state of each layer."""
+    if profile is None:
+        return ""
+    far, window = profile.max_lag, profile.seq_len
+    lags = sorted({min(window, far) or far, far})
+    rows = [
+        (
+            f"{layer.name} {state}" + (" without attention" if layer.alone else ""),
+            *(_figure(value) for value in (curve.half_life, curve.efold, *map(curve.at, lags))),
+        )
+        for layer in profile.shown
+        for state, curve in layer.curves.items()
+    ]
+    head = ("layer, state", "half-life", "e-fold", *(f"G({lag})" for lag in lags))
+    about = "How far back gradients reach: G(k) is the gradient at lag k, relative to that at lag 0"
+    return f"<div>{about}; half-life and e-fold in steps.</div>{_table(head, rows)}"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    top = "".join(f'<th style="text-align:left">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align:left">{escape(one_line(cell))}</td>' for cell in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _global(norms: NormsReport) -> dict[str, Any]:
