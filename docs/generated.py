@@ -11,6 +11,9 @@ from typing import Any
 import typer
 
 from charrnn.cli.app import app
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
+from charrnn.options import declared
+from charrnn.registry import CELLS, OPTIMIZERS, SCHEDULES
 from charrnn.storage import checkpoint, runs
 from charrnn.sweep import records as sweep
 from charrnn.train import records as training
@@ -106,6 +109,26 @@ def _roles(text: str) -> str:
     return text.replace("``", "`")
 
 
+def settings() -> str:
+    """Return all settings of network, text and training, with what each means."""
+    rows = [
+        f"| `{name}` | {_cell(_literal(said))} |"
+        for name, said in sorted(settings_by_name().items())
+    ]
+    return "\n".join(["| key | contents |", "|---|---|", *rows, ""])
+
+
+def settings_by_name() -> dict[str, str]:
+    """Return the help of every setting by name."""
+    found: dict[str, str] = {}
+    for config in (ModelConfig, DataConfig, TrainConfig):
+        found |= {name: option.help for name, option in declared(config).items()}
+    for kinds in (CELLS, OPTIMIZERS, SCHEDULES):
+        for kind in kinds.classes():
+            found |= {name: option.help for name, option in kind.options.items()}
+    return found
+
+
 def files() -> str:
     """Return what the modules of checkpoints and run folders say of their formats."""
     from charrnn.storage import container
@@ -124,5 +147,6 @@ PARTS = {
     "commands": commands,
     "events": events,
     "sweep_events": sweep_events,
+    "settings": settings,
     "files": files,
 }
