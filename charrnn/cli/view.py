@@ -27,6 +27,7 @@ from charrnn.cli._shared import (
     refuse_core,
 )
 from charrnn.cli._shared import reading as reading_of
+from charrnn.cli._viewed import write_page
 from charrnn.config import DataConfig
 from charrnn.display import one_line, size, symbol
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from charrnn.storage.checkpoint import Checkpoint
     from charrnn.text.vocabulary import Vocabulary
+    from charrnn.view.meanings import Meanings
     from charrnn.view.passage import Passage
 
 LENGTH, OF_PAGE, OF_UNITS = 2000, 5000, 20_000
@@ -61,8 +63,8 @@ def view(
         typer.Option(
             metavar="N",
             min=2,
-            help=f"View the first N symbols of the text. [default: {LENGTH}, with --html "
-            f"{OF_PAGE}, with --units {OF_UNITS}]",
+            help=f"View the first N symbols. [default: {LENGTH}; {OF_PAGE} with --html, "
+            f"{OF_UNITS} with --units; with both, the page shows the first {OF_PAGE} of them]",
             show_default=False,
             rich_help_panel=VIEW,
         ),
@@ -92,7 +94,8 @@ def view(
         typer.Option(
             metavar="FILE",
             help="Write one page that needs no network instead: what was expected at each symbol, "
-            "what mattered for it, the values of units, and passages where they are high.",
+            "what mattered for it, the values of units, and passages where they are high. With "
+            "--unit it opens in the colours of that unit; with --units the table is printed, too.",
             show_default=False,
             rich_help_panel=OUTPUT,
         ),
@@ -125,7 +128,8 @@ def view(
     With --html a page shows the text in these colours, and for the symbol that is pointed at what
     was expected instead, and how much each of the 64 symbols before it mattered: the norm of the
     gradient of its logit, ln(p / (1 - p)), with respect to what the model read there. Units are
-    sorted by what --units finds on this text.
+    sorted by what --units finds on this text. With --unit the page opens in the colours of that
+    unit or gate.
 
     With --json an object for each symbol: "position", "symbol" (an integer at byte level), "bits"
     (or null) and "alternatives", a list of "symbol" and "p", the likeliest first. With --unit:
@@ -143,12 +147,11 @@ def view(
         refuse(context, names, "only applies to a text, not to the run's own")
     refuse_decoding(context, [] if text is None else [text])
     refuse_on_gpu(context)
-    if units:
-        refuse(context, ("unit",), "shows one unit, but --units looks at all")
     if html is not None:
-        shown = "shows one thing, but --html shows all"
-        refuse(context, ("unit", "units", "as_json"), shown)
+        refuse(context, ("as_json",), "has no effect: --html writes a page")
         Pictures(None, html).check()
+    elif units:
+        refuse(context, ("unit",), "shows one unit, but --units looks at all")
     from charrnn.storage import checkpoint, runs
 
     loaded = checkpoint.load(runs.resolve(run))
@@ -169,9 +172,20 @@ def view(
     if told := source.skipped(as_json):
         note(told)
     if html is not None:
-        _page(model, vocabulary, passage, loaded.name, html)
+        shown, name = length or OF_PAGE, loaded.name
+        found = write_page(
+            model, vocabulary, passage, name, html, unit=chosen, shown=shown, sought=units
+        )
+        if units and found:
+            _show_meanings(found, name, as_json=False)
+        write_text(f"{one_line(html)}: {size(html.stat().st_size)}\n")
     elif units:
-        _meanings(model, vocabulary, passage, loaded.name, as_json)
+        from charrnn.cli._progress import progress
+        from charrnn.view.meanings import find
+
+        with progress("looking at all units") as show:
+            found = find(model, vocabulary, passage, show)
+        _show_meanings(found, loaded.name, as_json)
     elif chosen is None:
         _expected(model, vocabulary, passage, as_json)
     else:
@@ -238,43 +252,15 @@ def _values(model: Any, vocabulary: Vocabulary, passage: Passage, unit: Any, as_
         _write(map(_line, value_rows(vocabulary, ids, found)))
 
 
-def _meanings(
-    model: Any, vocabulary: Vocabulary, passage: Passage, run: str, as_json: bool
-) -> None:
+def _show_meanings(found: Meanings, run: str, as_json: bool) -> None:
     """Show which units mean something."""
-    from charrnn.cli._progress import progress
     from charrnn.report.diagnose.terminal import render
     from charrnn.report.view.meanings import meaning_records, meanings_parts
-    from charrnn.view.meanings import find
 
-    with progress("looking at all units") as show:
-        found = find(model, vocabulary, passage, show)
     if as_json:
         _write(map(json_line, meaning_records(found)))
     else:
         write(render(meanings_parts(found, run)))
-
-
-def _page(model: Any, vocabulary: Vocabulary, passage: Passage, run: str, path: Path) -> None:
-    """Write the page, and a line on it."""
-    from charrnn.cli._progress import progress
-    from charrnn.report.view.page import Viewed, write_page
-    from charrnn.view.influence import influence
-    from charrnn.view.meanings import SHORTEST, find
-    from charrnn.view.predictions import Predictions
-    from charrnn.view.values import every_state
-
-    with progress("looking at all units") as show:
-        units, states = every_state(model, passage)
-        meanings = find(model, vocabulary, passage, show) if len(passage) >= SHORTEST else None
-        show("what mattered")
-        mattered = influence(model, passage)
-        expected = Predictions.of(model, passage, 5)
-    viewed = Viewed(
-        Path(run).name, vocabulary, passage, expected, mattered, units, states, meanings
-    )
-    write_page(viewed, path)
-    write_text(f"{one_line(path)}: {size(path.stat().st_size)}\n")
 
 
 def _in_colour() -> bool:

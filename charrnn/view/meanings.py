@@ -42,7 +42,7 @@ from charrnn.view.controls import PAIRS, controls
 from charrnn.view.passage import Passage
 from charrnn.view.properties import Property
 from charrnn.view.ranks import Floats, Held, centred_ranks
-from charrnn.view.values import Unit, every_state
+from charrnn.view.values import EveryState, Unit, every_state
 
 CHOSEN = 3
 """Units that are judged for each property."""
@@ -108,8 +108,12 @@ def find(
     vocabulary: Vocabulary,
     passage: Passage,
     progress: Callable[[str], object] = lambda stage: None,
+    read: EveryState | None = None,
 ) -> Meanings:
     """Return which units of a model tell a property of a text.
+
+    ``read`` is what :func:`charrnn.view.values.every_state` returns for the passage, if it has been
+    read before.
 
     Raises
     ------
@@ -123,7 +127,7 @@ def find(
             f"view at least {SHORTEST}: a longer text, or a larger {setting('length')}",
         )
     progress("the model")
-    units, states = every_state(model, passage)
+    units, states = read or every_state(model, passage)
     if not np.isfinite(states).all():
         raise CharRNNError("the states of the model are not finite", "charrnn diagnose says why")
     halves = slice(0, half), slice(half, 2 * half)

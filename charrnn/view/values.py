@@ -15,6 +15,9 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.view.passage import Passage, passes
 
+EveryState = tuple[list["Unit"], NDArray[np.floating[Any]]]
+"""Units, and an array (L, U) with their values."""
+
 _UNIT = re.compile(r"([0-9]{1,9}):([0-9]{1,9})(?::(\w+))?")
 
 
@@ -98,9 +101,7 @@ def values(model: LanguageModel, passage: Passage, unit: Unit) -> NDArray[np.flo
     return found
 
 
-def every_state(
-    model: LanguageModel, passage: Passage
-) -> tuple[list[Unit], NDArray[np.floating[Any]]]:
+def every_state(model: LanguageModel, passage: Passage) -> EveryState:
     """Return the values of all states of all units over a text of L symbols, and whose they are.
 
     The array is (L, U), a column for each; layer by layer, h before c.

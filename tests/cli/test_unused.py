@@ -116,8 +116,6 @@ REFUSED = [
     "view one ; --encoding latin-1 : text",
     "view bytes t.txt ; --errors strict : reads bytes",
     "view one --units ; --unit 0:1",
-    "view one --html p.html ; --unit 0:1",
-    "view one --html p.html ; --units",
     "view one --html p.html ; --json",
     "view one t.txt --backend cupy ; --threads 1",
     "info ; --devices one : run",

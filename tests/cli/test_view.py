@@ -4,11 +4,15 @@ import json
 import math
 import os
 import pty
+import re
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
 from helpers.commands import command, inside
+
+from charrnn.view import values
 
 TEXT = 'the cat sat on "the mat".\nA dog ate it!\n' * 12
 
@@ -77,6 +81,52 @@ def test_a_unit_is_shown_in_numbers(place):
     assert viewed(place, "one", "--unit", "0:3") == viewed(place, "one", "--unit", "0:3:h")
 
 
+def page_of(place, *arguments):
+    """Return the record of a page, and what is printed."""
+    printed = viewed(place, *arguments, "--html", "p.html")
+    text = (place / "p.html").read_text("utf-8")
+    return json.loads(re.search(r'id="record">(.*?)</script>', text, re.S)[1]), printed
+
+
+def test_a_page_opens_in_the_colours_of_a_unit(place):
+    plain, _ = page_of(place, "one", "t.txt", "--length", "40")
+    assert plain["asked"] is None
+    for unit, ends in (("0:3:c", None), ("0:2:f", (0, 1)), ("0:2:g", (-1, 1))):
+        found, _ = page_of(place, "one", "t.txt", "--length", "40", "--unit", unit)
+        first = found["units"][0]
+        assert found["asked"] == first["name"] == unit
+        rows = records(place, "one", "t.txt", "--length", "40", "--unit", unit)
+        low, high = first["low"], first["high"]
+        most = max(abs(row["value"]) for row in rows)
+        assert (low, high) == (ends or pytest.approx((-most, most)))
+        got = [low + (high - low) * byte / 255 for byte in b64decode(first["values"])]
+        assert got == pytest.approx([row["value"] for row in rows], abs=(high - low) / 500)
+        names = [each["name"] for each in found["units"]]
+        assert len(names) == len(set(names)) == len(plain["units"]) + (ends is not None)
+        assert {key: value for key, value in found.items() if key not in ("asked", "units")} == {
+            key: value for key, value in plain.items() if key not in ("asked", "units")
+        }
+
+
+def test_a_page_with_units_shows_the_beginning_and_prints_the_table(place, monkeypatch):
+    read, every = [], values.every_state
+    counted = lambda model, passage: read.append(len(passage)) or every(model, passage)  # noqa: E731
+    monkeypatch.setattr(values, "every_state", counted)
+    monkeypatch.setattr("charrnn.view.meanings.every_state", counted)
+    monkeypatch.setattr("charrnn.cli.view.OF_PAGE", 50)
+    monkeypatch.setattr("charrnn.cli.view.OF_UNITS", 300)
+    table = viewed(place, "one", "t.txt", "--units")
+    assert read == [300]
+    found, printed = page_of(place, "one", "t.txt", "--units", "--unit", "0:1")
+    assert read == [300, 300]
+    assert printed.startswith(table)
+    assert printed.splitlines()[-1].startswith("p.html: ")
+    assert (found["asked"], len(found["ids"])) == ("0:1", 50)
+    for length in (250, 400):
+        shown, _ = page_of(place, "one", "t.txt", "--units", "--length", str(length))
+        assert len(shown["ids"]) == read[-1] == length
+
+
 def test_without_a_text_the_validation_text_is_shown(place):
     shown = "".join(row["symbol"] for row in records(place, "one", "--length", "20"))
     assert len(shown) == 20
@@ -95,6 +145,9 @@ def test_without_a_text_the_validation_text_is_shown(place):
         (("one", "--unit", "x"), 2, "LAYER:UNIT"),
         (("one", "--length", "1"), 2, "--length"),
         (("one", "--units", "--length", "30"), 1, "--length"),
+        (("one", "--units", "--html", "q.html", "--length", "30"), 1, "--length"),
+        (("one", "--units", "--unit", "0:1"), 2, "--units"),
+        (("one", "--html", "q.html", "--unit", "0:6"), 2, "0 to 5"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(place, arguments, code, said):

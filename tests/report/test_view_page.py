@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 
@@ -14,7 +15,7 @@ from helpers.exchanged import model
 from helpers.pages import HOSTILE, make_run
 
 from charrnn.report.view import page as pages
-from charrnn.report.view.page import Viewed, page, record
+from charrnn.report.view.page import Asked, Viewed, page, record
 from charrnn.view.influence import influence
 from charrnn.view.meanings import Meaning, Meanings
 from charrnn.view.passage import Passage
@@ -143,6 +144,23 @@ def test_it_works_in_a_browser(level, tmp_path):
     shown = browser.browse(tmp_path / "p.html", "--dump-dom", "--window-size=500,900")
     seen = json.loads(unescape(re.search(r'<pre id="seen">(.*?)</pre>', shown)[1]))
     assert seen == [len(one.passage), 1, 6, True, True, "unit 0:5", 1, True, True, 1, 1, 500]
+
+
+@pytest.mark.slow
+@browser.needed
+@pytest.mark.parametrize("asked", ["0:5", "0:3:f"])
+def test_it_opens_in_the_colours_of_what_was_asked_for(asked, tmp_path):
+    one = viewed()
+    layer, number, *what = asked.split(":")
+    unit = Unit(int(layer), int(number), *what)
+    of_unit = np.linspace(0, 1, len(one.passage))
+    text = page(replace(one, asked=Asked(unit, of_unit, 0.0, 1.0)))
+    (tmp_path / "p.html").write_text(text, "utf-8", newline="")
+    shown = browser.browse(tmp_path / "p.html", "--dump-dom")
+    assert f'<span id="measure">unit {asked}</span>' in shown
+    assert re.findall(
+        'aria-pressed="true" data-name="([^"]*)"|data-name="([^"]*)" aria-pressed="true"', shown
+    ) == [("", asked)]
 
 
 @pytest.mark.slow

@@ -278,6 +278,7 @@
   unitsShown();
   /* #unit=0:17&at=120 opens the page so. */
   const asked = new URLSearchParams(location.hash.slice(1));
-  colour(every.find((one) => one.name === asked.get("unit")) || surprisal);
+  const first = asked.get("unit") || record.asked;
+  colour(every.find((one) => one.name === first) || surprisal);
   if (asked.has("at")) { fixed = true; choose(Number(asked.get("at"))); reveal(); }
 })();

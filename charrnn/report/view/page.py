@@ -16,7 +16,7 @@ from importlib.resources import files
 from math import isfinite
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from charrnn.exchange.page.contents import as_script
 from charrnn.exchange.page.document import policy
 from charrnn.report.diagnose.document import write_document
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.view.meanings import Meanings
+from charrnn.view.meanings import Meaning, Meanings
 from charrnn.view.passage import Passage
 from charrnn.view.predictions import Predictions
 from charrnn.view.values import Unit
@@ -36,12 +36,22 @@ LIMIT, SYMBOLS = 2_000_000, 5_000
 """Bytes of a page of so many symbols; longer texts may take more in proportion."""
 
 
+class Asked(NamedTuple):
+    """A unit or gate that was asked for: its values, (L,), and the ends of their scale."""
+
+    unit: Unit
+    values: NDArray[np.float64]
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Viewed:
     """What a page shows of a passage of L symbols.
 
     ``influence`` is (L, K), of :func:`charrnn.view.influence.influence`, and ``states`` (L, U) with
     a column for each of ``units``. ``meanings`` are None where the text is too short to seek them.
+    The page opens in the colours of ``asked``.
     """
 
     name: str
@@ -52,6 +62,7 @@ class Viewed:
     units: Sequence[Unit]
     states: NDArray[np.floating[Any]]
     meanings: Meanings | None
+    asked: Asked | None = None
 
 
 def write_page(viewed: Viewed, path: Path) -> None:
@@ -108,33 +119,46 @@ def record(viewed: Viewed) -> dict[str, Any]:
         "influence": _eight_bits(finite, 0.0, peaks[:, None]),
         "peaks": [f"{peak:.3g}" for peak in peaks.tolist()],
         "units": [],
+        "asked": str(viewed.asked.unit) if viewed.asked else None,
     }
 
 
 def _units(viewed: Viewed) -> list[dict[str, Any]]:
-    """Return the fields of all units: those that mean something first, then those that vary most.
+    """Return the fields of all units: the one that was asked for, then those that mean something.
 
-    Scales are symmetric, so that zero has no colour.
+    Then come those that vary most. Scales of states are symmetric, so that zero has no colour.
     """
-    said: dict[str, list[Any]] = {}
+    said: dict[str, list[Meaning]] = {}
     for one in viewed.meanings.found if viewed.meanings else ():
         said.setdefault(str(one.unit), []).append(one)
     names = [str(each) for each in viewed.units]
     spread = np.nan_to_num(viewed.states.astype(np.float64)).std(axis=0)
     rest = [k for k in np.argsort(-spread, kind="stable").tolist() if names[k] not in said]
-    found = []
+    found, asked = [], viewed.asked
+    if asked is not None:
+        name = str(asked.unit)
+        found.append(_fields(name, asked.values, asked.low, asked.high, said.get(name, ())))
     for column in [*(names.index(name) for name in said), *rest]:
+        if asked is not None and names[column] == str(asked.unit):
+            continue
         values = np.nan_to_num(viewed.states[:, column].astype(np.float64))
         most = float(np.abs(values).max(initial=0.0)) or 1.0
-        fields = {"name": names[column], "low": -most, "high": most}
-        fields["values"] = _eight_bits(values, -most, most)
-        if of_unit := said.get(names[column]):
-            fields["meaning"] = ", ".join(
-                f"{one.name} ({'high' if one.sign > 0 else 'low'})" for one in of_unit
-            )
-            fields["area"] = f"{of_unit[0].area:.3f}"
-        found.append(fields)
+        found.append(_fields(names[column], values, -most, most, said.get(names[column], ())))
     return found
+
+
+def _fields(
+    name: str, values: Any, low: float, high: float, said: Sequence[Meaning]
+) -> dict[str, Any]:
+    """Return the fields of a unit, and of what it was found to mean."""
+    fields = {"name": name, "low": low, "high": high}
+    fields["values"] = _eight_bits(np.nan_to_num(values), low, high)
+    if said:
+        fields["meaning"] = ", ".join(
+            f"{one.name} ({'high' if one.sign > 0 else 'low'})" for one in said
+        )
+        fields["area"] = f"{said[0].area:.3f}"
+    return fields
 
 
 def _eight_bits(values: Any, low: Any, high: Any) -> str:
@@ -180,14 +204,19 @@ def _lead(viewed: Viewed) -> str:
 
 def _about_units(viewed: Viewed, units: int) -> str:
     """Return what was sought among the units, and how many are left out."""
-    left = len(viewed.units) - units
+    asked, names = viewed.asked, [str(each) for each in viewed.units]
+    added = asked is not None and str(asked.unit) not in names  # a gate
+    left = len(viewed.units) + added - units
     said = "Press one to colour the text by its values: blue is negative, orange is positive. "
+    if asked is not None:
+        said += f"The first is {asked.unit}, which was asked for. "
     if viewed.meanings is None:
         said += "The text is too short to tell what they mean."
     elif viewed.meanings.found:
         said += (
-            "First come those that tell a property of the text, with the area under the ROC curve "
-            f"on {count(viewed.meanings.half, 'symbol')} that they were not chosen on."
+            f"{'Then' if asked else 'First'} come those that tell a property of the text, with the "
+            f"area under the ROC curve on {count(viewed.meanings.half, 'symbol')} that they were "
+            "not chosen on."
         )
     else:
         said += "None tells a property of the text better than units of untrained networks do."
