@@ -45,16 +45,16 @@ class Recorder:
         return next(self.times) * count
 
 
-def test_turns_alternate_and_the_first_of_each_is_discarded():
+def test_turns_alternate_and_the_first_of_each_are_discarded():
     from harness.pairs import Plan, interleave
 
     turns = []
     made = {
-        "a": Recorder("a", [0.5, 1.0, 2.0, 3.0], turns),
-        "b": Recorder("b", [0.1, 4.0, 5.0, 6.0], turns),
+        "a": Recorder("a", [2.0, 1.0, 2.0, 3.0], turns),
+        "b": Recorder("b", [0.5, 0.1, 4.0, 5.0, 6.0], turns),
     }
     samples = interleave(made, Plan(rounds=3, target=1.0, pause=0.0))
-    assert turns == [("a", 1), ("b", 1), *[("a", 2), ("b", 10)] * 3]
+    assert turns == [("a", 1), ("b", 1), ("b", 2), *[("a", 1), ("b", 10)] * 3]
     assert samples.seconds["a"] == pytest.approx([1.0, 2.0, 3.0])
     assert samples.seconds["b"] == pytest.approx([4.0, 5.0, 6.0])
 

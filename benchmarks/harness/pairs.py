@@ -77,11 +77,15 @@ def repeats(seconds: float, target: float) -> int:
 def interleave(contenders: Mapping[str, Contender], plan: Plan) -> Samples:
     """Time all contenders in turn, ``plan.rounds`` times: A B C A B C, and so on.
 
-    How many repeats a turn has is found once, from the time of a first, discarded turn of each.
+    How many repeats a turn has is found once, from discarded turns of each: of one repeat, and of
+    as many as that suggests, for a turn may take long to begin.
     """
     counts = {}
     for name, contender in contenders.items():
-        counts[name] = repeats(contender.run(1), plan.target)
+        count = repeats(contender.run(1), plan.target)
+        if count > 1:
+            count = repeats(contender.run(count) / count, plan.target)
+        counts[name] = count
         time.sleep(plan.pause)
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(plan.rounds):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.model.language import LanguageModel
 from charrnn.randomness import Purpose, generator
 from charrnn.sampling.filters import MIN_TEMPERATURE, log_probabilities, not_finite
 from charrnn.sampling.on_device import choose, temper
@@ -20,11 +21,17 @@ from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 
 MAX_STEPS = 32
-"""Steps made at once in a long sample; the first symbol is drawn alone."""
-MAX_NUMBERS = 1 << 24
-"""Weights that the core reads in one call, for up to 64 streams, and logits that it keeps: in a few
-milliseconds, the next symbols of a stream are there."""
-_BLOCK = 1024
+"""Steps made at once in a long sample."""
+MAX_WEIGHTS = 1 << 24
+"""Weights that the core reads in one call for one stream: in a few milliseconds, its next symbols
+are there."""
+MAX_WEIGHTS_TOGETHER = 1 << 27
+"""The same for each 64 of several streams, which nobody reads before they end: in some tens of
+milliseconds, a keyboard interrupt is noticed."""
+MAX_LOGITS = 1 << 24
+"""Logits that the core keeps in one call."""
+_BLOCK = 128
+"""Random numbers of a stream made at once: more of them delay the first symbol."""
 
 Step = tuple[NDArray[Any], NDArray[np.float64] | None]
 
@@ -43,7 +50,7 @@ class Uniforms:
         self._left = np.empty((0, streams))
 
     def take(self, steps: int) -> NDArray[np.float64]:
-        """Return the numbers of the next steps, (steps, N); at most 1,024 of them."""
+        """Return the numbers of the next steps, (steps, N); at most :data:`MAX_STEPS`."""
         if len(self._left) < steps:
             more = np.stack([source.random(_BLOCK) for source in self._sources], axis=1)
             self._left = np.concatenate((self._left, more))
@@ -59,6 +66,7 @@ def source(
     uniforms: Uniforms,
     log_probs: bool,
     length: int,
+    whole: bool,
 ) -> Iterator[Step] | None:
     """Return an iterator over the symbols (N,), and log-probabilities (N,) if asked for, of steps.
 
@@ -70,6 +78,8 @@ def source(
         The symbol that each stream reads first, (N,).
     length
         Symbols of a sample; 0: endless.
+    whole
+        Whether all of them are taken: no sample ends before its length.
 
     Raises
     ------
@@ -77,7 +87,7 @@ def source(
         If the model's output is not finite.
     """
     if stepper.compiled is not None:
-        return draw_compiled(stepper, options, unknown, first, uniforms, log_probs, length)
+        return draw_compiled(stepper, options, unknown, first, uniforms, log_probs, length, whole)
     if is_worthwhile(stepper, options):
         return draw_ahead(stepper, options, unknown, first, uniforms, log_probs)
     return None
@@ -91,19 +101,18 @@ def draw_compiled(
     uniforms: Uniforms,
     log_probs: bool,
     length: int,
+    whole: bool,
 ) -> Iterator[Step]:
     """Yield what the compiled core draws; see :func:`source`.
 
-    At most a quarter more symbols are drawn than are taken: samples may end before their length.
+    If samples may end before their length, at most a quarter more symbols are drawn than are taken.
     """
     core, N = stepper.compiled, stepper.streams
     assert core is not None
-    numbers = stepper.model.weights.flat.size * (1 + N // 64)
-    if log_probs:
-        numbers = max(numbers, N * stepper.model.V)
-    most, made, ids = min(MAX_STEPS, 1 + MAX_NUMBERS // numbers), 0, first
+    most, made, ids = most_steps(stepper.model, N, log_probs), 0, first
     while True:
-        steps = max(1, min(most, made // 4, length - made if length else most))
+        likely = most if whole else made // 4
+        steps = max(1, min(most, likely, length - made if length else most))
         each = [options.at(made + k, length) for k in range(steps)]
         drawn, logits = core.draw(
             ids, options, unknown, np.array(each, np.float64), uniforms.take(steps), log_probs
@@ -118,6 +127,16 @@ def draw_compiled(
         if len(drawn) < steps:
             raise not_finite()
         made += steps
+
+
+def most_steps(model: LanguageModel, streams: int, log_probs: bool) -> int:
+    """Return how many steps of so many streams the core makes in one call at most."""
+    weights = model.weights.flat.size
+    each = 1 + MAX_WEIGHTS // weights
+    if streams > 1:
+        each = 1 + MAX_WEIGHTS_TOGETHER // (weights * (1 + streams // 64))
+    kept = 1 + MAX_LOGITS // (streams * model.V) if log_probs else MAX_STEPS
+    return min(MAX_STEPS, each, kept)
 
 
 def is_worthwhile(stepper: Stepper, options: SampleOptions) -> bool:

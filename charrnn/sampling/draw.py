@@ -209,6 +209,7 @@ def _batch(
     ends, read = (until, frame.end), ids if prime else ids[:0]
     begun = frame.own(read)
     written = [Written(vocabulary, ends, length, lines, begun) for _ in range(count)]
+    whole = all(each.only_by_length for each in written)
     drawer = draws(
         model,
         vocabulary,
@@ -219,12 +220,13 @@ def _batch(
         seed=seed,
         first=first,
         length=length,
+        whole=whole,
         spans=novelty.spans,
         rewinding=lines is not None,
         log_probs=log_probs,
         before=read,
     )
-    if all(each.only_by_length for each in written):
+    if whole:
         steps = _steps_of_equal(drawer, written, length, progress)
     else:
         steps = _steps(drawer, written, lines is not None, progress, endless=not length)

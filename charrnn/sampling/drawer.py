@@ -58,6 +58,8 @@ class Drawer:
         The seed of the random numbers, and the number of the first stream.
     length
         Symbols of a sample, for a temperature that changes; 0: endless.
+    whole
+        Whether no sample ends before that.
     spans
         Spans that must not be written.
     rewinding
@@ -78,6 +80,7 @@ class Drawer:
         seed: int = 0,
         first: int = 0,
         length: int = 0,
+        whole: bool = False,
         spans: Seen | None = None,
         rewinding: bool = False,
         log_probs: bool = False,
@@ -99,7 +102,7 @@ class Drawer:
         self._ahead: Iterator[Any] | None = None
         if not (self._rules or rewinding):
             self._ahead = ahead.source(
-                stepper, options, unknown, self._ids, self._uniforms, log_probs, length
+                stepper, options, unknown, self._ids, self._uniforms, log_probs, length, whole
             )
 
     def __iter__(self) -> Iterator[Draw]:

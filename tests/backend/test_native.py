@@ -27,11 +27,12 @@ from charrnn.model.compiled import CompiledLayer
 from charrnn.model.language import LanguageModel
 from charrnn.model.resets import Resets
 from charrnn.model.shards import Shards
-from charrnn.sampling import ahead
+from charrnn.sampling import ahead, samples
 from charrnn.sampling.drawer import Drawer
 from charrnn.sampling.options import SampleOptions
 from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.steps import compiled as steps
+from charrnn.text import Vocabulary
 
 TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.features())
 ROUNDING = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
@@ -477,27 +478,56 @@ def test_symbols_of_many_steps_equal_those_drawn_one_by_one(
     assert unknown is None or unknown not in together[0]
 
 
-def test_bits_of_drawn_symbols_depend_neither_on_threads_nor_on_the_library(monkeypatch):
+@pytest.mark.parametrize("N", (5, 37), ids=("units", "streams"))  # what threads divide
+def test_bits_of_drawn_symbols_depend_neither_on_threads_nor_on_the_library(N, monkeypatch):
     monkeypatch.setattr("charrnn.sampling.steps.compiled.TABLE_ELEMENTS", 0)
     first = None
     for target, threads in product(TARGETS or ["none"], (1, 3)):
         found = symbols_drawn(
-            opened(target, threads), 300, 37, 7, 20, kind={"embed": 5}, temperature=1.3, top_p=0.9
+            opened(target, threads), 300, N, 7, 20, kind={"embed": 5}, temperature=1.3, top_p=0.9
         )
         first = first or found
         for mine, expected in zip(found, first, strict=True):
             np.testing.assert_array_equal(mine, expected)
 
 
-def test_what_is_drawn_before_a_state_is_not_finite_is_given(core, monkeypatch):
+@pytest.mark.parametrize("N", (3, 24), ids=("units", "streams"))  # what threads divide
+def test_what_is_drawn_before_a_state_is_not_finite_is_given(core, N, monkeypatch):
     kind = {"cell": "rnn", "activation": "relu"}
-    together = symbols_drawn(core, 5, 3, None, 45, 60.0, kind)
+    together = symbols_drawn(core, 5, N, None, 45, 60.0, kind)
     monkeypatch.setattr(ahead, "source", lambda *arguments: None)
-    alone = symbols_drawn(core, 5, 3, None, 45, 60.0, kind)
+    alone = symbols_drawn(core, 5, N, None, 45, 60.0, kind)
     assert "not a finite number" in together[-1]
     assert 4 < len(together[0]) < 45
     for found, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_samples_that_only_their_length_ends_are_drawn_in_few_calls(core, monkeypatch):
+    made, draw = [], steps.CompiledSteps.draw
+
+    def counted(self, ids, options, unknown, temperatures, uniforms, kept):
+        made.append(len(uniforms))
+        return draw(self, ids, options, unknown, temperatures, uniforms, kept)
+
+    monkeypatch.setattr(steps.CompiledSteps, "draw", counted)
+    model = LanguageModel.fresh(ModelConfig(hidden=5), 3, 0, numpy_backend(core=core))
+    vocabulary = Vocabulary("char", tuple("abc"))
+    drawn = samples(model, vocabulary, count=4, length=45)
+    assert made == [32, 13]
+    made.clear()
+    cut = samples(model, vocabulary, count=4, length=45, until="ab")
+    assert made[:9] == [1] * 8 + [2]
+    assert all(each.text.startswith(other.text) for each, other in zip(drawn, cut, strict=True))
+
+
+def test_a_call_makes_fewer_steps_of_a_large_model(core):
+    model = LanguageModel.fresh(ModelConfig(hidden=256), 65, 0, numpy_backend(core=core))
+    assert ahead.most_steps(model, 64, False) == ahead.MAX_STEPS
+    assert ahead.most_steps(model, 1 << 20, False) == 1
+    small = LanguageModel.fresh(ModelConfig(hidden=4), 4096, 0, numpy_backend(core=core))
+    assert ahead.most_steps(small, 1024, False) == ahead.MAX_STEPS
+    assert ahead.most_steps(small, 1024, True) == 5  # their logits are kept
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ class CompiledSteps:
         weight, bias = model.weights[DECODER + "weight"], model.weights[DECODER + "bias"]
         decoder = core.pack(weight, 1, core.panels(V, H))
         rows = rows_of(window.layers[0].work)
-        forward = cast(core.function(f"{bottom.cell.compiled.name}_forward"), c_void_p)
+        forward = cast(core.library[f"charrnn_{bottom.cell.compiled.name}_share"], c_void_p)
         self._job = jobs.Sample(
             layers=len(layers),
             N=N,

@@ -15,6 +15,12 @@
     API void charrnn_##name(int threads, job *work) { run(threads, share, work); } \
     API int charrnn_##name##_size(void) { return (int)sizeof(job); }
 
+// A cell, and one share of its forward pass for sample.h
+#define CELL(name) \
+    SHARED(name##_forward, name##_forward_share, layer) \
+    SHARED(name##_backward, name##_backward_share, layer) \
+    API void charrnn_##name##_share(void *work, int share, int shares) { name##_forward_share(work, share, shares); }
+
 API int charrnn_panel(void) { return PAIR; }
 API int64_t charrnn_places(int64_t terms) { return PLACES(terms); }
 
@@ -31,14 +37,10 @@ API int charrnn_usable(void)
 // The digest of the source that this is compiled from: a library of another one is not opened.
 API const char *charrnn_source(void) { return CHARRNN_SOURCE; }
 
-SHARED(lstm_forward, lstm_forward_share, layer)
-SHARED(lstm_backward, lstm_backward_share, layer)
-SHARED(gru_after_forward, gru_after_forward_share, layer)
-SHARED(gru_after_backward, gru_after_backward_share, layer)
-SHARED(gru_before_forward, gru_before_forward_share, layer)
-SHARED(gru_before_backward, gru_before_backward_share, layer)
-SHARED(rnn_forward, rnn_forward_share, layer)
-SHARED(rnn_backward, rnn_backward_share, layer)
+CELL(lstm)
+CELL(gru_after)
+CELL(gru_before)
+CELL(rnn)
 SHARED(rows, rows_share, rows_job)
 SHARED(outer, outer_share, outer_job)
 SHARED(sum, sum_share, sum_job)

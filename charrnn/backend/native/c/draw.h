@@ -89,34 +89,66 @@ INLINE int32_t drawn_from(const draw_job *w, const float *z, double temperature,
     }
     if ((w->top_k && w->top_k < V) || w->top_p < 1.0) keep_largest(w, V, p, order);
     for (long k = 0; k < V; k++) p[k] = sum = sum + (p[k] < w->min_p ? 0.0 : p[k]); // the largest is 1
-    while (v < V - 1 && p[v] <= sum * uniform) v++;
+    for (long k = 0; k < V - 1; k++) v += p[k] <= sum * uniform; // they do not fall
     return (int32_t)v;
 }
 
-static void draw_share(void *context, int share, int shares)
+// The symbols of a group at step t
+typedef struct {
+    const draw_job *w;
+    group streams;
+    long t;
+} choice;
+
+static void choose_share(void *context, int share, int shares)
 {
-    const draw_job *w = context;
+    const choice *c = context;
+    const draw_job *w = c->w;
     const sample_job *m = w->model;
-    long N = m->N, V = m->V, wide = padded(V, VL);
+    long N = m->N, V = m->V, wide = padded(V, VL), first = c->streams.first, count = c->streams.count;
     double *p = (double *)scratch((size_t)(2 * wide + 4 * V));
     ranked *order = (ranked *)(p + wide);
-    for (long n = N * share / shares; n < N * (share + 1) / shares; n++)
-        m->ids[n] = drawn_from(w, m->logits + n * V, w->temperature[w->done], w->uniform[w->done * N + n], p, order);
+    for (long n = first + count * share / shares; n < first + count * (share + 1) / shares; n++)
+        m->ids[n] = drawn_from(w, m->logits + n * V, w->temperature[c->t], w->uniform[c->t * N + n], p, order);
+}
+
+// The next symbols of a group; 0 if some logits are not finite: then theirs is -1.
+INLINE int draw_group(const draw_job *w, group s, long t)
+{
+    const sample_job *m = w->model;
+    long row = t * m->N + s.first, most = s.count * m->V / SYMBOLS_EACH + 1;
+    const float *logits = m->logits + s.first * m->V;
+    choice symbols = {w, s, t};
+    sample_group(m, s);
+    among((group){0, 1, (int)least(s.threads, most), 0, 0}, choose_share, &symbols);
+    memcpy(w->drawn + row, m->ids + s.first, (size_t)s.count * sizeof(int32_t));
+    if (w->logits) memcpy(w->logits + row * m->V, logits, (size_t)(s.count * m->V) * sizeof(float));
+    for (long n = s.first; n < s.first + s.count; n++)
+        if (m->ids[n] < 0) return 0;
+    return 1;
+}
+
+typedef struct {
+    const draw_job *w;
+    int threads; // of each share
+} drawing;
+
+static void draw_share(void *context, int share, int shares)
+{
+    const drawing *all = context;
+    group s = group_of(all->w->model, share, shares, all->threads);
+    for (long t = 0; t < all->w->steps && draw_group(all->w, s, t); t++) continue;
 }
 
 static void draw(int threads, draw_job *w)
 {
-    sample_job *m = w->model;
-    size_t row = (size_t)m->N, all = row * (size_t)m->V;
-    long most = m->N * m->V / SYMBOLS_EACH + 1;
-    for (w->done = 0; w->done < w->steps; w->done++) {
-        sample(threads, m);
-        run((int)least(threads, most), draw_share, w);
-        for (long n = 0; n < m->N; n++)
-            if (m->ids[n] < 0) return;
-        memcpy(w->drawn + (size_t)w->done * row, m->ids, row * sizeof(int32_t));
-        if (w->logits) memcpy(w->logits + (size_t)w->done * all, m->logits, all * sizeof(float));
-    }
+    long N = w->model->N;
+    int shares = shares_of(N, threads);
+    drawing all = {w, threads / shares};
+    run(shares, draw_share, &all);
+    for (w->done = 0; w->done < w->steps; w->done++)
+        for (long n = 0; n < N; n++)
+            if (w->drawn[w->done * N + n] < 0) return;
 }
 
 #endif
