@@ -1,6 +1,7 @@
 """Shell completion: what may follow, and the scripts in the shells themselves."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import typer
 from helpers.command_tree import commands
 from helpers.commands import inside
+from helpers.typing_in import typed
 
 from charrnn.cli._candidates import FILES, FOLDERS, _values
 from charrnn.cli._command import Command
@@ -168,3 +170,41 @@ words=({quoted}); CURRENT=$#words
 _charrnn
 """
     assert shell("zsh", script, place) == wanted
+
+
+TYPED = [
+    ("charrnn samp\t", "charrnn sample "),
+    ("charrnn sample the\t", "charrnn sample the\\ second "),
+    ("charrnn train --cell=g\t", "charrnn train --cell=gru "),
+    ("charrnn train my\t", "charrnn train my\\ text.txt "),
+    ("charrnn train --config=my\t", "charrnn train --config=my\\ text.txt "),
+    ("charrnn train --out check\t", "charrnn train --out checkpoints/"),
+]
+"""What is typed, and the line that comes of it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_shell_completes_what_is_typed(name, place):
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    (place / "my text.txt").touch()
+    for before, wanted in TYPED:
+        assert typed(name, before, place, f'eval "$(charrnn completion {name})"')[0] == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["evaluated", "in a folder of functions"])
+def test_zsh_shows_what_each_candidate_means(way, place):
+    if shutil.which("zsh") is None:
+        pytest.skip("needs zsh")
+    setup = 'eval "$(charrnn completion zsh)"'
+    if way != "evaluated":
+        (place / "functions").mkdir()
+        (place / "functions/_charrnn").write_text(SCRIPTS["zsh"])
+        setup = "fpath=($PWD/functions $fpath); compinit -u -D"
+    line, seen = typed("zsh", "charrnn \t", place, setup)
+    assert line == "charrnn "
+    assert re.search(r"\ntrain +-- Train a model on a text", seen)
+    (place / "a:b.txt").touch()
+    assert typed("zsh", "charrnn train a:\t", place, setup)[0] == "charrnn train a:b.txt "

@@ -10,7 +10,7 @@
   const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   const influence = bytesOf(record.influence), reach = record.reach;
   const sheet = byId("text"), level = byId("level"), by = byId("by");
-  const percent = (p) => (p < 0.001 ? "< 0.1" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + " %";
+  const percent = (p) => (p < 0.001 ? "< 0.1" : (100 * p).toFixed(p < 0.0995 ? 1 : 0)) + "\u00a0%";
   const label = (at) => text.label(record.ids[at])[0];
   let chosen = -1, fixed = false, series = null, marked = [], found = [];
 
