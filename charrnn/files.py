@@ -17,7 +17,8 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from charrnn.errors import CharRNNError
+from charrnn.display import one_line, shell
+from charrnn.errors import CharRNNError, either
 
 try:
     import fcntl
@@ -132,6 +133,39 @@ def save(path: Path, parts: Iterable[Bytes]) -> None:
             file.writelines(parts)
         return
     replace(path.resolve(), parts)
+
+
+def require_writable(path: Path) -> None:
+    """Raise if :func:`save` would fail for a reason that can be known before there is anything.
+
+    Raises
+    ------
+    CharRNNError
+        If the path is a folder, its folder is missing, or nothing can be written there.
+    """
+    if path.is_dir():
+        why, remedy = errno.EISDIR, "name a file in it"
+    elif path.exists() and not path.is_file():  # a pipe or device, which tells when it is opened
+        return
+    else:
+        folder = path.resolve().parent
+        there = nearest(folder)
+        if not there.is_dir():
+            why, remedy = errno.ENOTDIR, "name another file"
+        elif not os.access(there, os.W_OK | os.X_OK):
+            why, remedy = errno.EACCES, "name another file"
+        elif there != folder:
+            make = f"mkdir -p {shell(path.parent)}"
+            why, remedy = errno.ENOENT, f"make its folder first{either(f': {make}', '')}"
+        else:
+            return
+    raise CharRNNError(f"cannot write {one_line(path)}: {os.strerror(why)}", remedy)
+
+
+def nearest(path: Path) -> Path:
+    """Return a path, or if nothing is there, the folder above it that exists."""
+    whole = path.absolute()
+    return next((each for each in (whole, *whole.parents) if each.exists()), whole)
 
 
 def write_all(handle: int, data: Bytes) -> None:

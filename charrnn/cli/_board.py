@@ -19,8 +19,11 @@ BOARD = "tensorboard"
 
 def check_board(folder: Path | None) -> None:
     """Raise :class:`UsageError` if a file is named as the folder for TensorBoard."""
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise UsageError(f"--tensorboard {one_line(folder)} is a file", "name a folder")
+    from charrnn.files import nearest
+
+    if folder is not None and not nearest(folder).is_dir():
+        what = "is" if folder.exists() else "is in"
+        raise UsageError(f"--tensorboard {one_line(folder)} {what} a file", "name a folder")
 
 
 class Board:

@@ -169,6 +169,17 @@ def given(context: typer.Context, record: type[Any]) -> dict[str, Any]:
     return Fields(record).given(values)
 
 
+def forget(context: typer.Context, name: str) -> Any:
+    """Return the value given for a field, which then counts as not given."""
+    return context.meta[_GIVEN].pop(name)
+
+
+def typed(context: typer.Context) -> tuple[str, ...]:
+    """Return the words of the command line after the command."""
+    words: tuple[str, ...] = context.meta[_ARGUMENTS]
+    return words
+
+
 class Command(TyperCommand):
     """A command whose help is in groups, with ``--plugin`` and the options of :func:`takes`."""
 
@@ -234,7 +245,7 @@ class Command(TyperCommand):
 
     def _typed(self, ctx: Any) -> dict[str, str]:
         """Return the names that were typed of options with several names, by parameter."""
-        words = {word.partition("=")[0] for word in ctx.meta[_ARGUMENTS]}
+        words = {word.partition("=")[0] for word in typed(ctx)}
         words.update(map(flag, _config.used(ctx).keys.values()))
         return {
             param.name: name.removeprefix("--").replace("-", "_")

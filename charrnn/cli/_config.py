@@ -152,6 +152,12 @@ def used(context: Any) -> Used:
     return context.meta.get(_USED) or Used("", {})
 
 
+def gives(context: Any, name: str) -> bool:
+    """Whether the parameter ``name`` has its value from the file."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
+
+
 def is_stdin(context: Any) -> bool:
     """Whether the file was standard input, which can be read only once."""
     return used(context).name == _STDIN
@@ -176,8 +182,9 @@ def explained(context: Any, message: str) -> str:
     The option is named by its mark, or as it is typed.
     """
     file = used(context)
-    names = [setting(key.replace("-", "_")) for key in file.keys.values()]
-    names += [flag(key) if key[1:] else f"-{key}" for key in file.keys.values()]
+    keys = [key for param, key in file.keys.items() if gives(context, param)]
+    names = [setting(key.replace("-", "_")) for key in keys]
+    names += [flag(key) if key[1:] else f"-{key}" for key in keys]
     if not names:
         return message
     either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))

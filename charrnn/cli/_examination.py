@@ -11,11 +11,11 @@ import typer
 from charrnn.cli._command import given
 from charrnn.cli._given import note_unknown, refuse
 from charrnn.cli._output import write, write_json
+from charrnn.cli._pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli._shared import LABELS, PAIRS, note, reading
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.diagnosis.settings import STEPS, Settings
-from charrnn.display import one_line
-from charrnn.errors import UsageError, option
+from charrnn.errors import option
 
 if TYPE_CHECKING:
     from charrnn.backend import Backend as Engine
@@ -54,16 +54,9 @@ class Examination:
     html: Path | None
 
     def check(self) -> None:
-        """Raise :class:`UsageError` for a page that cannot be drawn."""
-        for path, suffixes in ((self.plot, (".png", ".svg", ".pdf")), (self.html, (".html",))):
-            if path is not None and path.suffix.lower() not in suffixes:
-                raise UsageError(
-                    f"{one_line(path)} does not end in {' or '.join(suffixes)}", "name such a file"
-                )
-        if self.plot is not None:
-            from charrnn.report.diagnose.plot import need_matplotlib
-
-            need_matplotlib()
+        """Raise for a drawing or a page that cannot be written."""
+        check_picture(self.plot, DRAWINGS)
+        check_picture(self.html, PAGES)
 
     def of_run(
         self,

@@ -6,17 +6,18 @@ with its default value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from charrnn.cli._command import given
+from charrnn.cli._command import given, typed
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
-from charrnn.display import shell
-from charrnn.errors import UsageError, option
+from charrnn.display import quoted, shell
+from charrnn.errors import CharRNNError, UsageError, option
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary
@@ -74,17 +75,31 @@ def refuse_on_gpu(context: typer.Context) -> None:
         refuse(context, names, "only applies to a CPU, but --backend is cupy")
 
 
-def refuse_file(run: str | None, text: str | None, remedy: str) -> None:
+def refuse_file(
+    context: typer.Context, run: str | None, text: str | None, what: str, tasks: Collection[str]
+) -> None:
     """Refuse a text as the only argument, where a run was expected.
 
-    ``remedy`` ends with the command to which the newest run and the text are added.
+    The remedy is the command as it was typed, with the newest run of one of the tasks before the
+    text; ``what`` says what it is for.
     """
     if run is None or text is not None or not Path(run).is_file():
         return
     from charrnn.own import is_checkpoint
-    from charrnn.storage import runs
 
     if not is_checkpoint(Path(run)):
-        folders = runs.folders()
-        newest = shell(folders[-1].name) if folders else "RUN"
-        raise UsageError(f"{shell(run)} is a file, not a run", f"{remedy} {newest} {shell(run)}")
+        words = ["charrnn", str(context.info_name), *map(quoted, typed(context))]
+        at = words.index(quoted(run)) if quoted(run) in words else len(words)
+        words[at : at + 1] = [shell(_newest(tasks)), shell(run)]
+        raise UsageError(f"{shell(run)} is a file, not a run", f"{what}: {' '.join(words)}")
+
+
+def _newest(tasks: Collection[str]) -> str:
+    """Return the name of the newest run of one of the tasks; ``RUN`` if there is none."""
+    from charrnn.storage import checkpoint, runs
+
+    for folder in reversed(runs.folders()):
+        with suppress(CharRNNError):
+            if checkpoint.load(runs.resolve(str(folder)), finite=False).config.task in tasks:
+                return folder.name
+    return "RUN"

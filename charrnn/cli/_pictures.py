@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from charrnn import files
 from charrnn.cli._shared import OUTPUT
 from charrnn.display import one_line
 from charrnn.errors import UsageError
@@ -14,6 +16,8 @@ from charrnn.errors import UsageError
 MOST_MAPS = 12
 """The most maps of attention that are drawn."""
 OPTIONS = ("plot", "html")
+DRAWINGS, PAGES = (".png", ".svg", ".pdf"), (".html",)
+"""Suffixes of files."""
 
 Plot = Annotated[
     Path | None,
@@ -54,14 +58,24 @@ class Pictures(NamedTuple):
         UsageError
             If a file has another suffix.
         CharRNNError
-            If matplotlib is not installed.
+            If it cannot be written, or matplotlib is not installed.
         """
-        if self.html is not None and self.html.suffix.lower() != ".html":
-            raise UsageError(f"{one_line(self.html)} does not end in .html", "name such a file")
-        if self.plot is not None:
-            from charrnn.report.maps import check
+        check_picture(self.html, PAGES)
+        check_picture(self.plot, DRAWINGS)
 
-            check(self.plot)
+
+def check_picture(path: Path | None, suffixes: Sequence[str]) -> None:
+    """Raise as :meth:`Pictures.check` does, if a file is given that cannot be written."""
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes:
+        message = f"{one_line(path)} does not end in {' or '.join(suffixes)}"
+        raise UsageError(message, "name such a file")
+    files.require_writable(path)
+    if suffixes == DRAWINGS:
+        from charrnn.report.diagnose.plot import need_matplotlib
+
+        need_matplotlib()
 
 
 def source_name(names: list[str], split: str | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from charrnn.cli._output import Output, json_line, utf8, write_json, write_text
-from charrnn.cli._pictures import MOST_MAPS, Pictures, source_name
+from charrnn.cli._pictures import DRAWINGS, MOST_MAPS, Pictures, check_picture, source_name
 from charrnn.cli._shared import note
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
@@ -100,10 +100,7 @@ def _check(wanted: Wanted, name: str, attends: bool) -> None:
     for option, given in (("--attention", wanted.attention), ("--plot", wanted.plot)):
         if given and not attends:
             raise UsageError(f"{name} was trained without attention", f"leave {option} out")
-    if wanted.plot is not None:
-        from charrnn.report.maps import check
-
-        check(wanted.plot)
+    check_picture(wanted.plot, DRAWINGS)
 
 
 def _shown(

@@ -10,16 +10,16 @@ import typer
 
 from charrnn.cli._given import refuse
 from charrnn.cli._output import write, write_json, write_text
+from charrnn.cli._pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli._shared import OUTPUT
 from charrnn.display import one_line, size
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError
 
 if TYPE_CHECKING:
     from charrnn.evaluate.curves import Curves
 
 _WIDE = 1000
 """Columns of a table in a pipe, where nothing is cut off."""
-DRAWINGS = (".png", ".svg", ".pdf")
 
 
 def plot(
@@ -81,7 +81,8 @@ def plot(
     of an evaluation "val_loss" and what else was measured; of a rollback, whose "step" is the one
     that it went back to, "diverged_at" and "lr_factor".
     """
-    _check(out, html)
+    check_picture(out, DRAWINGS)
+    check_picture(html, PAGES)
     files = [path for path in (out, html) if path is not None]
     if as_json and not files:
         refuse(context, ("x",), "has no effect with --json, whose points have every axis")
@@ -115,18 +116,6 @@ def plot(
     coloured = console.color_system is not None and not console.no_color
     wide = None if console.is_terminal else _WIDE
     write(render(curve_parts(chart, console.width, coloured), wide))
-
-
-def _check(out: Path | None, html: Path | None) -> None:
-    """Raise if the files cannot be written."""
-    for path, suffixes in ((out, DRAWINGS), (html, (".html",))):
-        if path is not None and path.suffix.lower() not in suffixes:
-            message = f"{one_line(path)} does not end in {' or '.join(suffixes)}"
-            raise UsageError(message, "name such a file")
-    if out is not None:
-        from charrnn.report.diagnose.plot import need_matplotlib
-
-        need_matplotlib()
 
 
 def _read(names: list[str] | None) -> tuple[list[Curves], list[str]]:

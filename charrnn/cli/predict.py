@@ -116,7 +116,7 @@ def predict(
     """
     if run == "-" and text is None:
         run, text = None, "-"
-    refuse_file(run, text, "to label its lines: charrnn predict")
+    refuse_file(context, run, text, "to label its lines", ("classify", "tag", "transduce"))
     reading = given(context, DataConfig)
     DataConfig(**reading)
     source = "-" if text is None else text

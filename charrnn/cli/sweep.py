@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
+from charrnn.cli._command import Fields, forget, given, takes
+from charrnn.cli._config import gives, used
 from charrnn.cli._given import refuse_on_gpu
 from charrnn.cli._output import write_json, write_text
 from charrnn.cli._shared import (
@@ -23,7 +25,8 @@ from charrnn.cli._shared import (
 from charrnn.cli._signals import Deferral
 from charrnn.cli.train import FIELDS
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError, UsageError, setting
+from charrnn.options import declared
 from charrnn.sweep.settings import GRID, SweepConfig
 
 if TYPE_CHECKING:
@@ -106,6 +109,7 @@ def sweep(
     from charrnn.sweep.study import need_optuna
     from charrnn.train.request import Request
 
+    _pass_over(context, tries or ())
     shared = Request(
         sources=tuple(corpus or ()),
         model=given(context, ModelConfig),
@@ -143,6 +147,24 @@ def sweep(
                 folder.forget()
                 raise
             return stop.exit_code or _outcome(end)
+
+
+def _pass_over(context: typer.Context, tries: Sequence[str]) -> None:
+    """Pass over what a file of options gives, but a sweep does not take.
+
+    So ``charrnn info --config``, which writes all settings of a run, makes a file for its sweep.
+    That is what ``--try`` varies on the command line, which comes first, and what is for ranks.
+    """
+    from charrnn.sweep.space import OF_RANKS, tried
+
+    varied = () if gives(context, "tries") else map(tried, tries)
+    defaults = {**declared(DataConfig), **declared(TrainConfig)}
+    for name in dict.fromkeys((*varied, *OF_RANKS)):
+        if gives(context, name):
+            value = forget(context, name)
+            if name in OF_RANKS and value != defaults[name].default:
+                why = "only applies to several ranks of one run"
+                note(f"{setting(name)} (in {used(context).name}) {why}: it is passed over")
 
 
 def _folder(source: str, name: str | None, out: str | None) -> Folder:

@@ -139,7 +139,7 @@ def view(
     """
     if run == "-" and text is None:
         run, text = None, "-"
-    refuse_file(run, text, "to view it: charrnn view")
+    refuse_file(context, run, text, "to view it", ("lm",))
     reading = given(context, DataConfig)
     check_reading(reading)
     if text is None:

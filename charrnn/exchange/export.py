@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from charrnn import own
+from charrnn import files, own
 from charrnn.display import one_line
 from charrnn.errors import UsageError, setting
 from charrnn.exchange.page.words import About
@@ -54,7 +54,7 @@ def export(
 
 
 def check(path: Path, to: str, bits: int | None) -> None:
-    """Raise :class:`UsageError` as :func:`export` does."""
+    """Raise as :func:`export` does."""
     if path.is_dir():
         raise UsageError(f"{setting('out')} {one_line(path)} is a folder", "name a file in it")
     if own.is_checkpoint(path):
@@ -68,3 +68,4 @@ def check(path: Path, to: str, bits: int | None) -> None:
         )
     if bits is not None:
         checked_bits(bits)
+    files.require_writable(path)

@@ -9,12 +9,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from charrnn.display import one_line, printable
-from charrnn.errors import UsageError
+from charrnn.display import printable
 from charrnn.report.attention import END
-from charrnn.report.diagnose.plot import STYLE, need_matplotlib, save_figure
+from charrnn.report.diagnose.plot import STYLE, save_figure
 
-SUFFIXES = (".png", ".svg", ".pdf")
 _COLUMNS = 3
 
 
@@ -27,21 +25,6 @@ class Map(NamedTuple):
     source: Sequence[str]
     target: Sequence[str]
     attention: NDArray[Any]
-
-
-def check(path: Path) -> None:
-    """Raise if maps cannot be drawn into such a file.
-
-    Raises
-    ------
-    UsageError
-        If its suffix is not one of .png, .svg and .pdf.
-    CharRNNError
-        If matplotlib is not installed.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{one_line(path)} does not end in {', '.join(SUFFIXES)}", "rename it")
-    need_matplotlib()
 
 
 def draw(maps: Sequence[Map], path: Path) -> None:

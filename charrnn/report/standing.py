@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from charrnn.display import duration, shell
+from charrnn.display import duration, quoted
 from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, WELL, Course, number_of
+from charrnn.plugins import named
 from charrnn.report.outcome import no_better, outcome
 from charrnn.train.records import End
 
@@ -19,6 +20,8 @@ _WORDS = {
     ENDED: "ended",
 }
 _VERDICTS = (OVERFITTING, CUT_SHORT, WELL)
+_COMPUTING = ("--backend", "--core", "--threads", "--matmul")
+"""Options of a recorded command that are shown again: nothing that a damaged file may ask for."""
 
 
 class Standing(NamedTuple):
@@ -85,6 +88,20 @@ def done(
     return max(options, key=lambda pair: pair[0] / pair[1], default=None)
 
 
+def launcher(settings: Mapping[str, Any], ranks: object) -> str:
+    """Return how several ranks are started, if a single process cannot continue a run."""
+    needs = settings.get("shard_files") or (number_of(settings.get("sync_every")) or 1) > 1
+    several = isinstance(ranks, int) and ranks > 1
+    return f"mpirun -n {ranks} " if several and needs else ""
+
+
+def _again(recorded: object) -> str:
+    """Return the options with which a run was computed, to be added to a command."""
+    words = recorded if isinstance(recorded, list) else []
+    pairs = zip(words[::2], words[1::2], strict=False)
+    return "".join(f" {name} {quoted(str(value))}" for name, value in pairs if name in _COMPUTING)
+
+
 def _unended(
     run: str,
     start: Mapping[str, Any],
@@ -114,7 +131,8 @@ def _unended(
             RUNNING, f"running, {share}".rstrip(", "), f"running, at {place}{left}{losses}"
         )
     how = "interrupted" if end else "ended by a kill or a failure"
-    resume = f"; to continue: charrnn train --resume {shell(run)}"
+    command = f"{launcher(start, start.get('ranks'))}charrnn train --resume {named(run)}"
+    resume = f"; to continue: {command}{_again(start.get('again'))}"
     brief = f"stopped at {share}" if share else "stopped"
     return Standing(STOPPED, brief, f"{how} at {place}{losses}{resume}")
 

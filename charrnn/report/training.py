@@ -22,7 +22,7 @@ from charrnn.display import (
 from charrnn.plugins import named
 from charrnn.report.outcome import meaning, no_better, outcome, rising
 from charrnn.report.plan import enough, planned
-from charrnn.report.standing import done
+from charrnn.report.standing import done, launcher
 from charrnn.report.tables import inputs
 from charrnn.train.records import End, Eval, Overfitting, Record, Rollback, Sample, Start, Step
 
@@ -265,17 +265,11 @@ def conclusion(end: End, start: Start | None = None, again: str = "") -> str:
         lines.append(no_better(end, task))
     run = named(end.run)
     if end.reason == "interrupted":
-        lines.append(f"saved; to continue: {_launcher(start)}charrnn train --resume {run}{again}")
+        ranks = launcher(start.settings, start.ranks) if start else ""
+        lines.append(f"saved; to continue: {ranks}charrnn train --resume {run}{again}")
     else:
         lines.append(f"{_NEXT[task]} {run}")
     return "\n".join(filter(None, lines))
-
-
-def _launcher(start: Start | None) -> str:
-    """Return how several ranks are started, if a single process cannot continue a run."""
-    settings = {} if start is None else start.settings
-    needs = settings.get("shard_files") or settings.get("sync_every", 1) > 1
-    return f"mpirun -n {start.ranks} " if start is not None and needs else ""
 
 
 def share_done(start: Start, step: Step) -> tuple[float, float]:

@@ -32,7 +32,8 @@ _DIGITS = 6
 _MOST_POINTS = 100_000
 _MOST_CHECKS = 2_000
 _EXAMPLE = "write NAME=VALUES, such as hidden=128,256 or lr=0.001..0.02:log"
-_OF_RANKS = frozenset({"shard_files", "sync_every", "outer_lr", "outer_momentum"})
+OF_RANKS = ("sync_every", "outer_lr", "outer_momentum", "shard_files")
+"""Settings of several ranks of one run."""
 _MEASURE = frozenset({*declared(DataConfig), "task", "eval_chars"})
 """Settings that change what the validation loss is measured on, so that no two can be compared."""
 
@@ -206,7 +207,7 @@ def read(tries: Sequence[str], shared: Request) -> Space:
         raise UsageError(f"nothing to try: {setting('try')} is missing", _EXAMPLE)
     axes: dict[str, Axis] = {}
     given = {*shared.model, *shared.data, *shared.train}
-    for name in given & _OF_RANKS:
+    for name in given.intersection(OF_RANKS):
         _refuse_ranks(name)
     for typed in tries:
         axis = _axis(typed)
@@ -224,10 +225,14 @@ def _refuse_ranks(name: str) -> None:
     raise UsageError(f"{setting(name)} {why}", "leave it out")
 
 
+def tried(typed: str) -> str:
+    """Return the setting that one ``--try`` varies."""
+    return typed.partition("=")[0].strip().removeprefix("--").replace("-", "_")
+
+
 def _axis(typed: str) -> Axis:
     """Return the axis of one ``--try``."""
-    name, equals, values = typed.partition("=")
-    name = name.strip().removeprefix("--").replace("-", "_")
+    name, (_, equals, values) = tried(typed), typed.partition("=")
     if not equals or not values.strip():
         raise UsageError(f"{setting('try')} {brief(typed)} has no values", _EXAMPLE)
     declaration = _option(name)
@@ -246,11 +251,11 @@ def _axis(typed: str) -> Axis:
 def _option(name: str) -> Option:
     """Return the declaration of a setting of training that can be tried."""
     options = dict(_declarations((ModelConfig, TrainConfig, DataConfig)))
-    if name in _MEASURE - _OF_RANKS:
+    if name in _MEASURE.difference(OF_RANKS):
         why = "the validation losses of its trials could not be compared"
         remedy = f"give {setting(name)} for all trials, and make a sweep for each value"
         raise UsageError(f"{setting('try')} cannot vary {name}: {why}", remedy)
-    if name in _OF_RANKS:
+    if name in OF_RANKS:
         _refuse_ranks(name)
     if name in options:
         return options[name]

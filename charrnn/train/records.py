@@ -53,7 +53,8 @@ class Start(Record):
     ``files_of_ranks`` which files each of them reads, if they are divided. ``settings`` are
     all settings of model, text and training by name; ``batch`` and ``seq_len`` are as fitted to the
     text. ``plan`` is what was planned (see :class:`charrnn.train.plan.Plan`), None without a plan;
-    of a run that is resumed, only how often it would read the text and at which speed.
+    of a run that is resumed, only how often it would read the text and at which speed. ``again``
+    are options that are no settings, such as ``--backend numpy``, as they were given.
     """
 
     event = "start"
@@ -85,6 +86,7 @@ class Start(Record):
     ranks: int = 1
     files_of_ranks: list[list[str]] | None = None
     plan: dict[str, Any] | None = None
+    again: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -110,8 +110,7 @@ class Session:
         self._train, self._resumed, self._again = train, resumed is not None, again
         self._good, self._beginning, self._plan = resumed.path if resumed else None, beginning, plan
         first = plan.progress() if plan else Progress()
-        self._first = replace(first)
-        self._floor = 0  # length of the metrics before the first step of this session
+        self._first, self._floor = replace(first), 0  # bytes of metrics before the first step here
         sampler = recipe.sampler(model, corpus, self.data, train.seed)
         self.loop, lowered = recipe.loop(
             model,
@@ -347,4 +346,5 @@ class Session:
             examples=sizes.examples and sizes.examples[0],
             labels=len(self.recipe.labels(self.corpus)) or None,
             plan=self._plan.to_json() if self._plan else of_progress(loop.progress),
+            again=self._again,
         )

@@ -87,6 +87,13 @@ def test_a_file_that_is_no_run_is_told_with_the_right_command(place):
     done = inside("predict", "lines.txt", cwd=place)
     assert done.returncode == 2
     assert "lines.txt is a file, not a run; to label its lines: charrnn predict " in done.stderr
+    given = ("-k", "2", "--json", "--encoding", "latin-1")
+    for path in (place / "checkpoints/lm").iterdir():
+        path.touch()  # the newest run labels nothing
+    done = inside("predict", *given, "lines.txt", cwd=place)
+    command = done.stderr.strip().partition("to label its lines: charrnn ")[2].split()
+    assert command == ["predict", *given, command[-2], "lines.txt"]
+    assert inside(*command, cwd=place).returncode == 0
     done = inside("predict", "lm", "lines.txt", cwd=place)
     assert done.returncode == 1
     assert "is a language model, which labels nothing" in done.stderr

@@ -53,6 +53,15 @@ def test_every_setting_is_in_the_json_and_in_the_first_record(place):
         assert record["sources_count"] == 1
 
 
+def test_the_first_record_has_what_is_no_setting_and_was_given(tmp_path):
+    given = ("--backend", "numpy", "--threads", "1")
+    done = inside(
+        "train", "hello", "--steps", "1", "--hidden", "3", "--quiet", *given, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert start_of(tmp_path, "hello")["again"] == list(given)
+
+
 def test_every_setting_is_told_as_the_option_that_gives_it(place):
     text = inside("info", cwd=place).stdout
     for name, value in GIVEN.items():

@@ -59,6 +59,25 @@ def test_what_is_wrong_is_told_before_anything_is_made(more, message):
     assert not runs.HOME.exists()
 
 
+def test_the_file_of_a_run_is_one_for_its_sweep(optuna):
+    train = ("train", "text.txt", "--name", "r", "--steps", "3", "--hidden", "3", "--quiet")
+    assert inside(*train).returncode == 0
+    own = inside("info", "r", "--config").stdout
+    Path("own.toml").write_text(own)
+    done = inside("sweep", "--config", "own.toml", "--try", "lr=0.01,0.02")
+    assert (done.returncode, "passed over" in done.stderr) == (0, False), done.stderr
+    Path("ranks.toml").write_text(own.replace("sync-every = 1", "sync-every = 4"))
+    done = inside("sweep", "--config", "ranks.toml", "--try", "lr=0.01,0.02", "--name", "two")
+    assert done.returncode == 0, done.stderr
+    assert "note: --sync-every (in ranks.toml) only applies to several ranks" in done.stderr
+    # what the command line says twice, and what a file says twice
+    done = inside("sweep", "--config", "own.toml", "--try", "lr=0.01,0.02", "--lr", "1")
+    assert "error: --lr is given for all trials, but --try varies it" in done.stderr
+    Path("both.toml").write_text('try = ["lr=0.01,0.02"]\n' + own)
+    done = inside("sweep", "--config", "both.toml")
+    assert "error: --lr (in both.toml) is given for all trials" in done.stderr
+
+
 def test_a_sweep_prints_its_trials_and_is_named_as_its_best_run(optuna):
     done = inside(*SWEEP, "--try", "hidden=3,4")
     assert done.returncode == 0, done.stderr

@@ -47,6 +47,25 @@ def test_a_run_that_was_stopped_says_how_to_go_on():
 
 
 @pytest.mark.parametrize(
+    ("recorded", "command"),
+    [
+        ({"again": ["--backend", "numpy", "--threads", "1"]},
+         "charrnn train --resume checkpoints/r --backend numpy --threads 1"),
+        ({"ranks": 3, "sync_every": 4}, "mpirun -n 3 charrnn train --resume checkpoints/r"),
+        ({"ranks": 2, "shard_files": True}, "mpirun -n 2 charrnn train --resume checkpoints/r"),
+        ({"ranks": 2, "sync_every": 1}, "charrnn train --resume checkpoints/r"),
+        # what nobody gave: a file that somebody else wrote
+        ({"again": ["--plugin", "evil.py", "--core", "a; b", ["--core"], 1, "--threads"]},
+         "charrnn train --resume checkpoints/r --core 'a; b'"),
+        ({"again": "--core"}, "charrnn train --resume checkpoints/r"),
+        ({"ranks": "2; b", "sync_every": "9"}, "charrnn train --resume checkpoints/r"),
+    ],
+)  # fmt: skip
+def test_it_goes_on_with_what_it_was_computed_with(recorded, command):
+    assert of({**START, **recorded}, STEP).message.endswith(f"; to continue: {command}")
+
+
+@pytest.mark.parametrize(
     ("end", "code", "words", "message"),
     [
         ({}, "well", "doing well", "training loss 2.4, validation loss 2.5: no sign of"),
