@@ -26,6 +26,8 @@ MIN_STREAMS = 16
 """Streams that a thread needs; with fewer, its products are too narrow to be fast."""
 MAX_MATRIX = 6 << 20
 """Bytes of the matrix that every thread reads at each step; the caches hold no larger one."""
+_MOST = 1 << 16
+"""Threads; libraries of BLAS take their number as an int."""
 
 
 def affinity() -> list[str]:
@@ -57,12 +59,14 @@ def limit_threads(count: int | None) -> None:
     Raises
     ------
     UsageError
-        If ``count`` is less than 1.
+        If ``count`` is less than 1, or more than a machine can have.
     """
     if count is None:
         return
     if count < 1:
         raise UsageError(f"{setting('threads')} must be at least 1, not {count}")
+    if count > _MOST:
+        raise UsageError(f"{setting('threads')} must be at most {_MOST:,}, not {count}")
     import numpy as np  # noqa: F401 - its BLAS must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
@@ -75,7 +79,7 @@ def set_threads(backend: Backend, count: int | None) -> None:
     Raises
     ------
     UsageError
-        If ``count`` is less than 1.
+        If ``count`` is less than 1, or more than a machine can have.
     """
     limit_threads(count)
     if backend.core is not None:

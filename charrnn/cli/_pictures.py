@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from charrnn import files
 from charrnn.cli._shared import OUTPUT
 from charrnn.display import one_line
 from charrnn.errors import UsageError
@@ -71,7 +70,9 @@ def check_picture(path: Path | None, suffixes: Sequence[str]) -> None:
     if path.suffix.lower() not in suffixes:
         message = f"{one_line(path)} does not end in {' or '.join(suffixes)}"
         raise UsageError(message, "name such a file")
-    files.require_writable(path)
+    from charrnn.files import require_writable
+
+    require_writable(path)
     if suffixes == DRAWINGS:
         from charrnn.report.diagnose.plot import need_matplotlib
 

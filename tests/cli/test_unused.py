@@ -234,3 +234,9 @@ def test_a_new_run_from_weights_reads_its_text_as_the_run_did(place, tmp_path):
     assert done.returncode == 0, done.stderr
     told = json.loads(inside("info", "again", "--json", cwd=tmp_path).stdout)
     assert told["encoding"] == "latin-1"
+
+
+def test_more_threads_than_a_machine_can_have_are_refused(place):
+    done = inside("sample", "one", "--threads", "9" * 20, "--length", "3", cwd=place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--threads must be at most 65,536, not 99999999999999999999" in done.stderr
