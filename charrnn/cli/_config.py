@@ -259,7 +259,11 @@ def _value(param: Any, key: str, value: Any, name: str) -> Any:
         if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
             wrong = f"{name}: {key} must be a list of strings, not {brief(value)}"
             raise UsageError(wrong, f'write {key} = ["text"]')
+        if any("\0" in each for each in values):  # which no command line can hold
+            raise UsageError(f"{name}: {key} has a zero byte", "leave it out")
         return values or None
+    if isinstance(value, str) and "\0" in value:  # which no command line can hold
+        raise UsageError(f"{name}: {key} has a zero byte", "leave it out")
     kind = "boolean" if getattr(param, "is_flag", False) else param.type.name.split()[0]
     types, what, example = _FORMS.get(kind, _TEXT)
     if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):

@@ -248,3 +248,14 @@ def test_the_file_in_the_documentation_is_right(place):
     wrong = inside("train", "--config", "c.toml", "--epochs", "-1", cwd=place)
     assert "--epochs must be above 0" in wrong.stderr
     assert "there is no run" in inside("sample", "--config", "c.toml", cwd=place).stderr
+
+
+@pytest.mark.parametrize("text", [r'html = "a\u0000.html"', r'out = "a\u0000.svg"'])
+def test_a_zero_byte_in_a_file_is_refused(text, place):
+    Path(place / "zero.toml").write_text(text)
+    done = inside("plot", "--config", "zero.toml", cwd=place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr
+        == f"charrnn: error: zero.toml: {text.split()[0]} has a zero byte; leave it out\n"
+    )
