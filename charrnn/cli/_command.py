@@ -20,6 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli import _config
+from charrnn.cli._dashes import refuse_long_dashes
 from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN, note
 from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
 from charrnn.errors import option as flag
@@ -207,6 +208,8 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Load the plug-ins and the file of options that are named, then parse the arguments."""
         ctx.meta[_ARGUMENTS] = tuple(args)
+        named = {name: param for param in self.get_params(ctx) for name in names_of(param)}
+        refuse_long_dashes(args, named)
         wants_help = bool({"-h", "--help"} & set(args))
         if any(arg.startswith((_PLUGIN, _config.FLAG)) for arg in args):
             self._prepare(ctx, list(args), wants_help)

@@ -228,3 +228,16 @@ def test_names_that_are_filled_in_are_those_of_the_command(place, device):
         assert "--" not in told
     missed = sorted(places - trace.lines)
     assert not missed, f"name a command line in TOLD, or a call in IN_PYTHON, for {missed}"
+
+
+def test_long_dashes_are_told_from_hyphens():
+    for words, typed in (
+        (("sample", "\N{EM DASH}temp", "2"), "--temp"),
+        (("sample", "--json", "\N{EN DASH}-temp=2"), "--temp=2"),
+        (("train", "t.txt", "\N{EN DASH}hidden", "4"), "--hidden"),
+    ):
+        done = inside(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith(f" begins with a long dash; type {typed}\n")
+    done = inside("sample", "no run", "--prime", "\N{EM DASH}temp")  # a text
+    assert "dash" not in done.stderr
