@@ -27,7 +27,9 @@ class TrainConfig(Configuration):
     """How a model is trained. A step is one update, computed from one window of all streams."""
 
     seq_len: int = declare(32, "Window length in steps.", group=TRAINING, least=1)
-    batch: int = declare(32, "Parallel streams.", group=TRAINING, least=1)
+    batch: int = declare(
+        32, "Parallel streams.", group=TRAINING, least=1, shown="32; fewer for a short text"
+    )
     state: str = declare(
         "carry",
         "At the start of a window: carry the hidden state over, or reset it to zero.",

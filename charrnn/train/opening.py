@@ -28,7 +28,7 @@ from charrnn.storage.metrics import is_shorter
 from charrnn.tasks.shards.names import check
 from charrnn.train import recipes
 from charrnn.train.local.loop import refuse_alone
-from charrnn.train.plan import planned
+from charrnn.train.plan import planned, with_fewer_streams
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.request import Request
 from charrnn.train.session import Session
@@ -84,9 +84,12 @@ def open_session(
     config, train, plan = planned(
         recipe, config, train, corpus, backend, given, team, begun, fresh=start is None
     )
+    fewer = None
+    if plan is None and config.task == "lm" and data.examples is None:
+        train, fewer = with_fewer_streams(recipe, train, corpus, given, team)
 
     def session() -> Session:
-        notes = list(plan.notes) if plan else []
+        notes = list(plan.notes) if plan else [fewer] if fewer else []
         needed = recipe.required_memory(config, corpus, train, backend, team)
         model = _model(recipe, config, corpus, train.seed, backend, start, notes)
         return Session(

@@ -128,7 +128,7 @@ def test_a_run_notes_it_once(home):
     (home / "a").write_text(PROSE[:20_000], encoding="utf-8")
     (home / "b").write_text(PROSE[:2_000].upper(), encoding="utf-8")
     small = ("--hidden", "4", "--steps", "1", "--schedule", "constant")
-    small = (*small, "--backend", "numpy", "--quiet")
+    small = (*small, "--batch", "16", "--backend", "numpy", "--quiet")
     done = inside("train", "a", "--val", "b", *small)
     assert done.stderr.count("note: the validation text is of another kind") == 1
     again = inside("train", "--resume", "a", "--steps", "2", "--backend", "numpy", "--quiet")

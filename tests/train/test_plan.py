@@ -164,6 +164,30 @@ def test_there_is_no_plan_with_steps_or_epochs_or_if_none_is_wanted(limit, prose
     session.close()
 
 
+@pytest.mark.parametrize("limit", [{"steps": 4}, {"epochs": 0.5}])
+def test_a_short_text_without_a_plan_has_few_streams_that_carry_their_state(limit, prose):
+    session = begin(prose, hidden=8, **limit)
+    corpus, train_config = session.corpus, session.loop.config
+    assert len(corpus.train) // (train_config.batch * train_config.seq_len) >= law.WINDOWS or (
+        train_config.batch == 1
+    )
+    assert any("instead of 32, so that an epoch has" in note for note in session.notes)
+    session.close()
+    for given in ({"batch": 4}, {"plan": "none"}):
+        kept = begin(prose, hidden=8, **limit, **given)
+        assert not any("instead of 32, so" in note for note in kept.notes)
+        kept.close()
+
+
+@pytest.mark.parametrize("n", [2, 300, 1_000, 8_192, 8_193, 100_000])
+def test_streams_of_a_short_text_are_halved_until_an_epoch_has_enough_windows(n):
+    streams = law.streams_of_short(n, 32, 32)
+    enough = (n - 1) // (streams * 32) >= law.WINDOWS
+    assert enough or streams == 1
+    assert streams == 32 or (n - 1) // (2 * streams * 32) < law.WINDOWS
+    assert law.streams_of_short(n, 32, 32, least=3) >= 3
+
+
 def test_steps_are_planned_for_if_it_is_asked_for(prose):
     few, many = (begin(prose, plan="auto", steps=steps, hidden=8) for steps in (1, 4000))
     assert few.model.config.dropout < many.model.config.dropout

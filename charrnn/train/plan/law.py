@@ -62,6 +62,8 @@ MOST_EVALUATIONS = 40
 SCORED = (20_000, 0.09, 500_000)
 """Symbols that an evaluation scores: this share of what is read, within these bounds."""
 PATIENCE = 15
+WINDOWS = 32
+"""Without a plan, an epoch of a short text has at least so many windows."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,18 @@ def _units(config: ModelConfig, means: Means) -> int:
 
 def streams(n: int) -> int:
     """Return the number of streams: few of a short text, so that there are enough updates."""
-    return next(N for N, least in ((32, 200_000), (16, 10_000), (8, 2_000), (4, 0)) if n >= least)
+    return next(N for N, least in ((32, 200_000), (16, 20_000), (8, 10_000), (4, 0)) if n >= least)
+
+
+def streams_of_short(n: int, streams: int, steps: int, least: int = 1) -> int:
+    """Return the streams of a text that is not planned: halved until an epoch has several windows.
+
+    If one window filled an epoch, there would be one update in it, and no state would ever be
+    carried to another window.
+    """
+    while streams >= 2 * least and (n - 1) // (streams * steps) < WINDOWS:
+        streams //= 2
+    return streams
 
 
 def _rate(x: float, begins: float, full: float, most: float) -> float:

@@ -146,6 +146,34 @@ def planned(
     return model, replace(how, plan="auto"), plan
 
 
+def with_fewer_streams(
+    recipe: Recipe,
+    train: TrainConfig,
+    corpus: Any,
+    given: Mapping[str, Any],
+    team: Team | None = None,
+) -> tuple[TrainConfig, str | None]:
+    """Lower the streams of a run without a plan, if they were not given and its text is short.
+
+    Returns
+    -------
+    train, note
+        ``note`` is one line that says what was lowered and why, or None.
+    """
+    n = recipe.sizes(corpus).train
+    members = team.size if team else 1
+    streams = law.streams_of_short(n, train.batch, train.seq_len, members)
+    if "batch" in given or "plan" in given or streams == train.batch:
+        return train, None
+    few, more = ((n - 1) // (each * train.seq_len) for each in (train.batch, streams))
+    note = (
+        f"the training text has {count(n, 'symbol')}: {count(streams, 'stream')} instead of "
+        f"{train.batch}, so that an epoch has {count(more, 'window')}, not {few}; "
+        f"{setting('batch')} sets another number"
+    )
+    return replace(train, batch=streams), note
+
+
 def _wanted(task: str, train: TrainConfig, fresh: bool) -> bool:
     """Return whether a run of a task is planned."""
     asked, auto = train.plan == "auto", f"{setting('plan')} auto"
