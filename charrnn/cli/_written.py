@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 """Stands for a symbol of a target that the model does not know."""
+MOST_HYPOTHESES = 100_000
+"""Of a beam."""
 AT_ONCE = 1024
 """Sources that are read before their targets are written, at most."""
 
@@ -46,12 +48,19 @@ class Wanted(NamedTuple):
         Raises
         ------
         UsageError
-            If it is smaller than the number of targets.
+            If it is smaller than the number of targets, or too large.
         """
         if self.beam is not None and self.beam < self.best:
             message = f"-k {self.best} is more than --beam {self.beam} holds"
             raise UsageError(message, f"raise --beam to {self.best}, or lower -k")
-        return self.beam or self.best
+        return checked_width("-k" if self.beam is None else "--beam", self.beam or self.best)
+
+
+def checked_width(name: str, width: int) -> int:
+    """Return the width of a beam; raise :class:`UsageError` if no memory can hold it."""
+    if width > MOST_HYPOTHESES:
+        raise UsageError(f"{name} must be at most {MOST_HYPOTHESES:,}, not {width}", "lower it")
+    return width
 
 
 def write_targets(
@@ -160,6 +169,7 @@ def score_targets(
 
     model = loaded.model(engine)
     assert isinstance(model, Transducer)
+    checked_width("--beam", beam)
     if pictures.plot is not None and model.decoder.attention is None:
         raise UsageError(f"{loaded.name} was trained without attention", "leave --plot out")
     with progress("scoring", names):

@@ -198,3 +198,11 @@ def test_eval_writes_a_page_and_a_drawing(place, tmp_path):
     done = inside("eval", "pairs.tsv", "--run", "lm", "--html", str(page), cwd=place)
     assert done.returncode == 2
     assert "--html only applies to a classifier or a transducer" in done.stderr
+
+
+def test_a_beam_that_no_memory_can_hold_is_refused(place):
+    huge = "9" * 20
+    for name, words in (("--beam", ["--beam", huge]), ("-k", ["-k", huge])):
+        done = inside("predict", "run", "sources", *words, cwd=place)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"{name} must be at most 100,000, not {huge}; lower it" in done.stderr
