@@ -152,6 +152,13 @@ class ModelConfig(Configuration):
         group=MODEL,
         choices=("last", "mean", "max"),
     )
+    ngrams: int = declare(
+        0,
+        "Longest n-grams of symbols that have weights of their own in --task classify, beside the "
+        "recurrent layers; 0: none.",
+        group=MODEL,
+        least=0,
+    )
     attention: str = declare(
         "dot",
         "How the decoder of --task transduce attends to the source: dot (Luong 2015), additive "
@@ -186,6 +193,7 @@ class ModelConfig(Configuration):
         owners = {
             "bidirectional": LOOKING_AHEAD,
             "pool": ("classify",),
+            "ngrams": ("classify",),
             "attention": ("transduce",),
         }
         reasons = {

@@ -36,7 +36,10 @@ THREADS = Option(None, "Try only this number of threads.", kind=int, least=1)
 @takes(
     Fields(
         ModelConfig,
-        ("task", "cell", "layers", "hidden", "embed", "bidirectional", "pool", "attention"),
+        (
+            *("task", "cell", "layers", "hidden", "embed"),
+            *("bidirectional", "pool", "ngrams", "attention"),
+        ),
     ),
     Fields(TrainConfig, ("seq_len",)),
 )

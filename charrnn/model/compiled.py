@@ -263,7 +263,11 @@ class CompiledHead(LanguageModelHead):
         *,
         mask: Array | None = None,
         symbols: int | None = None,
+        added: Array | None = None,
     ) -> Array:
+        if added is not None:  # the core knows no further logits
+            given: dict[str, Any] = {"mask": mask, "symbols": symbols, "added": added}
+            return super().loss(weights, top, targets, grads, d_top, buffers, **given)
         outputs, below = rows(top), rows_of(d_top)
         ids = np.ascontiguousarray(targets, np.int32).reshape(-1)
         if mask is None:

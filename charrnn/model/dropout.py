@@ -61,10 +61,14 @@ class Masks:
     """
 
     def __init__(self, backend: Backend, rate: float, arrays: Sequence[Array]) -> None:
-        self._xp = backend.xp
+        self._backend, self._rate, self._xp = backend, rate, backend.xp
         self._threshold, self._scale = _limits(rate)
         self._arrays = arrays
         self._cut: dict[int, tuple[Array, ...]] = {}
+
+    def and_of(self, further: Array) -> Masks:
+        """Return these masks, and one more of what is not a layer's output."""
+        return Masks(self._backend, self._rate, [*self._arrays, further])
 
     def draw(
         self, seed: int, step: int, steps: int, run: Callable[..., Any] = run_in_turn

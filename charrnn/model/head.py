@@ -143,11 +143,13 @@ class LanguageModelHead(Head):
         *,
         mask: Array | None = None,
         symbols: int | None = None,
+        added: Array | None = None,
     ) -> Array:
         """Return the mean cross-entropy in nats, a 0-d array, and write its gradients.
 
         ``targets`` are symbols (T, N). All steps and streams are laid out side by side,
-        (V, T·N), so that each is one product.
+        (V, T·N), so that each is one product. ``added`` (T, V, N) are further logits, which the
+        gradient of the loss there overwrites.
         """
         xp = self.backend.xp
         T, N = targets.shape
@@ -158,10 +160,15 @@ class LanguageModelHead(Head):
         for start, stop in self._slabs(T, N):
             outputs = flatten(xp, top[start:stop], buffers, "operand")
             d_logits = xp.matmul(weight, outputs)
+            if added is not None:
+                part = added[start:stop].transpose(1, 0, 2)
+                d_logits += part.reshape(d_logits.shape)
             ids = targets[start:stop].reshape(-1)
             counted = None if mask is None else xp.flatnonzero(mask[start:stop])
             nats, d_logits = _cross_entropy_of(xp, d_logits, bias, ids, count, counted)
             total = nats if total is None else total + nats
+            if added is not None:
+                part[...] = d_logits.reshape(part.shape)
             d_outputs = xp.matmul(weight.T, d_logits)
             d_top[start:stop] = d_outputs.reshape(self.H, stop - start, N).transpose(1, 0, 2)
             if start == 0:

@@ -24,6 +24,7 @@ from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network, recurrent_bytes
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
+from charrnn.model.sequences import ngrams
 from charrnn.text.windows import (
     EVALUATION_STEPS,
     EVALUATION_STREAMS,
@@ -137,7 +138,11 @@ class Sizes:
         if not self._models[0].dense:
             table = 2 * rows * self.V if self.V <= T * N else 0
             symbols = max(elements_of_sums(rows, T * N, self.V), table)
-        return max(symbols, self.head.elements_of_loss(T, N))
+        of_ngrams = 0
+        if self.config.ngrams:
+            sizes = self.config.ngrams, self.head.V, T, N, self.each
+            of_ngrams = ngrams.elements(*sizes)
+        return max(symbols, of_ngrams + self.head.elements_of_loss(T, N))
 
     def _of_layers(self, measure: Callable[[Network], int]) -> int:
         """Return the result of ``measure`` for a model of all the layers."""

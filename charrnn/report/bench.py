@@ -13,7 +13,7 @@ from charrnn.report.tables import aligned
 from charrnn.train.bench import ENOUGH_BATCH, LENGTHS, Bench
 
 _SHOWN = ("task", "cell", "layers", "hidden", "embed")
-_OF_EXAMPLES = ("bidirectional", "pool", "attention")
+_OF_EXAMPLES = ("bidirectional", "pool", "ngrams", "attention")
 
 
 def bench_text(bench: Bench) -> str:

@@ -137,16 +137,14 @@ class Request:
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
         """Return the checkpoint's architecture; its dropout may be changed, and its task.
 
-        A new task has its own default of dropout, and its own settings.
+        A new task has its own default of dropout and n-grams, and its own settings.
         """
         options, old = dict(self.model), checkpoint.config
         task = options.pop("task", old.task)
         changed: dict[str, Any] = {"task": task}
-        for name in DROPOUT:
-            rate = old.get(name) if task == old.task else defaults(task).get(name, 0.0)
-            changed[name] = options.pop(name, rate)
-        for name in ("bidirectional", "pool", "attention"):
-            default = getattr(ModelConfig, name)
+        own = {name: defaults(task).get(name) for name in (*DROPOUT, "ngrams")}
+        for name in (*own, "bidirectional", "pool", "attention"):
+            default = own.get(name) or getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
         self._refuse_conflicts(options, old)
         return replace(old, **changed)

@@ -14,6 +14,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.networks import NETWORKS
 from charrnn.model.sequences.generator import LABELS, Generator
+from charrnn.model.sequences.ngrams import NGRAMS
 from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.model.transducer.model import Transducer
@@ -107,9 +108,13 @@ def transfer_to_labels(
     own = checkpoint.labels if checkpoint.config.task == config.task else ()
     outputs = _shared(own, labels)
     inputs = {RNN + name for name in fresh.stack.input_weights()}
+    same = (old.symbols, own) == (vocabulary.symbols, labels)
     drawn = 0
     for name, array in fresh.weights.items():
-        if name.startswith(DECODER):
+        if name == NGRAMS:  # whose hashes are those of one vocabulary
+            if same and name in source:
+                array[...] = source[name]
+        elif name.startswith(DECODER):
             if own and array.shape[1:] == source[name].shape[1:]:
                 array[outputs[0]] = source[name][outputs[1]]
         elif name == EMBEDDING:

@@ -28,6 +28,7 @@ _KEYWORDS = {
     "clip": {"out"},
     "concatenate": {"axis", "out", "dtype", "casting"},
     "count_nonzero": {"axis"},
+    "cumsum": {"axis", "dtype", "out"},
     "dot": {"out"},
     "empty": {"dtype", "order"},
     "empty_like": {"dtype", "order", "shape"},

@@ -54,6 +54,7 @@ _TRAINING = """--steps 2 n.txt ; --task classify
 --task classify n.txt ; --no-bidirectional
 --task transduce n.txt ; --no-bidirectional
 --task classify n.txt ; --pool max
+--task classify n.txt ; --ngrams 2
 --task tag g.txt ; --format lines
 --task tag g.txt ; --columns 2,1
 --task transduce n.txt ; --attention none
@@ -241,6 +242,7 @@ u.txt ; --unknown skip""",
         """--fresh --hidden 4 --corpus n.txt ; --task classify
 --fresh --hidden 4 --task classify --corpus n.txt ; --no-bidirectional
 --fresh --hidden 4 --task classify --corpus n.txt ; --pool last
+--fresh --hidden 4 --task classify --corpus n.txt ; --ngrams 2
 --fresh --hidden 4 --task transduce --corpus n.txt ; --attention none
 --fresh --hidden 4 --task classify --column text --corpus lc.csv ; --label-column label
 --fresh --hidden 4 --task classify --field text --corpus lj.jsonl ; --label-field label
@@ -297,6 +299,7 @@ u.txt ; --unknown skip""",
         """; --task classify
 --task transduce ; --no-bidirectional
 --task classify ; --pool max
+--task classify ; --ngrams 2
 --task transduce ; --attention none""",
     ],
     "completion": [],

@@ -205,7 +205,8 @@ def test_every_gradient_of_a_classifier_equals_the_differences(
 @pools
 @both
 def test_a_batch_of_a_classifier_is_the_mean_of_its_examples(bidirectional, pool, rng):
-    model = classifier_of(rng, embed=3, bidirectional=bidirectional, pool=pool)
+    shape = {"embed": 3, "ngrams": 2 if pool == "mean" else 0}
+    model = classifier_of(rng, bidirectional=bidirectional, pool=pool, **shape)
     ids, labels = rng.integers(0, 5, (T, N)), rng.integers(0, 3, N)
     loss, grads = loss_of(model, ids, labels, LENGTHS)
     present = [n for n in range(N) if LENGTHS[n]]
@@ -236,6 +237,7 @@ def test_the_compiled_core_computes_the_same_classifier(form, bidirectional, rng
         pytest.skip("the core is not compiled")
     ids, labels = rng.integers(0, 5, (T, N)), rng.integers(0, 3, N)
     more = {"embed": 3, "bidirectional": bidirectional, "dtype": "float32", "hidden": 9}
+    more |= {"ngrams": 3 if form == "lstm" else 0}
     fast = classifier_of(rng, form, backend=backend, **more)
     assert fast.core is not None
     plain = Classifier(fast.config, 5, numpy_backend(), fast.weights.flat, outputs=3)
@@ -247,7 +249,7 @@ def test_the_compiled_core_computes_the_same_classifier(form, bidirectional, rng
 
 @pools
 def test_a_classifier_on_the_device_gives_the_same_bits(pool, rng, device):
-    here = classifier_of(rng, bidirectional=True, pool=pool, embed=3)
+    here = classifier_of(rng, bidirectional=True, pool=pool, embed=3, ngrams=3)
     there = Classifier(here.config, 5, select("cupy"), here.weights.flat, outputs=3)
     ids, labels = rng.integers(0, 5, (T, N)), rng.integers(0, 3, N)
     loss, grads = loss_of(here, ids, labels, LENGTHS)

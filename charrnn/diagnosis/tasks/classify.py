@@ -121,7 +121,7 @@ def gradient_norms(
     backend, groups = model.backend, SimilarLengths(texts.lengths, BATCH, None)
     norms: dict[str, Floats] = {}
     total = 0.0
-    unused = Parameters.zeros(model.head.shapes(), backend.xp, np.dtype(model.config.dtype))
+    unused = Parameters.zeros(model.shapes_above(), backend.xp, np.dtype(model.config.dtype))
     for step in range(groups.per_epoch):
         numbers = groups.at(step).numbers
         ids, lengths = texts.padded(numbers, len(numbers))

@@ -7,7 +7,8 @@ the steps from which v was made: with ``last`` at a single one, so that to learn
 of a text it must pass through all the steps between.
 
 Dropout before the output drops features of v: one mask for a sequence, not one for each step, whose
-effects a mean over the steps would cancel.
+effects a mean over the steps would cancel. With n-grams, their logits are added to W v + b
+(:mod:`charrnn.model.sequences.ngrams`), and dropout drops n-grams, too.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.backend import Array
+from charrnn.backend import Array, Backend
+from charrnn.config import ModelConfig
 from charrnn.model.dropout import Masks
 from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.ngrams import Found, Ngrams
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.sequences.pooling import POOLS, Pool
 from charrnn.model.sequences.reading import log_softmax, read_whole
@@ -32,14 +35,29 @@ class Classifier(Divisible):
 
     kind = "classifier"
 
+    def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
+        super()._build(config, vocabulary, outputs, backend)
+        self.ngrams = Ngrams(config.ngrams, outputs, backend) if config.ngrams else None
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of all parameters."""
+        return self._input_shapes() | self.shapes_above()
+
+    def shapes_above(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of the parameters that make logits: of head and n-grams."""
+        return self.head.shapes() | (self.ngrams.shapes() if self.ngrams else {})
+
     @property
     def pool(self) -> Pool:
         """How one vector is made of the steps."""
         return POOLS[self.config.pool](self.config.hidden, self.backend)
 
     def masks(self, steps: int, streams: int) -> Masks:
-        """Allocate the dropout masks: of the layers below the top one, and of the vector."""
-        return self.stack.masks(steps, streams, top_steps=1)
+        """Allocate the dropout masks: of the layers below the top one, the vector, the n-grams."""
+        masks = self.stack.masks(steps, streams, top_steps=1)
+        if not self.ngrams or not self.config.dropout:
+            return masks
+        return masks.and_of(self.ngrams.masks(steps, streams, self.weights.flat.dtype))
 
     def loss_and_gradient(
         self,
@@ -94,15 +112,14 @@ class Classifier(Divisible):
         ∂L/∂top is left in ``window.d_top``, and the head's gradients in ``grads``. Parameters are
         those of :meth:`loss_and_gradient`.
         """
-        below, kept = (), None
-        if dropout_masks:
-            below, kept = tuple(dropout_masks[:-1]), dropout_masks[-1][0]
+        below, kept, kept_ngrams = self._split(dropout_masks)
         top = read_whole(self, window, ids, padding, below)
         vectors = self._vectors(top, padding)
         if kept is not None:
             vectors *= kept
         d_vectors = self.stack.layers[-1].sequence(top.dtype, *vectors.shape)
         present = padding.lengths > 0
+        found, added = self._ngrams(ids, padding, kept_ngrams)
         loss = self.head.loss(
             self.weights,
             vectors,
@@ -112,7 +129,10 @@ class Classifier(Divisible):
             window.buffers,
             mask=None if present.all() else self.backend.put(present)[None],
             symbols=symbols or int(present.sum()),
+            added=added,
         )
+        if found is not None:
+            found.backward(added[0], grads)
         if kept is not None:
             d_vectors *= kept
         self.pool.backward(top, padding, d_vectors[0], window.d_top)
@@ -123,7 +143,9 @@ class Classifier(Divisible):
         """Return ln p of every label, (labels, N), on the host; no gradient is kept."""
         with self.inference(window.streams):
             vectors = self._vectors(read_whole(self, window, ids, padding, None), padding)
-            logits = self.backend.get(self.head.logits(self.weights, vectors)[0])
+            logits = self.head.logits(self.weights, vectors)
+            _, added = self._ngrams(ids, padding, None)
+            logits = self.backend.get((logits if added is None else logits + added)[0])
         return log_softmax(logits, axis=0)
 
     def _vectors(self, top: Array, padding: Padding) -> Array:
@@ -132,3 +154,23 @@ class Classifier(Divisible):
         vectors: Any = self.stack.layers[-1].sequence(top.dtype, 1, features, streams)
         vectors[0] = self.pool.forward(top, padding)
         return vectors
+
+    def _split(
+        self, masks: Sequence[Array] | None
+    ) -> tuple[tuple[Array, ...], Array | None, Array | None]:
+        """Return the dropout masks of the layers below the top one, the vector, the n-grams."""
+        if not masks:
+            return (), None, None
+        *first, last = masks
+        if not self.ngrams:
+            return tuple(first), last[0], None
+        return tuple(first[:-1]), first[-1][0], last
+
+    def _ngrams(
+        self, ids: Array, padding: Padding, kept: Array | None
+    ) -> tuple[Found, Array] | tuple[None, None]:
+        """Return the n-grams of sequences and their logits (1, labels, N); None without them."""
+        if not self.ngrams:
+            return None, None
+        found = self.ngrams.of(ids, padding, self.weights.flat.dtype, kept)
+        return found, found.logits(self.weights)[None]

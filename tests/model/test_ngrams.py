@@ -1,0 +1,98 @@
+"""The n-grams of a classifier: which there are, their logits and gradients."""
+
+import numpy as np
+import pytest
+from helpers.differences import check
+
+from charrnn.backend import numpy_backend
+from charrnn.config import ModelConfig
+from charrnn.model.parameters import Parameters
+from charrnn.model.sequences import ngrams
+from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.ngrams import NGRAMS, Ngrams, add_rows
+from charrnn.model.sequences.padding import Padding
+
+LENGTHS = np.array([4, 6, 1, 0, 5])
+T, N, LABELS, LONGEST = 6, len(LENGTHS), 3, 3
+
+
+def named(text):
+    """Return the n-grams of a text, each with the last step of it and whether it is at an edge."""
+    return {
+        (n, last): (*text[last - n + 1 : last + 1], last == n - 1, last == len(text) - 1)
+        for n in range(1, LONGEST + 1)
+        for last in range(n - 1, len(text))
+    }
+
+
+def weights_of(made, rng):
+    weights = Parameters.zeros(made.shapes(), np, np.float64)
+    weights.flat[...] = rng.standard_normal(weights.flat.size)
+    return weights
+
+
+def test_each_ngram_has_a_hash_of_its_own_wherever_it_stands(rng):
+    ids = rng.integers(0, 3, (T, N)).astype(np.uint8)
+    made = Ngrams(LONGEST, 1, numpy_backend())
+    found = made.of(ids, Padding(LENGTHS, T, numpy_backend()), np.float64)
+    hashes = {}
+    for n, length in enumerate(LENGTHS):
+        expected = named(ids[:length, n].tolist())
+        real = {(k + 1, t) for k, t in np.argwhere(found.factors[:, :, n])}
+        assert real == set(expected)
+        for (k, t), gram in expected.items():
+            assert hashes.setdefault(gram, found.buckets[k - 1, t, n]) == found.buckets[k - 1, t, n]
+            assert found.factors[k - 1, t, n] == pytest.approx(len(expected) ** -0.5)
+    assert len(set(hashes.values())) == len(hashes) > 20
+    assert 0 <= min(hashes.values()) < max(hashes.values()) < made.buckets
+
+
+def test_many_labels_share_fewer_hashes():
+    sizes = [Ngrams(2, labels, numpy_backend()).shapes()[NGRAMS] for labels in (2, 20, 100, 3000)]
+    assert sizes == [(32768, 2), (32768, 20), (8192, 100), (256, 3000)]
+
+
+def test_logits_are_the_sum_of_the_weights_of_the_ngrams_over_the_root_of_their_number(rng):
+    ids = rng.integers(0, 4, (T, N))
+    made = Ngrams(LONGEST, LABELS, numpy_backend())
+    weights = weights_of(made, rng)
+    padding = Padding(LENGTHS, T, numpy_backend())
+    kept = rng.integers(0, 2, (T, LONGEST, N)) * 2.0
+    found = made.of(ids, padding, np.float64, kept)
+    logits = found.logits(weights)
+    for n, length in enumerate(LENGTHS):
+        grams = named(ids[:length, n].tolist())
+        rows = [kept[t, k - 1, n] * weights[NGRAMS][found.buckets[k - 1, t, n]] for k, t in grams]
+        expected = np.sum(rows, axis=0) / len(rows) ** 0.5 if rows else np.zeros(LABELS)
+        np.testing.assert_allclose(logits[:, n], expected, rtol=0, atol=1e-13)
+
+
+def test_rows_are_added_to_their_places(rng):
+    rows, places = rng.standard_normal((50, 2)), rng.integers(0, 7, 50)
+    out, expected = np.ones((9, 2)), np.ones((9, 2))
+    add_rows(np, rows, places, out)
+    np.add.at(expected, places, rows)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(out[7:], 1.0)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_the_gradient_of_their_weights_equals_the_differences(dropout, rng, monkeypatch):
+    monkeypatch.setattr(ngrams, "BUCKETS", 16)  # so that n-grams share weights
+    shape = {"hidden": 4, "bidirectional": True, "ngrams": LONGEST, "dropout": dropout}
+    config = ModelConfig(task="classify", dtype="float64", **shape)
+    model = Classifier.fresh(config, 4, 1, outputs=LABELS)
+    assert not model.weights[NGRAMS].any()
+    model.weights.flat[...] += 0.3 * rng.standard_normal(model.weights.flat.size)
+    ids, labels = rng.integers(0, 4, (T, N)), rng.integers(0, LABELS, N)
+    masks = model.masks(T, N).draw(3, 0, T)
+    padding = Padding(LENGTHS, T, numpy_backend())
+    window = model.window(T, N)
+
+    def loss_into(grads):
+        return float(model.loss_and_gradient(window, ids, labels, grads, masks, padding=padding))
+
+    found, spare = (model.weights.like(np.full_like(model.weights.flat, np.nan)) for _ in "ab")
+    loss_into(found)
+    for names in (None, [NGRAMS]):
+        check(lambda: loss_into(spare), dict(model.weights), dict(found), rng, names)
