@@ -18,6 +18,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "classify": {
         "hidden": 128,
         "bidirectional": True,
+        "ngrams": 4,
         "dropout": 0.5,
         "hide_symbols": 0.1,
         "batch": 64,
@@ -62,6 +63,7 @@ OF_WORDS: Mapping[str, Mapping[str, Any]] = {
         "min_count": 2,
         "embed": 64,
         "embed_scale": 0.1,
+        "ngrams": 0,
         "hide_symbols": 0.2,
         "lr": 8e-3,
         "epochs": 10,

@@ -166,7 +166,7 @@ def test_the_task_has_defaults_of_its_own(place):
     found = [record[name] for name in ("hidden", "batch", "dropout", "eval_every", "min_count")]
     assert found == [128, 64, 0.5, 100, 2]
     assert (record["embed"], record["hide_symbols"], record["bidirectional"]) == (64, 0.2, True)
-    assert (record["steps"], record["epochs"]) == (1, None)
+    assert (record["steps"], record["epochs"], record["ngrams"]) == (1, None, 0)
     shown = inside("train", "--help", cwd=place).stdout.replace("\n", " ")
     assert "512; 128 with --task classify" in " ".join(shown.split())
     pairs = [(text, label) for label, text in ROWS * 3]

@@ -42,7 +42,7 @@ def test_each_ngram_has_a_hash_of_its_own_wherever_it_stands(rng):
         assert real == set(expected)
         for (k, t), gram in expected.items():
             assert hashes.setdefault(gram, found.buckets[k - 1, t, n]) == found.buckets[k - 1, t, n]
-            assert found.factors[k - 1, t, n] == pytest.approx(len(expected) ** -0.5)
+            assert found.factors[k - 1, t, n] == pytest.approx(0.2)
     assert len(set(hashes.values())) == len(hashes) > 20
     assert 0 <= min(hashes.values()) < max(hashes.values()) < made.buckets
 
@@ -52,7 +52,7 @@ def test_many_labels_share_fewer_hashes():
     assert sizes == [(32768, 2), (32768, 20), (8192, 100), (256, 3000)]
 
 
-def test_logits_are_the_sum_of_the_weights_of_the_ngrams_over_the_root_of_their_number(rng):
+def test_logits_are_a_fifth_of_the_sum_of_the_weights_of_the_ngrams(rng):
     ids = rng.integers(0, 4, (T, N))
     made = Ngrams(LONGEST, LABELS, numpy_backend())
     weights = weights_of(made, rng)
@@ -63,8 +63,18 @@ def test_logits_are_the_sum_of_the_weights_of_the_ngrams_over_the_root_of_their_
     for n, length in enumerate(LENGTHS):
         grams = named(ids[:length, n].tolist())
         rows = [kept[t, k - 1, n] * weights[NGRAMS][found.buckets[k - 1, t, n]] for k, t in grams]
-        expected = np.sum(rows, axis=0) / len(rows) ** 0.5 if rows else np.zeros(LABELS)
+        expected = 0.2 * np.sum(rows, axis=0) if rows else np.zeros(LABELS)
         np.testing.assert_allclose(logits[:, n], expected, rtol=0, atol=1e-13)
+
+
+def test_the_ngrams_of_a_long_text_count_less():
+    made = Ngrams(4, 2, numpy_backend())
+    lengths = np.array([150, 400])
+    found = made.of(np.zeros((400, 2), np.int64), Padding(lengths, 400, numpy_backend()), float)
+    counts = 4 * lengths - 6
+    expected = [0.2, 5 / counts[1] ** 0.5]
+    np.testing.assert_allclose(found.factors.max(axis=(0, 1)), expected, rtol=1e-12)
+    np.testing.assert_array_equal((found.factors > 0).sum(axis=(0, 1)), counts)
 
 
 def test_rows_are_added_to_their_places(rng):

@@ -14,6 +14,7 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.evaluate.labels import Labeller, LabelScores
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.ngrams import NGRAMS
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.shards import Shards
 from charrnn.storage import checkpoint as checkpoints
@@ -22,6 +23,7 @@ from charrnn.tasks.classify import ClassifyTask
 from charrnn.text.labelled.dataset import table_of
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
+from charrnn.train.request import Request
 
 pytestmark = pytest.mark.usefixtures("fast_disk")
 SMALL = {"task": "classify", "hidden": 8, "batch": 8, "log_every": 1, "lr": 0.03, "dropout": 0.2}
@@ -78,7 +80,7 @@ def test_the_run_keeps_its_held_out_texts_and_labels(table):
 @pytest.mark.parametrize("stop", [1, 9, 17])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(stop, table):
     options = SMALL | {"steps": 24, "eval_every": 7, "save_every": 5, "bidirectional": True}
-    options |= {"hide_symbols": 0.3}
+    options |= {"hide_symbols": 0.3, "ngrams": 2, "dropout": 0.2}
     whole, _ = train(table, name="whole", **options)
     train(table, name="cut", stop=stop, **options)
     train(resume="cut")
@@ -149,11 +151,31 @@ def test_a_language_model_or_another_classifier_is_where_it_begins(table, home):
         begin(table, init_from="first", level="word")
 
 
+def test_classifiers_of_characters_have_ngrams_unless_told_otherwise():
+    for level, given, expected in (("char", {}, 4), ("word", {}, 0), ("char", {"ngrams": 0}, 0)):
+        request = Request(data={"level": level}, model={"task": "classify", **given})
+        assert request.fresh_model().ngrams == expected
+    assert Request().fresh_model().ngrams == 0
+
+
+def test_ngrams_keep_their_weights_if_symbols_and_labels_are_the_same(table, home):
+    train(table, name="first", **SMALL, steps=6, ngrams=2)
+    old = checkpoints.load(runs.HOME / "first" / runs.BEST).model().weights[NGRAMS]
+    assert old.any()
+    same = begin(table, init_from="first").model
+    assert same.config.ngrams == 2
+    np.testing.assert_array_equal(same.weights[NGRAMS], old)
+    (home / "other.tsv").write_text("A\tabc\nB\tbcd\nC\tcba\n" * 30)
+    other = begin("other.tsv", init_from="first").model.weights[NGRAMS]
+    assert other.shape == old.shape
+    assert not other.any()
+
+
 def test_gradients_are_watched_by_layer_both_directions_together(table):
     options = SMALL | {"bidirectional": True, "layers": 2, "embed": 3}
     _, records = train(table, **options, steps=2, watch=1, clip_norm=0.0)
     watched = of(records, "watch")
-    assert list(watched[0].grad_norms) == ["embedding", "l0", "l1", "decoder"]
+    assert list(watched[0].grad_norms) == ["embedding", "l0", "l1", "decoder", "ngrams"]
     steps = of(records, "step")
     for one, step in zip(watched, steps, strict=True):
         total = np.sqrt(sum(norm**2 for norm in one.grad_norms.values()))

@@ -131,7 +131,7 @@ class Classifier(Divisible):
             symbols=symbols or int(present.sum()),
             added=added,
         )
-        if found is not None:
+        if found is not None and added is not None:
             found.backward(added[0], grads)
         if kept is not None:
             d_vectors *= kept

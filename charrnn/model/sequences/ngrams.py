@@ -4,12 +4,13 @@ Each n-gram of 1 to K symbols has a weight for each label, found by hash (Mikolo
 "Strategies for training large scale neural network language models"; for labels Joulin et al. 2017,
 "Bag of tricks for efficient text classification"). The logits of a sequence with n-grams g_1 … g_F,
 
-    W v + b + 1/√F Σ_i m_i E[hash(g_i)],
+    W v + b + s Σ_i m_i E[hash(g_i)],   s = min(1/5, 5/√F)
 
 are those of a linear model beside the recurrent one (Cheng et al. 2016, "Wide & deep learning"). m
-are dropout's factors, 1 without it. With δ = ∂L/∂logits,
+are dropout's factors, 1 without it. The factor s is measured: with 1, texts are learned by heart
+from their rare n-grams; with 1/√F, the weights of long texts grow too slowly. With δ = ∂L/∂logits,
 
-    ∂L/∂E[j] = Σ_i δ m_i / √F   over the n-grams i with hash(g_i) = j.
+    ∂L/∂E[j] = s Σ_i δ m_i   over the n-grams i with hash(g_i) = j.
 
 An n-gram at the beginning or at the end of a sequence is another one than inside of it. n-grams of
 the same hash share their weights: there are at most ``BUCKETS`` hashes.
@@ -30,6 +31,8 @@ BUCKETS = 1 << 15
 """The most hashes."""
 WEIGHTS = 1 << 20
 """The most weights: where there are many labels, there are fewer hashes."""
+SCALE = 0.2
+"""s of a text of few n-grams."""
 _FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele et al. 2014)
 
 
@@ -41,7 +44,7 @@ class Found(NamedTuple):
     buckets
         (K, T, N): the hash of the n-gram of each length that ends at each step.
     factors
-        (K, T, N): m / √F; 0 where there is no n-gram.
+        (K, T, N): s m; 0 where there is no n-gram.
     """
 
     buckets: Array
@@ -49,7 +52,7 @@ class Found(NamedTuple):
     xp: Any
 
     def logits(self, weights: Parameters) -> Array:
-        """Return 1/√F Σ m E[hash], (labels, N)."""
+        """Return s Σ m E[hash], (labels, N)."""
         table = weights[NGRAMS]
         total: Any = self.xp.zeros((self.buckets.shape[2], table.shape[1]), table.dtype)
         for k in range(len(self.buckets)):
@@ -102,7 +105,7 @@ class Ngrams:
             codes[n] = code * xp.uint64(4) + last
             codes[n, n] += xp.uint64(2)  # it begins the sequence
         counts = np.maximum(present.sum(axis=(0, 1)), 1)
-        factors = self._backend.put(present * counts**-0.5, dtype)
+        factors = self._backend.put(present * np.minimum(SCALE, counts**-0.5 / SCALE), dtype)
         if kept is not None:
             factors *= kept.transpose(1, 0, 2)
         return Found(self._hashed(codes), factors, xp)
