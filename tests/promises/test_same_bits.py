@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(select("numpy").core is None, reason="no compile
 
 
 def result(folder):
-    """Return the digest of the weights, and the metrics but for times and speeds."""
-    changing = ("run", "path", "seconds", "chars_per_second", "core")
+    """Return the digest of the weights, and the metrics but for times, speeds and the command."""
+    changing = ("run", "path", "seconds", "chars_per_second", "core", "again")
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
     metrics = [{k: v for k, v in json.loads(l).items() if k not in changing} for l in lines]
     loaded = checkpoint.load(folder / "last.safetensors")
