@@ -190,3 +190,15 @@ class DataConfig(Configuration):
     def has_validation(self) -> bool:
         """Whether a part of the text, or another text, is used for validation."""
         return bool(self.val or self.val_frac)
+
+    def refuse_half(self) -> None:
+        """Raise :class:`UsageError` if only one of two columns, or of two fields, is named."""
+        for text in ("column", "field"):
+            label = f"label_{text}"
+            if (self.get(text) is None) != (self.get(label) is None):
+                given, other = (label, text) if self.get(text) is None else (text, label)
+                raise UsageError(
+                    f"{setting(given)} needs {setting(other)}, which names where the "
+                    f"{'texts' if other == text else 'labels'} are",
+                    "give both, or none",
+                )

@@ -60,7 +60,8 @@ def score_labels(
 def read_as(loaded: Checkpoint, given: Mapping[str, Any]) -> DataConfig:
     """Return how to read a table for a run: as given, else as the run's own.
 
-    An empty column or field that was given means none.
+    An empty column or field that was given means none. Raises
+    :class:`~charrnn.errors.UsageError` if only one of two columns, or of two fields, is named.
     """
     own = loaded.data or DataConfig(level=loaded.vocabulary.level)
     if {"column", "field"} & given.keys():
@@ -69,7 +70,9 @@ def read_as(loaded: Checkpoint, given: Mapping[str, Any]) -> DataConfig:
         chosen = {"column": "label_column", "field": "label_field"}
         none |= {label: kept[label] for text, label in chosen.items() if given.get(text)}
         own = own.changed(**none)
-    return own.changed(**{name: value or None for name, value in given.items()})
+    changed = own.changed(**{name: value or None for name, value in given.items()})
+    changed.refuse_half()
+    return changed
 
 
 def read_texts(

@@ -11,9 +11,9 @@ mean over, all in nats.
     A run that ended because its validation loss no longer fell, or because its plan says that
     more would hardly pay, is not accused.
 ``cut-short``
-    Steps, epochs or time ended the run, v is the best so far up to 1 %, and from a quarter of the
-    steps to half of them the validation loss fell by 4 % or more and by more than (v - t)/2: a
-    doubling still gave more than the text that was learned by heart took. If too few evaluations
+    Steps, epochs or time ended the run, v > 0.01 is the best so far up to 1 %, and from a quarter
+    of the steps to half of them the validation loss fell by 4 % or more and by more than (v - t)/2:
+    a doubling still gave more than the text that was learned by heart took. If too few evaluations
     tell that: v - t ≤ 0.06 v after fewer than 5 epochs. The fall at the very end says nothing: a
     learning rate that goes to zero always makes the loss fall. The middle of a run is at high
     rates, and a longer run spends longer there.
@@ -48,6 +48,8 @@ PER_GAP = 0.5
 """The share of the distance between the two losses that the fall must exceed, too."""
 GAP, FEW_EPOCHS = 0.06, 5.0
 """If the fall is unknown: the distance in shares of the loss, and the epochs, of a short run."""
+NOTHING = 0.01
+"""A loss at which nothing is left to learn, in nats."""
 LIMITS = ("steps", "epochs", "minutes")
 """The reasons for the end of a run that cut it short, maybe."""
 
@@ -203,7 +205,7 @@ class Course:
         return last.loss > self._allowed(best, RISE) and _learned(best, last)
 
     def _is_short(self, last: Point, best: Point, trained: float | None, epochs: float) -> bool:
-        if trained is None or last.loss > (1 + SAME) * best.loss:
+        if trained is None or last.loss > (1 + SAME) * best.loss or last.loss <= NOTHING:
             return False
         gap = last.loss - trained
         quarter, half = self._at(last.step / 4), self._at(last.step / 2)

@@ -202,15 +202,8 @@ class Request:
                 )
             return
         refuse_bytes(model.task, data)
-        for text in ("column", "field") if model.task in LABELLED else ():
-            label = f"label_{text}"
-            if (data.get(text) is None) != (data.get(label) is None):
-                given, other = (label, text) if data.get(text) is None else (text, label)
-                raise UsageError(
-                    f"{setting(given)} needs {setting(other)}, which names where the "
-                    f"{'texts' if other == text else 'labels'} are",
-                    "give both, or none",
-                )
+        if model.task in LABELLED:
+            data.refuse_half()
 
     def _refuse_conflicts(
         self,

@@ -137,6 +137,8 @@ def test_eval_gives_the_figures_of_each_label(place):
         ("sample pets", "pets is a classifier, not a language model; see charrnn predict"),
         ("eval pets.tsv --run pets --per-line", "--per-line only applies to a language model"),
         ("eval t.txt --run lm --label-column a", "--label-column only applies to a classifier"),
+        ("eval pets.tsv --run pets --label-column a", "--label-column needs --column"),
+        ("diagnose pets --corpus pets.tsv --field a", "--field needs --label-field"),
         ("train t.txt --init-from pets --task lm", "pets is a classifier, not a language model"),
     ],
 )

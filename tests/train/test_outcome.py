@@ -10,6 +10,7 @@ from helpers.running import SMALL, begin, of, train
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.evaluate import Validation, training_loss
+from charrnn.evaluate.course import Course, Point
 from charrnn.evaluate.sampled import Spread
 from charrnn.model.language import LanguageModel
 from charrnn.storage.metrics import read_metrics
@@ -68,6 +69,14 @@ def test_a_run_that_is_cut_short_is_told_so(text):
     end = train(text, name="run", **SMALL | {"steps": 10, "hidden": 24}, val_frac=0.3)[1][-1]
     assert (end.verdict, end.best_step) == ("cut-short", 10)
     assert abs(end.train_loss - end.val_loss) < 0.2
+
+
+def test_a_run_with_nothing_left_to_learn_is_not_called_cut_short():
+    course = Course()
+    course.points = [Point(step, 0.32 / step, None) for step in (2, 4, 8, 16, 32, 64)]
+    assert course.outcome("steps", 0.005).code == "well"
+    course.points = [Point(step, 32 / step, None) for step in (2, 4, 8, 16, 32, 64)]
+    assert course.outcome("steps", 0.5).code == "cut-short"
 
 
 @pytest.mark.parametrize("options", [{"val_frac": 0.0}, {"stop": 5}])
