@@ -44,6 +44,7 @@ train t.txt --gru-reset before
 sweep t.txt --try hidden=3,4 --hidden 5
 sweep t.txt --try level=char,byte
 sweep t.txt --try sync-every=2,3
+sweep nothing.txt --try hidden=3,4 --config ranks.toml
 train t.txt --val-frac 0 --patience 3
 train t.txt --val-frac 0 --schedule plateau
 train hello --column text
@@ -144,6 +145,7 @@ def place(tmp_path_factory):
     where = tmp_path_factory.mktemp("told")
     (where / "t.txt").write_text(TEXT)
     (where / "v.txt").write_text("the cat sat at it\n")
+    (where / "ranks.toml").write_text("sync-every = 2\n")
     (where / "l.txt").write_text("one\tthe cat\ntwo\tthe dog\n" * 20)
     (where / "s.txt").write_text(TEXT.replace("!", "\\n"))
     (where / "t.csv").write_text("id,text\n" + "1,the cat sat\n" * 40)

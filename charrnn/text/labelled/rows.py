@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.config import DataConfig
-from charrnn.errors import CorpusError, setting
 from charrnn.text.decoding import check_codec, decode_chunks
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.formats import text_of
@@ -103,12 +102,6 @@ def _reader(source: Source, how: How, unfit: Unfit) -> Any:
     name = shown(source.name)
     if how.column is None and how.field is None:
         return Lines(name, unfit)
-    text, label = ("column", "label_column") if how.field is None else ("field", "label_field")
-    if getattr(how, label) is None:
-        raise CorpusError(
-            f"{setting(text)} names the texts of {name}, but nothing names their labels",
-            f"give {setting(label)} too",
-        )
     if how.column is not None:
         tabs = suffix(source.name) in (".tsv", ".tab")
         return LabelledTable(name, how.column, str(how.label_column), tabs, unfit)
