@@ -84,12 +84,12 @@ def open_session(
     config, train, plan = planned(
         recipe, config, train, corpus, backend, given, team, begun, fresh=start is None
     )
-    fewer = None
+    planning = list(plan.notes) if plan else []
     if plan is None and config.task == "lm" and data.examples is None:
-        train, fewer = with_fewer_streams(recipe, train, corpus, given, team)
+        train, planning = with_fewer_streams(recipe, train, corpus, given, team)
 
     def session() -> Session:
-        notes = list(plan.notes) if plan else [fewer] if fewer else []
+        notes = [*planning]
         needed = recipe.required_memory(config, corpus, train, backend, team)
         model = _model(recipe, config, corpus, train.seed, backend, start, notes)
         return Session(

@@ -142,7 +142,8 @@ class Request:
         options, old = dict(self.model), checkpoint.config
         task = options.pop("task", old.task)
         changed: dict[str, Any] = {"task": task}
-        own = {name: defaults(task).get(name) for name in (*DROPOUT, "ngrams")}
+        of_task = defaults(task, checkpoint.vocabulary.level)
+        own = {name: of_task.get(name) for name in (*DROPOUT, "ngrams")}
         for name in (*own, "bidirectional", "pool", "attention"):
             default = own.get(name) or getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)

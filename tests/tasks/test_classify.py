@@ -158,6 +158,15 @@ def test_classifiers_of_characters_have_ngrams_unless_told_otherwise():
     assert Request().fresh_model().ngrams == 0
 
 
+@pytest.mark.parametrize(("level", "longest"), [("char", 4), ("word", 0)])
+def test_one_that_begins_as_a_language_model_has_the_ngrams_of_its_level(
+    level, longest, table, home
+):
+    (home / "t.txt").write_text("abc cab bca " * 40)
+    train("t.txt", name="lm", hidden=8, batch=2, seq_len=4, steps=2, level=level)
+    assert begin(table, init_from="lm", task="classify").model.config.ngrams == longest
+
+
 def test_ngrams_keep_their_weights_if_symbols_and_labels_are_the_same(table, home):
     train(table, name="first", **SMALL, steps=6, ngrams=2)
     old = checkpoints.load(runs.HOME / "first" / runs.BEST).model().weights[NGRAMS]

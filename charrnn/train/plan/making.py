@@ -147,31 +147,26 @@ def planned(
 
 
 def with_fewer_streams(
-    recipe: Recipe,
-    train: TrainConfig,
-    corpus: Any,
-    given: Mapping[str, Any],
-    team: Team | None = None,
-) -> tuple[TrainConfig, str | None]:
+    recipe: Recipe, train: TrainConfig, corpus: Any, given: Mapping[str, Any], team: Team
+) -> tuple[TrainConfig, list[str]]:
     """Lower the streams of a run without a plan, if they were not given and its text is short.
 
     Returns
     -------
-    train, note
-        ``note`` is one line that says what was lowered and why, or None.
+    train, notes
+        ``notes`` has one line that says what was lowered and why, if anything was.
     """
     n = recipe.sizes(corpus).train
-    members = team.size if team else 1
-    streams = law.streams_of_short(n, train.batch, train.seq_len, members)
-    if "batch" in given or "plan" in given or streams == train.batch:
-        return train, None
+    streams = law.streams_of_short(n, train.batch, train.seq_len, team.size)
+    if given.keys() & {"batch", "plan"} or streams == train.batch:
+        return train, []
     few, more = ((n - 1) // (each * train.seq_len) for each in (train.batch, streams))
     note = (
         f"the training text has {count(n, 'symbol')}: {count(streams, 'stream')} instead of "
         f"{train.batch}, so that an epoch has {count(more, 'window')}, not {few}; "
         f"{setting('batch')} sets another number"
     )
-    return replace(train, batch=streams), note
+    return replace(train, batch=streams), [note]
 
 
 def _wanted(task: str, train: TrainConfig, fresh: bool) -> bool:
