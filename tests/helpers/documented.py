@@ -1,12 +1,14 @@
 """The blocks of a page of the documentation, how they are run, and what they must print.
 
-- ``python``: run in the namespace of its page. If a block ``text`` follows, it is what is printed.
+- ``python``: typed line by line at one prompt for its page. If a block ``text`` follows, it is what
+  is printed.
 - ``console``: lines that begin with ``$`` are commands, the others what they print.
 - ``sh``: commands as a reader would adapt them. They are run with small models and few steps.
 
 Any other block is only shown.
 """
 
+import code
 import contextlib
 import io
 import os
@@ -77,11 +79,12 @@ def blocks(page):
     ]
 
 
-def differs(expected, got):
+def differs(expected, got, exact=False):
     """Return the first expected line that is not in what was printed, or None.
 
     ``…`` stands for anything within a line, and by itself for any number of lines. A number may
-    differ by one and a half units of its last digit, or by 2 % if it is not whole.
+    differ by one and a half units of its last digit, or, unless it must be ``exact``, by 2 % if it
+    is not whole.
     """
     wanted, there = expected.rstrip("\n").split("\n"), got.rstrip("\n").split("\n")
     place, free = 0, False
@@ -90,9 +93,9 @@ def differs(expected, got):
             free = True
             continue
         pattern, numbers = _pattern(line)
-        while free and place < len(there) and not _fits(pattern, numbers, there[place]):
+        while free and place < len(there) and not _fits(pattern, numbers, there[place], exact):
             place += 1
-        if place == len(there) or not _fits(pattern, numbers, there[place]):
+        if place == len(there) or not _fits(pattern, numbers, there[place], exact):
             return f"{line!r}, and not {there[place] if place < len(there) else 'the end'!r}"
         place, free = place + 1, False
     return None if free or place == len(there) else f"the end, and not {there[place]!r}"
@@ -118,18 +121,30 @@ def _words(text):
     )
 
 
-def _fits(pattern, numbers, line):
+def _fits(pattern, numbers, line, exact):
     found = pattern.fullmatch(line.rstrip())
-    return bool(found) and all(map(_close, numbers, found.groups()))
+    return bool(found) and all(
+        _close(a, b, 0 if exact else 0.02) for a, b in zip(numbers, found.groups(), strict=True)
+    )
 
 
-def _close(expected, got):
+def _close(expected, got, share):
     a, b = (float(n.replace(",", "").replace("−", "-")) for n in (expected, got))
     if re.fullmatch(r"[-−]?[\d,]+", expected):
         return a == b
     mantissa, _, power = expected.partition("e")
     unit = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
-    return abs(a - b) <= max(1.5 * unit, 0.02 * abs(a))
+    return abs(a - b) <= max(1.5 * unit, share * abs(a))
+
+
+class _Prompt(code.InteractiveConsole):
+    """Python's prompt, which passes on what fails."""
+
+    def showtraceback(self):
+        raise
+
+    def showsyntaxerror(self, filename=None, **kwargs):
+        raise
 
 
 class Reader:
@@ -137,7 +152,7 @@ class Reader:
 
     def __init__(self, folder):
         self.folder = folder
-        self.names = {"__name__": "__main__"}
+        self.prompt = _Prompt({"__name__": "__main__"})
         tools = folder.parent / f"{folder.name}-tools"
         tools.mkdir()
         self._small = _tool(tools / "small", SMALL.format(python=sys.executable))
@@ -145,10 +160,13 @@ class Reader:
         self._whole = _tool(tools / "whole", whole)
 
     def python(self, text):
-        """Run Python; return what it prints."""
+        """Type Python at the prompt; return what it prints."""
         printed = io.StringIO()
+        self.prompt.resetbuffer()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
-            exec(compile(text, "page", "exec"), self.names)
+            for line in [*text.splitlines(), ""]:
+                waits = self.prompt.push(line)
+        assert not waits, "the prompt waits for more"
         return printed.getvalue()
 
     def shell(self, command, small=False):
