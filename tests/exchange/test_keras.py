@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from helpers.exchanged import CASES, TEXT, model, name, nats
+from helpers.exchanged import CASES, TEXTS, first, likeliest, model, name, nats
 
 pytest.importorskip("h5py")
 pytest.importorskip("torch")
@@ -14,18 +14,22 @@ keras = pytest.importorskip("keras")
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.slow
+@pytest.mark.parametrize("level", TEXTS)
 @pytest.mark.parametrize("case", CASES, ids=name)
-def test_keras_computes_the_same(case, tmp_path):
-    ours = model(case, "float64" if case["layers"] == 2 else "float32")
+def test_keras_computes_the_same(case, level, tmp_path):
+    text = TEXTS[level]
+    ours = model(case, "float64" if case["layers"] == 2 else "float32", text, level)
     found = {}
     exec(ours.export(tmp_path / "m.keras", to="keras"), found)
     assert found["symbols"] == list(ours.vocabulary.symbols)
-    ids = ours.vocabulary.encode(TEXT).astype(int)
+    ids = ours.vocabulary.encode(text).astype(int)
     logits = keras.ops.convert_to_numpy(found["model"](ids[None, :-1]))[0]
-    expected = ours.evaluate(TEXT).nats_per_char
+    expected = ours.evaluate(text).nats_per_char
     assert nats(logits, ids[1:]) == pytest.approx(expected, abs=1e-5)
 
-    first = str(ours.vocabulary.symbols[0])
-    written = list(ours.vocabulary.encode(first + ours.sample(12, prime=first, temperature=0)))
-    logits = keras.ops.convert_to_numpy(found["model"](np.array([written[:-1]], int)))[0]
-    assert logits.argmax(axis=1).tolist() == written[1:]
+    def step(last, before):
+        before = [*(before or []), last]
+        return keras.ops.convert_to_numpy(found["model"](np.array([before])))[0, -1], before
+
+    written = ours.sample(12, prime=first(ours), temperature=0)
+    assert ours.vocabulary.decode(np.array(likeliest(step, 12))) == written

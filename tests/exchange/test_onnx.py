@@ -4,7 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from helpers.exchanged import CASES, TEXT, likeliest, model, name, nats
+from helpers.exchanged import (
+    AT_LEVELS,
+    CASES,
+    TEXT,
+    TEXTS,
+    first,
+    likeliest,
+    model,
+    name,
+    name_at,
+    nats,
+)
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -26,12 +37,13 @@ def read(run, ids, pieces):
     return nats(np.concatenate(logits), ids[1:].astype(int))
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
-def test_onnxruntime_computes_the_same(case, tmp_path):
-    ours = model(case, "float64" if case["layers"] == 2 else "float32")
+@pytest.mark.parametrize(("level", "case"), AT_LEVELS, ids=name_at)
+def test_onnxruntime_computes_the_same(case, level, tmp_path):
+    text = TEXTS[level]
+    ours = model(case, "float64" if case["layers"] == 2 else "float32", text, level)
     found = opened(ours.export(tmp_path / "m.onnx", to="onnx"))
     assert found["symbols"] == list(ours.vocabulary.symbols)
-    ids, expected = ours.vocabulary.encode(TEXT), ours.evaluate(TEXT).nats_per_char
+    ids, expected = ours.vocabulary.encode(text), ours.evaluate(text).nats_per_char
     for pieces in (1, 7, len(ids) - 1):
         assert read(found["run"], ids, pieces) == pytest.approx(expected, abs=1e-5)
 
@@ -39,8 +51,7 @@ def test_onnxruntime_computes_the_same(case, tmp_path):
         logits, states = found["run"]([[last]], states)
         return logits[0, 0], states
 
-    first = str(ours.vocabulary.symbols[0])
-    written = ours.sample(60, prime=first, temperature=0)
+    written = ours.sample(60, prime=first(ours), temperature=0)
     assert ours.vocabulary.decode(likeliest(step, 60)) == written
 
 

@@ -5,7 +5,18 @@ import json
 import numpy as np
 import pytest
 from helpers.commands import inside
-from helpers.exchanged import CASES, TEXT, likeliest, model, name, nats
+from helpers.exchanged import (
+    AT_LEVELS,
+    CASES,
+    TEXT,
+    TEXTS,
+    first,
+    likeliest,
+    model,
+    name,
+    name_at,
+    nats,
+)
 
 import charrnn
 
@@ -30,13 +41,14 @@ def of_torch(network, text_ids, pieces=1):
     return nats(np.concatenate(logits), text_ids[1:].astype(int))
 
 
-@pytest.mark.parametrize("case", CASES, ids=name)
-def test_an_exported_model_computes_the_same_in_pytorch(case, tmp_path):
-    ours = model(case, "float64" if case["layers"] == 2 else "float32")
+@pytest.mark.parametrize(("level", "case"), AT_LEVELS, ids=name_at)
+def test_an_exported_model_computes_the_same_in_pytorch(case, level, tmp_path):
+    text = TEXTS[level]
+    ours = model(case, "float64" if case["layers"] == 2 else "float32", text, level)
     found = opened(ours.export(tmp_path / "m.safetensors", to="torch"))
     assert found["symbols"] == list(ours.vocabulary.symbols)
-    ids = ours.vocabulary.encode(TEXT)
-    expected = ours.evaluate(TEXT).nats_per_char
+    ids = ours.vocabulary.encode(text)
+    expected = ours.evaluate(text).nats_per_char
     assert of_torch(found["model"], ids, pieces=5) == pytest.approx(expected, abs=1e-6)
 
     def step(last, states):
@@ -44,8 +56,7 @@ def test_an_exported_model_computes_the_same_in_pytorch(case, tmp_path):
             logits, states = found["model"](torch.tensor([[last]]), states)
         return logits[0, 0].numpy(), states
 
-    first = str(ours.vocabulary.symbols[0])
-    written = ours.sample(60, prime=first, temperature=0)
+    written = ours.sample(60, prime=first(ours), temperature=0)
     assert ours.vocabulary.decode(likeliest(step, 60)) == written
 
 
