@@ -43,7 +43,8 @@ def name_at(value):
 
 def model(case, dtype="float32", text=TEXT, level="char"):
     """Return a model whose weights, biases too, are random and not small."""
-    parts = [(symbol, 1) for symbol in (TOKEN.findall(text) if level == "word" else text)]
+    words = level == "word" and isinstance(text, str)
+    parts = [(symbol, 1) for symbol in (TOKEN.findall(text) if words else text)]
     vocabulary = build_vocabulary(level, parts)
     config = ModelConfig(hidden=7, dtype=dtype, **case)
     network = LanguageModel.fresh(config, len(vocabulary), seed=3)

@@ -190,9 +190,13 @@ def test_the_page_escapes_what_users_named():
 def test_a_chart_leaves_out_what_cannot_be_drawn():
     gap = Line("a", [0, 1, 2, 3, 4], [1.0, 0.1, 0.0, 0.01, None], 0)
     drawn = chart([gap], title="t", x_label="x", y_label="y", log_y=True)
-    assert drawn.count("<circle") == 3
-    path = re.search(r'<path class="line c0" d="([^"]*)"/><circle', drawn)[1]
-    assert path.count("M") == 2
+    assert drawn.count('<circle class="spot') == 3
+    path, x = re.search(
+        r'<path class="line c0" d="([^"]*)"/><circle class="f0" cx="([^"]*)" cy="[^"]*" r="4"/>',
+        drawn,
+    ).groups()
+    assert path.count("M") == path.count("L") == 1  # a dot for the last point, which stands alone
+    assert f'<circle class="spot f0" cx="{x}"' in drawn
     assert "no data" in chart([Line("a", [0], [None], 0)], title="t", x_label="", y_label="")
 
 

@@ -91,7 +91,7 @@ def _losses(chart: Chart) -> str:
             lines.append(_line(chart, label, tested, colour))
         marks += [(x, BACK if several else "rolled back") for x in chart.marks(run)]
     where = f"; {BACK}: rolled back to here" if marks and several else ""
-    first = f"; the first is {number(chart.cut)}" if chart.cut else ""
+    first = f" (the first, {number(chart.cut)}, is above the axis)" if chart.cut else ""
     return drawn(
         lines,
         title=f"Loss{first}{where}",

@@ -10,7 +10,7 @@ from math import ceil, floor, isfinite, log10
 from charrnn.report.diagnose.figures import number
 
 WIDTH, HEIGHT = 720, 340
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 18, 46
+LEFT, RIGHT, TOP, BOTTOM = 84, 20, 22, 46
 MIN_LOG = 1e-16
 """The smallest value on a logarithmic axis."""
 
@@ -140,7 +140,7 @@ def _y_axis(y_of: Callable[[float], float], low: float, high: float, log_y: bool
 
 def _tick(value: float, log: bool) -> str:
     if log and not 1e-3 <= value <= 1e3:
-        return f'10<tspan dy="-5" font-size="9">{round(log10(value))}</tspan>'
+        return f'10<tspan dy="-5" font-size="75%">{round(log10(value))}</tspan>'
     return f"{value:.10g}"
 
 
@@ -163,15 +163,20 @@ def _x_axis(x_of: Callable[[float], float], values: Sequence[float], log_x: bool
 def _draw(
     line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float], log_y: bool
 ) -> str:
-    """Return a line, broken at missing values, with its band and the spots that show numbers."""
+    """Return a line with its band and the spots that show numbers.
+
+    It is broken at missing values; a point with none beside it is a dot.
+    """
     pairs = list(zip(line.x, line.y, strict=True))
-    path, pen = [], "M"
+    parts: list[list[str]] = [[]]
     for x, y in pairs:
         if y is None or not _ok(y, log_y):
-            pen = "M"
-            continue
-        path.append(f"{pen}{x_of(x):.1f} {y_of(y):.1f}")
-        pen = "L"
+            parts.append([])
+        else:
+            parts[-1].append(f"{x_of(x):.1f} {y_of(y):.1f}")
+    path = "".join(f"M{'L'.join(part)}" for part in parts if len(part) > 1)
+    alone = (part[0].split() for part in parts if len(part) == 1)
+    dots = "".join(f'<circle class="f{line.colour}" cx="{x}" cy="{y}" r="4"/>' for x, y in alone)
     band = ""
     edges = list(zip(line.x, line.low, line.high, strict=False))
     kept = [(x, a, b) for x, a, b in edges if _ok(a, log_y) and _ok(b, log_y)]
@@ -186,5 +191,5 @@ def _draw(
         if y is not None and _ok(y, log_y)
     )
     dashed = " dashed" if line.dashed else ""
-    drawn = f'{band}<path class="line c{line.colour}{dashed}" d="{"".join(path)}"/>{spots}'
+    drawn = f'{band}<path class="line c{line.colour}{dashed}" d="{path}"/>{dots}{spots}'
     return f"<g>{drawn}</g>"
