@@ -14,6 +14,7 @@ from helpers.faults import Disk
 from charrnn import files
 from charrnn.errors import CharRNNError
 
+pytestmark = pytest.mark.usefixtures("slow_disk")
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
 

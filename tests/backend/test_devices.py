@@ -186,7 +186,7 @@ FULL = (
 
 @pytest.mark.parametrize("problem", FULL, ids=lambda problem: type(problem).__name__)
 def test_a_full_gpu_is_one_line_and_the_checkpoint_is_intact(
-    problem, device, home, capfd, monkeypatch, fast_disk
+    problem, device, home, capfd, monkeypatch
 ):
     device.memory = (1 << 20, 8 << 30)
     products, matmul = [], device.matmul
@@ -267,7 +267,7 @@ def double(request):
 
 @pytest.mark.slow
 def test_every_command_runs_on_a_gpu_and_says_what_it_says_on_a_processor(
-    double, home, capfdbinary, fast_disk
+    double, home, capfdbinary
 ):
     Path("text.txt").write_text("in the beginning was the word; " * 40, encoding="utf-8")
     train = ["text.txt", "--quiet", "--dtype", "float64", "--layers", "2", "--hidden", "6"]

@@ -154,9 +154,7 @@ def test_every_gradient_agrees(embed, form, dtype, apart, device):
 @pytest.mark.slow
 @precisions
 @pytest.mark.parametrize("first", ["numpy", "cupy"])
-def test_a_checkpoint_resumes_on_the_other_side(
-    first, dtype, apart, device, home, fast_disk, capfd
-):
+def test_a_checkpoint_resumes_on_the_other_side(first, dtype, apart, device, home, capfd):
     _, sizes = device
     text = home / "text.txt"
     text.write_text("".join(WORDS[i:] + WORDS[:i] for i in range(60)), encoding="utf-8")

@@ -20,7 +20,7 @@ FOUR = (*SWEEP, "--try", "hidden=3,4", "--try", "lr=0.01,0.03")
 
 
 @pytest.fixture(autouse=True)
-def corpus(home, fast_disk):
+def corpus(home):
     Path("text.txt").write_text(TEXT)
 
 

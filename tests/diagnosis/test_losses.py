@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from helpers.commands import inside
 from helpers.running import SMALL, train
 
@@ -12,8 +11,6 @@ from charrnn.diagnosis.losses import recorded
 from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.subjects import of_checkpoint
 from charrnn.storage import checkpoint as checkpoints
-
-pytestmark = pytest.mark.usefixtures("fast_disk")
 
 QUICK = Settings(windows=2, max_lag=8, anchors=8, targets=8, lyapunov_steps=50, exponents=1)
 

@@ -6,6 +6,7 @@ Nothing is imported: the source files are parsed, so that imports for type check
 import ast
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 ROWS = (
@@ -51,6 +52,11 @@ class Module:
     text: str
     tree: ast.Module
 
+    @cached_property
+    def nodes(self):
+        """Every node of the tree; to walk it took most of the time of these checks."""
+        return list(ast.walk(self.tree))
+
     @property
     def package(self):
         """The name of the package that relative imports begin at."""
@@ -76,7 +82,7 @@ def read(package):
 
 def imports(module):
     """Yield the full name of everything that an import anywhere in the file names."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name
@@ -163,7 +169,7 @@ def printing(modules):
     for module in modules:
         if module.part in PRINTING:
             continue
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             call = isinstance(node, ast.Call) and _dotted(node.func) == "print"
             streams = ("sys.stdout", "sys.stderr")
             used = isinstance(node, ast.Attribute) and _dotted(node) in streams
@@ -179,7 +185,7 @@ def cupy_outside_the_backend(modules):
         if module.part == "backend":
             continue
         wrong += [f"{module.path}: imports {name}" for name in imports(module) if "cupy" in name]
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Name | ast.Attribute) and "cupy" in _dotted(node):
                 wrong.append(f"{module.path}:{node.lineno}: names cupy")
     return wrong
@@ -190,7 +196,7 @@ def unpickling_or_executing(modules):
     wrong = []
     for module in modules:
         names = set(imports(module)) & {"pickle", "marshal", "shelve", "dill"}
-        calls = {_dotted(n.func) for n in ast.walk(module.tree) if isinstance(n, ast.Call)}
+        calls = {_dotted(n.func) for n in module.nodes if isinstance(n, ast.Call)}
         found = sorted(names | calls & {"eval", "exec"})
         wrong += [f"{module.path}: uses {name}" for name in found]
     return wrong
@@ -221,7 +227,7 @@ def named_cells(modules):
         if module.part == "cells":
             continue
         default = _default_cell(module.tree) if module.part == "architecture" else None
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.Constant) and node.value in names and node is not default:
                 wrong.append(f"{module.path}:{node.lineno}: names {node.value}")
     return wrong
@@ -273,7 +279,7 @@ def long_functions(modules):
     """
     wrong = []
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = list(node.body)
                 length = node.end_lineno - node.lineno + 1

@@ -8,9 +8,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import typer
 from helpers.command_tree import commands, options
 from helpers.messages import foreign
 
+from charrnn.cli import _command
 from charrnn.cli.app import run
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
@@ -67,6 +69,22 @@ def inside(*arguments, cwd=None, text=True):
         told.append(data.decode() if text else data)
     check_names(arguments, told[1])
     return subprocess.CompletedProcess(arguments, code, *told)
+
+
+def built_once(patch):
+    """Keep the commands that were built, in the form that a process of their own has.
+
+    What they declare is found anew each time: plug-ins add to it.
+    """
+    build = cache(_command.build)
+
+    def kept(name, function):
+        command = build(name, function)
+        command._declared = None
+        return command
+
+    patch.setattr(_command, "build", kept)
+    patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
 
 
 def check_names(arguments, told):

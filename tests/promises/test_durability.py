@@ -47,7 +47,7 @@ def names(folder):
 
 
 @posix
-def test_a_file_is_written_flushed_renamed_and_its_folder_flushed(tmp_path, monkeypatch):
+def test_a_file_is_written_flushed_renamed_and_its_folder_flushed(tmp_path, slow_disk, monkeypatch):
     with monkeypatch.context() as patch:
         disk = Disk(patch, tmp_path)
         tensors = written(tmp_path / "file")
@@ -67,7 +67,7 @@ def test_a_file_is_written_flushed_renamed_and_its_folder_flushed(tmp_path, monk
 
 @posix
 def test_in_training_the_metrics_are_on_the_disk_before_the_checkpoint_that_counts_on_them(
-    text, home, monkeypatch
+    text, home, slow_disk, monkeypatch
 ):
     with monkeypatch.context() as patch:
         disk = Disk(patch, runs.HOME)

@@ -206,7 +206,7 @@ WRONG = {
     [(where, value) for where, values in WRONG.items() for value in values],
     ids=lambda part: ".".join(part) if isinstance(part, tuple) else ascii(part)[:20],
 )
-def test_every_field_is_checked_in_type_and_range(where, value, tmp_path, fast_disk):
+def test_every_field_is_checked_in_type_and_range(where, value, tmp_path):
     path = tmp_path / "last.safetensors"
     checkpoints.save(path, checkpoint_of())
     tensors, facts = parts(path)

@@ -12,8 +12,6 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.train.schedules.base import FLOOR
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
 
 @pytest.mark.parametrize(
     ("form", "embed"),

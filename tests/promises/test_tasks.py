@@ -50,7 +50,7 @@ SYMBOLS = [
     [(t, each) for t in ("classify", "generate") for each in LABELS]
     + [("transduce", each) for each in SYMBOLS],
 )
-def test_labels_that_are_none_are_refused_in_one_line(task, labels, tmp_path, fast_disk):
+def test_labels_that_are_none_are_refused_in_one_line(task, labels, tmp_path):
     path = saved(tmp_path / "c.safetensors", task)
     assert checkpoints.load(path).labels == OUTPUTS[task]
     tensors, facts = parts(path)
@@ -62,7 +62,7 @@ def test_labels_that_are_none_are_refused_in_one_line(task, labels, tmp_path, fa
 
 
 @pytest.mark.parametrize("task", OUTPUTS)
-def test_a_checkpoint_of_another_task_is_refused(task, tmp_path, fast_disk):
+def test_a_checkpoint_of_another_task_is_refused(task, tmp_path):
     path = saved(tmp_path / "c.safetensors", task)
     tensors, facts = parts(path)
     for other in {"lm", *OUTPUTS} - {task}:

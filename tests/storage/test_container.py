@@ -14,6 +14,8 @@ from safetensors.numpy import load_file, save_file
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.storage import container
 
+pytestmark = pytest.mark.usefixtures("slow_disk")
+
 FACTS = {"format": 1, "text": 'a "quote", a \\, é, \U0001f600', "nested": {"none": None, "x": 0.1}}
 
 

@@ -23,7 +23,7 @@ SHARED = {**SMALL, "eval_every": 10, "hidden": 4}
 
 
 @pytest.fixture(autouse=True)
-def corpus(home, fast_disk):
+def corpus(home):
     Path("text.txt").write_text(TEXT)
 
 

@@ -25,7 +25,6 @@ from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 from charrnn.train.request import Request
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
 SMALL = {"task": "classify", "hidden": 8, "batch": 8, "log_every": 1, "lr": 0.03, "dropout": 0.2}
 
 

@@ -26,7 +26,6 @@ from charrnn.text.layout import DOCUMENTS, END
 from charrnn.train.loop import Loop
 from charrnn.train.recipes import of as recipe_of
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
 SMALL = {"task": "generate", "hidden": 10, "batch": 8, "log_every": 1, "lr": 0.03, "dropout": 0.0}
 TEXTS = DataConfig(examples="document")
 

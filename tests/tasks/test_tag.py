@@ -17,7 +17,6 @@ from charrnn.tasks.tag import TagTask
 from charrnn.text.tagged.dataset import tagged_of
 from charrnn.train.loop import Loop
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
 SMALL = {"task": "tag", "hidden": 8, "batch": 8, "log_every": 1, "lr": 0.03, "dropout": 0.0}
 
 

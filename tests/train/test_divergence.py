@@ -25,8 +25,6 @@ from charrnn.text import corpus_from_text
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
 DEEP = SMALL | {"layers": 2, "save_every": 5, "eval_every": 0}
 SLOTS = {"adam": ("m", "v"), "adamw": ("m", "v"), "rmsprop": ("v",), "sgd": ("u",)}
 

@@ -17,8 +17,6 @@ from charrnn.storage.metrics import read_metrics
 from charrnn.train import loop as loops
 from charrnn.train.records import Start
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
 
 def test_the_metrics_hold_what_was_reported(text):
     session, records = train(text, **SMALL, eval_every=10, save_every=20)

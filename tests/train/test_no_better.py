@@ -14,8 +14,6 @@ from charrnn.text import corpus_from_text, open_corpus
 from charrnn.text.builtin import generate
 from charrnn.train.records import End
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
 
 def test_the_losses_of_the_guesses():
     corpus = corpus_from_text("aaab" * 20 + "ab" * 10, val_frac=0.2)

@@ -10,9 +10,6 @@ from charrnn.errors import UsageError
 from charrnn.storage import runs
 from charrnn.train.schedules.base import FLOOR
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
-
 EFFECTS = {
     "clip_norm": 0.05,
     "clip_value": 0.001,

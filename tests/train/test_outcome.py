@@ -18,8 +18,6 @@ from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.text.layout import Layout
 
-pytestmark = pytest.mark.usefixtures("fast_disk")
-
 RNG = np.random.default_rng(3)
 NOISE = "".join("abcdefgh"[i] for i in RNG.integers(0, 8, 600))
 """There is nothing to learn from it but the text itself."""
