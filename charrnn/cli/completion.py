@@ -11,7 +11,20 @@ from charrnn.cli._output import write_text
 BASH = """\
 # charrnn in bash: eval "$(charrnn completion bash)"
 _charrnn() {
-    local line cur="${COMP_WORDS[COMP_CWORD]}" program="${1/#\\~\\//$HOME/}"
+    local line word rest=$COMP_LINE n=-1 program="${1/#\\~\\//$HOME/}"
+    local -a words=()
+    # bash divides words at colons: put together what no blank divides
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        if [[ $n -gt 0 && $rest != [[:blank:]]* && ($word == :* || ${words[n]} == *:) ]]; then
+            words[n]+=$word
+        else
+            words[++n]=$word
+        fi
+        rest=${rest#"${rest%%[![:blank:]]*}"}
+        rest=${rest#"$word"}
+    done
+    local cur=${words[n]} kept=
+    [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] && kept=${cur%"${cur##*:}"}
     COMPREPLY=()
     [[ $cur == = ]] && cur=
     while IFS= read -r line; do
@@ -21,12 +34,13 @@ _charrnn() {
                 local action=-f
                 [[ $line == :folders ]] && action=-d
                 while IFS= read -r line; do
-                    COMPREPLY+=("$line")
+                    [[ -n $kept && -d $line ]] && line+=/ && compopt -o nospace 2>/dev/null
+                    COMPREPLY+=("${line#"$kept"}")
                 done < <(compgen $action -- "$cur")
                 ;;
-            *) COMPREPLY+=("${line%%$'\\t'*}") ;;
+            *) line=${line%%$'\\t'*}; COMPREPLY+=("${line#"$kept"}") ;;
         esac
-    done < <("$program" completion bash -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    done < <("$program" completion bash -- "${words[@]:1:n}" 2>/dev/null)
 }
 complete -F _charrnn charrnn
 """

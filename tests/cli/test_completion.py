@@ -193,6 +193,30 @@ def test_a_shell_completes_what_is_typed(name, place):
         assert typed(name, before, place, f'eval "$(charrnn completion {name})"')[0] == wanted
 
 
+COLONS = [
+    ("charrnn train a:\t", "charrnn train a:b.txt "),
+    ("charrnn train a:b\t", "charrnn train a:b.txt "),
+    ("charrnn train a: a:b\t", "charrnn train a: a:b.txt "),
+    ("charrnn train d:e:\t", "charrnn train d:e:f/"),
+    ("charrnn train d:e:f/g\t", "charrnn train d:e:f/g:h "),
+    ("charrnn eval a:b.txt --run fi\t", "charrnn eval a:b.txt --run first "),
+    ("charrnn train a:b.txt --cell=g\t", "charrnn train a:b.txt --cell=gru "),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bash", "zsh"])
+def test_a_shell_completes_names_with_colons(name, place):
+    if shutil.which(name) is None:
+        pytest.skip(f"needs {name}")
+    (place / "d:e:f").mkdir(exist_ok=True)
+    (place / "d:e:f/g:h").touch()
+    (place / "a:b.txt").touch()
+    setup = f'eval "$(charrnn completion {name})"'
+    for before, wanted in COLONS:
+        assert typed(name, before, place, setup)[0].replace("\\:", ":") == wanted
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["evaluated", "in a folder of functions"])
 def test_zsh_shows_what_each_candidate_means(way, place):
