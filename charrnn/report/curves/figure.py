@@ -94,8 +94,8 @@ def _losses(axis: Any, chart: Chart) -> None:
     if chart.others:
         axis.plot([], [], color=GREY, label=f"{len(chart.others):,} others")
     if chart.cut is not None:
-        axis.text(0.995, 1.02, f"the first, {number(chart.cut)}, is above", transform=axis.transAxes,
-                  ha="right", fontsize=7, color="0.4")  # fmt: skip
+        said = f"the first, {number(chart.cut)}, is above"
+        axis.text(0.995, 1.02, said, transform=axis.transAxes, ha="right", fontsize=7, color="0.4")
     axis.legend(loc="upper right")
 
 
