@@ -27,6 +27,7 @@ OF_PAGES = {
     "howto/generate.md": {"names.tsv": LABELLED * 20, "test.tsv": LABELLED},
     "howto/tag.md": {"words.tsv": TAGGED * 20, "test.tsv": TAGGED, "new.txt": "The river sings"},
     "howto/transduce.md": {"test.tsv": DATES},
+    "howto/texts.md": {"notes.jsonl": '{"text": "The river sings of stone."}\n' * 60},
     "howto/exchange.md": {"symbols.json": '["a", "b", "c"]'},
 }
 for page, file, kind in (("plugins", "lion.py", "py"), ("shell", "charrnn.toml", "toml")):
