@@ -19,6 +19,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "hidden": 128,
         "bidirectional": True,
         "ngrams": 4,
+        "counts": 0.3,
         "dropout": 0.5,
         "hide_symbols": 0.1,
         "batch": 64,
@@ -161,6 +162,14 @@ class ModelConfig(Configuration):
         group=MODEL,
         least=0,
     )
+    counts: float = declare(
+        0.0,
+        "Share that counts of the n-grams of each label have in what --task classify decides, "
+        "beside the network; 0: none.",
+        group=MODEL,
+        least=0,
+        below=1,
+    )
     attention: str = declare(
         "dot",
         "How the decoder of --task transduce attends to the source: dot (Luong 2015), additive "
@@ -196,6 +205,7 @@ class ModelConfig(Configuration):
             "bidirectional": LOOKING_AHEAD,
             "pool": ("classify",),
             "ngrams": ("classify",),
+            "counts": ("classify",),
             "attention": ("transduce",),
         }
         reasons = {

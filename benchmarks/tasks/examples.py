@@ -32,7 +32,7 @@ class Run:
 
     def __init__(self, plan: Plan, backend: Backend | None = None) -> None:
         own: dict[str, Any] = {"cell": plan.cell, "task": plan.kind}
-        own |= {"ngrams": 0}  # PyTorch's model has none
+        own |= {"ngrams": 0, "counts": 0.0}  # PyTorch's model has none
         own |= {"hidden": plan.hidden} if plan.hidden else {}
         settings = defaults(plan.kind, plan.level)
         of_model = {n: value for n, value in settings.items() if ModelConfig.knows(n)}

@@ -46,7 +46,7 @@ class Shown:
         config, curves = self.network.config, Curves.of("", self.history)
         facts = {
             "network": f"{config.cell} {config.layers}×{config.hidden}",
-            "parameters": f"{int(self.network.weights.flat.size):,}",
+            "parameters": f"{int(self.network.weights.trained.flat.size):,}",
             "symbols": f"{len(self.vocabulary):,}",
         }
         trained, best = curves.having(SMOOTHED), curves.best

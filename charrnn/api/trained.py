@@ -77,7 +77,7 @@ class Trained(Shown):
         return (
             f"{type(self).__name__}(cell={config.cell!r}, layers={config.layers}, "
             f"hidden={config.hidden}, {self._shown()}, "
-            f"parameters={self.network.weights.flat.size})"
+            f"parameters={self.network.weights.trained.flat.size})"
         )
 
     @property

@@ -92,7 +92,7 @@ class Report:
             "text": subject.text,
             "chars": subject.symbols,
             "examples": subject.units,
-            "model": _settings(model.config) | {"parameters": int(model.weights.flat.size)},
+            "model": _settings(model.config) | {"parameters": int(model.weights.trained.flat.size)},
             "step": subject.step,
             "settings": asdict(self.settings),
             "notes": self.notes,
@@ -116,7 +116,7 @@ class Report:
         subject, config = self.subject, self.subject.model.config
         lines = [
             f"{config.cell} {config.layers}×{config.hidden}, "
-            f"{subject.model.weights.flat.size:,} parameters"
+            f"{subject.model.weights.trained.flat.size:,} parameters"
             + (", untrained" if subject.fresh else f", step {subject.step:,}" * bool(subject.step)),
             f"{subject.symbols:,} symbols of {subject.text}",
             *(f"note: {note}" for note in self.notes),

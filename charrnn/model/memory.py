@@ -24,7 +24,7 @@ from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network, recurrent_bytes
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
-from charrnn.model.sequences import ngrams
+from charrnn.model.sequences import counts, ngrams
 from charrnn.text.windows import (
     EVALUATION_STEPS,
     EVALUATION_STREAMS,
@@ -88,6 +88,10 @@ class Sizes:
     def parameters(self) -> int:
         """Return the number of parameters."""
         return self._of_layers(lambda model: model.weights.flat.size)
+
+    def trained(self) -> int:
+        """Return the number of parameters that are trained."""
+        return self._of_layers(lambda model: model.weights.trained.flat.size)
 
     def window(self, T: int, N: int, *, backward: bool) -> int:
         """Return the size of a window."""
@@ -168,7 +172,7 @@ class Sizes:
 
 def parameters(config: ModelConfig, V: int) -> int:
     """Return the number of trainable parameters of a model of V symbols."""
-    return Sizes(config, V).parameters()
+    return Sizes(config, V).trained()
 
 
 def estimate(
@@ -241,7 +245,9 @@ def estimate_of_sequences(
     """
     sizes = Sizes(config, V, outputs)
     P, L = sizes.parameters(), config.layers
-    weights = sizes.each * P * (2 + moments) + shards * sizes.staged(backward=True)
+    weights = sizes.each * (2 * P + moments * sizes.trained()) + shards * sizes.staged(
+        backward=True
+    )
     weights += sizes.each * P * (shards - 1) * len(shapes) + sizes.dropped()
     windows, most = 0, 0
     for N, T in shapes.items():
@@ -251,8 +257,13 @@ def estimate_of_sequences(
     evaluation = 0
     for N, T in scored.items():
         evaluation += sizes.window(T, N, backward=False) + _VIEWS * L * T
+    if config.counts and scored:
+        decided = (counts.elements(outputs, T, N, sizes.each) for N, T in scored.items())
+        evaluation += sizes.each * max(decided)
     windows += sizes.each * most
-    return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
+    return Estimate(
+        sizes.trained(), weights, windows, evaluation, BASE + weights + windows + evaluation
+    )
 
 
 def require(needed: Estimate, backend: Backend, processes: int = 1) -> None:

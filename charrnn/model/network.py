@@ -124,7 +124,7 @@ class Network:
         return _restored, (type(self), self.config, sizes, backend.name, backend.matmul, weights)
 
     def __repr__(self) -> str:
-        config, size = self.config, self.weights.flat.size
+        config, size = self.config, self.weights.trained.flat.size
         return (
             f"{type(self).__name__}(cell={config.cell!r}, layers={config.layers}, "
             f"hidden={config.hidden}, vocabulary={self.V}, parameters={size})"

@@ -13,6 +13,8 @@ from charrnn.backend import Array
 from charrnn.backend.operations import operation
 
 Shapes = Mapping[str, tuple[int, ...]]
+FIXED = "counts."
+"""How the names of parameters begin that training leaves alone; they come last."""
 
 
 class Parameters(Mapping[str, Array]):
@@ -35,6 +37,14 @@ class Parameters(Mapping[str, Array]):
             start = stop
         if start != flat.size:
             raise ValueError(f"{flat.size} elements for shapes that need {start}")
+
+    @property
+    def trained(self) -> Parameters:
+        """Those that training changes, over the same elements."""
+        shapes = {name: shape for name, shape in self.shapes.items() if not name.startswith(FIXED)}
+        if len(shapes) == len(self.shapes):
+            return self
+        return Parameters(shapes, self.flat[: sum(prod(shape) for shape in shapes.values())])
 
     @classmethod
     def zeros(cls, shapes: Shapes, xp: Any, dtype: Any) -> Parameters:

@@ -131,7 +131,9 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """Number of trainable parameters."""
-        return int(self.weights.size)
+        network, symbols = NETWORKS[self.config.task], len(self.vocabulary)
+        shapes = network.describe(self.config, symbols, len(self.labels))
+        return int(Parameters(shapes, self.weights).trained.flat.size)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -332,7 +334,7 @@ def _single_biases(model: Network) -> list[tuple[str, str]]:
 
 def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
     """Divide the remaining tensors into moments and states."""
-    H, P = checkpoint.config.hidden, checkpoint.weights.size
+    H, P = checkpoint.config.hidden, checkpoint.parameters
     for name, array in tensors.items():
         fits = array.dtype == checkpoint.weights.dtype
         if fits and name.startswith(_MOMENT) and array.shape == (P,):

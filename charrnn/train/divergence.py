@@ -156,7 +156,7 @@ class Guard:
         moments = [
             (f"optimizer.{moment}.{name}", array)
             for moment, flat in self._update.optimizer.moments.items()
-            for name, array in weights.like(flat).items()
+            for name, array in weights.trained.like(flat).items()
         ]
         if np.isfinite(self._task.backend.get(grads.flat)).all():
             yield from moments

@@ -108,7 +108,7 @@ class Loop:
         weights, smoothed = self.task.weights, self.progress.smoothed
         self._smoothed = None if smoothed is None else weights.flat.dtype.type(smoothed)
         watch = self.config.watch
-        self._watcher = Watcher(self.backend, weights, watch) if watch else None
+        self._watcher = Watcher(self.backend, weights.trained, watch) if watch else None
         if self._watcher:
             self._watcher.resume(self.progress.watched, self.progress.clipped)
 

@@ -115,7 +115,7 @@ def start(
         hidden=config.hidden,
         embed=config.embed,
         dtype=config.dtype,
-        parameters=int(model.weights.flat.size),
+        parameters=int(model.weights.trained.flat.size),
         vocabulary=len(symbols),
         level=symbols.level,
         train_chars=sizes.train,

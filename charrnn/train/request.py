@@ -137,13 +137,13 @@ class Request:
     def inherited_model(self, checkpoint: Checkpoint) -> ModelConfig:
         """Return the checkpoint's architecture; its dropout may be changed, and its task.
 
-        A new task has its own default of dropout and n-grams, and its own settings.
+        A new task has its own default of dropout, n-grams and their counts, and its own settings.
         """
         options, old = dict(self.model), checkpoint.config
         task = options.pop("task", old.task)
         changed: dict[str, Any] = {"task": task}
         of_task = defaults(task, checkpoint.vocabulary.level)
-        own = {name: of_task.get(name) for name in (*DROPOUT, "ngrams")}
+        own = {name: of_task.get(name) for name in (*DROPOUT, "ngrams", "counts")}
         for name in (*own, "bidirectional", "pool", "attention"):
             default = own.get(name) or getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)

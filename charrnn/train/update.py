@@ -66,7 +66,7 @@ class Update:
         self._xp, self._weights, self._config = backend.xp, weights, config
         self._team, self._synchronous = team or Alone(), backend.synchronous
         self.grads = weights.like(backend.xp.empty_like(weights.flat))
-        self.optimizer = optimizers.create(config, backend, weights)
+        self.optimizer = optimizers.create(config, backend, weights.trained)
 
     def gradient(self, compute: Callable[[Parameters], Array]) -> Array:
         """Compute the gradient of the team's loss.
@@ -125,4 +125,5 @@ class Update:
         weights
             Updated in place.
         """
-        self.optimizer.apply(weights or self._weights, self.grads, lr, scale, count)
+        weights = weights or self._weights
+        self.optimizer.apply(weights.trained, self.grads.trained, lr, scale, count)

@@ -13,6 +13,7 @@ from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.networks import NETWORKS
+from charrnn.model.parameters import FIXED
 from charrnn.model.sequences.generator import LABELS, Generator
 from charrnn.model.sequences.ngrams import NGRAMS
 from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
@@ -111,6 +112,8 @@ def transfer_to_labels(
     same = (old.symbols, own) == (vocabulary.symbols, labels)
     drawn = 0
     for name, array in fresh.weights.items():
+        if name.startswith(FIXED):  # the recipe's
+            continue
         if name == NGRAMS:  # whose hashes are those of one vocabulary
             if same and name in source:
                 array[...] = source[name]

@@ -14,6 +14,7 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.evaluate.labels import Labeller, LabelScores
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.counts import CODES, PRIOR, WEIGHTS
 from charrnn.model.sequences.ngrams import NGRAMS
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.shards import Shards
@@ -79,7 +80,7 @@ def test_the_run_keeps_its_held_out_texts_and_labels(table):
 @pytest.mark.parametrize("stop", [1, 9, 17])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(stop, table):
     options = SMALL | {"steps": 24, "eval_every": 7, "save_every": 5, "bidirectional": True}
-    options |= {"hide_symbols": 0.3, "ngrams": 2, "dropout": 0.2}
+    options |= {"hide_symbols": 0.3, "ngrams": 2, "counts": 0.4, "dropout": 0.2}
     whole, _ = train(table, name="whole", **options)
     train(table, name="cut", stop=stop, **options)
     train(resume="cut")
@@ -177,6 +178,61 @@ def test_ngrams_keep_their_weights_if_symbols_and_labels_are_the_same(table, hom
     other = begin("other.tsv", init_from="first").model.weights[NGRAMS]
     assert other.shape == old.shape
     assert not other.any()
+
+
+def test_counts_change_what_is_decided_but_not_what_is_learned(table):
+    options = SMALL | {"steps": 12, "eval_every": 6, "optimizer": "adamw", "weight_decay": 0.1}
+    (plain, before), (counting, after) = (
+        train(table, name=f"c{share}", **options, counts=share) for share in (0.0, 0.5)
+    )
+    losses = [[record.loss for record in of(records, "step")] for records in (before, after)]
+    assert losses[0] == losses[1]
+    whole = counting.model.weights
+    np.testing.assert_array_equal(whole.trained.flat, plain.model.weights.flat)
+    assert of(after, "start")[0].parameters == of(before, "start")[0].parameters
+    scored = [[record.val_loss for record in of(records, "eval")] for records in (before, after)]
+    assert (np.array(scored[0]) > scored[1]).all()
+    kept = checkpoints.load(counting.folder / runs.LAST)
+    np.testing.assert_array_equal(kept.model().weights[WEIGHTS], whole[WEIGHTS])
+    assert kept.moments["m"].size == whole.trained.flat.size
+
+
+def test_only_the_texts_that_are_trained_on_are_counted(home):
+    some, more = "A\tabab\nB\tbaab\nB\tbb\n", "A\tbbba\n"
+    for name, text in (("some", some), ("more", more), ("all", some + more)):
+        (home / f"{name}.tsv").write_text(text)
+    ways = [
+        ("some", {"val_frac": 0.0}),
+        ("some", {"val": ["more.tsv"]}),
+        ("all", {"val_frac": 0.0}),
+    ]
+    found = [
+        begin(f"{name}.tsv", task="classify", **how).model.weights[CODES] for name, how in ways
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    counted = [(codes < 1 << 24).sum() for codes in found]
+    assert 5 < counted[0] < counted[2]
+
+
+def test_texts_that_are_too_many_to_count_are_counted_in_part(table, monkeypatch):
+    whole = begin(table, task="classify").model.weights
+    monkeypatch.setattr("charrnn.train.recipes.classify.SYMBOLS", 100)
+    few = begin(table, task="classify").model.weights
+    found = [(weights[CODES] < 1 << 24).sum() for weights in (few, whole)]
+    assert 10 < found[0] < found[1]
+
+
+def test_a_run_that_begins_with_another_counts_its_own_texts(table, home):
+    train(table, name="first", **SMALL, steps=2)
+    (home / "other.tsv").write_text("A\tabc\nB\tbcd\nC\tcba\n" * 30)
+    found = begin("other.tsv", init_from="first").model
+    expected = begin("other.tsv", task="classify").model
+    for name in (CODES, WEIGHTS, PRIOR):
+        np.testing.assert_array_equal(found.weights[name], expected.weights[name])
+    (home / "t.txt").write_text("abc cab bca " * 40)
+    train("t.txt", name="lm", hidden=8, batch=2, seq_len=4, steps=2)
+    begun = begin("other.tsv", init_from="lm", task="classify").model
+    np.testing.assert_array_equal(begun.weights[WEIGHTS], expected.weights[WEIGHTS])
 
 
 def test_gradients_are_watched_by_layer_both_directions_together(table):

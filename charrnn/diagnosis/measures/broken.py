@@ -31,8 +31,8 @@ def find_broken(model: Network, moments: dict[str, np.ndarray] | None = None) ->
     get, broken = model.backend.get, []
     arrays = {name: get(array) for name, array in model.weights.items()}
     for moment, flat in (moments or {}).items():
-        if flat.size == model.weights.flat.size:
-            parts = model.weights.like(flat)
+        if flat.size == model.weights.trained.flat.size:
+            parts = model.weights.trained.like(flat)
             arrays |= {f"optimizer.{moment} of {name}": part for name, part in parts.items()}
     for name, array in arrays.items():
         bad = array[~np.isfinite(array)]

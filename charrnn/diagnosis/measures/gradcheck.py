@@ -122,7 +122,7 @@ def directional(
     ``loss`` returns the loss in nats at the ``weights``, which are varied and restored.
     """
     checks = []
-    for index, (name, weight) in enumerate(weights.items()):
+    for index, (name, weight) in enumerate(weights.trained.items()):
         rng = generator(seed, Purpose.DIAGNOSE, layer=2, step=index)
         random = rng.standard_normal(weight.shape)
         gradient = grads[name]

@@ -112,7 +112,7 @@ class Groups:
 
     def __init__(self, model: Network) -> None:
         self.model = model
-        names = list(model.weights)
+        names = list(model.weights.trained)
         self.of_layer: dict[str, list[int]] = {}
         for index, name in enumerate(names):
             self.of_layer.setdefault(layer_of(name), []).append(index)
@@ -228,11 +228,11 @@ class Trial:
         updates = self.groups.norms(np.array(self.updates[start:]))
         squares = model.backend.get(self.groups.squares(model.weights.flat))
         weights = self.groups.norms(squares[None])
-        shapes = model.weights.shapes
+        shapes = model.weights.trained.shapes
         sizes = {name: int(np.prod(shape)) for name, shape in shapes.items()}
         for layer, members in self.groups.of_layer.items():
             sizes[layer] = sum(sizes[self.groups.names[i]] for i in members)
-        sizes["global"] = model.weights.flat.size
+        sizes["global"] = model.weights.trained.flat.size
 
         def norms(name: str, layer: str) -> Norms:
             weight = float(weights[name][0])

@@ -8,7 +8,8 @@ of a text it must pass through all the steps between.
 
 Dropout before the output drops features of v: one mask for a sequence, not one for each step, whose
 effects a mean over the steps would cancel. With n-grams, their logits are added to W v + b
-(:mod:`charrnn.model.sequences.ngrams`), and dropout drops n-grams, too.
+(:mod:`charrnn.model.sequences.ngrams`), and dropout drops n-grams, too. With counts, what the
+network has learned is mixed with them to decide (:mod:`charrnn.model.sequences.counts`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from charrnn.config import ModelConfig
 from charrnn.model.dropout import Masks
 from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
+from charrnn.model.sequences.counts import Counts
 from charrnn.model.sequences.ngrams import Found, Ngrams
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.sequences.pooling import POOLS, Pool
@@ -38,10 +40,13 @@ class Classifier(Divisible):
     def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
         super()._build(config, vocabulary, outputs, backend)
         self.ngrams = Ngrams(config.ngrams, outputs, backend) if config.ngrams else None
+        sizes = config.counts, outputs, vocabulary
+        self.counts = Counts(*sizes, backend) if config.counts else None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
-        return self._input_shapes() | self.shapes_above()
+        counts = self.counts.shapes() if self.counts else {}
+        return self._input_shapes() | self.shapes_above() | counts
 
     def shapes_above(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that make logits: of head and n-grams."""
@@ -94,6 +99,7 @@ class Classifier(Divisible):
             window, ids, targets, grads, padding, symbols=symbols, dropout_masks=dropout_masks
         )
         self.backward(window, ids, window.d_top, grads)
+        grads.flat[grads.trained.flat.size :] = 0.0
         return loss
 
     def loss_at_top(
@@ -145,8 +151,10 @@ class Classifier(Divisible):
             vectors = self._vectors(read_whole(self, window, ids, padding, None), padding)
             logits = self.head.logits(self.weights, vectors)
             _, added = self._ngrams(ids, padding, None)
-            logits = self.backend.get((logits if added is None else logits + added)[0])
-        return log_softmax(logits, axis=0)
+            logits = (logits if added is None else logits + added)[0]
+            if self.counts:
+                logits = self.counts.mix(logits, self.weights, ids, padding)
+        return log_softmax(self.backend.get(logits), axis=0)
 
     def _vectors(self, top: Array, padding: Padding) -> Array:
         """Return one vector for each sequence, as a sequence of one step (1, F, N)."""

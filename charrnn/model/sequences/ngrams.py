@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.backend import Array, Backend
 from charrnn.model.parameters import Parameters
@@ -90,34 +91,47 @@ class Ngrams:
 
     def of(self, ids: Array, padding: Padding, dtype: Any, kept: Array | None = None) -> Found:
         """Return the n-grams of sequences (T, N); ``kept`` are dropout's factors (T, K, N)."""
-        xp, (steps, streams) = self._backend.xp, ids.shape
-        shape = (self.longest, steps, streams)
-        t, lengths = np.arange(steps)[:, None], padding.lengths
-        present = np.zeros(shape, np.bool_)
-        codes = xp.zeros(shape, xp.uint64)
-        before = xp.zeros((steps, streams), xp.uint64)
-        symbols = ids.astype(xp.uint64) + xp.uint64(1)
-        last = self._backend.put(t == lengths - 1).astype(xp.uint64)
-        for n in range(min(self.longest, steps)):  # n-grams of n + 1 symbols
-            present[n] = padding.real & (t >= n)
-            code = before * xp.uint64(_FACTOR) + symbols
-            before = xp.concatenate((xp.zeros_like(code[:1]), code[:-1]))
-            codes[n] = code * xp.uint64(4) + last
-            codes[n, n] += xp.uint64(2)  # it begins the sequence
+        xp = self._backend.xp
+        found, present = codes(ids, padding, self.longest, self._backend)
         counts = np.maximum(present.sum(axis=(0, 1)), 1)
         factors = self._backend.put(present * np.minimum(SCALE, counts**-0.5 / SCALE), dtype)
         if kept is not None:
             factors *= kept.transpose(1, 0, 2)
-        return Found(self._hashed(codes), factors, xp)
+        return Found(mixed(found, xp, self.buckets.bit_length() - 1), factors, xp)
 
-    def _hashed(self, codes: Array) -> Array:
-        """Return the bucket of each code: its highest bits, after mixing all of them."""
-        xp = self._backend.xp
-        codes ^= codes >> xp.uint64(30)
-        codes *= xp.uint64(_MIX)
-        codes ^= codes >> xp.uint64(27)
-        codes *= xp.uint64(_FACTOR)
-        return (codes >> xp.uint64(65 - self.buckets.bit_length())).astype(xp.int64)
+
+def codes(
+    ids: Array, padding: Padding, longest: int, backend: Backend
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the code of the n-gram of each length that ends at each step, and where there is one.
+
+    Both are (K, T, N), of sequences (T, N); where there is none, the code says nothing. The second
+    is on the host.
+    """
+    xp, (steps, streams) = backend.xp, ids.shape
+    shape = (longest, steps, streams)
+    t, lengths = np.arange(steps)[:, None], padding.lengths
+    present = np.zeros(shape, np.bool_)
+    found = xp.zeros(shape, xp.uint64)
+    before = xp.zeros((steps, streams), xp.uint64)
+    symbols = ids.astype(xp.uint64) + xp.uint64(1)
+    last = backend.put(t == lengths - 1).astype(xp.uint64)
+    for n in range(min(longest, steps)):  # n-grams of n + 1 symbols
+        present[n] = padding.real & (t >= n)
+        code = before * xp.uint64(_FACTOR) + symbols
+        before = xp.concatenate((xp.zeros_like(code[:1]), code[:-1]))
+        found[n] = code * xp.uint64(4) + last
+        found[n, n] += xp.uint64(2)  # it begins the sequence
+    return found, present
+
+
+def mixed(found: Array, xp: Any, bits: int) -> Array:
+    """Return the highest bits of each code, after mixing all of them; the codes are overwritten."""
+    found ^= found >> xp.uint64(30)
+    found *= xp.uint64(_MIX)
+    found ^= found >> xp.uint64(27)
+    found *= xp.uint64(_FACTOR)
+    return (found >> xp.uint64(64 - bits)).astype(xp.int64)
 
 
 def add_rows(xp: Any, rows: Array, places: Array, out: Array) -> None:

@@ -63,7 +63,7 @@ class LocalLoop(Loop):
         mine = team.share(config.batch)
         self._share = (mine.stop - mine.start) / config.batch
         rate, momentum = config.outer_lr, config.outer_momentum
-        self._outer = Outer(task.backend, rate, momentum, self._share, task.weights.flat)
+        self._outer = Outer(task.backend, rate, momentum, self._share, task.weights.trained.flat)
         super().__init__(task, config, team=team, **more)
 
     @property
@@ -80,7 +80,7 @@ class LocalLoop(Loop):
 
     def _begin(self, moments: Mapping[str, np.ndarray], states: Mapping[str, np.ndarray]) -> None:
         super()._begin(moments, states)
-        self._outer.begin(self.task.weights.flat)
+        self._outer.begin(self.task.weights.trained.flat)
 
     def _reached(self, every: int, last: int = 0) -> bool:
         """Return whether a multiple of ``every`` was passed in the last round, but not by last."""
@@ -130,7 +130,7 @@ class LocalLoop(Loop):
         found = next((each for each in self._team.gather(failure) if each), None)
         if found is not None:
             raise DivergedError(*json.loads(found))
-        weights = self.task.weights.flat
+        weights = self.task.weights.trained.flat
         self._outer.average(weights, super()._moments().values(), self._team)
         self._outer.begin(weights)
         numbers = self.backend.xp.stack([self._loss, self._norm, self._smoothed]) * self._share
