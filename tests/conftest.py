@@ -22,6 +22,8 @@ def pytest_configure(config):
         folder = tempfile.mkdtemp(prefix="charrnn-builds-")
         os.environ[cuda_on_host.BUILDS] = folder
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # Each process that a test starts would compile all of the package again, most of its time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Several processes get one BLAS thread each: more would wait for each other.
     if getattr(config.option, "numprocesses", None):
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):

@@ -402,7 +402,7 @@ def test_encoding_notices_a_changed_file_and_knows_the_second_start(tmp_path):
     assert [row["level"] for row in saved["rows"]] == ["char", "byte", "word", "char"]
     assert "encoded again" in saved["notes"][0]
     for row in saved["rows"]:
-        assert row["second_ms"] < 100  # however small the text and busy the machine
+        assert row["second_ms"] < 1000  # however small the text and busy the machine
 
 
 def test_wrong_options_are_refused(tmp_path):

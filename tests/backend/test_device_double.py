@@ -29,9 +29,11 @@ TEXT = "the quick brown fox jumps over the lazy dog; " * 12
 CORPUS = corpus_from_text(TEXT)
 V = len(CORPUS.vocabulary)
 forms = pytest.mark.parametrize("form", reference.FORMS)
-EMBEDDED = [(form, 0) for form in reference.FORMS] + [
-    pytest.param(form, 3, marks=() if form == "lstm" else pytest.mark.slow)
+USUAL = (("lstm", 0), ("lstm", 3), ("gru-before", 0))
+EMBEDDED = [
+    pytest.param(form, embed, marks=() if (form, embed) in USUAL else pytest.mark.slow)
     for form in reference.FORMS
+    for embed in (0, 3)
 ]
 embedded = pytest.mark.parametrize(("form", "embed"), EMBEDDED)
 

@@ -17,7 +17,7 @@ def test_version():
 
 @pytest.mark.parametrize("command", ["train", "sample", "eval", "info", "runs", "corpus"])
 def test_every_command_has_help(command):
-    done = charrnn(command, "--help")
+    done = inside(command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: charrnn {command}")
 
@@ -25,7 +25,7 @@ def test_every_command_has_help(command):
 def test_the_help_of_train_shows_the_defaults():
     from charrnn.config import ModelConfig, TrainConfig
 
-    shown = " ".join(charrnn("train", "--help").stdout.split())
+    shown = " ".join(inside("train", "--help").stdout.split())
     assert f"Hidden units of a layer. [default: {ModelConfig.hidden}; 128 with --task" in shown
     assert f"Learning rate. [default: {TrainConfig.lr}; " in shown
 
@@ -74,7 +74,7 @@ def test_wrong_input_gets_one_line_and_an_exit_code(arguments, code, says, tmp_p
 
 @pytest.mark.parametrize("group", [[], ["corpus"]])
 def test_no_command_shows_the_help(group):
-    done, asked = charrnn(*group), charrnn(*group, "--help")
+    done, asked = inside(*group), inside(*group, "--help")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == asked.stdout
     assert "\nCommands:\n" in done.stderr
@@ -91,7 +91,7 @@ def test_a_reader_that_goes_away_loses_nothing(tmp_path):
     assert process.wait(60) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
-    told = json.loads(charrnn("info", "hello", "--json", cwd=tmp_path).stdout)
+    told = json.loads(inside("info", "hello", "--json", cwd=tmp_path).stdout)
     assert told["step"] >= 2
 
 

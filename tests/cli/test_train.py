@@ -15,7 +15,7 @@ def lines(text):
 
 
 def test_json_lines_have_the_documented_keys_and_are_kept_as_metrics(tmp_path):
-    done = charrnn(
+    done = inside(
         "train", "hello", *SMALL, "--json", "--steps", "20", "--log-every", "5",
         "--eval-every", "10", "--save-every", "10", cwd=tmp_path,
     )  # fmt: skip

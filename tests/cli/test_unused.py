@@ -17,6 +17,7 @@ def place(tmp_path_factory):
     where = tmp_path_factory.mktemp("unused")
     (where / "t.txt").write_text(TEXT)
     (where / "v.txt").write_text("the cat sat at it\n")
+    (where / "l.tsv").write_text("a\tthe cat\nb\ta mat\n" * 20)
     for name, level in (("one", "char"), ("bytes", "byte")):
         options = ("--name", name, "--level", level, "--watch", "1")
         done = inside("train", "t.txt", *SMALL, *options, cwd=where)
@@ -86,9 +87,9 @@ REFUSED = [
     "diagnose one ; --level char : --fresh",
     "diagnose one --corpus t.txt ; --label-column x : language model",
     "diagnose --fresh ; --target-level word : transduce",
-    "diagnose --fresh --task classify ; --lyapunov-steps 20 : trajectory",
+    "diagnose --fresh --corpus l.tsv --task classify ; --lyapunov-steps 20 : trajectory",
     "diagnose --fresh --task classify ; --seq-len 5 : --task lm",
-    "diagnose --fresh --task transduce ; --targets 5 : attention",
+    "diagnose --fresh --corpus l.tsv --task transduce ; --targets 5 : attention",
     "diagnose --fresh --task transduce ; --pool last : classify",
     "diagnose one ; --hidden 4 : --fresh",
     "diagnose one ; --forget-bias 1 : --fresh",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 MARKERS = ("setting", "option", "flag")
 NAMED = re.compile(r"--[a-z][a-z-]*[a-z]|charrnn [a-z]+(?: [a-z]+)?")
+_MAY_NAME = re.compile(r"--|charrnn [a-z]|\b(setting|option|flag)\(")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 _COMMAND = re.compile(r"charrnn ((?:corpus )?[a-z]+)(?= |$)")
 
@@ -35,15 +36,18 @@ class Message(NamedTuple):
 
 def messages(path):
     """Return the strings of a file, docstrings aside, that name an option or a command."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = dict(_assigned(tree))
-    passed = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    source = path.read_text(encoding="utf-8")
+    if not _MAY_NAME.search(source):
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
+    names = dict(_assigned(nodes))
+    passed = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             passed |= {id(part) for each in node.values for part in ast.walk(each)}
             found.append(_joined(node, names))
-    for node in ast.walk(tree):
+    for node in nodes:
         if id(node) in passed:
             continue
         if isinstance(node, ast.Constant):
@@ -76,9 +80,9 @@ def _foreign(text, owners, known):
     return [name for name in _OPTION.findall(text) if name not in there]
 
 
-def _assigned(tree):
+def _assigned(nodes):
     """Yield the variables that stand for the mark of one setting."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Assign):
             continue
         target, value = node.targets[0], node.value

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import select
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
@@ -28,14 +28,14 @@ def ask(text=None, name=None, resume=None, init_from=None, **options):
     return Request(sources, **parts, name=name, resume=resume, init_from=init_from)
 
 
-def begin(*args, stop=None, **options):
+def begin(*args, stop=None, backend=None, **options):
     """Open a session that is interrupted once it has reached step ``stop``."""
     found = []
 
     def interrupted():
         return stop is not None and found[0].loop.progress.step >= stop
 
-    found.append(open_session(ask(*args, **options), numpy_backend(), interrupted))
+    found.append(open_session(ask(*args, **options), backend or select("numpy"), interrupted))
     return found[0]
 
 

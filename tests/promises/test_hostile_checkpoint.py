@@ -71,11 +71,11 @@ def million(item):
 
 
 BOMBS = {
-    "symbols": '\\"vocabulary\\":[' + million('\\"a\\"') + "]",
-    "empty lists": '\\"a\\":[' + million("[]") + "]",
-    "numbers": '\\"a\\":[' + million("1e9") + "]",
-    "names": '\\"a\\":{' + ",".join(f'\\"{i:x}\\":0' for i in range(500_000)) + "}",
-    "one text": '\\"a\\":\\"' + "x" * 8 * MB + '\\"',
+    "symbols": lambda: '\\"vocabulary\\":[' + million('\\"a\\"') + "]",
+    "empty lists": lambda: '\\"a\\":[' + million("[]") + "]",
+    "numbers": lambda: '\\"a\\":[' + million("1e9") + "]",
+    "names": lambda: '\\"a\\":{' + ",".join(f'\\"{i:x}\\":0' for i in range(500_000)) + "}",
+    "one text": lambda: '\\"a\\":\\"' + "x" * 8 * MB + '\\"',
 }
 
 
@@ -84,7 +84,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
 def test_a_header_full_of_small_objects_takes_no_more(bomb, tmp_path):
     path = tmp_path / "bomb.safetensors"
-    facts = '{\\"digest\\":\\"' + "0" * 64 + '\\",' + bomb + "}"
+    facts = '{\\"digest\\":\\"' + "0" * 64 + '\\",' + bomb() + "}"
     path.write_bytes(seal(header_of("", facts)))
     taken, outcome = peak_of_loading(path, tmp_path)
     assert outcome.startswith((str(path), "cannot use " + str(path)))

@@ -55,7 +55,11 @@ def run(tmp_path):
     return train
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell[:3]))
+@pytest.mark.parametrize(
+    "cell",
+    [*CELLS[:2], *(pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS[2:])],
+    ids=lambda cell: "-".join(cell[:3]),
+)
 def test_threads_change_nothing(run, cell):
     steps = ("--steps", "12", "--eval-every", "6")
     first = run("one", cell, "--threads", "1", *steps)

@@ -329,7 +329,7 @@ def test_training_with_a_full_stderr_is_saved(work):
     assert (work / "checkpoints/run" / runs.LAST).is_file()
 
 
-@pytest.mark.parametrize("closed", [*seldom("<&-", ">&-"), "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [*seldom("<&-", ">&-", "2>&-"), "<&- >&- 2>&-"])
 def test_training_needs_no_standard_stream(closed, work):
     """And no file of it gets the number of a closed stream, where a message would spoil it."""
     codes, said = shell(f"charrnn {' '.join(TRAIN)} {closed}")
@@ -370,7 +370,7 @@ def test_no_home_no_terminal_and_a_folder_that_cannot_be_written(work, monkeypat
     assert done.stderr.startswith("charrnn: error: cannot make folder 'locked/run'")
 
 
-@pytest.mark.parametrize("terminal", [("dumb", "80"), ("xterm", "1"), *seldom(("xterm", "7"))])
+@pytest.mark.parametrize("terminal", [("xterm", "1"), *seldom(("dumb", "80"), ("xterm", "7"))])
 def test_a_terminal_however_poor_shows_the_training(terminal, work):
     import pty
 

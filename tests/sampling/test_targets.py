@@ -66,8 +66,15 @@ def test_a_beam_of_all_beginnings_is_exact(more, penalty, monkeypatch):
             assert one.log_p == pytest.approx(-every[i][1][:, n].sum(), rel=1e-9)
 
 
-@pytest.mark.parametrize("attention", ["none", "dot", "additive"])
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(
+    ("cell", "attention"),
+    [
+        pytest.param(cell, attention, marks=() if usual else pytest.mark.slow)
+        for c, cell in enumerate(["lstm", "gru", "rnn"])
+        for a, attention in enumerate(["none", "dot", "additive"])
+        for usual in [c == 0 or c == a]
+    ],
+)
 def test_a_beam_of_one_takes_the_likeliest_symbol(cell, attention):
     model = model_of(cell=cell, attention=attention, bidirectional=True)
     sources = sources_of(model)
