@@ -214,10 +214,9 @@ class CompiledLayer(Layer):
         core, work = self._core, rows_of(ws.work[:steps])
         inputs = self.cell.input_rows(self.H)
         received, bias = work[:, inputs], grads["bias_ih"]
-        added: Array | None = bias  # until a product with the same rows has added them up
+        factors: list[tuple[Array, Array]] = []  # of the products with what the bias sums
         if x.ndim == 3:
-            core.outer(received, rows(x), grads["weight_ih"], added)
-            added = None
+            factors.append((rows(x), grads["weight_ih"]))
         else:
             if "sums" not in ws.staging:
                 ws.staging["sums"] = empty(*grads["weight_ih"].shape[::-1])
@@ -226,13 +225,17 @@ class CompiledLayer(Layer):
             core.transpose(sums, None, grads["weight_ih"])
         for term in self._terms:
             out, delta = grads[term.parameter][term.rows], work[:, term.source]
-            if isinstance(term, MatrixGradient):
-                sums = added if term.source == inputs else None
-                core.outer(delta, rows(ws.operand(term.operand, steps)), out, sums)
-                added = None if sums is not None else added
-            else:
+            if not isinstance(term, MatrixGradient):
                 core.sum(delta, out)
-        if added is not None:
+                continue
+            factor = rows(ws.operand(term.operand, steps)), out
+            if term.source == inputs:
+                factors.append(factor)
+            else:
+                core.outer(delta, [factor])
+        if factors:
+            core.outer(received, factors, bias)
+        else:
             core.sum(received, bias)
 
 
@@ -306,7 +309,7 @@ class CompiledHead(LanguageModelHead):
             job.back, job.scale = address(back), 1.0 / count
             job.d_logits, job.d_top = address(d_logits), address(below[part])
             core.call("loss", job, 4.0 * len(d_logits) * V * H)
-            core.outer(d_logits, outputs[part], d_weight, d_bias, start > 0)
+            core.outer(d_logits, [(outputs[part], d_weight)], d_bias, start > 0)
         total = np.add.accumulate(nats[: ids.size])[-1] if ids.size else 0.0  # in a fixed order
         return np.float32(total / count)
 

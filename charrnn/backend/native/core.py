@@ -6,6 +6,7 @@ of an array (T, N, F). Matrices are packed into panels before they are multiplie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import CDLL, byref, c_int, c_int64, c_void_p
 from math import prod
 from types import ModuleType
@@ -20,6 +21,9 @@ SMALL = 1 << 20
 
 LINE = 64
 """Bytes of a cache line."""
+
+TOGETHER = 512
+"""Columns of two factors of :meth:`Core.outer` whose panels, 1 KB a column, stay in a cache."""
 
 Float = np.ndarray
 
@@ -161,27 +165,27 @@ class Core:
         self.call("rows", job, 2.0 * count * K * M)
 
     def outer(
-        self, d: Float, x: Float, out: Float, sums: Float | None = None, add: bool = False
+        self,
+        d: Float,
+        factors: Sequence[tuple[Float, Float]],
+        sums: Float | None = None,
+        add: bool = False,
     ) -> None:
-        """Write Σ over rows of ``d`` (rows, F) ⊗ ``x`` (rows, M) to ``out`` (F, M), or add it.
+        """Write Σ over rows of ``d`` (rows, F) ⊗ x (rows, M) to out (F, M), or add it.
 
-        The same for the sum of the rows of ``d`` and ``sums`` (F,), if given. Rows of ``d`` may be
-        parts of longer rows; there is at least one.
+        ``factors`` are one or two pairs (x, out), and ``sums`` (F,), if given, gets the sum of the
+        rows of ``d``. Rows of ``d`` may be parts of longer rows; there is at least one. ``d`` is
+        packed once for both factors, if their panels fit in the second-level cache together.
         """
-        (count, F), M = d.shape, x.shape[1]
-        job = jobs.Outer(
-            count,
-            F,
-            M,
-            address(d),
-            _ld(d),
-            address(x),
-            _ld(x),
-            address(out),
-            add,
-            address(sums),
-        )
-        self.call("outer", job, 2.0 * count * F * M)
+        if len(factors) > 1 and sum(x.shape[1] for x, _ in factors) > TOGETHER:
+            self.outer(d, factors[:1], sums, add)
+            self.outer(d, factors[1:], None, add)
+            return
+        (count, F), numbers = d.shape, list[Any]()
+        for x, out in factors:
+            numbers += x.shape[1], address(x), _ld(x), address(out)
+        job = jobs.Outer(count, F, address(d), _ld(d), add, address(sums), *numbers)
+        self.call("outer", job, 2.0 * count * F * sum(x.shape[1] for x, _ in factors))
 
     def sum(self, d: Float, out: Float, add: bool = False) -> None:
         """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,), or add it."""

@@ -24,7 +24,10 @@ Recurrence = _job(
     "d_out:p dh:p dc:p room:p kind:i",
 )
 Rows = _job("Rows", "rows:i K:i M:i panels:p x:p x_ld:i out:p out_ld:i")
-Outer = _job("Outer", "rows:i F:i M:i d:p d_ld:i x:p x_ld:i out:p add:i sums:p")
+Outer = _job(
+    "Outer",
+    "rows:i F:i d:p d_ld:i add:i sums:p M1:i x1:p x1_ld:i out1:p M2:i x2:p x2_ld:i out2:p",
+)
 Sum = _job("Sum", "rows:i F:i d:p d_ld:i out:p add:i")
 Forth = _job("Forth", "groups:i rows:i K:i matrix:p panels:p")
 Back = _job("Back", "K:i M:i group:i matrix:p start:i panels:p")

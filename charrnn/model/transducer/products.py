@@ -52,7 +52,7 @@ class CompiledProducts(Products):
 
     def outer(self, d: Array, x: Array, out: Array) -> None:
         """Write Σ d xᵀ over all rows to ``out``."""
-        self._core.outer(_rows(d), _rows(x), out)
+        self._core.outer(_rows(d), [(_rows(x), out)])
 
     def _product(self, x: Array, packed: Array, width: int) -> Array:
         out = np.empty((*x.shape[:-1], width), np.float32)

@@ -57,24 +57,31 @@ static void rows_share(void *context, int share, int shares)
     }
 }
 
-// out (F, M) = Σ over rows of d (rows, F) ⊗ x (rows, M), and sums (F) = Σ over rows of d if it is not
-// null, both added to what is there if `add`
+// x (rows, M), which is multiplied with d (rows, F), and out (F, M) = Σ over rows of d ⊗ x
 typedef struct {
-    int64_t rows, F, M;
-    const float *d;
-    int64_t d_ld;
+    int64_t M;
     const float *x;
     int64_t x_ld;
     float *out;
+} outer_factor;
+
+// The products of d (rows, F) with one or two factors, and sums (F) = Σ over rows of d if it is not null, all
+// added to what is there if `add`. The second factor has M = 0 if there is none.
+typedef struct {
+    int64_t rows, F;
+    const float *d;
+    int64_t d_ld;
     int64_t add;
     float *sums;
+    outer_factor factors[2];
 } outer_job;
 
 static void outer_share(void *context, int share, int shares)
 {
     const outer_job *w = context;
+    const outer_factor *a = w->factors, *b = w->factors + 1;
     long first = part(w->F, TILED(1), share, shares), count = part(w->F, TILED(1), share + 1, shares) - first;
-    long wide = padded(w->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, most = OPERAND(DEPTH, COLUMNS);
+    long wide = padded(a->M, PAIR) + padded(b->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, most = OPERAND(DEPTH, COLUMNS);
     if (!count) return;
     float *panels = scratch((size_t)(DEPTH * wide + most + PAIR * COLUMNS));
     float *operand = panels + DEPTH * wide, *room = operand + most;
@@ -82,12 +89,16 @@ static void outer_share(void *context, int share, int shares)
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
         long depth = least(DEPTH, w->rows - k0);
         long places = PLACES(depth), stride = STRIDE(places, COLUMNS);
-        for (long m = 0; m < w->M; m += PAIR) pack_panel(depth, w->M - m, w->x + k0 * w->x_ld + m, w->x_ld, panels + m * places);
+        float *panel = panels;
+        for (const outer_factor *x = a; x <= b; x++)
+            for (long m = 0; m < x->M; m += PAIR, panel += places * PAIR) pack_panel(depth, x->M - m, x->x + k0 * x->x_ld + m, x->x_ld, panel);
         for (long tile = 0; tile < tiles; tile++) {
             long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin, f = first + begin;
             pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride, w->sums ? w->sums + f : 0);
-            for (long m = 0; m < w->M; m += PAIR)
-                edge_product(places, panels + m * places, operand, stride, some, w->out + f * w->M + m, w->M, w->M - m, k0 || w->add, room);
+            panel = panels;
+            for (const outer_factor *x = a; x <= b; x++)
+                for (long m = 0; m < x->M; m += PAIR, panel += places * PAIR)
+                    edge_product(places, panel, operand, stride, some, x->out + f * x->M + m, x->M, x->M - m, k0 || w->add, room);
         }
     }
 }
