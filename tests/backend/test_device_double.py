@@ -445,7 +445,7 @@ def test_training_by_kernels_agrees_with_numpy(form, optimizer, dtype, apart, co
         assert {key: mine[key] for key in numbers} == pytest.approx(numbers, rel=apart)
     mine, theirs = (loop.state().weights for loop in (there, plain))
     assert np.linalg.norm(mine - theirs) <= apart * np.linalg.norm(theirs)
-    rule = {"adamw": "adam"}.get(optimizer, optimizer)
+    rule = {"adamw": "adam", "cautious": "move"}.get(optimizer, optimizer)
     assert {"cross_entropy", "total", "squares", "root", "clip", "dropout", rule} <= set(
         compiling.launches
     )

@@ -54,6 +54,7 @@ RUNS = {
     "clip-value": "--clip-value 0.001",
     "adamw": "--optimizer adamw --weight-decay 0.1",
     "rmsprop": "--optimizer rmsprop",
+    "cautious": "--optimizer cautious --weight-decay 0.1",
     "sgd": "--optimizer sgd --momentum 0.5 --lr 0.3",
     "constant": "--schedule constant --warmup 7",
     "step": "--schedule step",

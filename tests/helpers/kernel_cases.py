@@ -60,6 +60,19 @@ def updates(numbers, moments):
 ADAM = (0.9, 0.999, 1e-8)
 
 
+def directions(rng, dtype):
+    numbers = [(0.0, 1.0, 1.7, *ADAM), (0.1, 0.99, 1.1, *ADAM)]
+    for case in updates(numbers, 2)(rng, dtype):
+        yield replace(case, used_up=(4,))
+
+
+def moves(rng, dtype):
+    for size in (1, 255, 257, 3001):
+        for rate in (0.01, np.asarray(0.3, dtype)):
+            w, u, a = (vectors(rng, dtype, size) for _ in range(3))
+            yield Case((w, u, a, rate), used_up=(2,))
+
+
 def norm(rng, dtype):
     for size in (1, 2, 1023, 5000):
         yield Case((vectors(rng, dtype, size) * dtype(1e-3),))
@@ -261,6 +274,8 @@ CASES = {
         [(0.0, 1.0, 0.01, 1.7, *ADAM), (0.1, 1.0, 0.02, 1.1, *ADAM), (0.0, 0.99, 0.02, 1.1, *ADAM)],
         2,
     ),
+    "train.optimizers.cautious.direct": directions,
+    "train.optimizers.cautious.move": moves,
     "train.optimizers.rmsprop.rmsprop": updates(
         [(0.0, 0.01, 0.99, 1e-8), (0.1, 0.02, 0.9, 1e-6)], 1
     ),

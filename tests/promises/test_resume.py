@@ -96,7 +96,7 @@ def test_patience_and_plateau_do_not_notice_an_interruption(schedule, text):
     assert begin(resume="parts").finished == "patience"
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "cautious", "rmsprop", "sgd"])
 @pytest.mark.parametrize("state", ["carry", "reset"])
 def test_every_optimizer_resumes(optimizer, state, text):
     options = {"optimizer": optimizer, "state": state, "weight_decay": 0.1, "clip_value": 0.05}

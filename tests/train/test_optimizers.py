@@ -39,7 +39,7 @@ def trajectory(name, gradients, start, *, lr=0.03, decay=0.0, block=1 << 15, sca
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TORCH)
 def test_a_trajectory_equals_that_of_torch(name, decay, rng):
     torch = pytest.importorskip("torch")
     start, gradients = rng.standard_normal(P), rng.standard_normal((20, P))
@@ -80,6 +80,30 @@ def test_moments_and_count_are_all_there_is_to_keep(name, rng):
     np.testing.assert_array_equal(weights, whole)
 
 
+def test_a_cautious_update_is_the_equations(rng):
+    """Each parameter by itself, whatever blocks it is computed in."""
+    start, gradients = rng.standard_normal(P), rng.standard_normal((9, P))
+    mine, _ = trajectory("cautious", gradients, start, lr=0.02, decay=0.1, block=4)
+    w, m, v = start.copy(), np.zeros(P), np.zeros(P)
+    for t, g in enumerate(gradients, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        u = m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.99**t)) + 1e-8) * (m * g > 0)
+        w *= 1 - 0.02 * 0.1
+        for part in (slice(0, 30), slice(30, P)):
+            w[part] -= 0.02 * u[part].size / (np.count_nonzero(u[part]) + 1) * u[part]
+    np.testing.assert_allclose(mine, w, rtol=1e-12)
+
+
+def test_no_weight_moves_against_its_gradient(rng):
+    start, gradients = rng.standard_normal(P), rng.standard_normal((9, P))
+    weights = start
+    for count in range(2, 10):
+        before, (weights, _) = weights, trajectory("cautious", gradients[:count], start)
+    step = weights - before
+    assert (step * gradients[-1] <= 0).all()
+    assert 0 < np.count_nonzero(step) < P
+
+
 def test_momentum_is_used_by_sgd(rng):
     start, gradients = rng.standard_normal(P), rng.standard_normal((2, P))
     weights, optimizer = trajectory("sgd", gradients, start, lr=0.5)
@@ -109,7 +133,7 @@ def test_single_precision_moments_stay_single():
 
 
 def test_an_unknown_optimizer_is_an_error():
-    with pytest.raises(UsageError, match="adam, adamw, rmsprop, sgd"):
+    with pytest.raises(UsageError, match="adam, adamw, cautious, rmsprop, sgd"):
         TrainConfig(optimizer="lion")
 
 

@@ -41,6 +41,7 @@ Loss = _job(
 Adam = _job(
     "Adam", "count:i w:p g:p m:p v:p scale:f decay:f kept:f rate:f root:f keep1:f keep2:f epsilon:f"
 )
+Move = _job("Move", "count:i w:p u:p rate:f")
 Sgd = _job("Sgd", "count:i w:p g:p u:p scale:f decay:f lr:f momentum:f")
 Rmsprop = _job("Rmsprop", "count:i w:p g:p v:p scale:f decay:f lr:f alpha:f keep:f epsilon:f")
 Dropout = _job(

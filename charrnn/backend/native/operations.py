@@ -46,6 +46,31 @@ def adam(
     core.call("adam", jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers), 16.0 * w.size)
 
 
+def direct(
+    core: Core,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """Find the direction of a cautious update."""
+    numbers = scale, decay, kept, 0.0, root, 1 - beta1, 1 - beta2, epsilon
+    core.call("direct", jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers), 16.0 * w.size)
+
+
+def move(core: Core, w: Array, u: Array, a: Array, rate: Any) -> None:
+    """Move the weights."""
+    core.call("move", jobs.Move(w.size, address(w), address(u), rate), 4.0 * w.size)
+
+
 def sgd(
     core: Core,
     w: Array,
@@ -109,6 +134,8 @@ def column_sums(core: Core, rows: Array, ids: Array, out: Array) -> None:
 
 _COMPILED: dict[str, Callable[..., Any]] = {
     "train.optimizers.adam.adam": adam,
+    "train.optimizers.cautious.direct": direct,
+    "train.optimizers.cautious.move": move,
     "train.optimizers.sgd.sgd": sgd,
     "train.optimizers.rmsprop.rmsprop": rmsprop,
     "model.parameters.norm": norm,

@@ -76,14 +76,17 @@ class Optimizer(Choice, ABC):
         count
             Updates made so far, this one included.
         """
-        flat = weights.flat
-        compiled = self.compiled and self.backend.core is not None and flat.dtype == "float32"
-        block = flat.size if compiled else self._scratch.size
+        block = self._block(weights.flat)
         for start in range(0, weights.flat.size, block):
             part = slice(start, start + block)
             w, g = weights.flat[part], grads.flat[part]
             moments = [self.moments[name][part] for name in self.slots]
             self.update(w, g, moments, self._scratch[: w.size], lr, scale, count)
+
+    def _block(self, flat: Array) -> int:
+        """Return how many weights of a flat vector the rule takes at once."""
+        compiled = self.compiled and self.backend.core is not None and flat.dtype == "float32"
+        return flat.size if compiled else self._scratch.size
 
     @abstractmethod
     def update(

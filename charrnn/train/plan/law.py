@@ -49,6 +49,8 @@ DROPOUT = (2.0, 60.0, 0.5)
 """The x at which dropout begins, x₀, and at which it is full, and its full rate."""
 RECURRENT_DROPOUT = (7.0, 200.0, 0.4)
 """The same of the recurrent weights."""
+OPTIMIZERS = ("cautious", "adam")
+"""The best one first; the learning rate is meant for both."""
 LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
 STEPS = 32
@@ -137,6 +139,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         "recurrent_dropout": _rate(learned, *RECURRENT_DROPOUT),
         "seq_len": T,
         "batch": N,
+        "optimizer": OPTIMIZERS[0],
         "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
     }
     if by_passes:

@@ -32,6 +32,33 @@ def adam(
     _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
 
 
+@launches("train.optimizers.cautious.direct", CUDA)
+def direct(
+    gpu: Gpu,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """One thread updates both moments of a weight and finds its direction."""
+    fixed = (1 - beta1, 1 - beta2, epsilon)
+    _launch(gpu, "direct", w, g, (m, v), scale, decay, kept, root, *fixed)
+
+
+@launches("train.optimizers.cautious.move", CUDA)
+def move(gpu: Gpu, w: Array, u: Array, a: Array, rate: Any) -> None:
+    """One thread moves a weight."""
+    _launch(gpu, "move", w, u, (), rate)
+
+
 @launches("train.optimizers.rmsprop.rmsprop", CUDA)
 def rmsprop(
     gpu: Gpu,

@@ -12,23 +12,58 @@ typedef struct {
     float scale, decay, kept, rate, root, keep1, keep2, epsilon; // keep = 1 - β
 } adam_job;
 
+// Reads some weights and gradients, updates the moments, and returns the direction m / (√v root + ε).
+INLINE vf adam_direction(const adam_job *a, long i, long some, vf *w, vf *g, vf *m)
+{
+    *w = load_some(a->w + i, some);
+    *g = load_some(a->g + i, some) * splat(a->scale);
+    *m = load_some(a->m + i, some);
+    vf v = load_some(a->v + i, some);
+    if (a->decay != 0.0f) *g = *g + *w * splat(a->decay);
+    if (a->kept != 1.0f) *w = *w * splat(a->kept);
+    *m = *m + (*g - *m) * splat(a->keep1);
+    v = v + (*g * *g - v) * splat(a->keep2);
+    store_some(a->m + i, *m, some);
+    store_some(a->v + i, v, some);
+    return *m / (root(v) * splat(a->root) + splat(a->epsilon));
+}
+
 static void adam_share(void *context, int share, int shares)
 {
     const adam_job *a = context;
     long first = part(a->count, VL, share, shares), last = part(a->count, VL, share + 1, shares);
     for (long i = first; i < last; i += VL) {
-        long some = last - i;
-        vf w = load_some(a->w + i, some), g = load_some(a->g + i, some) * splat(a->scale);
-        vf m = load_some(a->m + i, some), v = load_some(a->v + i, some);
-        if (a->decay != 0.0f) g = g + w * splat(a->decay);
-        if (a->kept != 1.0f) w = w * splat(a->kept);
-        m = m + (g - m) * splat(a->keep1);
-        v = v + (g * g - v) * splat(a->keep2);
-        w = w - m / (root(v) * splat(a->root) + splat(a->epsilon)) * splat(a->rate);
-        store_some(a->m + i, m, some);
-        store_some(a->v + i, v, some);
-        store_some(a->w + i, w, some);
+        vf w, g, m, u = adam_direction(a, i, last - i, &w, &g, &m);
+        store_some(a->w + i, w - u * splat(a->rate), last - i);
     }
+}
+
+// The direction takes the place of g; it is 0 where m and g do not agree. `rate` is not used.
+static void direct_share(void *context, int share, int shares)
+{
+    const adam_job *a = context;
+    long first = part(a->count, VL, share, shares), last = part(a->count, VL, share + 1, shares);
+    for (long i = first; i < last; i += VL) {
+        vf w, g, m, u = adam_direction(a, i, last - i, &w, &g, &m);
+        if (a->kept != 1.0f) store_some(a->w + i, w, last - i);
+        store_some(a->g + i, u * choose(m * g > splat(0.0f), splat(1.0f), splat(0.0f)), last - i);
+    }
+}
+
+// w -= rate u
+typedef struct {
+    int64_t count;
+    float *w;
+    const float *u;
+    float rate;
+} move_job;
+
+static void move_share(void *context, int share, int shares)
+{
+    const move_job *a = context;
+    long first = part(a->count, VL, share, shares), last = part(a->count, VL, share + 1, shares);
+    for (long i = first; i < last; i += VL)
+        store_some(a->w + i, load_some(a->w + i, last - i) - load_some(a->u + i, last - i) * splat(a->rate), last - i);
 }
 
 typedef struct {

@@ -1,0 +1,95 @@
+"""Cautious AdamW (Liang et al. 2024, arXiv 2411.16085) with β₁ = 0.9, β₂ = 0.99, ε = 1e-8.
+
+m and v as of Adam, then for each parameter of n weights, with 1(·) for what holds:
+
+u ← m̂ / (√v̂ + ε) ⊙ 1(m ⊙ g > 0)        no weight moves against its gradient of now
+w ← (1 - lr · λ) w - lr · n / (k + 1) · u    k of them move, the further the fewer they are
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+from charrnn.backend import Array, Backend
+from charrnn.backend.operations import operation
+from charrnn.model.parameters import Parameters
+from charrnn.train.optimizers.adam import BETA1, EPSILON
+from charrnn.train.optimizers.adamw import AdamW
+from charrnn.train.optimizers.base import add_decay
+
+BETA2 = 0.99
+
+
+@operation
+def direct(
+    xp: Any,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """Replace g by u, m̂ but for its divisor: ``root`` is 1 / √(1 - β₂ᵗ)."""
+    add_decay(xp, w, g, a, scale, decay)
+    if kept != 1.0:
+        xp.multiply(w, kept, out=w)
+    xp.subtract(g, m, out=a)
+    xp.multiply(a, 1 - beta1, out=a)
+    xp.add(m, a, out=m)
+    xp.multiply(g, g, out=a)
+    xp.subtract(a, v, out=a)
+    xp.multiply(a, 1 - beta2, out=a)
+    xp.add(v, a, out=v)
+    agreed = xp.multiply(m, g, out=g) > 0
+    xp.sqrt(v, out=a)
+    xp.multiply(a, root, out=a)
+    xp.add(a, epsilon, out=a)
+    xp.divide(m, a, out=a)
+    xp.multiply(a, agreed, out=g)
+
+
+@operation
+def move(xp: Any, w: Array, u: Array, a: Array, rate: Any) -> None:
+    """Subtract ``rate``, a number or a 0-d array, times u from w."""
+    xp.multiply(u, rate, out=a)
+    xp.subtract(w, a, out=w)
+
+
+class Cautious(AdamW):
+    """AdamW whose updates never go against the gradient."""
+
+    name = "cautious"
+
+    def __init__(
+        self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any
+    ) -> None:
+        super().__init__(backend, parameters, weight_decay, **options)
+        self._m, self._v = (parameters.like(self.moments[name]) for name in self.slots)
+
+    def apply(
+        self, weights: Parameters, grads: Parameters, lr: float, scale: Any, count: int
+    ) -> None:
+        rate, root = lr / (1 - BETA1**count), 1 / sqrt(1 - BETA2**count)
+        numbers = (*self.decay(lr), root, BETA1, BETA2, EPSILON)
+        xp = self.backend.xp
+        for name in weights:
+            w, g, m, v = (each[name].reshape(-1) for each in (weights, grads, self._m, self._v))
+            block = self._block(w)
+            moving: Any = 0
+            for start in range(0, w.size, block):
+                part = slice(start, start + block)
+                u, a = g[part], self._scratch[: g[part].size]
+                direct(xp, w[part], u, m[part], v[part], a, scale, *numbers)
+                moving = moving + xp.count_nonzero(u != 0)
+            factor = xp.asarray(rate * w.size / (moving + 1), w.dtype)  # stays on a GPU
+            for start in range(0, w.size, block):
+                part = slice(start, start + block)
+                move(xp, w[part], g[part], self._scratch[: g[part].size], factor)
