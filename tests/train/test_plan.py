@@ -53,6 +53,13 @@ def test_a_text_that_is_read_more_often_gets_more_dropout(minutes):
     assert plans[-1].settings["dropout"] == plans[-1].settings["recurrent_dropout"] == 0
 
 
+@pytest.mark.parametrize("n", SIZES)
+def test_a_text_that_needs_no_dropout_is_learned_by_the_faster_optimizer(n):
+    settings = found(n, 2).settings
+    assert settings["optimizer"] == ("adam" if settings["dropout"] else "cautious")
+    assert (n > 1_000_000) == (settings["optimizer"] == "cautious")
+
+
 def test_what_is_given_is_kept_and_the_rest_planned_around_it():
     free = found(1_000_000, 3)
     assert 448 <= free.settings["hidden"] <= 1024
@@ -256,6 +263,20 @@ def test_a_text_without_enough_for_validation_is_planned_without_evaluations(hom
 def test_a_model_that_does_not_fit_is_refused_before_it_is_measured(prose):
     with pytest.raises(OutOfMemoryError, match=r"this needs about .*most of it for"):
         begin(prose, hidden=100_000, minutes=1.0)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "planned"), [("adam", True), ("cautious", True), ("rmsprop", False)]
+)
+def test_a_given_optimizer_is_kept_and_the_learning_rate_planned_if_it_is_meant_for_it(
+    optimizer, planned, prose
+):
+    session = begin(prose, hidden=8, optimizer=optimizer)
+    start = next(session.records())
+    session.close()
+    assert start.settings["optimizer"] == optimizer
+    assert "optimizer" not in start.plan["settings"]
+    assert ("lr" in start.plan["settings"]) == planned
 
 
 def test_what_does_not_apply_is_not_said_to_be_planned(prose):

@@ -86,7 +86,8 @@ class Optimizer(Choice, ABC):
     def _block(self, flat: Array) -> int:
         """Return how many weights of a flat vector the rule takes at once."""
         compiled = self.compiled and self.backend.core is not None and flat.dtype == "float32"
-        return flat.size if compiled else self._scratch.size
+        block: int = flat.size if compiled else self._scratch.size
+        return block
 
     @abstractmethod
     def update(
