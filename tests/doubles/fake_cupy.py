@@ -36,6 +36,7 @@ _KEYWORDS = {
     "full": {"dtype", "order"},
     "ones": {"dtype", "order"},
     "ones_like": {"dtype", "order", "shape"},
+    "searchsorted": {"side", "sorter"},
     "stack": {"axis", "out", "dtype", "casting"},
     "sum": {"axis", "dtype", "out", "keepdims"},
     "max": {"axis", "out", "keepdims"},

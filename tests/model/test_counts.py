@@ -1,13 +1,15 @@
 """The counted n-grams of a classifier: the language models that they are, and what they decide."""
 
+import sys
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from doubles import fake_cupy
 from helpers.differences import check
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import numpy_backend, select
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences import counts
@@ -118,6 +120,19 @@ def test_a_batch_gives_what_its_texts_give_one_by_one(texts, rng):
         alone = made.mix(zeros[:, :1], weights, column, padding)
         np.testing.assert_allclose(found[:, n : n + 1], alone, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found[:, 3], SHARE * weights[PRIOR], rtol=0, atol=1e-15)
+
+
+def test_a_gpu_decides_as_the_processor_does(texts, rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", fake_cupy.create())
+    gpu = select("cupy")
+    made, weights = filled(*texts)
+    there = Parameters(weights.shapes, gpu.put(weights.flat))
+    ids, lengths = side_by_side(texts[0][:7])
+    logits = rng.standard_normal((LABELS, 7))
+    expected = made.mix(logits, weights, ids, Padding(lengths, len(ids), numpy_backend()))
+    other, padding = Counts(SHARE, LABELS, V, gpu), Padding(lengths, len(ids), gpu)
+    found = gpu.get(other.mix(gpu.put(logits), there, gpu.put(ids), padding))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_the_most_frequent_ngrams_are_kept(texts, monkeypatch):
