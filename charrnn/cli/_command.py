@@ -20,8 +20,8 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli import _config
-from charrnn.cli._dashes import refuse_long_dashes
-from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN, note
+from charrnn.cli._dashes import refuse_long_dashes, typed_quotes
+from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, PLUGIN, RUN, note, plugin_option
 from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
 from charrnn.errors import option as flag
 from charrnn.options import MODEL, SAVING, TEXT, TRAINING, Option, declared, off
@@ -31,7 +31,6 @@ from charrnn.settings import Configuration
 _GIVEN = "charrnn.given"
 _ARGUMENTS = "charrnn.arguments"
 _FIELDS = "charrnn_fields"
-_PLUGIN = "--plugin"
 ARGUMENTS = "Arguments"
 _LAST = (TEXT, MODEL, TRAINING, SAVING, RUN, OUTPUT, DEVICE, GENERAL)
 """The headings of help that many commands have, in their order."""
@@ -211,7 +210,7 @@ class Command(TyperCommand):
         named = {name: param for param in self.get_params(ctx) for name in names_of(param)}
         refuse_long_dashes(args, named)
         wants_help = bool({"-h", "--help"} & set(args))
-        if any(arg.startswith((_PLUGIN, _config.FLAG)) for arg in args):
+        if any(arg.startswith((PLUGIN, _config.FLAG)) for arg in args):
             self._prepare(ctx, list(args), wants_help)
         if self.fields and wants_help:
             self._install_plugins()
@@ -237,6 +236,7 @@ class Command(TyperCommand):
                 for text in (problem.message, problem.remedy)
             )
             problem.message = _config.explained(ctx, problem.message)
+            problem.remedy = typed_quotes(typed(ctx), problem) or problem.remedy
             raise
 
     def _explained(self, ctx: Any, problem: Any) -> Any:
@@ -244,6 +244,8 @@ class Command(TyperCommand):
         file, param = _config.used(ctx), getattr(problem, "param", None)
         if param is not None and param.name in file.keys:
             problem.message = f"{problem.message.rstrip('.')} (in {file.name})"
+        elif advice := typed_quotes(typed(ctx)):
+            problem.message = f"{problem.message.rstrip('.')}; {advice}"
         return problem
 
     def _typed(self, ctx: Any) -> dict[str, str]:
@@ -317,7 +319,7 @@ def _heading(param: Any) -> str:
 
 def _refuse_twice(params: list[Any]) -> None:
     """Raise :class:`PluginError` if two options have one name, as only a plug-in's can."""
-    seen: set[str] = {_PLUGIN}
+    seen: set[str] = {PLUGIN}
     for param in params:
         for name in seen.intersection(names_of(param)):
             raise PluginError(f"a plug-in declares the option {name}, which is taken", "rename it")
@@ -327,19 +329,6 @@ def _refuse_twice(params: list[Any]) -> None:
 def names_of(param: Any) -> tuple[str, ...]:
     """Return all that can be typed for an option: its names, and what switches it off."""
     return (*param.opts, *param.secondary_opts)
-
-
-def plugin_option() -> TyperOption:
-    """Return the option ``--plugin``."""
-    return TyperOption(
-        param_decls=["plugin", _PLUGIN],
-        type=str,
-        multiple=True,
-        metavar="FILE|MODULE",
-        help="Load cells, optimizers or schedules from a Python file or module; may be repeated.",
-        expose_value=False,
-        rich_help_panel=GENERAL,
-    )
 
 
 def build(name: str, function: Callable[..., Any]) -> Any:

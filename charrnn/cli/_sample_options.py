@@ -8,6 +8,7 @@ import typer
 
 from charrnn.cli._given import is_given, refuse
 from charrnn.cli._shared import note
+from charrnn.display import count as counted
 from charrnn.errors import UsageError
 from charrnn.sampling.options import MAX_SPAN, SampleOptions, check_beam
 
@@ -47,6 +48,8 @@ OF_DRAWING = (
     *("repetition_penalty", "repetition_window", "seed", "novel", "novel_span", "novel_text"),
 )
 """Parameters that have an effect only if text is drawn at random."""
+OF_REPETITION = ("repetition_penalty", "repetition_window", "no_repeat")
+"""Parameters that have an effect only after some text."""
 OF_SAMPLES = (
     *("length", "until", "until_join", "count", "seed", "no_echo", "each_line", "beam"),
     *("novel", "novel_span", "novel_text", "temperature_end"),
@@ -83,6 +86,13 @@ def check(context: typer.Context, options: SampleOptions) -> None:
     options.check_sample(values["length"], _end(context), values["novel"])
 
 
+def check_next(options: SampleOptions, read: int) -> None:
+    """Refuse ``--no-repeat N`` with ``--next`` after so few symbols that none can repeat."""
+    if read < options.no_repeat:
+        why = f"has no effect after {counted(read, 'symbol')}"
+        raise UsageError(f"--no-repeat {options.no_repeat} {why}", "give a longer prime, or less")
+
+
 def _end(context: typer.Context) -> bool:
     """Whether something besides ``--length`` ends a sample."""
     values = context.params
@@ -115,6 +125,9 @@ def _refuse_useless(context: typer.Context) -> None:
     values = context.params
     if values["next_"] is not None:
         refuse(context, OF_SAMPLES, "only applies to samples, but --next draws none")
+        if not (values["prime"] or values["prime_file"]):
+            why = "only applies to what follows some text, but --next has no prime"
+            refuse(context, OF_REPETITION, why, "leave it out, or give --prime")
     if values["each_line"]:
         given_otherwise = "says what is continued, but --each-line takes it from standard input"
         refuse(context, ("prime", "prime_file"), given_otherwise)

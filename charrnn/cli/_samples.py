@@ -12,7 +12,7 @@ from charrnn.cli._output import Output, json_line, json_text, utf8
 from charrnn.cli._progress import progress
 from charrnn.cli._shared import note
 from charrnn.display import count
-from charrnn.errors import UsageError, VocabularyError
+from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import SampleOptions, check_spans
 
 if TYPE_CHECKING:
@@ -201,6 +201,24 @@ class Samples:
     def _frame(self) -> Frame:
         frame: Frame = self.ends["frame"]
         return frame
+
+
+def check_typed(vocabulary: Vocabulary, **texts: str) -> None:
+    """Say how a newline or a tab is typed, if its escape is.
+
+    A vocabulary that has a backslash can mean it: then that is a note, else an error.
+    """
+    backslash: Any = ord("\\") if vocabulary.level == "byte" else "\\"
+    known = backslash in vocabulary.symbols
+    for name, typed in texts.items():
+        for escape, meant in ((r"\n", "newline"), (r"\t", "tab"), (r"\r", "carriage return")):
+            if escape not in typed:
+                continue
+            advice = f"write a {meant} as $'{escape}'"
+            if not known:
+                message = f"{option(name)} holds a backslash, which the vocabulary does not have"
+                raise VocabularyError(message, advice)
+            note(f"{option(name)} holds a backslash and a letter, {escape}; {advice}")
 
 
 def skipped(vocabulary: Vocabulary, prime: Text) -> int:

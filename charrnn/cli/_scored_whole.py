@@ -62,13 +62,19 @@ class Whole:
         """Return the score, and the number of examples if each is scored by itself."""
         from charrnn.evaluate import Score, added, score, score_lines, score_together, share_of
         from charrnn.evaluate.divided import BLOCK, CONTEXT
+        from charrnn.evaluate.dynamic.learner import window_of
         from charrnn.evaluate.dynamic.scoring import score_dynamically
         from charrnn.evaluate.lines import score_pieces
 
         source, model, team = self.source, self.model, self.team
         how: Any = {"tally": source.tally, "progress": progress}
         if self.learning is not None:
-            return score_dynamically(model, source.chunks(), self.learning, **how), None
+            learned = score_dynamically(model, source.chunks(), self.learning, **how)
+            if learned.chars <= (window := window_of(model, self.learning)):
+                unit = display.unit(source.level)
+                why = f"the model learns after each {display.count(window, unit)} scored"
+                note(f"--dynamic has no effect on {display.count(learned.chars, unit)}: {why}")
+            return learned, None
         if self.reset_every is not None:
             return score_pieces(model, source.chunks(), self.reset_every, **how), None
         if source.examples is None and team.size == 1:

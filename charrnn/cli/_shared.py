@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperOption
 
 from charrnn.backend import selection
 from charrnn.config import DECODING, DataConfig
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LABELLED, RUN, OUTPUT = "Labels and targets", "Run", "Output"
 DEVICE, GENERAL = "Device", "General"
 """Groups of options that no configuration has: headings of a command's help."""
+PLUGIN = "--plugin"
 
 Backend = Annotated[
     str,
@@ -94,6 +96,19 @@ Beam = Annotated[
 ]
 
 
+def plugin_option() -> TyperOption:
+    """Return the option ``--plugin``, which every command has."""
+    return TyperOption(
+        param_decls=["plugin", PLUGIN],
+        type=str,
+        multiple=True,
+        metavar="FILE|MODULE",
+        help="Load cells, optimizers or schedules from a Python file or module; may be repeated.",
+        expose_value=False,
+        rich_help_panel=GENERAL,
+    )
+
+
 def note(message: str) -> None:
     """Print a note, which is not an error, on stderr."""
     print(f"charrnn: note: {one_line(in_words(message, option))}", file=sys.stderr)
@@ -119,14 +134,20 @@ def decoding(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If the run's level decodes no text.
+        If the run's level decodes no text, or its encoding every byte.
     """
     if run.vocabulary.level == "byte":
         for name in given.keys() & set(DECODING):
             why = "only applies to decoded text, but the run reads bytes"
             raise UsageError(f"{option(name)} {why}", "leave it out")
+    from charrnn.text.finding import undecoded
+
     own = run.data or DataConfig()
-    return {name: given.get(name, own.get(name)) for name in DECODING}
+    how = {name: given.get(name, own.get(name)) for name in DECODING}
+    useless = undecoded((), **how) if "errors" in given else {}
+    for name, why in useless.items():
+        raise UsageError(f"{option(name)} {why}", "leave it out")
+    return how
 
 
 def reading(run: Checkpoint, given: Mapping[str, Any]) -> dict[str, Any]:

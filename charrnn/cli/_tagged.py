@@ -122,9 +122,11 @@ def _sequences(
     from charrnn.text.tagged.dataset import read_more
 
     own = loaded.data or DataConfig(level=loaded.vocabulary.level)
-    if given.get("columns") and own.format == "lines":
-        raise UsageError("--columns only applies to a run of columns", "leave it out")
-    found = read_more(names, own.changed(**given), loaded.vocabulary, loaded.labels)
+    data = own.changed(**given)
+    if given.get("columns") and data.format == "lines":
+        where = "--format columns" if "format" in given else "a run of columns"
+        raise UsageError(f"--columns only applies to {where}", "leave one of them out")
+    found = read_more(names, data, loaded.vocabulary, loaded.labels)
     for line in found.notes:
         note(line)
     return found.sequences, found.skipped

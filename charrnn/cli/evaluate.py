@@ -25,6 +25,7 @@ from charrnn.cli._shared import (
     Threads,
     Unknown,
     check_reading,
+    decoding,
     note,
     note_fallback,
     refuse_core,
@@ -200,6 +201,7 @@ def evaluate(
         engine = command.open_backend(backend, threads, core=core)
         note_fallback(engine)
         refuse_core(loaded.config.dtype, core)
+        decoding(loaded, reading)
         rest: Any = (text or [], split, reading, beam, as_json, pictures, command.alone)
         if dynamic and loaded.config.task != "lm":
             raise UsageError(

@@ -20,6 +20,7 @@ from charrnn.cli._shared import (
     Core,
     Run,
     Threads,
+    decoding,
     note,
     open_backend,
 )
@@ -128,6 +129,7 @@ def predict(
     path = runs.resolve(run)
     engine = open_backend(backend, threads, core=core)
     loaded = checkpoint.load(path)
+    decoding(loaded, reading)
     if loaded.config.task != "tag":
         refuse(context, TAGS, f"only applies to a tagger, not {loaded.name}")
     if loaded.config.task == "transduce":
@@ -172,7 +174,7 @@ def _labelled(
 
     model, vocabulary, data = loaded.model(engine), loaded.vocabulary, loaded.data or DataConfig()
     assert isinstance(model, Classifier)
-    if best > len(loaded.labels):
+    if best > len(loaded.labels) - as_json:  # --json names all of them by itself
         note(f"-k {best:,} has no effect: the model has {count(len(loaded.labels), 'label')}")
     labeller, out, skipped = Labeller(model, data.max_length), Output(), 0
     own = {name: data.get(name) for name in DECODING}

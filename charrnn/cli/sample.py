@@ -18,9 +18,11 @@ from charrnn.cli._sample_options import (
     NovelSpan,
     NovelText,
     check,
+    check_next,
 )
 from charrnn.cli._samples import (
     Samples,
+    check_typed,
     end_of_line,
     note_skipped,
     note_top_k,
@@ -36,13 +38,12 @@ from charrnn.cli._shared import (
     Threads,
     check_reading,
     decoding,
-    note,
     open_backend,
     reading,
     refuse_core,
 )
 from charrnn.config import DECODING, DataConfig
-from charrnn.errors import UsageError, VocabularyError, option
+from charrnn.errors import UsageError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def sample(
     vocabulary, model = loaded.vocabulary, loaded.language_model(engine, "see charrnn predict")
     note_unknown(context, vocabulary)
     strict = unknown == "error" and vocabulary.unknown is None
-    _check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
+    check_typed(vocabulary, until=until, prime=prime if prime and strict else "")
     frame = sampling.Frame.of(loaded.data, until_join)
     if until_join and frame.examples:
         why = "has no effect: samples of a run that was trained on --examples end there anyway"
@@ -235,6 +236,7 @@ def sample(
     note_top_k(options.top_k, vocabulary)
     if next_ is not None:
         beginning = _prime(prime, prime_file, vocabulary, unknown, decoded)
+        check_next(options, frame.read(vocabulary, beginning))
         symbols = sampling.next_symbols(
             model, vocabulary, options, count=next_, prime=beginning, unknown=unknown, frame=frame
         )
@@ -280,24 +282,6 @@ def _check_input(
             f"{' and '.join(readers)}: standard input can be read only once",
             "put one of the texts into a file",
         )
-
-
-def _check_typed(vocabulary: Vocabulary, **texts: str) -> None:
-    """Say how a newline or a tab is typed, if its escape is.
-
-    A vocabulary that has a backslash can mean it: then that is a note, else an error.
-    """
-    backslash: Any = ord("\\") if vocabulary.level == "byte" else "\\"
-    known = backslash in vocabulary.symbols
-    for name, typed in texts.items():
-        for escape, meant in ((r"\n", "newline"), (r"\t", "tab"), (r"\r", "carriage return")):
-            if escape not in typed:
-                continue
-            advice = f"write a {meant} as $'{escape}'"
-            if not known:
-                message = f"{option(name)} holds a backslash, which the vocabulary does not have"
-                raise VocabularyError(message, advice)
-            note(f"{option(name)} holds a backslash and a letter, {escape}; {advice}")
 
 
 def _reading(context: typer.Context, prime: bool, novel_text: bool) -> dict[str, Any]:

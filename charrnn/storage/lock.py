@@ -71,9 +71,11 @@ class Lock:
             if made:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+            is_full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free space" if is_full else "check its permissions"
             raise CharRNNError(
                 f"cannot lock run folder {str(folder)!r}: {problem.strerror or problem}",
-                "check its permissions, or train into another folder",
+                f"{remedy}, or train into another folder",
             ) from None
         self._finalizer = weakref.finalize(self, _release, path, handle, os.getpid(), made)
         files.sweep(folder)

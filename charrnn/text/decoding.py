@@ -58,6 +58,15 @@ def check_codec(encoding: str, errors: str) -> str:
     return name
 
 
+def decodes_all(encoding: str) -> bool:
+    """Return whether any bytes are a text of this encoding, as in latin-1."""
+    every = bytes(range(256)) + rb"\x\u"  # escapes without their digits are not valid
+    try:
+        return len(every.decode(encoding)) == len(every)
+    except (LookupError, ValueError):
+        return False
+
+
 def decode_chunks(
     chunks: Iterable[bytes],
     source_name: str,

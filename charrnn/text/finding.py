@@ -63,12 +63,17 @@ def find_sources(names: SourceName | Sequence[SourceName]) -> list[Source]:
 def undecoded(names: Sequence[str], encoding: str, errors: str) -> dict[str, str]:
     """Return which of ``encoding`` and ``errors`` has no effect on the texts, and why, by name.
 
-    That is so if all of them are built-in corpora, which are UTF-8.
+    That is so if all of them are built-in corpora, which are UTF-8, or if each byte is a character
+    in the encoding, so that none needs to be replaced.
     """
     from charrnn.text import builtin
+    from charrnn.text.decoding import decodes_all
 
     if not names or any(name not in builtin.NAMES or Path(name).exists() for name in names):
-        return {}
+        if errors != "replace" or not decodes_all(encoding):
+            return {}
+        why = f"has nothing to do in {setting('encoding')} {encoding}: each byte is a character"
+        return {"errors": f"replace {why}"}
     why = "has no effect on built-in corpora, which are UTF-8"
     reasons = {} if encoding.lower().replace("-", "") == "utf8" else {"encoding": why}
     return reasons if errors == "strict" else reasons | {"errors": why}

@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.display import count
-from charrnn.errors import CharRNNError, setting
+from charrnn.errors import CharRNNError, either, setting
 from charrnn.model.language import LanguageModel
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.view import properties
@@ -129,7 +129,8 @@ def find(
     progress("the model")
     units, states = read or every_state(model, passage)
     if not np.isfinite(states).all():
-        raise CharRNNError("the states of the model are not finite", "charrnn diagnose says why")
+        why = f"{either('charrnn diagnose', 'charrnn.diagnose')} says why"
+        raise CharRNNError("the states of the model are not finite", why)
     halves = slice(0, half), slice(half, 2 * half)
     every = properties.of_symbols(vocabulary, passage.ids)
     sought = [one for one in every if all(_varies(one, part) for part in halves)]

@@ -42,6 +42,7 @@ train t.txt --lr -1
 train t.txt --momentum 0.8
 train t.txt --gru-reset before
 sweep t.txt --try hidden=3,4 --hidden 5
+sample one --prime-file t.txt --encoding latin-1 --errors replace
 sweep t.txt --try level=char,byte
 sweep t.txt --try sync-every=2,3
 sweep nothing.txt --try hidden=3,4 --config ranks.toml
@@ -230,6 +231,28 @@ def test_names_that_are_filled_in_are_those_of_the_command(place, device):
         assert "--" not in told
     missed = sorted(places - trace.lines)
     assert not missed, f"name a command line in TOLD, or a call in IN_PYTHON, for {missed}"
+
+
+def test_typographic_quotes_are_told_from_quotes(tmp_path):
+    (tmp_path / "t.txt").write_text("the cat sat on the mat.\n" * 20)
+    small = ("--hidden", "4", "--steps", "1", "--quiet")
+    assert inside("train", "t.txt", *small, "--name", "one", cwd=tmp_path).returncode == 0
+    for words, told in (
+        ("sample one --prime “the”", "“ is no quote for a shell: type the\n"),
+        ("sample one --prime ‘the cat’", "‘ is no quote for a shell: type 'the cat'; see charrnn "),
+        ("sample --prime „the cat“", "„ is no quote for a shell: type 'the cat'; see charrnn "),
+        ("eval --run one «my text»", "« is no quote for a shell: type 'my text'\n"),
+        ("sample one --prime X“the”", "set --unknown to skip, which leaves such symbols out\n"),
+        ("sample one --prime “ --until ”", "set --unknown to skip"),
+        ("sample two --prime “the”", "charrnn runs lists them"),
+    ):
+        done = inside(*words.split(" "), cwd=tmp_path)
+        assert done.returncode in (1, 2)
+        assert told in done.stderr
+    (tmp_path / "q.txt").write_text("“the cat” sat. " * 20)
+    assert inside("train", "q.txt", *small, "--name", "two", cwd=tmp_path).returncode == 0
+    done = inside("sample", "two", "--prime", "“the", "--length", "3", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_long_dashes_are_told_from_hyphens():

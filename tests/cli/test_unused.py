@@ -5,6 +5,8 @@ import json
 import pytest
 from helpers.commands import inside
 
+from charrnn.text.decoding import decodes_all
+
 TEXT = "the cat sat on the mat.\nA dog ate it!\n" * 8
 SMALL = ("--hidden", "4", "--batch", "2", "--seq-len", "4", "--steps", "3", "--backend", "numpy")
 QUICK = ("--windows", "1", "--anchors", "2", "--targets", "2", "--lyapunov-steps", "10")
@@ -13,14 +15,21 @@ QUICK += ("--max-lag", "2")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with texts, a run ``one`` on characters and a run ``bytes``."""
+    """A folder with texts, a run ``one`` on characters, a run ``bytes``, and others."""
     where = tmp_path_factory.mktemp("unused")
     (where / "t.txt").write_text(TEXT)
     (where / "v.txt").write_text("the cat sat at it\n")
     (where / "l.tsv").write_text("a\tthe cat\nb\ta mat\n" * 20)
-    for name, level in (("one", "char"), ("bytes", "byte")):
-        options = ("--name", name, "--level", level, "--watch", "1")
-        done = inside("train", "t.txt", *SMALL, *options, cwd=where)
+    (where / "c.txt").write_text("cat\tthe cat\ndog\tA dog\n" * 20)
+    (where / "g.txt").write_text("a\tb\nb\ta\n\n" * 20)
+    tag = [*SMALL[:4], *SMALL[6:], "--task", "tag"]
+    for name, text, options in (
+        ("bytes", "t.txt", [*SMALL, "--level", "byte", "--watch", "1"]),
+        ("tags", "g.txt", tag),
+        ("latin", "t.txt", [*SMALL, "--encoding", "latin-1"]),
+        ("one", "t.txt", [*SMALL, "--watch", "1"]),
+    ):
+        done = inside("train", text, *options, "--name", name, cwd=where)
         assert done.returncode == 0, done.stderr
     return where
 
@@ -31,6 +40,10 @@ REFUSED = [
     "sample one --next 2 ; --length 500",
     "sample one --next 2 ; --count 1",
     "sample one --next 2 --prime t ; --no-echo",
+    "sample one --next 2 ; --no-repeat 2",
+    "sample one --next 2 ; --repetition-penalty 2",
+    "sample one --next 2 ; --repetition-window 2",
+    "sample one --next 2 --prime the ; --no-repeat 4 : 3 symbols",
     "sample one --temp 0 ; --top-k 0",
     "sample one --temp 0 ; --top-p 0.5",
     "sample one --temp 0 ; --min-p 0.5",
@@ -52,12 +65,22 @@ REFUSED = [
     "eval --split val --run one ; --unknown error",
     "eval --split val --run one ; --errors strict",
     "eval t.txt --run bytes ; --errors strict : reads bytes",
+    "eval t.txt --run one --encoding latin-1 ; --errors replace",
+    "eval t.txt --run latin ; --errors replace : --encoding latin-1",
+    "eval g.txt --run tags --format lines ; --columns 2,1",
+    "eval t.txt --run tags --encoding koi8-r ; --errors replace",
+    "predict tags t.txt --encoding latin-1 ; --errors replace",
     "eval t.txt --run one --per-line ; --per-char",
     "eval t.txt --run one --per-char ; --reset-every 5",
     "eval t.txt --run one --dynamic ; --reset-every 5",
     "eval t.txt --run one --backend cupy ; --threads 1",
     "train t.txt --level byte ; --encoding utf-8",
     "train t.txt --level byte ; --errors replace",
+    "train t.txt --encoding latin-1 ; --errors replace",
+    "train t.txt --init-from latin ; --errors replace : --encoding latin-1",
+    "diagnose --fresh --corpus t.txt --encoding latin-1 ; --errors replace",
+    "sample one --prime-file v.txt --encoding latin-1 ; --errors replace",
+    "view one t.txt --encoding latin-1 ; --errors replace",
     "train t.txt --init-from bytes ; --errors replace : --level",
     "train hello ; --encoding latin-1 : built-in",
     "train hello --val hello ; --errors replace : built-in",
@@ -147,6 +170,30 @@ def test_what_has_no_effect_is_refused(line, place):
     others = [word for word in base.split() if word.startswith("--")]
     assert named in done.stderr if named else any(word in done.stderr for word in others)
     assert not (place / "checkpoints/t").exists()
+
+
+def test_an_encoding_in_which_each_byte_is_a_character_is_known():
+    every = ("latin-1", "iso8859-15", "koi8-r", "cp437", "mac-roman")
+    some = ("utf-8", "ascii", "cp1252", "utf-16", "utf-7", "gb18030", "unicode_escape", "no", "hex")
+    assert [name for name in (*every, *some) if decodes_all(name)] == [*every]
+
+
+def test_more_labels_than_are_shown_anyway_are_noted(place):
+    run = ("--name", "labels", "--task", "classify", *SMALL[:4], *SMALL[6:])
+    assert inside("train", "c.txt", *run, cwd=place).returncode == 0
+    for options, told in (("-k 3", True), ("-k 2 --json", True), ("-k 2", False)):
+        done = inside("predict", "labels", "v.txt", *options.split(), cwd=place)
+        assert ("has no effect: the model has 2 labels" in done.stderr) == told
+
+
+def test_a_text_that_is_too_short_to_learn_from_is_noted(place):
+    line = ("eval", "t.txt", "--run", "one", "--dynamic", "--dynamic-window")
+    long, short = (inside(*line, window, cwd=place) for window in ("303", "302"))
+    assert "--dynamic has no effect on 303 characters: the model learns after" in long.stderr
+    assert "note" not in short.stderr
+    plain = inside(*line[:4], cwd=place).stdout.splitlines()
+    assert set(plain) < set(long.stdout.splitlines())
+    assert not set(plain[3:6]) & set(short.stdout.splitlines())
 
 
 def test_a_seed_has_no_effect_on_the_most_likely_text(place):

@@ -122,7 +122,7 @@ def test_a_short_text_or_a_broken_model_is_refused():
     with pytest.raises(CharRNNError, match="too few"):
         find(model, vocabulary, passage.part(0, 100))
     model.weights.flat[...] = np.nan
-    with pytest.raises(CharRNNError, match="not finite"):
+    with pytest.raises(CharRNNError, match=r"not finite; charrnn\.diagnose says why"):
         find(model, vocabulary, passage)
 
 

@@ -40,7 +40,7 @@ class Learner:
         self._how, self._trained = how, model.weights.flat
         xp, flat = model.backend.xp, self.model.weights.flat
         ratio = _head_ratio(model)
-        self.steps = how.dynamic_window or (LARGE_WINDOW if ratio > 1 else WINDOW)
+        self.steps = window_of(model, how)
         number = max(1, self.steps // PIECE)
         self._shape = number, self.steps // number
         skipped = min(ratio, MOST_SKIPPED, number)
@@ -104,6 +104,11 @@ class Learner:
             xp.multiply(a, decay, out=a)
             xp.add(w, a, out=w)
             xp.add(w, g, out=w)
+
+
+def window_of(model: LanguageModel, how: Dynamic) -> int:
+    """Return T, the symbols that a model scores between two updates."""
+    return how.dynamic_window or (LARGE_WINDOW if _head_ratio(model) > 1 else WINDOW)
 
 
 def _head_ratio(model: LanguageModel) -> int:

@@ -14,7 +14,6 @@ control character U+0003, except where they were cut.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from charrnn.config import DataConfig
 from charrnn.display import brief, count
 from charrnn.errors import CorpusError, UsageError, setting
-from charrnn.text.cache import store
+from charrnn.text.cache.unnamed import temporary
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.examples import Labelled
@@ -295,17 +294,6 @@ def unknown_label(where: str, label: str, known: Iterable[str]) -> CorpusError:
     return CorpusError(
         f"{where} has the label {brief(label)}, which is unknown", f"known: {listed}"
     )
-
-
-def temporary() -> BinaryIO:
-    """Return a new file without a name, in the cache's folder or else where temporary files go."""
-    folder = store.cache_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-    except OSError:
-        file = tempfile.TemporaryFile()  # noqa: SIM115
-    return file
 
 
 def mapped(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:

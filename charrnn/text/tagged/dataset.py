@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from charrnn.config import DataConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
+from charrnn.text.cache.unnamed import temporary
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
-from charrnn.text.labelled.dataset import mapped, temporary, unknown_label
+from charrnn.text.labelled.dataset import mapped, unknown_label
 from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.symbols import Provisional
