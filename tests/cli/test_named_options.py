@@ -239,8 +239,8 @@ def test_typographic_quotes_are_told_from_quotes(tmp_path):
     assert inside("train", "t.txt", *small, "--name", "one", cwd=tmp_path).returncode == 0
     for words, told in (
         ("sample one --prime “the”", "“ is no quote for a shell: type the\n"),
-        ("sample one --prime ‘the cat’", "‘ is no quote for a shell: type 'the cat'; see charrnn "),
-        ("sample --prime „the cat“", "„ is no quote for a shell: type 'the cat'; see charrnn "),
+        ("sample one --prime ‘the cat’", "‘ is no quote for a shell: type 'the cat'"),
+        ("sample --prime „the cat“", "„ is no quote for a shell: type 'the cat'"),
         ("eval --run one «my text»", "« is no quote for a shell: type 'my text'\n"),
         ("sample one --prime X“the”", "set --unknown to skip, which leaves such symbols out\n"),
         ("sample one --prime “ --until ”", "set --unknown to skip"),
