@@ -1,11 +1,14 @@
 """All commands of the command line and their options, found by walking the command tree."""
 
+from functools import cache
+
 import typer
 
 from charrnn.cli._command import names_of
 from charrnn.cli.app import app
 
 
+@cache
 def commands():
     """Return every command by its words (``corpus make``; the program itself is ``""``)."""
     root = typer.main.get_command(app)
@@ -21,6 +24,7 @@ def commands():
     return found
 
 
+@cache
 def options(command):
     """Return the options of a command: for each name on the command line, the first of its names.
 
@@ -29,6 +33,15 @@ def options(command):
     params = command.get_params(_context(command))
     params = [p for p in params if p.param_type_name == "option" and p.name != "help"]
     return {flag: param.opts[0] for param in params for flag in names_of(param)}
+
+
+@cache
+def switches(command):
+    """Return the names of the options of a command that take no value."""
+    params = command.get_params(_context(command))
+    return {
+        name for param in params if getattr(param, "is_flag", False) for name in names_of(param)
+    }
 
 
 def _context(command):

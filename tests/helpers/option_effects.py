@@ -4,6 +4,8 @@ A line is ``REST ; --OPTION VALUE``: the other options, which may be none, and t
 follow the base of the command, with its text unless ``REST`` names one.
 """
 
+from collections.abc import Sequence
+
 BASES = {
     "": ("corpus list", ""),
     "train": (
@@ -143,7 +145,7 @@ _LINES = {
         """; --name other
 ; --out elsewhere
 ; --init-from one
-; --resume one
+w.txt --steps 44 --lr 0.05 --watch 1 ; --resume one
 ; --quiet
 ; --dry-run
 ; --tensorboard board
@@ -350,6 +352,11 @@ def split(command: str, line: str) -> tuple[list[str], list[str]]:
         )
     if "transduce" in line:  # and what they use of a context is not measured
         base = base.replace(" --targets 4", "")
-    if option.split() == ["--json"]:
+    if "--json" in option.split():
         base = base.replace(" --json", "")
     return [*base.split(), *([] if named else text.split()), *rest.split()], option.split()
+
+
+def joined(command: str, rest: Sequence[str], option: Sequence[str]) -> list[str]:
+    """Return a command line: an option of charrnn itself stands before the command."""
+    return [*rest, *option] if command else [*option, *rest]

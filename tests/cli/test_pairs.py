@@ -1,0 +1,116 @@
+"""Two options of a command both have an effect, or are refused in one line; in any combination."""
+
+import os
+import random
+import tomllib
+from functools import cache
+
+import pytest
+from helpers.option_effects import lines
+from helpers.option_pairs import pairs
+from helpers.outcomes import CONFIG, furnish, runner
+
+MOST = int(os.environ.get("CHARRNN_PAIRS", "300"))
+"""Pairs of each command, drawn from all of them; a benchmark takes ten times as long."""
+PART = 50
+HIDES = {"--dry-run", "--minutes", "--resume"}
+"""With them little is trained, so that most other options of training change nothing."""
+SHORT = {
+    "view": {"--join": "--length"},
+    "eval": {"--dynamic-lr": "--run", "--beam": "--target"},
+    "sample": {
+        "--column": "--length --min-p --repetition-penalty --top-p --until",
+        "--field": "--until",
+        "--length": "--label --until",
+        "--until-join": "--beam --length --repetition-window --until",
+        "--temp-end": "--until",
+        "--no-repeat": "--beam --until",
+        "--novel": "--column --field --novel-text",
+    },
+    "train": {
+        "--plan": "--json --quiet",
+        "--quiet": "--json",
+        "--no-bidirectional": "--init-from",
+        "--hold-out": "--seed",
+        "--epochs": "--seq-len --steps",
+        "--patience": "--horizon --momentum --optimizer",
+        "--seed": "--init-from",
+    },
+    "corpus make": {"--flip": "--chars", "--labels": "--chars", "--max-depth": "--chars"},
+    "diagnose": {"--state": "--compare --steps"},
+}
+"""Options that change nothing beside others on texts, samples and runs as short as these."""
+FIRST = {"diagnose": "--momentum"}
+"""An option that matters from the second update on, which no untrained model sees."""
+REFUSALS = ("sweep", "bench")
+"""Commands of which only refusals are judged: what comes of them depends on the clock."""
+
+
+def drawn(command):
+    """Return the pairs that are tried, in parts."""
+    found = pairs(command)
+    most = MOST // 10 if command == "bench" else MOST
+    if len(found) > most:
+        found = random.Random(1).sample(found, most)
+    return [found[start : start + PART] for start in range(0, len(found), PART)]
+
+
+PARTS = [(command, part) for command in lines() for part in range(len(drawn(command)))]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """What comes of a command line in a copy of a folder of texts and runs."""
+    place = tmp_path_factory.mktemp("pairs")
+    furnish(place)
+    with pytest.MonkeyPatch.context() as patch:
+        yield cache(runner(place, tmp_path_factory.mktemp("runs"), patch))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "part"), PARTS)
+def test_two_options_have_an_effect_or_are_refused(command, part, outcome):
+    if command == "sweep":
+        pytest.importorskip("optuna")
+    wrong = []
+    for pair in drawn(command)[part]:
+        both, *alone = (outcome(*pair.line(*left_out)) for left_out in ((), (0,), (1,)))
+        why = fault(command, pair, both, alone)
+        wrong += [f"{why}: charrnn {' '.join(pair.line())}: {both[:3]}"] if why else []
+    assert not wrong, "\n".join(wrong)
+
+
+def fault(command, pair, both, alone):
+    """Return what is wrong about the outcome of two options; nothing if it is as it should be."""
+    code, _, told, *_ = both
+    if code in (0, 3):
+        idle = [pair.options[k] for k in (0, 1) if judged(command, pair, k) and alone[k] == both]
+        return f"no effect of {idle}" if idle else None
+    errors = [line for line in told if "charrnn: error: " in line]
+    if code not in (1, 2) or len(errors) != 1 or told[-1] != errors[0]:
+        return f"exit code {code} without one line that says why"
+    if code == 2 and len(told) != 1:
+        return "more than one line"
+    named = [word for word in (*pair.line(), "c.toml") if not word.isalnum() and word in errors[0]]
+    if not named and (code == 2 or not any(one[0] for one in alone)):
+        return "refused without a name"
+    return None
+
+
+def judged(command, pair, number):
+    """Whether one of two options must have an effect."""
+    own, other = pair.options[number][0], pair.options[1 - number][0]
+    if not pair.judged[number] or other in HIDES or command in REFUSALS:
+        return False
+    if own == FIRST.get(command) or other in SHORT.get(command, {}).get(own, "").split():
+        return False
+    return "--config" not in (own, other) or not in_config(command).intersection(pair.line())
+
+
+@cache
+def in_config(command):
+    """Return the options of a command that the file for ``--config`` sets, too."""
+    table = tomllib.loads(CONFIG)
+    for word in command.split():
+        table = table.get(word, {})
+    return {f"--{key}" for key in table} | {"-k"}
