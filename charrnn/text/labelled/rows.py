@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.config import DataConfig
-from charrnn.text.decoding import check_codec, decode_chunks
+from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, decode_chunks
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.formats import text_of
 from charrnn.text.labelled.lines import Row
@@ -77,7 +77,8 @@ def examples(
                 yield data
 
         encoding = "utf-8" if source.kind == "builtin" else codec
-        text = decode_chunks(text_of(raw(), source.name, encoding), source.name, encoding, errors)
+        found = text_of(raw(), source.name, encoding)
+        text = decode_chunks(found, source.name, encoding, errors, DECODE_OTHERWISE)
         for rows in _groups(reader, text, whole=source.kind != "builtin"):
             for row in rows:
                 if how.errors == "skip" and how.level != "byte" and not _is_text(row.text):

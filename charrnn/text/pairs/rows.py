@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from charrnn.config import DataConfig
 from charrnn.errors import CorpusError, setting
-from charrnn.text.decoding import check_codec, decode_chunks
+from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, decode_chunks
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.formats import text_of
 from charrnn.text.labelled.readers import Unfit
@@ -122,7 +122,8 @@ def lines_of(
 
         name = shown(source.name)
         encoding = "utf-8" if source.kind == "builtin" else codec
-        pieces = decode_chunks(text_of(raw(), source.name, encoding), source.name, encoding, errors)
+        found = text_of(raw(), source.name, encoding)
+        pieces = decode_chunks(found, source.name, encoding, errors, DECODE_OTHERWISE)
         for number, text in enumerate(_split(pieces, name, source.kind != "builtin"), 1):
             text = text.removeprefix("\ufeff") if number == 1 else text
             yield Line(text, name, number, not (escaped and _is_damaged(text)))
