@@ -18,6 +18,38 @@ BETA1, BETA2 = 0.9, 0.999
 EPSILON = 1e-8
 
 
+def direction(
+    xp: Any,
+    w: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    a: Array,
+    scale: Any,
+    decay: float,
+    kept: float,
+    root: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+) -> None:
+    """Update the moments, shrink w, and leave m / (√v · root + ε) in a; root is 1 / √(1 - β₂ᵗ)."""
+    add_decay(xp, w, g, a, scale, decay)
+    if kept != 1.0:
+        xp.multiply(w, kept, out=w)
+    xp.subtract(g, m, out=a)
+    xp.multiply(a, 1 - beta1, out=a)
+    xp.add(m, a, out=m)
+    xp.multiply(g, g, out=a)
+    xp.subtract(a, v, out=a)
+    xp.multiply(a, 1 - beta2, out=a)
+    xp.add(v, a, out=v)
+    xp.sqrt(v, out=a)
+    xp.multiply(a, root, out=a)
+    xp.add(a, epsilon, out=a)
+    xp.divide(m, a, out=a)
+
+
 @operation
 def adam(
     xp: Any,
@@ -36,20 +68,7 @@ def adam(
     epsilon: float,
 ) -> None:
     """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ), ``root`` 1 / √(1 - β₂ᵗ)."""
-    add_decay(xp, w, g, a, scale, decay)
-    if kept != 1.0:
-        xp.multiply(w, kept, out=w)
-    xp.subtract(g, m, out=a)
-    xp.multiply(a, 1 - beta1, out=a)
-    xp.add(m, a, out=m)
-    xp.multiply(g, g, out=a)
-    xp.subtract(a, v, out=a)
-    xp.multiply(a, 1 - beta2, out=a)
-    xp.add(v, a, out=v)
-    xp.sqrt(v, out=a)
-    xp.multiply(a, root, out=a)
-    xp.add(a, epsilon, out=a)
-    xp.divide(m, a, out=a)
+    direction(xp, w, g, m, v, a, scale, decay, kept, root, beta1, beta2, epsilon)
     xp.multiply(a, rate, out=a)
     xp.subtract(w, a, out=w)
 

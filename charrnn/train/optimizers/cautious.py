@@ -14,9 +14,8 @@ from typing import Any
 from charrnn.backend import Array, Backend
 from charrnn.backend.operations import operation
 from charrnn.model.parameters import Parameters
-from charrnn.train.optimizers.adam import BETA1, EPSILON
+from charrnn.train.optimizers.adam import BETA1, EPSILON, direction
 from charrnn.train.optimizers.adamw import AdamW
-from charrnn.train.optimizers.base import add_decay
 
 BETA2 = 0.99
 
@@ -37,22 +36,9 @@ def direct(
     beta2: float,
     epsilon: float,
 ) -> None:
-    """Replace g by u, m̂ but for its divisor: ``root`` is 1 / √(1 - β₂ᵗ)."""
-    add_decay(xp, w, g, a, scale, decay)
-    if kept != 1.0:
-        xp.multiply(w, kept, out=w)
-    xp.subtract(g, m, out=a)
-    xp.multiply(a, 1 - beta1, out=a)
-    xp.add(m, a, out=m)
-    xp.multiply(g, g, out=a)
-    xp.subtract(a, v, out=a)
-    xp.multiply(a, 1 - beta2, out=a)
-    xp.add(v, a, out=v)
+    """Replace g by u, but for the divisor of m̂."""
+    direction(xp, w, g, m, v, a, scale, decay, kept, root, beta1, beta2, epsilon)
     agreed = xp.multiply(m, g, out=g) > 0
-    xp.sqrt(v, out=a)
-    xp.multiply(a, root, out=a)
-    xp.add(a, epsilon, out=a)
-    xp.divide(m, a, out=a)
     xp.multiply(a, agreed, out=g)
 
 
