@@ -12,7 +12,6 @@ from helpers.outcomes import CONFIG, furnish, runner
 
 MOST = int(os.environ.get("CHARRNN_PAIRS", "40"))
 """Pairs of each command, drawn from all of them; a benchmark takes ten times as long."""
-PART = 50
 HIDES = {"--dry-run", "--minutes", "--resume"}
 """With them little is trained, so that most other options of training change nothing."""
 SHORT = {
@@ -51,15 +50,10 @@ REFUSALS = ("sweep", "bench")
 
 
 def drawn(command):
-    """Return the pairs that are tried, in parts."""
+    """Return the pairs that are tried."""
     found = pairs(command)
     most = MOST // 10 if command == "bench" else MOST
-    if len(found) > most:
-        found = random.Random(1).sample(found, most)
-    return [found[start : start + PART] for start in range(0, len(found), PART)]
-
-
-PARTS = [(command, part) for command in lines() for part in range(len(drawn(command)))]
+    return random.Random(1).sample(found, most) if len(found) > most else found
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +66,12 @@ def outcome(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "part"), PARTS)
-def test_two_options_have_an_effect_or_are_refused(command, part, outcome):
+@pytest.mark.parametrize("command", lines())
+def test_two_options_have_an_effect_or_are_refused(command, outcome):
     if command == "sweep":
         pytest.importorskip("optuna")
     wrong = []
-    for pair in drawn(command)[part]:
+    for pair in drawn(command):
         both, *alone = (outcome(*pair.line(*left_out)) for left_out in ((), (0,), (1,)))
         why = fault(command, pair, both, alone)
         wrong += [f"{why}: charrnn {' '.join(pair.line())}: {both[:3]}"] if why else []

@@ -1,14 +1,11 @@
 """All commands of the command line and their options, found by walking the command tree."""
 
-from functools import cache
-
 import typer
 
 from charrnn.cli._command import names_of
 from charrnn.cli.app import app
 
 
-@cache
 def commands():
     """Return every command by its words (``corpus make``; the program itself is ``""``)."""
     root = typer.main.get_command(app)
@@ -24,7 +21,6 @@ def commands():
     return found
 
 
-@cache
 def options(command):
     """Return the options of a command: for each name on the command line, the first of its names.
 
@@ -35,7 +31,6 @@ def options(command):
     return {flag: param.opts[0] for param in params for flag in names_of(param)}
 
 
-@cache
 def switches(command):
     """Return the names of the options of a command that take no value."""
     params = command.get_params(_context(command))
