@@ -25,7 +25,9 @@ from charrnn.model.onehot import columns
 DTYPES = ("float32", "float64")
 FOLDER = files(on_gpu)
 each_operation = pytest.mark.parametrize("name", sorted(OPERATIONS))
-precisions = pytest.mark.parametrize("dtype", DTYPES)
+precisions = pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture

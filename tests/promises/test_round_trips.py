@@ -25,7 +25,7 @@ from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus  
 from charrnn.text.decoding import decode_chunks, whole_words  # noqa: E402
 from charrnn.train.request import Request  # noqa: E402
 
-EXAMPLES = int(os.environ.get("CHARRNN_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CHARRNN_EXAMPLES", "25"))
 quick = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 on_disk = settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

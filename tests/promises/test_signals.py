@@ -112,7 +112,7 @@ def used(work):
 
 
 @both
-@pytest.mark.parametrize("phase", ["start", "read", "model"])
+@pytest.mark.parametrize("phase", ["read", *seldom("start", "model")])
 def test_before_training_begins_it_ends_without_a_word_or_a_trace(phase, number, code, work):
     process, said = start(phase, 20, *TRAIN)
     process.send_signal(number)
@@ -204,6 +204,7 @@ def test_a_terminal_that_closes_ends_training_with_a_save(work):
     assert "saved; to continue" in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")
 def test_nohup_is_respected(work):
     ignore = lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)  # noqa: E731
@@ -214,6 +215,7 @@ def test_nohup_is_respected(work):
     assert "step limit reached" in said
 
 
+@pytest.mark.slow
 def test_training_in_the_background_of_a_script_stops_on_kill(work):
     """A shell that is not interactive has commands with & ignore SIGINT."""
     line = " ".join(TRAIN).replace("--steps 40", "--minutes 2")
@@ -323,6 +325,7 @@ def test_training_into_a_full_stdout_is_saved_and_one_line(work):
 
 
 @full
+@pytest.mark.slow
 def test_training_with_a_full_stderr_is_saved(work):
     codes, _ = shell(f"charrnn {' '.join(TRAIN)} 2>/dev/full")
     assert codes == [1]
@@ -347,6 +350,7 @@ def test_text_from_a_closed_stdin_is_one_line(work):
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_notes_do_not_go_to_stdout_where_stderr_is_closed(work):
     codes, _ = shell(f"charrnn {' '.join(TRAIN)} --batch 900 --json 2>&- >out")
     assert codes == [0]
@@ -354,6 +358,7 @@ def test_notes_do_not_go_to_stdout_where_stderr_is_closed(work):
     assert (lines[0]["event"], lines[-1]["event"]) == ("start", "end")
 
 
+@pytest.mark.slow
 def test_no_home_no_terminal_and_a_folder_that_cannot_be_written(work, monkeypatch):
     monkeypatch.delenv("CHARRNN_CACHE")
     clean = f"env -i PATH={os.environ['PATH']} {sys.executable} -m charrnn"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.running import SMALL, TEXT, ask, assert_same_run, train
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import select
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.own import own
 from charrnn.storage import runs
@@ -33,7 +33,7 @@ def runner(*tries, name="s", stopped=lambda: False, shared=SHARED, **config):
     space, settings = read(tries, ask("text.txt", **given)), SweepConfig(**config)
     folder = Folder(runs.HOME / name)
     folder.settle(space.settings(space.search(settings)))
-    return Runner(space, settings, folder, numpy_backend(), stopped)
+    return Runner(space, settings, folder, select("numpy"), stopped)
 
 
 def run(*tries, **options):

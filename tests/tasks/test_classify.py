@@ -287,7 +287,14 @@ def test_shards_give_the_gradient_of_one_window(rng, monkeypatch):
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-11, atol=1e-14)
 
 
-@pytest.mark.parametrize("form", ["lstm", "gru-after", "rnn-relu"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "lstm",
+        pytest.param("gru-after", marks=pytest.mark.slow),
+        pytest.param("rnn-relu", marks=pytest.mark.slow),
+    ],
+)
 def test_training_on_the_device_gives_the_same_bits(form, device):
     model = reference.FORMS[form] | {"bidirectional": True, "pool": "max", "dropout": 0.25}
     here, there = (

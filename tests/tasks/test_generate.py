@@ -260,7 +260,7 @@ def test_teams_compute_the_same(dtype):
         np.testing.assert_allclose(weights, alone.task.weights.flat, **tolerance)
 
 
-@pytest.mark.parametrize("form", ["lstm", "gru-after"])
+@pytest.mark.parametrize("form", ["lstm", pytest.param("gru-after", marks=pytest.mark.slow)])
 def test_training_on_the_device_gives_the_same_bits(form, device):
     model = reference.FORMS[form] | {"dropout": 0.25, "embed": 3}
     here, there = (

@@ -107,7 +107,7 @@ def test_teams_compute_the_same():
         np.testing.assert_allclose(weights, alone.task.weights.flat, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("form", ["lstm", "gru-after"])
+@pytest.mark.parametrize("form", ["lstm", pytest.param("gru-after", marks=pytest.mark.slow)])
 def test_training_on_the_device_gives_the_same_bits(form, device):
     model = reference.FORMS[form] | {"bidirectional": True, "dropout": 0.25}
     here, there = (loop_of(each, model=model, eval_every=6) for each in (None, select("cupy")))
