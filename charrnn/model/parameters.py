@@ -30,6 +30,7 @@ class Parameters(Mapping[str, Array]):
         self.shapes = dict(shapes)
         self.flat = flat
         self._views: dict[str, Array] = {}
+        self._trained: Parameters | None = None
         start = 0
         for name, shape in self.shapes.items():
             stop = start + prod(shape)
@@ -41,10 +42,13 @@ class Parameters(Mapping[str, Array]):
     @property
     def trained(self) -> Parameters:
         """Those that training changes, over the same elements."""
-        shapes = {name: shape for name, shape in self.shapes.items() if not name.startswith(FIXED)}
-        if len(shapes) == len(self.shapes):
+        if not next(reversed(self.shapes), "").startswith(FIXED):
             return self
-        return Parameters(shapes, self.flat[: sum(prod(shape) for shape in shapes.values())])
+        if self._trained is None:
+            shapes = {n: shape for n, shape in self.shapes.items() if not n.startswith(FIXED)}
+            size = sum(prod(shape) for shape in shapes.values())
+            self._trained = Parameters(shapes, self.flat[:size])
+        return self._trained
 
     @classmethod
     def zeros(cls, shapes: Shapes, xp: Any, dtype: Any) -> Parameters:

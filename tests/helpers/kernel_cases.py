@@ -14,6 +14,7 @@ from charrnn.backend.philox import Key
 from charrnn.cells import gru, lstm, rnn
 from charrnn.cells.base import Workspace
 from charrnn.randomness import Purpose
+from charrnn.train.optimizers.adam import Rule
 
 IDS = (np.uint8, np.uint16, np.uint32, np.int64)
 
@@ -61,7 +62,7 @@ ADAM = (0.9, 0.999, 1e-8)
 
 
 def directions(rng, dtype):
-    numbers = [(0.0, 1.0, 1.7, *ADAM), (0.1, 0.99, 1.1, *ADAM)]
+    numbers = [(Rule(0.0, 1.0, 1.7, *ADAM),), (Rule(0.1, 0.99, 1.1, *ADAM),)]
     for case in updates(numbers, 2)(rng, dtype):
         yield replace(case, used_up=(4,))
 
@@ -271,7 +272,11 @@ CASES = {
     "model.parameters.norm": norm,
     "train.clipping.scale_for_norm": scale_for_norm,
     "train.optimizers.adam.adam": updates(
-        [(0.0, 1.0, 0.01, 1.7, *ADAM), (0.1, 1.0, 0.02, 1.1, *ADAM), (0.0, 0.99, 0.02, 1.1, *ADAM)],
+        [
+            (0.01, Rule(0.0, 1.0, 1.7, *ADAM)),
+            (0.02, Rule(0.1, 1.0, 1.1, *ADAM)),
+            (0.02, Rule(0.0, 0.99, 1.1, *ADAM)),
+        ],
         2,
     ),
     "train.optimizers.cautious.direct": directions,

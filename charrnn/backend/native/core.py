@@ -177,7 +177,8 @@ class Core:
         rows of ``d``. Rows of ``d`` may be parts of longer rows; there is at least one. ``d`` is
         packed once for both factors, if their panels fit in the second-level cache together.
         """
-        if len(factors) > 1 and sum(x.shape[1] for x, _ in factors) > TOGETHER:
+        columns = sum(x.shape[1] for x, _ in factors)
+        if len(factors) > 1 and columns > TOGETHER:
             self.outer(d, factors[:1], sums, add)
             self.outer(d, factors[1:], None, add)
             return
@@ -185,7 +186,7 @@ class Core:
         for x, out in factors:
             numbers += x.shape[1], address(x), _ld(x), address(out)
         job = jobs.Outer(count, F, address(d), _ld(d), add, address(sums), *numbers)
-        self.call("outer", job, 2.0 * count * F * sum(x.shape[1] for x, _ in factors))
+        self.call("outer", job, 2.0 * count * F * columns)
 
     def sum(self, d: Float, out: Float, add: bool = False) -> None:
         """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,), or add it."""

@@ -33,17 +33,11 @@ def adam(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
     rate: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Any,
 ) -> None:
     """Apply Adam."""
-    numbers = scale, decay, kept, rate, root, 1 - beta1, 1 - beta2, epsilon
-    core.call("adam", jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers), 16.0 * w.size)
+    core.call("adam", _adam(w, g, m, v, scale, rate, rule), 16.0 * w.size)
 
 
 def direct(
@@ -54,16 +48,16 @@ def direct(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Any,
 ) -> None:
     """Find the direction of a cautious update."""
-    numbers = scale, decay, kept, 0.0, root, 1 - beta1, 1 - beta2, epsilon
-    core.call("direct", jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers), 16.0 * w.size)
+    core.call("direct", _adam(w, g, m, v, scale, 0.0, rule), 16.0 * w.size)
+
+
+def _adam(w: Array, g: Array, m: Array, v: Array, scale: Any, rate: float, rule: Any) -> Any:
+    keep = 1 - rule.beta1, 1 - rule.beta2
+    numbers = scale, rule.decay, rule.kept, rate, rule.root, *keep, rule.epsilon
+    return jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers)
 
 
 def move(core: Core, w: Array, u: Array, a: Array, rate: Any) -> None:

@@ -13,9 +13,9 @@ constant, a sum over its n-grams g of one weight each:
     u_c(h x) = ln(1 + C_c(h x) / (A P_c(x | h'))) - ln(1 + C_c(h x) / A)
 
 in which the last term is missing if h x is no context: at the end of a text, or with K symbols. A
-symbol alone has -ln(1 + N_c / A) besides, N_c the number of symbols, or for one that begins a text
-of texts, of the label. As for all n-grams here, one at the beginning or at the end of a text is
-another one than inside. The decision is
+symbol alone has -ln(1 + N_c / A) besides, N_c the number of the label's symbols, or, for one that
+begins a text, of its texts. As for all n-grams here, one at the beginning or at the end of a text
+is another one than inside. The decision is
 
     logits = (1 - s) · (those of the network) + s (τ ln P_c(text) + ln P(c)),   τ = min(1, 3 / √T)
 

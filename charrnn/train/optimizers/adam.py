@@ -8,14 +8,37 @@ w ← w - lr · m̂ / (√v̂ + ε),    m̂ = m / (1 - β₁ᵗ),    v̂ = v / (
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from charrnn.backend import Array
 from charrnn.backend.operations import operation
 from charrnn.train.optimizers.base import Optimizer, add_decay
 
-BETA1, BETA2 = 0.9, 0.999
+BETA1 = 0.9
 EPSILON = 1e-8
+
+
+class Rule(NamedTuple):
+    """The numbers of an update.
+
+    Attributes
+    ----------
+    decay
+        The factor of w that is added to the gradient.
+    kept
+        The factor that shrinks w.
+    root
+        1 / √(1 - β₂ᵗ).
+    beta1, beta2, epsilon
+        β₁, β₂ and ε.
+    """
+
+    decay: float
+    kept: float
+    root: float
+    beta1: float
+    beta2: float
+    epsilon: float
 
 
 def direction(
@@ -26,27 +49,22 @@ def direction(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Rule,
 ) -> None:
-    """Update the moments, shrink w, and leave m / (√v · root + ε) in a; root is 1 / √(1 - β₂ᵗ)."""
-    add_decay(xp, w, g, a, scale, decay)
-    if kept != 1.0:
-        xp.multiply(w, kept, out=w)
+    """Update the moments, shrink w, and leave m / (√v · root + ε) in a."""
+    add_decay(xp, w, g, a, scale, rule.decay)
+    if rule.kept != 1.0:
+        xp.multiply(w, rule.kept, out=w)
     xp.subtract(g, m, out=a)
-    xp.multiply(a, 1 - beta1, out=a)
+    xp.multiply(a, 1 - rule.beta1, out=a)
     xp.add(m, a, out=m)
     xp.multiply(g, g, out=a)
     xp.subtract(a, v, out=a)
-    xp.multiply(a, 1 - beta2, out=a)
+    xp.multiply(a, 1 - rule.beta2, out=a)
     xp.add(v, a, out=v)
     xp.sqrt(v, out=a)
-    xp.multiply(a, root, out=a)
-    xp.add(a, epsilon, out=a)
+    xp.multiply(a, rule.root, out=a)
+    xp.add(a, rule.epsilon, out=a)
     xp.divide(m, a, out=a)
 
 
@@ -59,16 +77,11 @@ def adam(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
     rate: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Rule,
 ) -> None:
-    """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ), ``root`` 1 / √(1 - β₂ᵗ)."""
-    direction(xp, w, g, m, v, a, scale, decay, kept, root, beta1, beta2, epsilon)
+    """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ)."""
+    direction(xp, w, g, m, v, a, scale, rule)
     xp.multiply(a, rate, out=a)
     xp.subtract(w, a, out=w)
 
@@ -79,6 +92,7 @@ class Adam(Optimizer):
     name = "adam"
     compiled = True
     slots = ("m", "v")
+    beta2: ClassVar = 0.999
 
     def update(
         self,
@@ -91,10 +105,17 @@ class Adam(Optimizer):
         count: int,
     ) -> None:
         m, v = moments
-        rate, root = lr / (1 - BETA1**count), 1 / sqrt(1 - BETA2**count)
-        decay, kept = self.decay(lr)
-        fixed = (BETA1, BETA2, EPSILON)
-        adam(self.backend.xp, w, g, m, v, a, scale, decay, kept, rate, root, *fixed)
+        rate, rule = self.rate(lr, count), self.rule(lr, count)
+        adam(self.backend.xp, w, g, m, v, a, scale, rate, rule)
+
+    def rate(self, lr: float, count: int) -> float:
+        """Return lr / (1 - β₁ᵗ)."""
+        return lr / (1 - BETA1**count)
+
+    def rule(self, lr: float, count: int) -> Rule:
+        """Return the other numbers of update t."""
+        root = 1 / sqrt(1 - self.beta2**count)
+        return Rule(*self.decay(lr), root, BETA1, self.beta2, EPSILON)
 
     def decay(self, lr: float) -> tuple[float, float]:
         """Return the factor of w that is added to the gradient, and the factor that shrinks w."""

@@ -8,16 +8,13 @@ w ← (1 - lr · λ) w - lr · n / (k + 1) · u    k of them move, the further t
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
 from charrnn.backend import Array, Backend
 from charrnn.backend.operations import operation
 from charrnn.model.parameters import Parameters
-from charrnn.train.optimizers.adam import BETA1, EPSILON, direction
+from charrnn.train.optimizers.adam import Rule, direction
 from charrnn.train.optimizers.adamw import AdamW
-
-BETA2 = 0.99
 
 
 @operation
@@ -29,15 +26,10 @@ def direct(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Rule,
 ) -> None:
     """Replace g by u, but for the divisor of m̂."""
-    direction(xp, w, g, m, v, a, scale, decay, kept, root, beta1, beta2, epsilon)
+    direction(xp, w, g, m, v, a, scale, rule)
     agreed = xp.multiply(m, g, out=g) > 0
     xp.multiply(a, agreed, out=g)
 
@@ -53,6 +45,7 @@ class Cautious(AdamW):
     """AdamW whose updates never go against the gradient."""
 
     name = "cautious"
+    beta2 = 0.99
 
     def __init__(
         self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any
@@ -63,9 +56,7 @@ class Cautious(AdamW):
     def apply(
         self, weights: Parameters, grads: Parameters, lr: float, scale: Any, count: int
     ) -> None:
-        rate, root = lr / (1 - BETA1**count), 1 / sqrt(1 - BETA2**count)
-        numbers = (*self.decay(lr), root, BETA1, BETA2, EPSILON)
-        xp = self.backend.xp
+        xp, rate, rule = self.backend.xp, self.rate(lr, count), self.rule(lr, count)
         for name in weights:
             w, g, m, v = (each[name].reshape(-1) for each in (weights, grads, self._m, self._v))
             block = self._block(w)
@@ -73,7 +64,7 @@ class Cautious(AdamW):
             for start in range(0, w.size, block):
                 part = slice(start, start + block)
                 u, a = g[part], self._scratch[: g[part].size]
-                direct(xp, w[part], u, m[part], v[part], a, scale, *numbers)
+                direct(xp, w[part], u, m[part], v[part], a, scale, rule)
                 moving = moving + xp.count_nonzero(u != 0)
             factor = xp.asarray(rate * w.size / (moving + 1), w.dtype)  # stays on a GPU
             for start in range(0, w.size, block):

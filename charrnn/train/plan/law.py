@@ -49,9 +49,9 @@ DROPOUT = (2.0, 60.0, 0.5)
 """The x at which dropout begins, x₀, and at which it is full, and its full rate."""
 RECURRENT_DROPOUT = (7.0, 200.0, 0.4)
 """The same of the recurrent weights."""
-OPTIMIZERS = ("cautious", "adam")
-"""The learning rate is meant for both. The first one learns faster, by heart too: it is for texts
-that are not read often enough to need dropout."""
+FASTER, USUAL = "cautious", "adam"
+"""Optimizers for which the learning rate is meant. The first one learns faster, by heart too: it is
+for texts that are not read often enough to need dropout."""
 LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
 STEPS = 32
@@ -140,7 +140,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         "recurrent_dropout": _rate(learned, *RECURRENT_DROPOUT),
         "seq_len": T,
         "batch": N,
-        "optimizer": OPTIMIZERS[learned > DROPOUT[0]],
+        "optimizer": FASTER if learned <= DROPOUT[0] else USUAL,
         "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
     }
     if by_passes:

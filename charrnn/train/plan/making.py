@@ -198,7 +198,7 @@ def _reads(train: TrainConfig, n: int, given: Mapping[str, Any]) -> float | None
 def _own(train: TrainConfig, found: law.Law, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the law gives for settings that were not given, if it applies to them."""
     own = {name: value for name, value in found.settings.items() if name not in given}
-    if "optimizer" in given and train.optimizer not in law.OPTIMIZERS:
+    if train.optimizer not in (law.FASTER, law.USUAL):
         own.pop("lr", None)
     if not train.eval_every:
         own.pop("patience", None)

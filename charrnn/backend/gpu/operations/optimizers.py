@@ -19,17 +19,11 @@ def adam(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
     rate: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Any,
 ) -> None:
     """One thread updates an element of the weights and of both moments."""
-    fixed = (1 - beta1, 1 - beta2, epsilon)
-    _launch(gpu, "adam", w, g, (m, v), scale, decay, kept, rate, root, *fixed)
+    _launch(gpu, "adam", w, g, (m, v), scale, rate, *_numbers(rule))
 
 
 @launches("train.optimizers.cautious.direct", CUDA)
@@ -41,16 +35,10 @@ def direct(
     v: Array,
     a: Array,
     scale: Any,
-    decay: float,
-    kept: float,
-    root: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    rule: Any,
 ) -> None:
     """One thread updates both moments of a weight and finds its direction."""
-    fixed = (1 - beta1, 1 - beta2, epsilon)
-    _launch(gpu, "direct", w, g, (m, v), scale, decay, kept, root, *fixed)
+    _launch(gpu, "direct", w, g, (m, v), scale, *_numbers(rule))
 
 
 @launches("train.optimizers.cautious.move", CUDA)
@@ -90,6 +78,11 @@ def sgd(
 ) -> None:
     """One thread updates an element of the weights and of the velocity."""
     _launch(gpu, "sgd", w, g, (u,), scale, decay, lr, momentum)
+
+
+def _numbers(rule: Any) -> tuple[float, ...]:
+    """Return the numbers of Adam's rule as the kernels take them."""
+    return rule.decay, rule.kept, rule.root, 1 - rule.beta1, 1 - rule.beta2, rule.epsilon
 
 
 def _launch(
