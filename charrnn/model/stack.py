@@ -82,6 +82,10 @@ class Stack:
         for layer in self.layers:
             _require("a layer", layer, Layer)
         self.cell = self.layers[0].cell
+        self._names = [
+            [(name, layer.full_name(name, index)) for name in layer.shapes]
+            for index, layer in enumerate(self.layers)
+        ]
         looks_ahead = any(layer.looks_ahead for layer in self.layers)
         self._order: LayerOrder = LayerByLayer() if looks_ahead else self.backend.order
 
@@ -103,8 +107,7 @@ class Stack:
 
     def of_layer(self, weights: Mapping[str, Array], index: int, prefix: str) -> dict[str, Array]:
         """Return a layer's parameters by their names in the layer."""
-        layer = self.layers[index]
-        return {p: weights[prefix + layer.full_name(p, index)] for p in layer.shapes}
+        return {name: weights[prefix + full] for name, full in self._names[index]}
 
     def input_weights(self) -> list[str]:
         """Return the full names of the matrices that are multiplied with the input of the stack."""
@@ -315,9 +318,10 @@ class Stack:
     def _check_names(self, what: str, named: Mapping[str, Array], prefix: str) -> None:
         """Raise :class:`UsageError` if arrays lack a parameter."""
         _require(what, named, Mapping)
-        missing = [name for name in self.shapes() if prefix + name not in named]
-        if missing:
-            raise UsageError(f"{what} have no {prefix}{missing[0]}", "initialise makes them")
+        for names in self._names:
+            for _, full in names:
+                if prefix + full not in named:
+                    raise UsageError(f"{what} have no {prefix}{full}", "initialise makes them")
 
 
 def layers_of(config: ModelConfig, inputs: int, backend: Backend) -> list[Layer]:

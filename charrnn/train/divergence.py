@@ -89,9 +89,12 @@ class Guard:
 
     def update(self, step: int) -> None:
         """Raise :class:`DivergedError` if a weight or a moment is not finite after the update."""
-        flats = (self._task.weights.flat, *self._update.optimizer.moments.values())
-        xp = self._task.backend.xp
-        self._check(step, all(isfinite(norm(xp, flat)) for flat in flats))  # faster than a sum
+        finite = self._update.optimizer.finite
+        if finite is None:
+            flats = (self._task.weights.flat, *self._update.optimizer.moments.values())
+            xp = self._task.backend.xp
+            finite = all(isfinite(norm(xp, flat)) for flat in flats)  # faster than a sum
+        self._check(step, finite)
 
     def loss(self, step: int, name: str, value: float) -> None:
         """Raise :class:`DivergedError` for a non-finite or exploded loss."""

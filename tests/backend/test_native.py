@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import kernel_cases
+from helpers.native import LIBRARIES, TARGETS, opened
 from helpers.operations import OPERATIONS
 
 from charrnn.backend import numpy_backend, select
@@ -34,7 +35,6 @@ from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.steps import compiled as steps
 from charrnn.text import Vocabulary
 
-TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.features())
 ROUNDING = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
 CELLS = (
     {"cell": "lstm"},
@@ -46,29 +46,15 @@ CELLS = (
 SHAPES = ((1, 1, 1, 1, 3), (2, 7, 4, 3, 5), (2, 33, 6, 17, 40), (1, 64, 3, 50, 9))
 """Layers, hidden units, steps, streams, symbols: with remainders of every width of vectors."""
 
-LIBRARIES = "CHARRNN_TEST_LIBRARIES"
-"""The environment variable that names a folder of other libraries to test."""
-
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-
-
-def opened(target=None, threads=2):
-    """Open the library for a target, the best one by default; skip if it was not built."""
-    folder = Path(os.environ.get(LIBRARIES, build.FOLDER))
-    path = folder / build.file_name(target or (TARGETS or ["none"])[0])
-    if not path.is_file():
-        if "c" in os.environ.get("CHARRNN_REQUIRE_COMPILERS", "").split():
-            pytest.fail(f"{path.name} was not built")
-        pytest.skip("the compiled core was not built")
-    return library.open_library(path, target or TARGETS[0], threads)
 
 
 @pytest.fixture(autouse=True)
 def however_little(monkeypatch):
     """Divide even the smallest piece of work among all threads."""
     monkeypatch.setattr("charrnn.backend.native.core.SMALL", 1e-3)
-    monkeypatch.setattr("charrnn.model.compiled.STREAMS", 1)
+    monkeypatch.setattr("charrnn.model.compiled.layers.STREAMS", 1)
 
 
 @pytest.fixture(scope="module")

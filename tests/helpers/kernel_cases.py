@@ -289,7 +289,7 @@ CASES = {
 
 
 def run(call, case, put, get):
-    """Run an operation on copies of a case's arguments; return all that it leaves, on the host."""
+    """Run an operation on copies of a case's arguments; return the arrays that it leaves."""
 
     def there(value):
         return put(value) if isinstance(value, np.ndarray) else value
@@ -298,12 +298,13 @@ def run(call, case, put, get):
     with np.errstate(all="ignore"):
         result = call(*(case.arrange(*arguments) if case.arrange else arguments))
     result = result if isinstance(result, tuple) else (result,)
+    result = [value for value in result if not isinstance(value, bool | None)]
     left = [
         value
         for at, value in enumerate(arguments)
         if at not in case.used_up and isinstance(case.arguments[at], np.ndarray)
     ]
-    return [np.asarray(get(value)) for value in (*result, *left) if value is not None]
+    return [np.asarray(get(value)) for value in (*result, *left)]
 
 
 def assert_equal(found, expected, case, dtype):

@@ -35,7 +35,7 @@ def result(folder):
 def however_little(monkeypatch):
     """Divide even the smallest piece of work among all threads."""
     monkeypatch.setattr("charrnn.backend.native.core.SMALL", 1e-3)
-    monkeypatch.setattr("charrnn.model.compiled.STREAMS", 1)
+    monkeypatch.setattr("charrnn.model.compiled.layers.STREAMS", 1)
 
 
 @pytest.fixture

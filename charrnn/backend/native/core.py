@@ -6,8 +6,9 @@ of an array (T, N, F). Matrices are packed into panels before they are multiplie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import CDLL, byref, c_int, c_int64, c_void_p
+from functools import partial
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -111,8 +112,16 @@ class Core:
 
     def call(self, name: str, job: Any, work: float, most: int | None = None) -> None:
         """Call a function of about ``work`` operations, in at most ``most`` threads."""
-        threads = min(self.threads, 1 + int(work / SMALL), most or self.threads)
-        self.function(name)(threads, byref(job))
+        self.function(name)(self._threads_for(work, most), byref(job))
+
+    def prepared(
+        self, name: str, job: Any, work: float, most: int | None = None
+    ) -> Callable[[], None]:
+        """Return what makes the same call; it keeps the structure, but not its arrays."""
+        return partial(self.function(name), self._threads_for(work, most), byref(job))
+
+    def _threads_for(self, work: float, most: int | None) -> int:
+        return min(self.threads, 1 + int(work / SMALL), most or self.threads)
 
     def function(self, name: str) -> Any:
         """Return a function of the library; it takes the number of threads, and a structure."""

@@ -39,11 +39,15 @@ Loss = _job(
     "d_logits:p d_top:p",
 )
 Adam = _job(
-    "Adam", "count:i w:p g:p m:p v:p scale:f decay:f kept:f rate:f root:f keep1:f keep2:f epsilon:f"
+    "Adam",
+    "count:i w:p g:p m:p v:p scale:f decay:f kept:f rate:f root:f keep1:f keep2:f epsilon:f "
+    "broken:i",
 )
-Move = _job("Move", "count:i w:p u:p rate:f")
-Sgd = _job("Sgd", "count:i w:p g:p u:p scale:f decay:f lr:f momentum:f")
-Rmsprop = _job("Rmsprop", "count:i w:p g:p v:p scale:f decay:f lr:f alpha:f keep:f epsilon:f")
+Move = _job("Move", "count:i w:p u:p rate:f broken:i")
+Sgd = _job("Sgd", "count:i w:p g:p u:p scale:f decay:f lr:f momentum:f broken:i")
+Rmsprop = _job(
+    "Rmsprop", "count:i w:p g:p v:p scale:f decay:f lr:f alpha:f keep:f epsilon:f broken:i"
+)
 Dropout = _job(
     "Dropout",
     "T:i H:i N:i t:i h:i n:i layer:u step:u seed:u purpose:u threshold:u scale:f out:p",

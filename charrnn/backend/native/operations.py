@@ -35,9 +35,9 @@ def adam(
     scale: Any,
     rate: float,
     rule: Any,
-) -> None:
+) -> bool:
     """Apply Adam."""
-    core.call("adam", _adam(w, g, m, v, scale, rate, rule), 16.0 * w.size)
+    return _update(core, "adam", _adam(w, g, m, v, scale, rate, rule), 16.0)
 
 
 def direct(
@@ -49,9 +49,9 @@ def direct(
     a: Array,
     scale: Any,
     rule: Any,
-) -> None:
+) -> bool:
     """Find the direction of a cautious update."""
-    core.call("direct", _adam(w, g, m, v, scale, 0.0, rule), 16.0 * w.size)
+    return _update(core, "direct", _adam(w, g, m, v, scale, 0.0, rule), 16.0)
 
 
 def _adam(w: Array, g: Array, m: Array, v: Array, scale: Any, rate: float, rule: Any) -> Any:
@@ -60,9 +60,9 @@ def _adam(w: Array, g: Array, m: Array, v: Array, scale: Any, rate: float, rule:
     return jobs.Adam(w.size, *map(address, (w, g, m, v)), *numbers)
 
 
-def move(core: Core, w: Array, u: Array, a: Array, rate: Any) -> None:
+def move(core: Core, w: Array, u: Array, a: Array, rate: Any) -> bool:
     """Move the weights."""
-    core.call("move", jobs.Move(w.size, address(w), address(u), rate), 4.0 * w.size)
+    return _update(core, "move", jobs.Move(w.size, address(w), address(u), rate), 4.0)
 
 
 def sgd(
@@ -75,10 +75,10 @@ def sgd(
     decay: float,
     lr: float,
     momentum: float,
-) -> None:
+) -> bool:
     """Apply stochastic gradient descent with momentum."""
     job = jobs.Sgd(w.size, *map(address, (w, g, u)), scale, decay, lr, momentum)
-    core.call("sgd", job, 8.0 * w.size)
+    return _update(core, "sgd", job, 8.0)
 
 
 def rmsprop(
@@ -92,10 +92,16 @@ def rmsprop(
     lr: float,
     alpha: float,
     epsilon: float,
-) -> None:
+) -> bool:
     """Apply RMSprop."""
     numbers = scale, decay, lr, alpha, 1 - alpha, epsilon
-    core.call("rmsprop", jobs.Rmsprop(w.size, *map(address, (w, g, v)), *numbers), 16.0 * w.size)
+    return _update(core, "rmsprop", jobs.Rmsprop(w.size, *map(address, (w, g, v)), *numbers), 16.0)
+
+
+def _update(core: Core, name: str, job: Any, each: float) -> bool:
+    """Call an update, ``each`` operations a weight; return whether all it writes is finite."""
+    core.call(name, job, each * job.count)
+    return not job.broken
 
 
 def norm(core: Core, flat: Array) -> Array:

@@ -60,7 +60,7 @@ class CompiledSteps:
                 embedding = model.weights[EMBEDDING]
             layer.point(staged, ws, 0, 1, self._ids if table is not None else None, table)
             ih[index] = None if table is not None else address(staged.ih)
-            jobs_of_layers[index] = cast(pointer(ws.scratch), c_void_p)
+            jobs_of_layers[index] = cast(pointer(ws.scratch.job), c_void_p)
             self._kept += [staged, table, ws]
         weight, bias = model.weights[DECODER + "weight"], model.weights[DECODER + "bias"]
         decoder = core.pack(weight, 1, core.panels(V, H))

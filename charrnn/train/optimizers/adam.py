@@ -79,11 +79,12 @@ def adam(
     scale: Any,
     rate: float,
     rule: Rule,
-) -> None:
+) -> bool | None:
     """Apply Adam: ``rate`` is lr / (1 - β₁ᵗ)."""
     direction(xp, w, g, m, v, a, scale, rule)
     xp.multiply(a, rate, out=a)
     xp.subtract(w, a, out=w)
+    return None
 
 
 class Adam(Optimizer):
@@ -103,10 +104,10 @@ class Adam(Optimizer):
         lr: float,
         scale: Any,
         count: int,
-    ) -> None:
+    ) -> bool | None:
         m, v = moments
         rate, rule = self.rate(lr, count), self.rule(lr, count)
-        adam(self.backend.xp, w, g, m, v, a, scale, rate, rule)
+        return adam(self.backend.xp, w, g, m, v, a, scale, rate, rule)
 
     def rate(self, lr: float, count: int) -> float:
         """Return lr / (1 - β₁ᵗ)."""

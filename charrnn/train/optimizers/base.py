@@ -7,6 +7,7 @@ An optimizer is one file of this package, or of a plug-in, with a class that der
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from charrnn.backend import Array, Backend
@@ -40,6 +41,8 @@ class Optimizer(Choice, ABC):
     ----------
     moments
         Flat arrays (P,) by name: what a checkpoint keeps besides the number of updates.
+    finite
+        Whether the last update left all weights and moments finite; None if the rule did not look.
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -52,6 +55,7 @@ class Optimizer(Choice, ABC):
     ) -> None:
         self.backend = backend
         self.weight_decay = weight_decay
+        self.finite: bool | None = None
         for name, value in options.items():
             setattr(self, name, value)
         flat = parameters.flat
@@ -76,12 +80,17 @@ class Optimizer(Choice, ABC):
         count
             Updates made so far, this one included.
         """
-        block = self._block(weights.flat)
+        block, looked = self._block(weights.flat), list[bool | None]()
         for start in range(0, weights.flat.size, block):
             part = slice(start, start + block)
             w, g = weights.flat[part], grads.flat[part]
             moments = [self.moments[name][part] for name in self.slots]
-            self.update(w, g, moments, self._scratch[: w.size], lr, scale, count)
+            looked.append(self.update(w, g, moments, self._scratch[: w.size], lr, scale, count))
+        self._found(looked)
+
+    def _found(self, looked: Sequence[bool | None]) -> None:
+        """Note what the updates of blocks returned."""
+        self.finite = None if None in looked else all(looked)
 
     def _block(self, flat: Array) -> int:
         """Return how many weights of a flat vector the rule takes at once."""
@@ -99,7 +108,7 @@ class Optimizer(Choice, ABC):
         lr: float,
         scale: Any,
         count: int,
-    ) -> None:
+    ) -> bool | None:
         """Apply the rule to one block.
 
         Parameters
@@ -113,4 +122,8 @@ class Optimizer(Choice, ABC):
             Scratch space of the same length.
         lr, scale, count
             As for :meth:`apply`.
+
+        Returns
+        -------
+        Whether all that it wrote is finite; None if it did not look.
         """

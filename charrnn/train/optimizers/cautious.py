@@ -27,18 +27,20 @@ def direct(
     a: Array,
     scale: Any,
     rule: Rule,
-) -> None:
+) -> bool | None:
     """Replace g by u, but for the divisor of m̂."""
     direction(xp, w, g, m, v, a, scale, rule)
     agreed = xp.multiply(m, g, out=g) > 0
     xp.multiply(a, agreed, out=g)
+    return None
 
 
 @operation
-def move(xp: Any, w: Array, u: Array, a: Array, rate: Any) -> None:
+def move(xp: Any, w: Array, u: Array, a: Array, rate: Any) -> bool | None:
     """Subtract ``rate``, a number or a 0-d array, times u from w."""
     xp.multiply(u, rate, out=a)
     xp.subtract(w, a, out=w)
+    return None
 
 
 class Cautious(AdamW):
@@ -57,6 +59,7 @@ class Cautious(AdamW):
         self, weights: Parameters, grads: Parameters, lr: float, scale: Any, count: int
     ) -> None:
         xp, rate, rule = self.backend.xp, self.rate(lr, count), self.rule(lr, count)
+        looked: list[bool | None] = []
         for name in weights:
             w, g, m, v = (each[name].reshape(-1) for each in (weights, grads, self._m, self._v))
             block = self._block(w)
@@ -64,9 +67,10 @@ class Cautious(AdamW):
             for start in range(0, w.size, block):
                 part = slice(start, start + block)
                 u, a = g[part], self._scratch[: g[part].size]
-                direct(xp, w[part], u, m[part], v[part], a, scale, rule)
+                looked.append(direct(xp, w[part], u, m[part], v[part], a, scale, rule))
                 moving = moving + xp.count_nonzero(u != 0)
             factor = xp.asarray(rate * w.size / (moving + 1), w.dtype)  # stays on a GPU
             for start in range(0, w.size, block):
                 part = slice(start, start + block)
-                move(xp, w[part], g[part], self._scratch[: g[part].size], factor)
+                looked.append(move(xp, w[part], g[part], self._scratch[: g[part].size], factor))
+        self._found(looked)

@@ -28,7 +28,7 @@ def rmsprop(
     lr: float,
     alpha: float,
     epsilon: float,
-) -> None:
+) -> bool | None:
     """Apply RMSprop."""
     add_decay(xp, w, g, a, scale, decay)
     xp.multiply(v, alpha, out=v)
@@ -40,6 +40,7 @@ def rmsprop(
     xp.divide(g, a, out=a)
     xp.multiply(a, lr, out=a)
     xp.subtract(w, a, out=w)
+    return None
 
 
 class RMSprop(Optimizer):
@@ -58,6 +59,6 @@ class RMSprop(Optimizer):
         lr: float,
         scale: Any,
         count: int,
-    ) -> None:
+    ) -> bool | None:
         decay = self.weight_decay
-        rmsprop(self.backend.xp, w, g, moments[0], a, scale, decay, lr, ALPHA, EPSILON)
+        return rmsprop(self.backend.xp, w, g, moments[0], a, scale, decay, lr, ALPHA, EPSILON)

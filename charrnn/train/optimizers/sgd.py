@@ -25,13 +25,14 @@ def sgd(
     decay: float,
     lr: float,
     momentum: float,
-) -> None:
+) -> bool | None:
     """Apply stochastic gradient descent with momentum."""
     add_decay(xp, w, g, a, scale, decay)
     xp.multiply(u, momentum, out=u)
     xp.add(u, g, out=u)
     xp.multiply(u, lr, out=a)
     xp.subtract(w, a, out=w)
+    return None
 
 
 class SGD(Optimizer):
@@ -60,5 +61,6 @@ class SGD(Optimizer):
         lr: float,
         scale: Any,
         count: int,
-    ) -> None:
-        sgd(self.backend.xp, w, g, moments[0], a, scale, self.weight_decay, lr, self.momentum)
+    ) -> bool | None:
+        decay, momentum = self.weight_decay, self.momentum
+        return sgd(self.backend.xp, w, g, moments[0], a, scale, decay, lr, momentum)

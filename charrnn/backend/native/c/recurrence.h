@@ -11,7 +11,7 @@
 #include "tile.h"
 
 #define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
-#define FEW_STREAMS 8 // fewer are not worth a thread; STREAMS in charrnn/model/compiled.py
+#define FEW_STREAMS 8 // fewer are not worth a thread; STREAMS in charrnn/model/compiled/layers.py
 #define GATE (PAIR * CHUNK) // floats of one gate's products
 
 typedef struct {

@@ -1,13 +1,12 @@
-"""Layers and the language model's head by the compiled core (:mod:`charrnn.backend.native`).
+"""A layer by the compiled core.
 
-They compute what :class:`~charrnn.model.layer.Layer` and
-:class:`~charrnn.model.head.LanguageModelHead` define, up to rounding. Sequences (T, F, N) are views
-of arrays (T, N, F): the features of a stream lie side by side.
+It computes what :class:`~charrnn.model.layer.Layer` defines, up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,31 +14,13 @@ import numpy as np
 from charrnn.backend import Array, Backend
 from charrnn.backend.native import jobs
 from charrnn.backend.native.core import Core, address, empty, rows, rows_of, sequence
+from charrnn.backend.native.routine import Routine
 from charrnn.cells.base import Cell, MatrixGradient, Workspace
-from charrnn.model.head import LanguageModelHead
 from charrnn.model.layer import Layer, whole
-from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
 
 STREAMS = 8
 """Streams that are worth a thread of their own in a recurrence; FEW_STREAMS in ``recurrence.h``."""
-
-
-def layer(cell: Cell, inputs: int, hidden: int, backend: Backend, dtype: str) -> Layer:
-    """Return a layer, compiled if the backend has a core and the core knows the cell."""
-    kind = CompiledLayer if backend.core is not None and fits(cell, dtype) else Layer
-    return kind(cell, inputs, hidden, backend)
-
-
-def fits(cell: Cell, dtype: str) -> bool:
-    """Return whether a compiled core can compute such layers."""
-    return cell.compiled is not None and dtype == "float32"
-
-
-def head(top: Layer, vocabulary: int, backend: Backend, prefix: str) -> LanguageModelHead:
-    """Return the language-model head for this top layer; compiled if the layer is."""
-    kind = CompiledHead if top.compiled else LanguageModelHead
-    return kind(top.width, vocabulary, backend, prefix)
 
 
 class Packed(NamedTuple):
@@ -68,6 +49,26 @@ class Packed(NamedTuple):
     extra: Array | None
 
 
+class Scratch:
+    """What a compiled layer keeps with a window's arrays.
+
+    Attributes
+    ----------
+    job
+        The C structure of its recurrence.
+    staged, steps
+        The weights and the steps that the structure points to; None at first.
+    packing, sums
+        How the weights are packed, and the gradients added up.
+    """
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+        self.staged: Packed | None = None
+        self.steps: tuple[int, int] | None = None
+        self.packing, self.sums = Routine[Packed](), Routine[None]()
+
+
 class CompiledLayer(Layer):
     """A layer in float32 whose cell the compiled core knows."""
 
@@ -94,14 +95,33 @@ class CompiledLayer(Layer):
         for array in (*ws.states.values(), *ws.gradients.values()):
             array[...] = 0.0
         room = ws.staging["room"] = empty(N, H)
-        job = ws.scratch = jobs.Recurrence(N=N, H=H, kind=self._functions.kind, room=address(room))
+        job = jobs.Recurrence(N=N, H=H, kind=self._functions.kind, room=address(room))
         for name, gradient in ws.gradients.items():
             setattr(job, f"d{name}", address(gradient))
+        ws.scratch = Scratch(job)
         return ws
 
     def stage(self, weights: Mapping[str, Array], ws: Workspace | None, dense: bool = False) -> Any:
-        core, H, D, G = self._core, self.H, self.D, len(self.cell.gates)
-        kept: dict[str, Array] = {} if ws is None else ws.staging
+        bias = self.cell.input_bias(self.xp, weights)
+        if ws is None:
+            return self._pack(weights, bias, {}, dense, False, self._core)
+        if bias is not weights["bias_ih"]:
+            bias = _kept(ws.staging, "bias", bias)
+        pack = partial(self._pack, weights, bias, ws.staging, dense, True)
+        arrays: Any = (*weights.values(), bias)
+        return ws.scratch.packing.run(self._core, arrays, dense, pack)
+
+    def _pack(
+        self,
+        weights: Mapping[str, Array],
+        bias: Array,
+        kept: dict[str, Array],
+        dense: bool,
+        backward: bool,
+        core: Core,
+    ) -> Packed:
+        """Pack the weights into arrays that are kept from one time to the next."""
+        H, D, G = self.H, self.D, len(self.cell.gates)
 
         def panels(name: str, columns: int, K: int, groups: int = 1) -> Array:
             if name not in kept:
@@ -109,10 +129,9 @@ class CompiledLayer(Layer):
             return kept[name]
 
         hh, ih = weights["weight_hh"], weights["weight_ih"]
-        bias = self.cell.input_bias(self.xp, weights)
         forth = core.pack(hh, G, panels("forth", H, H, G))
         back = ih_forth = ih_back = table = None
-        if ws is not None:
+        if backward:
             back, start = panels("back", H, H, G), 0
             for first, last, begin in self._functions.products:
                 matrix = hh[first * H : last * H]
@@ -120,7 +139,7 @@ class CompiledLayer(Layer):
                 start += (last - first) * core.panels_size(H, H)
         if dense:
             ih_forth = core.pack(ih, 1, panels("ih", G * H, D))
-            if ws is not None:
+            if backward:
                 ih_back = core.pack_transposed(ih, panels("ih_back", D, G * H))
         else:
             if "table" not in kept:
@@ -138,19 +157,25 @@ class CompiledLayer(Layer):
         part: slice,
         resets: Resets | None = None,
     ) -> None:
-        table = ids = None
         if x.ndim == 3:
             received = ws.work[: len(x), self.cell.input_rows(self.H)]
             self._core.product(rows(x), staged.ih, rows_of(received))
         else:
-            ids, table = np.ascontiguousarray(x, np.int32), staged.table
-            ws.staging["ids"] = ids
+            _kept(ws.staging, "ids", x, len(ws.work))
         for start, stop, kept in resets.runs(part) if resets else whole(part):
             if kept is not None:
                 for states in ws.states.values():
                     self.xp.multiply(states[start], kept, out=states[start])
-            self.point(staged, ws, start, stop, ids, table)
-            self._run("forward", ws.scratch)
+            self._point(staged, ws, start, stop)
+            self._run("forward", ws.scratch.job)
+
+    def _point(self, staged: Packed, ws: Workspace, start: int, stop: int) -> None:
+        """Point the structure at steps ``start`` to ``stop``, unless it points there already."""
+        scratch = ws.scratch
+        if scratch.staged is not staged or scratch.steps != (start, stop):
+            ids = None if staged.table is None else ws.staging["ids"]
+            self.point(staged, ws, start, stop, ids, staged.table)
+            scratch.staged, scratch.steps = staged, (start, stop)
 
     def point(
         self,
@@ -166,7 +191,7 @@ class CompiledLayer(Layer):
         They look up the symbols ``ids`` (T, N) in ``table``; without these, ``ws.work`` holds the
         input products.
         """
-        job = ws.scratch
+        job = ws.scratch.job
         job.T, job.work = stop - start, address(ws.work[start:])
         for name, states in ws.states.items():  # the structure has their names
             setattr(job, name, address(states[start:]))
@@ -187,9 +212,9 @@ class CompiledLayer(Layer):
     ) -> None:
         d_rows, N = rows(d_out), d_out.shape[2]
         for start, stop, kept in reversed(list(resets.runs(part)) if resets else whole(part)):
-            self.point(staged, ws, start, stop)
-            ws.scratch.d_out = address(d_rows[start * N :])
-            self._run("backward", ws.scratch)
+            self._point(staged, ws, start, stop)
+            ws.scratch.job.d_out = address(d_rows[start * N :])
+            self._run("backward", ws.scratch.job)
             if kept is not None:
                 for gradient in ws.gradients.values():
                     self.xp.multiply(gradient, kept, out=gradient)
@@ -211,24 +236,37 @@ class CompiledLayer(Layer):
         grads: Mapping[str, Array],
         dx: Array | None,
     ) -> None:
-        core, work = self._core, rows_of(ws.work[:steps])
-        inputs = self.cell.input_rows(self.H)
+        dense = rows(x) if x.ndim == 3 else None
+        read = None if dense is None else (address(dense), dense.strides)
+        add = partial(self._accumulate, ws, dense, steps, grads)
+        ws.scratch.sums.run(self._core, tuple(grads.values()), (steps, read), add)
+
+    def _accumulate(
+        self,
+        ws: Workspace,
+        x: Array | None,
+        steps: int,
+        grads: Mapping[str, Array],
+        core: Core,
+    ) -> None:
+        """Write the gradients; ``x`` (rows, D) is what the layer read, None for symbols."""
+        work, inputs = rows_of(ws.work[:steps]), self.cell.input_rows(self.H)
         received, bias = work[:, inputs], grads["bias_ih"]
         factors: list[tuple[Array, Array]] = []  # of the products with what the bias sums
-        if x.ndim == 3:
-            factors.append((rows(x), grads["weight_ih"]))
+        if x is not None:
+            factors.append((x, grads["weight_ih"]))
         else:
             if "sums" not in ws.staging:
                 ws.staging["sums"] = empty(*grads["weight_ih"].shape[::-1])
             sums = ws.staging["sums"]
-            core.symbol_sums(received, ws.staging["ids"], sums)
+            core.symbol_sums(received, ws.staging["ids"][:steps], sums)
             core.transpose(sums, None, grads["weight_ih"])
         for term in self._terms:
             out, delta = grads[term.parameter][term.rows], work[:, term.source]
             if not isinstance(term, MatrixGradient):
                 core.sum(delta, out)
                 continue
-            factor = rows(ws.operand(term.operand, steps)), out
+            factor = rows_of(ws.operand(term.operand, steps)), out
             if term.source == inputs:
                 factors.append(factor)
             else:
@@ -239,101 +277,11 @@ class CompiledLayer(Layer):
             core.sum(received, bias)
 
 
-class CompiledHead(LanguageModelHead):
-    """The head of a language model whose layers the compiled core computes."""
-
-    def __init__(self, hidden: int, vocabulary: int, backend: Backend, prefix: str) -> None:
-        super().__init__(hidden, vocabulary, backend, prefix)
-        assert backend.core is not None
-        self._core: Core = backend.core
-
-    def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
-        core, weight = self._core, weights[self._weight]
-        forth = core.pack(weight, 1, core.panels(*weight.shape))
-        ids, nats = np.ascontiguousarray(targets, np.int32), np.empty(targets.size)
-        job = self._job(weights, rows(top), ids, forth, nats)
-        core.call("loss", job, 2.0 * ids.size * weight.size)
-        return nats.reshape(targets.shape).astype(top.dtype)
-
-    def loss(
-        self,
-        weights: Parameters,
-        top: Array,
-        targets: Array,
-        grads: Parameters,
-        d_top: Array,
-        buffers: dict[str, Array],
-        *,
-        mask: Array | None = None,
-        symbols: int | None = None,
-        added: Array | None = None,
-    ) -> Array:
-        if added is not None:  # the core knows no further logits
-            given: dict[str, Any] = {"mask": mask, "symbols": symbols, "added": added}
-            return super().loss(weights, top, targets, grads, d_top, buffers, **given)
-        outputs, below = rows(top), rows_of(d_top)
-        ids = np.ascontiguousarray(targets, np.int32).reshape(-1)
-        if mask is None:
-            return self._loss(weights, outputs, ids, grads, below, buffers, symbols or ids.size)
-        counted = np.flatnonzero(mask)
-        d_counted = empty(counted.size, self.H)
-        count = symbols or counted.size
-        loss = self._loss(weights, outputs[counted], ids[counted], grads, d_counted, buffers, count)
-        below[...] = 0.0
-        below[counted] = d_counted
-        return loss
-
-    def _loss(
-        self,
-        weights: Parameters,
-        outputs: Array,
-        ids: Array,
-        grads: Parameters,
-        below: Array,
-        buffers: dict[str, Array],
-        count: int,
-    ) -> Array:
-        """Compute the loss of rows of outputs (M, H), some at a time, and its gradients."""
-        core, weight = self._core, weights[self._weight]
-        V, H = weight.shape
-        forth, back, room, nats = self._buffers(buffers, ids.size)
-        core.pack(weight, 1, forth)
-        core.pack_transposed(weight, back)
-        d_weight, d_bias = grads[self._weight], grads[self._bias]
-        if not ids.size:
-            d_weight[...], d_bias[...] = 0.0, 0.0
-        for start in range(0, ids.size, len(room)):
-            part = slice(start, start + len(room))
-            d_logits = room[: ids[part].size]
-            job = self._job(weights, outputs[part], ids[part], forth, nats[part])
-            job.back, job.scale = address(back), 1.0 / count
-            job.d_logits, job.d_top = address(d_logits), address(below[part])
-            core.call("loss", job, 4.0 * len(d_logits) * V * H)
-            core.outer(d_logits, [(outputs[part], d_weight)], d_bias, start > 0)
-        total = np.add.accumulate(nats[: ids.size])[-1] if ids.size else 0.0  # in a fixed order
-        return np.float32(total / count)
-
-    def _buffers(self, buffers: dict[str, Array], M: int) -> tuple[Array, ...]:
-        """Return panels of the decoder both ways, room for d_logits, and the nats of M rows."""
-        core, V, H = self._core, self.V, self.H
-        if "decoder" not in buffers or buffers["nats"].size < M:
-            buffers["decoder"], buffers["decoder_T"] = core.panels(V, H), core.panels(H, V)
-            buffers["d_logits"] = empty(self._steps_at_once(M, 1), V)
-            buffers["nats"] = np.empty(M)
-        return tuple(buffers[name] for name in ("decoder", "decoder_T", "d_logits", "nats"))
-
-    def _job(
-        self, weights: Parameters, outputs: Array, ids: Array, forth: Array, nats: Array
-    ) -> Any:
-        """Return the C structure to compute the surprisal of each row of outputs, no gradients."""
-        return jobs.Loss(
-            rows=len(outputs),
-            H=self.H,
-            V=self.V,
-            top=address(outputs),
-            top_ld=outputs.strides[0] // outputs.itemsize,
-            forth=address(forth),
-            bias=address(weights[self._bias]),
-            targets=address(ids),
-            nats=address(nats),
-        )
+def _kept(arrays: dict[str, Array], name: str, value: Array, length: int | None = None) -> Array:
+    """Write a value to the array of that name, which is made for ``length`` rows or its own."""
+    kind = np.int32 if value.dtype.kind in "iu" else value.dtype
+    if name not in arrays:
+        arrays[name] = np.empty((length or len(value), *value.shape[1:]), kind)
+    kept = arrays[name]
+    np.copyto(kept[: len(value)], value, "unsafe")
+    return kept
