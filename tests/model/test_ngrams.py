@@ -106,3 +106,49 @@ def test_the_gradient_of_their_weights_equals_the_differences(dropout, rng, monk
     loss_into(found)
     for names in (None, [NGRAMS]):
         check(lambda: loss_into(spare), dict(model.weights), dict(found), rng, names)
+
+
+def test_a_classifier_with_them_equals_pytorch_on_packed_sequences(rng, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(ngrams, "BUCKETS", 32)  # so that n-grams share weights
+    shape = {"hidden": 4, "bidirectional": True, "ngrams": LONGEST, "counts": 0.3}
+    model = Classifier.fresh(
+        ModelConfig(task="classify", dtype="float64", **shape), 4, 1, outputs=LABELS
+    )
+    model.weights.flat[...] += 0.3 * rng.standard_normal(model.weights.flat.size)
+    lengths = np.array([4, 30, 1, 5])
+    steps, streams = 30, len(lengths)
+    ids, labels = rng.integers(0, 4, (steps, streams)), rng.integers(0, LABELS, streams)
+    padding = Padding(lengths, steps, numpy_backend())
+    mine = model.weights.like(np.full_like(model.weights.flat, np.nan))
+    loss = model.loss_and_gradient(model.window(steps, streams), ids, labels, mine, padding=padding)
+
+    named = {n: torch.tensor(w, requires_grad=True) for n, w in model.weights.trained.items()}
+    lstm = torch.nn.LSTM(4, 4, bidirectional=True).double()
+    of_stack = {n: w.detach() for n, w in named.items() if n.startswith("rnn.")}
+    zeros = {n: torch.zeros_like(w) for n, w in lstm.state_dict().items() if "bias_hh" in n}
+    lstm.load_state_dict(zeros | {n.removeprefix("rnn."): w for n, w in of_stack.items()})
+    onehot = torch.nn.functional.one_hot(torch.tensor(ids), 4).double()
+    pack = torch.nn.utils.rnn.pack_padded_sequence
+    packed, _ = lstm(pack(onehot, torch.tensor(lengths), enforce_sorted=False))
+    top, _ = torch.nn.utils.rnn.pad_packed_sequence(packed)
+    mean = top.sum(dim=0) / torch.tensor(lengths)[:, None]
+    found = model.ngrams.of(ids, padding, np.float64)
+    buckets = [found.buckets[:, :n, k].ravel() for k, n in enumerate(lengths)]
+    factors = [found.factors[:, :n, k].ravel() for k, n in enumerate(lengths)]
+    starts = np.cumsum([0, *map(len, buckets)])[:-1]
+    bags = torch.nn.functional.embedding_bag(
+        torch.tensor(np.concatenate(buckets)),
+        named[NGRAMS],
+        torch.tensor(starts),
+        per_sample_weights=torch.tensor(np.concatenate(factors)),
+        mode="sum",
+    )
+    logits = mean @ named["decoder.weight"].T + named["decoder.bias"] + bags
+    theirs = torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
+    theirs.backward()
+    assert abs(float(loss) - theirs.item()) <= 1e-10
+    wanted = named | {f"rnn.{n}": p for n, p in lstm.named_parameters()}
+    for name, gradient in mine.trained.items():
+        expected = wanted[name].grad.numpy()
+        assert np.abs(gradient - expected).max() <= 1e-8 * np.abs(expected).max(), name
