@@ -7,7 +7,7 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
-from charrnn import files
+from charrnn import __version__, files
 
 METRICS = "metrics.jsonl"
 HELD_OUT = tuple(
@@ -25,6 +25,10 @@ SWEEP, JOURNAL, BEST_RUN = "sweep.json", "journal.jsonl", "best-run"
 """The files of a sweep: its settings, its trials, and which of them is the best."""
 SWEEP_BEGINNING = b'{"charrnn_sweep": '
 CACHED = ("ids.bin", "meta.json")
+_GENERATOR = '<meta name="generator" content="charrnn'
+PAGE_MARK = f'{_GENERATOR} {__version__}">'
+"""Stands among the first :data:`PAGE_HEAD` bytes of a web page."""
+PAGE_HEAD = 200
 _PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 _CACHE_ENTRY = re.compile(r"[0-9a-f]{64}|tmp-.*")
@@ -53,6 +57,11 @@ def is_metrics(path: Path) -> bool:
 def is_sweep(path: Path) -> bool:
     """Whether a file begins as the settings of a sweep do."""
     return _beginning(path, len(SWEEP_BEGINNING)) == SWEEP_BEGINNING
+
+
+def is_page(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a web page of charrnn."""
+    return _GENERATOR.encode() in head[:PAGE_HEAD]
 
 
 def own(folder: Path, names: Set[str]) -> set[str]:

@@ -242,10 +242,16 @@ class Command(TyperCommand):
     def _explained(self, ctx: Any, problem: Any) -> Any:
         """Return an error of parsing, which says so if the option stands in a file."""
         file, param = _config.used(ctx), getattr(problem, "param", None)
+        if hasattr(problem, "ctx"):
+            problem.ctx = problem.ctx or ctx  # for the help that the line names
         if param is not None and param.name in file.keys:
             problem.message = f"{problem.message.rstrip('.')} (in {file.name})"
         elif advice := typed_quotes(typed(ctx)):
             problem.message = f"{problem.message.rstrip('.')}; {advice}"
+        elif hasattr(problem, "possibilities"):
+            from charrnn.cli._habits import explained
+
+            return explained(ctx, self.get_params(ctx), typed(ctx)) or problem
         return problem
 
     def _typed(self, ctx: Any) -> dict[str, str]:

@@ -64,6 +64,19 @@ class Commands(TyperGroup):
 
         return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first word names; say what it is if others call it so."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception:
+            from charrnn.cli._habits import command_meant
+
+            meant = command_meant(args[0])
+            if not meant:
+                raise
+            problem = UsageError(f"No such command: {args[0]}", f"it is charrnn {meant}")
+            raise problem from None
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write what each command does."""
         with formatter.section("Commands"):

@@ -17,15 +17,15 @@ from charrnn.config import DataConfig
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.files import NO_WAIT
-from charrnn.own import own
-from charrnn.text.formats import why_not_text
+from charrnn.own import PAGE_HEAD, is_page, own
+from charrnn.text.formats import SNIFF, why_not_text
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import Tell, about_files
 from charrnn.text.source import Source, device, identity, unreadable
 from charrnn.text.values import SUFFIXES, kind, suffix
 
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-EMPTY = "empty"
+EMPTY, PAGE = "empty", "a page of charrnn"
 _MANY = 10
 """Files that a command names one by one, at most."""
 
@@ -99,9 +99,10 @@ def parted(
 
     They have a NUL byte in their first 8 KiB (decompressed, if need be), unless the encoding itself
     has NUL bytes in plain English, as UTF-16 has; or their first bytes are those of an archive or a
-    document of another program. None is left out at byte level, where ``encoding`` is empty. If
-    values are read and some files of a directory are named as files with such values are, the
-    others are left out too. Empty files are in both lists.
+    document of another program. At byte level, where ``encoding`` is empty, none of these is left
+    out; the web pages that charrnn wrote are at every level. If values are read and some files of a
+    directory are named as files with such values are, the others are left out too. Empty files are
+    in both lists.
 
     Raises
     ------
@@ -188,7 +189,10 @@ def _why_left_out(source: Source, encoding: str) -> str:
     """Return why a file of a directory gives no text; empty if it gives some."""
     if source.identity[0] == 0:
         return EMPTY
-    return why_not_text(source.head, source.name, encoding) if encoding else ""
+    head = source.head(SNIFF if encoding else PAGE_HEAD)
+    if is_page(head):
+        return PAGE
+    return why_not_text(head, source.head, source.name, encoding) if encoding else ""
 
 
 def _find(name: str) -> list[Source]:

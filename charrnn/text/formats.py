@@ -107,18 +107,20 @@ def is_plain(sources: Iterable[Source], encoding: str) -> bool:
     return not any(s.kind == "file" and compression(s.head(SNIFF)) for s in sources)
 
 
-def why_not_text(head: Callable[[int], bytes], name: str, encoding: str) -> str:
+def why_not_text(head: bytes, more: Callable[[int], bytes], name: str, encoding: str) -> str:
     """Return why a file of a directory is not read as text: ``UTF-16``, ``binary``; empty if it is.
 
     Parameters
     ----------
     head
-        Returns the given number of first bytes of the file, or all if there are fewer.
+        The first :data:`SNIFF` bytes of the file, or all if there are fewer.
+    more
+        Returns the given number of them.
     """
-    data = head(SNIFF)
+    data = head
     if kind := compression(data):
         try:
-            content = _decompressed(iter([head(SNIFF_COMPRESSED)]), kind, name)
+            content = _decompressed(iter([more(SNIFF_COMPRESSED)]), kind, name)
             data = next(content, b"")[:SNIFF]
         except CorpusError:
             return ""  # reading it will report the problem

@@ -20,6 +20,7 @@ from charrnn.exchange.page import contents, words
 from charrnn.exchange.page.words import About
 from charrnn.exchange.portable import Portable
 from charrnn.exchange.rounding import DEFAULT_BITS
+from charrnn.own import PAGE_MARK
 
 SCRIPTS = ("network.js", "text.js", "reader.js", "page.js")
 _MAX_BYTES = 500_000_000
@@ -54,6 +55,7 @@ def page(portable: Portable, bits: int, about: About) -> str:
     numbers = contents.weights(portable, bits)
     frame = Template(part.joinpath("page.html").read_text(encoding="utf-8"))
     return frame.substitute(
+        mark=PAGE_MARK,
         policy=policy(style, script),
         title=escape(words.title(about)),
         lead=escape(words.lead(portable, about)),

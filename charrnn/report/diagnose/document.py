@@ -10,6 +10,7 @@ from charrnn import __version__
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError
 from charrnn.files import save
+from charrnn.own import PAGE_MARK
 
 Tabs = list[tuple[str, str]]
 """Names of tabs, and the HTML under each."""
@@ -23,6 +24,7 @@ def document(kind: str, title: str, lead: str, tabs: Tabs, footer: str) -> str:
     script = part.joinpath("page.js").read_text(encoding="utf-8")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"{PAGE_MARK}"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(kind)}: {escape(title)}</title><style>{style}</style></head><body>"

@@ -25,6 +25,7 @@ from charrnn import __version__
 from charrnn.display import count, printable, unit
 from charrnn.exchange.page.contents import as_script
 from charrnn.exchange.page.document import policy
+from charrnn.own import PAGE_MARK
 from charrnn.report.diagnose.document import write_document
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.view.meanings import Meaning, Meanings
@@ -177,6 +178,7 @@ def _filled(viewed: Viewed, facts: dict[str, Any], units: int) -> str:
     script = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     frame = Template(part.joinpath("page.html").read_text(encoding="utf-8"))
     return frame.substitute(
+        mark=PAGE_MARK,
         policy=policy(style, script),
         title=escape(printable(viewed.name)),
         lead=escape(_lead(viewed)),
