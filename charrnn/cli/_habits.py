@@ -234,11 +234,12 @@ class _Line:
             yield f"> {word}" if role == _OUTPUT else word
             return
         yield role
-        if role == "--backend":
+        name = role.removeprefix("--")
+        if name == "backend":
             yield "numpy" if value and _WITHOUT.fullmatch(value) else "cupy"
-        elif role == "--level":
+        elif name == "level":
             yield "word"
-        elif role == "--cell" and value is not None:
+        elif name == "cell" and value is not None:
             yield _cell("cell-type", value) or value
         elif not getattr(self._options[role], "is_flag", False):
             yield role.lstrip("-").upper() if value is None else quoted(value)

@@ -50,6 +50,7 @@ PRINTED_BY = {
     "cli/importing.py": ("import",),
     "cli/info.py": ("info",),
     "cli/_board.py": ("export",),
+    "cli/_habits.py": ("eval",),
     "cli/_page.py": ("export",),
     "cli/plot.py": ("plot",),
     "cli/predict.py": ("predict", "train"),

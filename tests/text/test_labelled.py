@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import DataConfig
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, option
 from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
 from charrnn.text.labelled.dataset import read_more, read_table, table_of
 from charrnn.text.labelled.examples import replaced, thinned
@@ -224,3 +224,37 @@ def test_the_parts_of_a_table_know_the_unknown_symbol():
     plain, folded = (table_of(pairs, data_of(level="word", min_count=k)) for k in (1, 5))
     assert plain.train.unknown is None
     assert folded.train.unknown == folded.vocabulary.unknown is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        ("a.csv", "label,text\nx,a b\n", "give --column text --label-column label"),
+        ("a.txt", "Review;Stars\na b;1\n", "give --column Review --label-column Stars"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n', "give --field text --label-field label"),
+        (
+            "a.csv",
+            "a,b,c\n1,2,3\n",
+            "are 'a', 'b', 'c': name that of the texts with --column",
+        ),
+        ("a.csv", "Some text, and more.\n", "mend that line, or set --errors to skip"),
+        ("a.txt", "Some text\n", "mend that line, or set --errors to skip"),
+        ("a.txt", "{text\n", "mend that line, or set --errors to skip"),
+        ("a.txt", "x\ta\nlabel,text\n", "mend that line, or set --errors to skip"),
+    ],
+)
+def test_a_table_without_its_options_is_told_which_it_needs(tmp_path, name, text, remedy):
+    with pytest.raises(CorpusError) as failure:
+        read_table(data_of(written(tmp_path, name, text)))
+    assert " has no tab between a label and a text; " in failure.value.line(option)
+    assert remedy in failure.value.line(option)
+
+
+def test_a_header_that_is_read_as_an_example_is_noted(tmp_path):
+    rows = "x y\tone\nz\ttwo\n" * 9
+    for header, noted in (("text\tlabel", True), ("Name\tCountry\tid", True), ("spam\thi", False)):
+        found = read_table(data_of(written(tmp_path, "t.tsv", f"{header}\n{rows}")))
+        assert any("line 1 is read as an example" in note for note in found.notes) == noted
+    more = {"column": "Name", "label_column": "Country"}
+    path = written(tmp_path, "t.tsv", "Name\tCountry\tid\na\tb\t1\nc\td\t1\n")
+    assert shown(read_table(data_of(path, **more))) == [("b", "a"), ("d", "c")]

@@ -7,6 +7,8 @@ from typing import Any
 from charrnn.display import brief, brief_list, count
 from charrnn.errors import CorpusError, setting
 from charrnn.text.labelled.lines import Row, UnfitError, checked, parse
+from charrnn.text.labelled.looks import advice, of_header
+from charrnn.text.remarks import Tell
 from charrnn.text.values.json_lines import JsonField
 from charrnn.text.values.table import Table
 
@@ -28,10 +30,13 @@ class Unfit:
     def __init__(self, skip: bool = False) -> None:
         self.skip, self.count = skip, 0
 
-    def __call__(self, name: str, line: int, problem: str) -> None:
+    def __call__(self, name: str, line: int, problem: str, remedy: str = "") -> None:
         """Raise :class:`CorpusError` for a line, or count it."""
         if not self.skip:
-            remedy = f"mend that line, or set {setting('errors')} to skip, which passes it over"
+            remedy = (
+                remedy
+                or f"mend that line, or set {setting('errors')} to skip, which passes it over"
+            )
             raise CorpusError(f"{name} line {line} {problem}", remedy)
         self.count += 1
 
@@ -51,10 +56,12 @@ class Lines:
         The source, for messages.
     unfit
         Called for a line that is not an example; it raises, or passes the line over.
+    tell
+        Called with a note if the first line seems to be the header of a table.
     """
 
-    def __init__(self, name: str, unfit: Unfit) -> None:
-        self._name, self._unfit = name, unfit
+    def __init__(self, name: str, unfit: Unfit, tell: Tell | None = None) -> None:
+        self._name, self._unfit, self._tell = name, unfit, tell
         self._pending: list[str] = []
         self._held = 0
         self._line = 0
@@ -86,10 +93,13 @@ class Lines:
             line = line.removesuffix("\r")
             if not line:
                 continue
+            if self._line == 1 and self._tell is not None and (seems := of_header(line)):
+                self._tell(f"{self._name} line 1 is read as an example; {seems}")
             try:
                 rows.append(Row(*parse(line), self._line))
             except UnfitError as problem:
-                self._unfit(self._name, self._line, str(problem))
+                seems = advice(line) if self._line == 1 else ""
+                self._unfit(self._name, self._line, str(problem), seems)
         return rows
 
 

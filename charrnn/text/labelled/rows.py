@@ -69,7 +69,7 @@ def examples(
     errors = "surrogateescape" if how.errors == "skip" or how.level == "byte" else how.errors
     codec = "utf-8" if how.level == "byte" else check_codec(how.encoding, "strict")
     for source in text_sources(find_sources(names), codec, tell, how.layout):
-        reader = _reader(source, how, unfit)
+        reader = _reader(source, how, unfit, tell)
 
         def raw(source: Source = source) -> Iterator[bytes]:
             for data in source.chunks(stdin=stdin):
@@ -99,10 +99,10 @@ def _is_text(text: str) -> bool:
     return text.isascii() or not any("\udc80" <= c <= "\udcff" for c in text)
 
 
-def _reader(source: Source, how: How, unfit: Unfit) -> Any:
+def _reader(source: Source, how: How, unfit: Unfit, tell: Tell | None) -> Any:
     name = shown(source.name)
     if how.column is None and how.field is None:
-        return Lines(name, unfit)
+        return Lines(name, unfit, tell)
     if how.column is not None:
         tabs = suffix(source.name) in (".tsv", ".tab")
         return LabelledTable(name, how.column, str(how.label_column), tabs, unfit)
