@@ -104,6 +104,7 @@ def test_symbols_read_as_the_unknown_symbol_are_counted(home, call) -> None:
     code, out, err = call("text.txt", "--json")
     assert (code, json.loads(out)["folded"]) == (0, 2)
     assert "2 symbols that the model does not know were read as its unknown symbol" in err
+    assert call("text.txt", "--per-line")[2] == err
     heldout.write(Path("checkpoints/folded"), "val", np.array([1, 3, 2], np.uint8))
     record = json.loads(call("--split", "val", "--json")[1])
     assert (record["folded"], record["bytes"]) == (None, None)

@@ -131,6 +131,8 @@ def test_other_carriage_returns_stay_unknown_and_have_their_place(run):
     assert json.loads(skipped.stdout)["skipped"] == 4
     one = "1 symbol that the model does not know was skipped"
     assert skipped.stderr == f"{NOTE.strip()}; {one}\n"
+    lines = inside("eval", "lone.txt", "--run", run, "--unknown", "skip", "--per-line", "--json")
+    assert lines.stderr == f"{NOTE.strip()}; {one}, in 1 line\n"
 
 
 def test_a_diagnosis_reads_newlines(place):

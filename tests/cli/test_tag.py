@@ -99,8 +99,10 @@ def test_eval(place):
     ]
     assert (record["examples"], record["tokens"], record["accuracy"]) == (32, 96, 1.0)
     assert record["labels"]["NOUN"]["support"] == 32
+    assert (record["source"], record["split"], record["skipped"]) == (["words.tsv"], None, 0)
     held = inside("eval", "--split", "val", "--run", "words", "--json", cwd=place)
-    assert json.loads(held.stdout)["examples"] == 3
+    record = json.loads(held.stdout)
+    assert (record["examples"], record["source"], record["split"]) == (3, None, "val")
     spans = json.loads(inside("eval", "spans.tsv", "--run", "spans", "--json", cwd=place).stdout)
     assert spans["span_f1"] == 1.0
     table = inside("eval", "spans.tsv", "--run", "spans", cwd=place).stdout

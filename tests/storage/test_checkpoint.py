@@ -13,9 +13,10 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.model.language import LanguageModel
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.tagger import Tagger
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import container
-from charrnn.storage.checkpoint import Checkpoint
+from charrnn.storage.checkpoint import MAX_LABELS, Checkpoint
 from charrnn.storage.progress import Progress
 from charrnn.text import Vocabulary
 
@@ -283,6 +284,8 @@ def test_a_failing_save_leaves_a_loadable_checkpoint(path, monkeypatch):
         (["a", 3, "c"], "its labels are not a list of names"),
         (["a", "b"], "decoder.weight is missing or does not fit"),
         (["a", "b", "c", "d" * 201], "its labels are not a list of names"),
+        ([str(n) for n in range(MAX_LABELS)], "decoder.weight is missing or does not fit"),
+        ([str(n) for n in range(MAX_LABELS + 1)], "its labels are not different, or too many"),
     ],
 )
 def test_labels_that_do_not_fit_are_named(labels, match, path):
@@ -294,3 +297,31 @@ def test_labels_that_do_not_fit_are_named(labels, match, path):
     tensors, facts = parts(path)
     container.write(path, tensors, facts | {"labels": labels})
     refused(path, match)
+
+
+@pytest.mark.parametrize(
+    ("task", "label", "fits"),
+    [
+        ("classify", "d", True),
+        ("classify", "d" * 200, True),
+        ("classify", "d" * 201, False),
+        ("classify", "\n", False),
+        ("tag", "d" * 200, True),
+        ("tag", "d" * 201, False),
+        ("tag", "\n", True),
+        ("tag", "d\n", False),
+        ("tag", "", False),
+    ],
+)
+def test_a_label_is_a_name_or_of_a_tagger_any_character(task, label, fits, path):
+    config = ModelConfig(task=task, hidden=4)
+    model = {"classify": Classifier, "tag": Tagger}[task].fresh(config, 3, 1, outputs=2)
+    vocabulary = Vocabulary("char", ("a", "b", "\N{REPLACEMENT CHARACTER}"), 2)
+    whole = Checkpoint(config, vocabulary, model.weights.flat, labels=("x", "y"))
+    checkpoints.save(path, whole)
+    tensors, facts = parts(path)
+    container.write(path, tensors, facts | {"labels": ["x", label]})
+    if fits:
+        assert checkpoints.load(path).labels == ("x", label)
+    else:
+        refused(path, "its labels are not a list of names")

@@ -9,6 +9,7 @@ from helpers import teams
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.tasks.language import fit, training_streams
+from charrnn.tasks.shards.names import files_of_ranks
 from charrnn.tasks.shards.reading import BLOCK, read_part
 from charrnn.text import read_corpus
 
@@ -27,6 +28,15 @@ def work(tmp_path, monkeypatch):
 def read(size=2, **options):
     data = DataConfig(**{"sources": tuple(TEXTS), "shard_files": True, **options})
     return teams.run(size, lambda team: read_part(data, 0, team))
+
+
+def test_the_files_are_dealt_to_the_ranks_in_turn():
+    data = DataConfig(sources=tuple("abcdefg"), shard_files=True)
+    assert files_of_ranks(data, 3, 9) == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    assert files_of_ranks(data, 3, 2) == [["a", "d"], ["b", "e"], ["c", "f"]]
+    strange = DataConfig(sources=("a\n\x1b[2J", "b"), shard_files=True)
+    assert files_of_ranks(strange, 2, 2) == [[r"a\n\x1b[2J"], ["b"]]
+    assert files_of_ranks(DataConfig(sources=tuple("abc")), 3, 9) is None
 
 
 @pytest.mark.parametrize("level", ["char", "byte", "word"])

@@ -9,7 +9,7 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.evaluate.pairs import Surprisal
 from charrnn.model.transducer.model import Transducer
 from charrnn.storage import checkpoint, heldout
-from charrnn.tasks.transduce import TransduceTask, scores_of
+from charrnn.tasks.transduce import TransduceTask, scores_of, steps_of
 from charrnn.text import builtin
 from charrnn.text.pairs.dataset import pair_table_of
 
@@ -56,6 +56,17 @@ def test_an_epoch_has_each_pair_once_and_its_own_order():
     every = [tuple(tuple(side.text(n).tolist()) for side in sides) for n in range(len(table.train))]
     assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(every)
     assert epochs[0] != epochs[1]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "most"),
+    [([("abcdefghi", "xy"), ("a", "x")], 10), ([("ab", "xyzxyz"), ("abc", "")], 7)],
+)
+def test_a_batch_has_as_many_steps_as_its_longer_side_with_its_end(pairs, most):
+    task, table = task_of(pairs * 20, batch=4)
+    assert steps_of(table.train, task.batches) == {4: most}
+    batch = task.batch(0)
+    assert max(len(batch.inputs), len(batch.targets)) <= most
 
 
 def test_scores_are_those_of_the_pairs_one_by_one():

@@ -127,6 +127,22 @@ def test_symbols_that_training_pairs_do_not_have(tmp_path):
     assert texts_of(more.pairs, table) == [("ab", "p?r")]
 
 
+def test_further_lines_that_are_no_pairs_are_counted(tmp_path):
+    table = read(tmp_path, "ab\tpr\n")
+    path = tmp_path / "more.tsv"
+    for content, skipped in (("a\tp\n", 0), ("one\na\tp\n\ntwo\nb\tr\nthree\n", 3)):
+        path.write_text(content)
+        data = DataConfig(**ALL, errors="skip")
+        more = read_more([str(path)], data, table.vocabulary, table.targets)
+        assert (len(more.pairs), more.skipped) == (content.count("\t"), skipped)
+        assert [note for note in more.notes if "passed over" in note] == (
+            ["passed over 3 lines that are not examples"] if skipped else []
+        )
+    path.write_text("one\n\n")
+    with pytest.raises(CorpusError, match=r"more\.tsv has no pair; choose another file"):
+        read_more([str(path)], data, table.vocabulary, table.targets)
+
+
 @pytest.mark.slow
 def test_a_built_in_corpus_that_is_cut_gives_its_whole_lines():
     table = read_pairs(DataConfig(sources=("reversal",), **ALL))

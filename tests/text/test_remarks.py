@@ -161,3 +161,18 @@ def test_every_command_that_reads_a_directory_says_so(folder, tmp_path):
             json.loads(line)
     for arguments in (["corpus", "info", "m.txt"], ["train", "m.txt", *small, "--name", "three"]):
         assert inside(*arguments, cwd=tmp_path).stderr.count("CR LF line ends") == 1
+
+
+def test_the_ends_inside_documents_are_counted_over_all_parts_of_a_text(tmp_path):
+    for name in ("a", "b", "v", "w"):
+        (tmp_path / name).write_text(f"one {name}\n" * 9)
+    layout = Layout(examples="document", join="§")
+    names = [tmp_path / "a", tmp_path / "b"]
+    held = {"val": [tmp_path / "v", tmp_path / "w"], "layout": layout}
+    assert notes(names, **held) == []
+    inside_once = "also stands inside of documents, 1 time;"
+    for name, options in (("b", {"layout": layout}), ("w", held), ("v", held | {"test": names})):
+        (tmp_path / name).write_text("one§two\n")
+        (told,) = notes(names, **options)
+        assert inside_once in told
+        (tmp_path / name).write_text(f"one {name}\n" * 9)

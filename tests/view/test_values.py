@@ -89,6 +89,24 @@ def test_a_unit_that_is_not_there_is_refused(cell, text, said):
         Unit.read(text, new_model(cell=cell))
 
 
+@pytest.mark.parametrize(
+    ("layers", "hidden", "text", "said"),
+    [
+        (1, 2, "1:0", "its layer is 0"),
+        (2, 1, "0:1", "its unit is 0"),
+        (1, 2, "0:2", "its units are 0 to 1"),
+        (3, 2, "3:0", "its layers are 0 to 2"),
+    ],
+)
+def test_the_layers_and_units_that_there_are_are_said(layers, hidden, text, said):
+    model = new_model(layers=layers, hidden=hidden)
+    with pytest.raises(UsageError) as caught:
+        Unit.read(text, model)
+    assert caught.value.remedy == said
+    last = f"{layers - 1}:{hidden - 1}"
+    assert str(Unit.read(last, model)) == last
+
+
 def test_a_scale_has_the_ends_of_a_gate_or_the_largest_value():
     model = new_model()
     assert ends(model, Unit(0, 0, "f"), np.array([0.2])) == (0.0, 1.0)
