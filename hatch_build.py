@@ -1,4 +1,4 @@
-"""Compile the core, and make the manual pages, when charrnn is installed or a wheel is built.
+"""Compile the core, and make what is made of the commands, when charrnn is installed or built.
 
 Without a C compiler the wheel is pure Python, and charrnn computes with NumPy. The environment
 variable ``CHARRNN_WHEEL`` names the platform that a release's wheel is for, or ``any`` for a pure
@@ -25,7 +25,8 @@ WHEEL = "CHARRNN_WHEEL"
 class CompileCore(BuildHookInterface[Any]):
     """Adds the compiled libraries to a wheel, or puts them in place for an editable install.
 
-    A wheel also gets the manual pages, if Typer is installed (a build in isolation installs it).
+    A wheel also gets the manual pages and what shell completion knows of the commands, if Typer is
+    installed (a build in isolation installs it).
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -40,6 +41,11 @@ class CompileCore(BuildHookInterface[Any]):
         folder = Path(self._folder.name)
         for page in self._pages(folder / "man1"):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
+        described = folder / "described.json"
+        if self._makes("shell completion", "charrnn.cli._described", str(described)):
+            build_data["force_include"][str(described)] = str(
+                Path("charrnn", "cli", described.name)
+            )
         tag = os.environ.get(WHEEL) or ""
         if tag == "any":
             return
@@ -53,13 +59,17 @@ class CompileCore(BuildHookInterface[Any]):
 
     def _pages(self, folder: Path) -> list[Path]:
         """Make the manual pages."""
-        words = [sys.executable, "-m", "charrnn", "man", "--out", str(folder)]
+        made = self._makes("manual pages", "charrnn", "man", "--out", str(folder))
+        return sorted(folder.iterdir()) if made else []
+
+    def _makes(self, what: str, *module: str) -> bool:
+        """Run a module of charrnn that makes something for a wheel; return whether it has."""
+        words = [sys.executable, "-m", *module]
         done = subprocess.run(words, cwd=self.root, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [""])[-1]
-            self.app.display_warning(f"no manual pages: {reason}")
-            return []
-        return sorted(folder.iterdir())
+            self.app.display_warning(f"no {what}: {reason}")
+        return not done.returncode
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Remove the libraries, which are in the wheel."""

@@ -30,14 +30,25 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
+def _run(words: list[str]) -> int:
+    from charrnn.cli._candidates import answer
+
+    if (candidates := answer(words)) is not None:  # without Typer, which takes longer
+        from charrnn.cli._output import write_text
+
+        write_text(candidates)
+        return 0
+    from charrnn.cli.app import run
+
+    return run(words)
+
+
 def _outcome() -> int:
     """Run the command line and return the exit code, with at most one line of complaint."""
     from charrnn.cli._streams import complain
 
     try:
-        from charrnn.cli.app import run
-
-        code = run(sys.argv[1:])
+        code = _run(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
         return EXIT_SIGPIPE

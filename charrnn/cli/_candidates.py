@@ -1,31 +1,84 @@
 """What may be typed next on a command line: the answers of shell completion.
 
 A candidate is a line: what is typed, and after a tab what it means. The lines ``FILES`` and
-``FOLDERS`` ask the shell for its own.
+``FOLDERS`` ask the shell for its own; ``RUNS`` stands for the names of the runs.
+
+The answers come from a description of the commands, which ``charrnn/cli/_described.py`` makes of
+the code. A wheel has it as a file, so that who presses a key in a shell does not wait for Typer.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import typer
-
-from charrnn.cli._command import names_of
-from charrnn.display import one_line
-
-FILES, FOLDERS = ":files", ":folders"
-_RUNS = {"run", "runs", "resume", "init_from", "sweep"}
-"""Parameters that are runs."""
-_TEXTS = {"corpus", "text", "val", "test", "novel_text"}
-"""Parameters that are texts: files, directories or built-in corpora."""
-_BUILTIN = {("corpus", "make"), ("corpus", "info")}
-"""Commands whose argument is a built-in corpus."""
+FILES, FOLDERS, RUNS = ":files", ":folders", ":runs"
+STORED = Path(__file__).with_name("described.json")
+"""The description that a wheel has."""
 
 
-def candidates(root: Any, words: Sequence[str]) -> list[str]:
-    """Return the candidates for the last word of a command line.
+class Parameter(NamedTuple):
+    """An option or an argument of a command."""
+
+    names: Sequence[str]
+    """All that can be typed for an option; nothing for an argument."""
+    help: str
+    waits: bool
+    """Whether the next word is its value."""
+    many: bool
+    """Whether an argument takes all further words."""
+    values: Sequence[str]
+    """Candidates for its value."""
+
+
+class Described(NamedTuple):
+    """A command, or a group of commands."""
+
+    options: Sequence[Parameter]
+    arguments: Sequence[Parameter]
+    commands: dict[str, str]
+    """What each command of a group does."""
+    find: Callable[[str], Described | None]
+    """Returns a command of a group."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return all of it as plain data for JSON, which :func:`of_plain` reads."""
+        each = {name: (text, self.find(name)) for name, text in self.commands.items()}
+        return {
+            "options": self.options,
+            "arguments": self.arguments,
+            "commands": {name: [text, c.plain()] for name, (text, c) in each.items() if c},
+        }
+
+
+def of_plain(data: dict[str, Any]) -> Described:
+    """Return what :meth:`Described.plain` has written."""
+    commands = data["commands"]
+    return Described(
+        [Parameter(*each) for each in data["options"]],
+        [Parameter(*each) for each in data["arguments"]],
+        {name: text for name, (text, _) in commands.items()},
+        lambda name: of_plain(commands[name][1]) if name in commands else None,
+    )
+
+
+def answer(words: Sequence[str], stored: Path = STORED) -> str | None:
+    """Return what ``charrnn completion SHELL -- WORD...`` prints, if a description is stored.
+
+    None for any other command line, and without such a file, as where charrnn is developed.
+    """
+    if len(words) < 3 or (words[0], words[2]) != ("completion", "--"):
+        return None
+    if words[1] not in ("bash", "zsh", "fish") or not stored.is_file():
+        return None
+    import json
+
+    return lines(of_plain(json.loads(stored.read_bytes())), words[3:])
+
+
+def lines(root: Described, words: Sequence[str]) -> str:
+    """Return the candidates for the last word of a command line, one a line.
 
     Parameters
     ----------
@@ -36,29 +89,25 @@ def candidates(root: Any, words: Sequence[str]) -> list[str]:
         shell may have divided ``--cell=gru`` at its ``=``.
     """
     *before, current = words or [""]
-    context: Any = typer.Context(root, info_name="charrnn", resilient_parsing=True)
-    while before and hasattr(context.command, "list_commands"):
+    command: Described | None = root
+    while before and command and command.commands:
         name = before.pop(0)
         if name == "--plugin":
             del before[:1]
         elif not name.startswith("-"):
-            command = context.command.get_command(context, name)
-            if command is None:
-                return []
-            context = typer.Context(command, context, name, resilient_parsing=True)
-    found = _of_command(context, before, current)
-    return list(dict.fromkeys(line for line in found if _fits(line, current)))
+            command = command.find(name)
+    found = _of_command(command, before, current) if command else ()
+    fitting = dict.fromkeys(line for line in found if _fits(line, current))
+    return "".join(f"{line}\n" for line in fitting)
 
 
 def _fits(line: str, current: str) -> bool:
     return line in (FILES, FOLDERS) or line.startswith("" if current == "=" else current)
 
 
-def _of_command(context: Any, before: Sequence[str], current: str) -> Iterator[str]:
+def _of_command(command: Described, before: Sequence[str], current: str) -> Iterator[str]:
     """Yield candidates after the words of a command, also such as do not begin as they must."""
-    params = context.command.get_params(context)
-    options = {name: p for p in params if p.param_type_name == "option" for name in names_of(p)}
-    arguments = [param for param in params if param.param_type_name == "argument"]
+    options = {name: option for option in command.options for name in option.names}
     waiting, typed, only_arguments = None, 0, False
     for word in before:
         if waiting is not None:
@@ -67,71 +116,40 @@ def _of_command(context: Any, before: Sequence[str], current: str) -> Iterator[s
             typed += 1
         elif word == "--":
             only_arguments = True
-        elif word in options and not options[word].is_flag:
+        elif word in options and options[word].waits:
             waiting = options[word]
     name, equals, _ = current.partition("=")
+    arguments = command.arguments
     if waiting is not None:
-        yield from _values(context, waiting)
+        yield from _values(waiting)
     elif equals and name in options:
-        found = _values(context, options[name])
+        found = _values(options[name])
         yield from (line if line in (FILES, FOLDERS) else f"{name}={line}" for line in found)
     elif current.startswith("-") and not only_arguments:
-        yield from (_explained(name, _help(param)) for name, param in options.items())
-    elif hasattr(context.command, "list_commands"):
-        for name, text in summaries(context).items():
-            yield _explained(name, text)
-    elif arguments and (typed < len(arguments) or arguments[-1].nargs == -1):
-        yield from _values(context, arguments[min(typed, len(arguments) - 1)])
+        yield from (explained(name, option.help) for name, option in options.items())
+    elif command.commands:
+        yield from (explained(*each) for each in command.commands.items())
+    elif arguments and (typed < len(arguments) or arguments[-1].many):
+        yield from _values(arguments[min(typed, len(arguments) - 1)])
 
 
-def summaries(context: Any) -> dict[str, str]:
-    """Return what each command of a group does."""
-    group = context.command
-    if hasattr(group, "summaries"):  # without building the commands, which takes time
-        known: dict[str, str] = group.summaries
-        return known
-    names = group.list_commands(context)
-    return {name: group.get_command(context, name).get_short_help_str(100) for name in names}
-
-
-def _help(param: Any) -> str:
-    """Return the first sentence of an option's help, without its default."""
-    text = re.sub(r" *\[default.*", "", param.help or "")
-    return re.split(r"(?<=[^.][^.])\. |: |; ", text)[0].rstrip(".")
-
-
-def _explained(name: str, text: str) -> str:
+def explained(name: str, text: str) -> str:
+    """Return the candidate for a name, with what it means."""
     return f"{name}\t{' '.join(text.split())}" if text else name
 
 
-def _values(context: Any, param: Any) -> Iterator[str]:
+def _values(param: Parameter) -> Iterator[str]:
     """Yield what can be given for a parameter."""
-    suggested = [item for item in param.shell_complete(context, "") if item.type == "plain"]
-    valid = getattr(param, "valid", ()) or [item.value for item in suggested]
-    path = context.command_path.split()[1:]
-    if valid:
-        yield from valid
-    elif path == ["man"] and param.name == "command":
-        yield from context.find_root().command.list_commands(context)
-    elif param.name in _RUNS:
-        yield from _run_names()
-        yield FILES
-    elif (param.name in _TEXTS and "FILE" not in (param.metavar or "")) or (
-        tuple(path) in _BUILTIN and param.name == "name"
-    ):
-        from charrnn.text import builtin
-
-        yield from (_explained(name, builtin.get(name).description) for name in builtin.NAMES)
-        if path != ["corpus", "make"]:
-            yield FILES
-    elif param.metavar == "FOLDER" or (param.name == "out" and param.type.name == "str"):
-        yield FOLDERS
-    elif "FILE" in (param.metavar or "") or param.type.name in ("path", "file", "directory"):
-        yield FILES
+    for value in param.values:
+        if value == RUNS:
+            yield from _run_names()
+        else:
+            yield value
 
 
 def _run_names() -> Iterator[str]:
     """Yield the names of the runs, the newest first."""
+    from charrnn.display import one_line
     from charrnn.storage import runs
 
     try:

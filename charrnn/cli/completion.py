@@ -77,13 +77,15 @@ function __charrnn_candidates
     set -l words (commandline -opc)
     set -l current (commandline -ct)
     set -l program (string replace -r '^~' $HOME -- $words[1])
+    set -l option (string match -r -- '^--[^=]*=' "$current")
+    set -l path (string replace -r -- '^--[^=]*=' '' "$current")
     set -e words[1]
     for line in ($program completion fish -- $words "$current" 2>/dev/null)
         switch $line
             case :files
-                __fish_complete_path "$current"
+                complete -C "charrnn-files $path" | string replace -r '^' -- "$option"
             case :folders
-                __fish_complete_directories "$current"
+                __fish_complete_directories "$path" | string replace -r '^' -- "$option"
             case '*'
                 echo $line
         end
@@ -119,6 +121,7 @@ def completion(
     if words is None:
         write_text(SCRIPTS[shell])
         return
-    from charrnn.cli._candidates import candidates
+    from charrnn.cli._candidates import lines
+    from charrnn.cli._described import described
 
-    write_text("".join(f"{line}\n" for line in candidates(context.find_root().command, words)))
+    write_text(lines(described(context.find_root().command), words))

@@ -203,6 +203,11 @@ def test_the_source_distribution_and_the_clone_bring_the_core_along(source, tmp_
     pages = {name.rpartition("/")[2] for name in names if "/data/share/man/man1/" in name}
     assert {"charrnn.1", "charrnn-train.1", "charrnn-corpus-make.1"} <= pages
     new.pip("install", wheel)
+    code = (
+        "import sys; from charrnn.cli._candidates import answer; "
+        "print(answer(['completion', 'zsh', '--', 'train', '--cell', 'l']), 'typer' in sys.modules)"
+    )
+    assert new.run("-c", code, cwd=tmp_path).stdout == "lstm\n False\n"
     installed = new.core(tmp_path)
     assert installed["target"]
     new.run("-m", "pip", "uninstall", "--yes", "charrnn")

@@ -1,5 +1,6 @@
 """Shell completion: what may follow, and the scripts in the shells themselves."""
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,10 @@ from helpers.command_tree import commands
 from helpers.commands import inside
 from helpers.typing_in import typed
 
-from charrnn.cli._candidates import FILES, FOLDERS, _values
+from charrnn.cli import _described
+from charrnn.cli._candidates import FILES, FOLDERS, answer, lines, of_plain
 from charrnn.cli._command import Command
+from charrnn.cli.app import app
 from charrnn.cli.completion import SCRIPTS
 
 FREE = {
@@ -40,42 +43,90 @@ def after(place, *words):
     return [line.partition("\t")[0] for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("words", "some"),
-    [
-        (["di"], ["diagnose"]),
-        (["corpus", "m"], ["make"]),
-        (["corpus", "make", "re"], ["reber", "recall", "reversal"]),
-        (["corpus", "info", "wal"], ["walks", FILES]),
-        (["corpus", "make", "dates", "--ye"], ["--years"]),
-        (["train", "hel"], ["hello", FILES]),
-        (["train", "hello", "--val", "hel"], ["hello", FILES]),
-        (["train", "--hid"], ["--hidden", "--hide-symbols"]),
-        (["train", "--cell", ""], ["gru", "lstm", "rnn"]),
-        (["train", "--cell", "="], ["gru", "lstm", "rnn"]),
-        (["train", "--cell", "=", "g"], ["gru"]),
-        (["train", "--cell=g"], ["--cell=gru"]),
-        (["train", "hello", "--plan", "a"], ["auto"]),
-        (["train", "--backend", "n"], ["numpy"]),
-        (["train", "--out", ""], [FOLDERS]),
-        (["train", "--resume", ""], ["the second", "first", FILES]),
-        (["sample", "f"], ["first", FILES]),
-        (["sample", "first", ""], []),
-        (["predict", "first", ""], [FILES]),
-        (["sample", "--seed", "3", "--json", "t"], ["the second", FILES]),
-        (["eval", "hello", "x.txt", "--split", ""], ["val", "test"]),
-        (["eval", "--", "--hel"], [FILES]),
-        (["export", "first", "--to", "t"], ["torch", "tensorboard"]),
-        (["completion", ""], ["bash", "zsh", "fish"]),
-        (["man", "sam"], ["sample"]),
-        (["man", "--out", ""], [FOLDERS]),
-        (["train", "--no-such-option", "--cell", "r"], ["rnn"]),
-        (["nonsense", ""], []),
-        (["--plugin", "x.py", "samp"], ["sample"]),
-    ],
-)
+AFTER = [
+    (["di"], ["diagnose"]),
+    (["corpus", "m"], ["make"]),
+    (["corpus", "make", "re"], ["reber", "recall", "reversal"]),
+    (["corpus", "info", "wal"], ["walks", FILES]),
+    (["corpus", "make", "dates", "--ye"], ["--years"]),
+    (["train", "hel"], ["hello", FILES]),
+    (["train", "hello", "--val", "hel"], ["hello", FILES]),
+    (["train", "--hid"], ["--hidden", "--hide-symbols"]),
+    (["train", "--cell", ""], ["gru", "lstm", "rnn"]),
+    (["train", "--cell", "="], ["gru", "lstm", "rnn"]),
+    (["train", "--cell", "=", "g"], ["gru"]),
+    (["train", "--cell=g"], ["--cell=gru"]),
+    (["train", "hello", "--plan", "a"], ["auto"]),
+    (["train", "--backend", "n"], ["numpy"]),
+    (["train", "--out", ""], [FOLDERS]),
+    (["train", "--resume", ""], ["the second", "first", FILES]),
+    (["sample", "f"], ["first", FILES]),
+    (["sample", "first", ""], []),
+    (["predict", "first", ""], [FILES]),
+    (["sample", "--seed", "3", "--json", "t"], ["the second", FILES]),
+    (["eval", "hello", "x.txt", "--split", ""], ["val", "test"]),
+    (["eval", "--", "--hel"], [FILES]),
+    (["export", "first", "--to", "t"], ["torch", "tensorboard"]),
+    (["completion", ""], ["bash", "zsh", "fish"]),
+    (["man", "sam"], ["sample"]),
+    (["man", "--out", ""], [FOLDERS]),
+    (["train", "--no-such-option", "--cell", "r"], ["rnn"]),
+    (["nonsense", ""], []),
+    (["--plugin", "x.py", "samp"], ["sample"]),
+]
+
+
+@pytest.mark.parametrize(("words", "some"), AFTER)
 def test_what_may_follow(words, some, place):
     assert after(place, *words) == some
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Return the file that a wheel has."""
+    path = tmp_path_factory.mktemp("wheel") / "described.json"
+    _described.main(str(path))
+    return path
+
+
+def test_a_stored_description_is_that_of_the_code(stored):
+    root = _described.described(typer.main.get_command(app))
+    data = json.loads(stored.read_text("utf-8"))
+    assert data == json.loads(json.dumps(root.plain()))
+    kept = of_plain(data)
+    assert {n for n in commands() if n} == set(_paths(kept))
+    for words in (["--"], ["train", "--"], ["corpus", "make", "dates", "--"], ["nonsense", ""]):
+        assert lines(kept, words) == lines(root, words)
+
+
+def _paths(command):
+    """Yield the words of every command in a group."""
+    for name in command.commands:
+        found = command.find(name)
+        yield from (f"{name} {path}" for path in _paths(found)) if found.commands else [name]
+
+
+def test_an_answer_from_a_stored_description_needs_no_typer(stored, place):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom charrnn.cli._candidates import answer\n"
+        f"for words in {[words for words, _ in AFTER]!r}:\n"
+        f"    words = ['completion', 'bash', '--', *words]\n"
+        f"    print(repr(answer(words, Path({str(stored)!r}))))\n"
+        "assert not {'typer', 'numpy', 'inspect'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=place
+    )
+    for (words, some), told in zip(AFTER, done.stdout.splitlines(), strict=True):
+        assert [line.partition("\t")[0] for line in eval(told).splitlines()] == some, words
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["completion", "bash"], ["completion", "tcsh", "--", ""], ["man", "bash", "--"]]
+)
+def test_any_other_command_line_is_none_for_a_stored_description(words, stored):
+    assert answer(words, stored) is None
+    assert answer(["completion", "bash", "--", ""], stored.with_name("missing")) is None
 
 
 def test_an_empty_word_gets_all_commands_and_what_they_do(place):
@@ -92,7 +143,7 @@ def test_every_string_is_completed_or_known_to_be_free(place):
         for param in command.get_params(context):
             known = words in ("completion", "man") or words.startswith("corpus ")  # tested above
             if param.type.name in ("str", "path") and not known:
-                found = list(_values(context, param))
+                found = list(_described._values(context, param))
                 assert bool(found) != (param.name in FREE), (
                     f"{words}: {param.name}: name it in FREE?"
                 )
@@ -177,20 +228,28 @@ TYPED = [
     ("charrnn sample the\t", "charrnn sample the\\ second "),
     ("charrnn train --cell=g\t", "charrnn train --cell=gru "),
     ("charrnn train my\t", "charrnn train my\\ text.txt "),
+    ("charrnn train my\\ te\t", "charrnn train my\\ text.txt "),
     ("charrnn train --config=my\t", "charrnn train --config=my\\ text.txt "),
     ("charrnn train --out check\t", "charrnn train --out checkpoints/"),
 ]
 """What is typed, and the line that comes of it."""
 
 
+SHELLS = {
+    "bash": 'eval "$(charrnn completion bash)"',
+    "zsh": 'eval "$(charrnn completion zsh)"',
+    "fish": "charrnn completion fish | source",
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("name", SHELLS)
 def test_a_shell_completes_what_is_typed(name, place):
     if shutil.which(name) is None:
         pytest.skip(f"needs {name}")
     (place / "my text.txt").touch()
     for before, wanted in TYPED:
-        assert typed(name, before, place, f'eval "$(charrnn completion {name})"')[0] == wanted
+        assert typed(name, before, place, SHELLS[name])[0] == wanted
 
 
 COLONS = [
@@ -205,16 +264,15 @@ COLONS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bash", "zsh"])
+@pytest.mark.parametrize("name", SHELLS)
 def test_a_shell_completes_names_with_colons(name, place):
     if shutil.which(name) is None:
         pytest.skip(f"needs {name}")
     (place / "d:e:f").mkdir(exist_ok=True)
     (place / "d:e:f/g:h").touch()
     (place / "a:b.txt").touch()
-    setup = f'eval "$(charrnn completion {name})"'
     for before, wanted in COLONS:
-        assert typed(name, before, place, setup)[0].replace("\\:", ":") == wanted
+        assert typed(name, before, place, SHELLS[name])[0].replace("\\:", ":") == wanted
 
 
 @pytest.mark.slow
@@ -222,7 +280,7 @@ def test_a_shell_completes_names_with_colons(name, place):
 def test_zsh_shows_what_each_candidate_means(way, place):
     if shutil.which("zsh") is None:
         pytest.skip("needs zsh")
-    setup = 'eval "$(charrnn completion zsh)"'
+    setup = SHELLS["zsh"]
     if way != "evaluated":
         (place / "functions").mkdir()
         (place / "functions/_charrnn").write_text(SCRIPTS["zsh"])

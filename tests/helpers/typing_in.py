@@ -25,6 +25,12 @@ START = {
         '{setup}\nshown() {{ printf \'%s\\n\' "$READLINE_LINE" > "$HOME/shown"; }}\n'
         "bind -x '\"\\C-o\": shown'; bind 'set completion-query-items 0'\n",
     ),
+    "fish": (
+        ".config/fish/config.fish",
+        "{setup}\nset -g fish_greeting; set -g fish_autosuggestion_enabled 0\n"
+        "function fish_prompt; printf '> '; end\n"
+        "bind \\co 'commandline > $HOME/shown'\n",
+    ),
 }
 """The file that each shell reads when it starts, and what is in it."""
 
@@ -34,10 +40,13 @@ def typed(shell, keys, place, setup):
 
     ``charrnn`` is that of this Python there, and ``setup`` is run first.
     """
-    home = place / f"{shell}-home"
+    home = place / f"home-of-{shell}"
     home.mkdir(exist_ok=True)
     name, start = START[shell]
-    (home / name).write_text(start.format(setup=setup) + "PS1='> '; echo read''y\n")
+    (home / name).parent.mkdir(parents=True, exist_ok=True)
+    (home / name).write_text(
+        start.format(setup=setup) + ("" if shell == "fish" else "PS1='> '; ") + "echo read''y\n"
+    )
     shown = home / "shown"
     shown.unlink(missing_ok=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
