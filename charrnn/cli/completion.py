@@ -73,6 +73,13 @@ fi
 """
 FISH = """\
 # charrnn in fish: charrnn completion fish | source
+function __charrnn_paths
+    if string match -q '*:*' -- $argv[1]  # at which fish itself begins a path
+        __fish_complete_path $argv[1]
+    else
+        complete -C "charrnn-files $argv[1]"
+    end
+end
 function __charrnn_candidates
     set -l words (commandline -opc)
     set -l current (commandline -ct)
@@ -83,9 +90,10 @@ function __charrnn_candidates
     for line in ($program completion fish -- $words "$current" 2>/dev/null)
         switch $line
             case :files
-                complete -C "charrnn-files $path" | string replace -r '^' -- "$option"
+                __charrnn_paths "$path" | string replace -r '^' -- "$option"
             case :folders
-                __fish_complete_directories "$path" | string replace -r '^' -- "$option"
+                __charrnn_paths "$path" | string match -r '^[^\\t]*/(?=\\t|$)' \\
+                    | string replace -r '^' -- "$option"
             case '*'
                 echo $line
         end
