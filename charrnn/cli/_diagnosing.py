@@ -12,7 +12,7 @@ from charrnn.errors import UsageError
 
 MODES = {"fresh": "--fresh", "compare": "--compare", "history": "--history"}
 """Options that examine something else than a run's model."""
-OF_HISTORY = ("run", "history", "as_json", "plugin")
+OF_HISTORY = ("run", "history", "as_json", "html", "plugin")
 """Parameters that ``--history`` allows."""
 
 

@@ -243,6 +243,10 @@ class Examination:
             from charrnn.report.diagnose.terminal import make_console, render
 
             write(render(history_parts(recorded, make_console().width)))
+        if self.html is not None:
+            from charrnn.report.diagnose.history_page import write_page
+
+            write_page(recorded, self.html)
         return 0
 
     def _finish(self, reports: list[Report], codes: frozenset[str]) -> int:

@@ -180,7 +180,7 @@ def test_history_shows_what_watch_recorded(place):
         (["one", "--html", "page.pdf"], 2, ".html"),
         (["one", "--max-lag", "0"], 2, "--max-lag"),
         (["one", "--context", "9", "--max-lag", "9"], 2, "--context"),
-        (["one", "--history", "--html", "page.html"], 2, "--history"),
+        (["one", "--history", "--plot", "page.png"], 2, "--history"),
         (["--compare", "rnn,vanilla", "--corpus", "reber"], 2, "twice"),
         (["--compare", "elman", "--corpus", "reber"], 2, "elman"),
         (

@@ -131,7 +131,7 @@ REFUSED = [
     *(
         f"diagnose one --history ; {given}"
         for given in (
-            "--corpus t.txt", "--unknown skip", "--gradcheck", "--html x.html", "--plot x.png",
+            "--corpus t.txt", "--unknown skip", "--gradcheck", "--plot x.png",
             "--fail-on broken", "--windows 20", "--seed 0", "--lr 0.1", "--threads 1",
             "--backend numpy", "--hidden 4", "--encoding utf-8", "--level char", "--steps 3",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 from charrnn.display import count, one_line, printable
@@ -45,10 +44,7 @@ def page(chart: Chart) -> str:
         curves += _panel(chart, found, name.replace("_", " ").capitalize())
     if chart.rates:
         curves += _panel(chart, chart.rates, chart.rate_title)
-    part = files("charrnn.report.curves")
-    curves += f"<script>{part.joinpath('hover.js').read_text(encoding='utf-8')}</script>"
-    style = f"<style>{part.joinpath('hover.css').read_text(encoding='utf-8')}</style>"
-    tabs: Tabs = [("Curves", style + curves), ("Numbers", _numbers(chart))]
+    tabs: Tabs = [("Curves", curves), ("Numbers", _numbers(chart))]
     several = len(chart.runs) > 1
     title = "Loss curves" if several else printable(chart.runs[0].name)
     note = f"{chart.note}; " if chart.note else ""

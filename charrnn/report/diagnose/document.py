@@ -21,7 +21,10 @@ def document(kind: str, title: str, lead: str, tabs: Tabs, footer: str) -> str:
     buttons, bodies = _tabs(tabs)
     part = files("charrnn.report.diagnose")
     style = part.joinpath("page.css").read_text(encoding="utf-8")
-    script = part.joinpath("page.js").read_text(encoding="utf-8")
+    scripts = "".join(
+        f"<script>{part.joinpath(name).read_text(encoding='utf-8')}</script>"
+        for name in ("hover.js", "page.js")  # which hides all parts but one
+    )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"{PAGE_MARK}"
@@ -31,7 +34,7 @@ def document(kind: str, title: str, lead: str, tabs: Tabs, footer: str) -> str:
         f'<header><p class="kind">{escape(kind)}</p><h1>{escape(title)}</h1><p>{lead}</p>'
         f'</header><nav role="tablist" aria-label="Parts of the report">{buttons}</nav>'
         f"<main>{bodies}</main><footer>charrnn {__version__}. {escape(footer, quote=False)}"
-        f"</footer><script>{script}</script></body></html>\n"
+        f"</footer>{scripts}</body></html>\n"
     )
 
 

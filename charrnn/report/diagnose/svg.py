@@ -73,16 +73,18 @@ def chart(
         f'<text class="label" transform="translate(14 {centre}) rotate(-90)" '
         f'text-anchor="middle">{escape(y_label)}</text>'
     )
+    named = [line for line in lines if line.label != title]
     legend = "".join(
         f'<li><svg width="26" height="8" aria-hidden="true"><path class="line c{line.colour}'
         f'{" dashed" if line.dashed else ""}" d="M0 4H26"/></svg>{escape(line.label)}</li>'
-        for line in lines
+        for line in named
     )
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>"
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(title)}">{"".join(body)}</svg>'
-        f'<ul class="legend">{legend}</ul></figure>'
+        + (f'<ul class="legend">{legend}</ul>' if named else "")
+        + "</figure>"
     )
 
 

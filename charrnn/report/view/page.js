@@ -198,13 +198,14 @@
     byId("passages").replaceChildren(...shown.map(passage));
   }
 
-  function passage([first, end]) {
+  function passage([first, end], place) {
     const item = document.createElement("li"), button = document.createElement("button");
     const part = (from, to) => spans.slice(Math.max(0, from), to)
       .map((span) => span.textContent.replace("\n", " ")).join("");
     const mark = document.createElement("mark");
     mark.textContent = part(first, Math.min(end, first + 3 * AROUND)) +
       (end > first + 3 * AROUND ? " …" : "");
+    button.tabIndex = place ? -1 : 0;
     button.append(part(first - AROUND, first), mark, part(end, end + AROUND));
     button.addEventListener("click", () => { fixed = true; choose(first); reveal(); });
     item.append(button);
@@ -223,7 +224,7 @@
   function unitsShown() {
     const wanted = byId("filter").value.trim().toLowerCase();
     byId("units").replaceChildren(...every.filter((one) =>
-      `${one.title} ${one.meaning || ""}`.toLowerCase().includes(wanted)).map((one) => {
+      `${one.title} ${one.meaning || ""}`.toLowerCase().includes(wanted)).map((one, place) => {
       const item = document.createElement("li"), button = document.createElement("button");
       const cells = [one.title, one.meaning || "", one.area || ""].map((words) => {
         const cell = document.createElement("span");
@@ -233,6 +234,7 @@
       cells[2].className = "area";
       button.dataset.name = one.name;
       button.setAttribute("aria-pressed", String(one === series));
+      button.tabIndex = place ? -1 : 0;
       button.append(...cells);
       button.addEventListener("click", () => colour(one));
       item.append(button);
@@ -262,6 +264,19 @@
     choose(to);
     reveal();
   });
+  for (const list of [byId("passages"), byId("units")]) { // each is one stop of Tab
+    const buttons = () => [...list.querySelectorAll("button")];
+    list.addEventListener("focusin", (event) => {
+      for (const button of buttons()) button.tabIndex = button === event.target ? 0 : -1;
+    });
+    list.addEventListener("keydown", (event) => {
+      const all = buttons(), at = all.indexOf(document.activeElement);
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
+      if (!all[to]) return;
+      event.preventDefault();
+      all[to].focus();
+    });
+  }
   by.addEventListener("change", () => colour(every[Number(by.value)]));
   level.addEventListener("input", search);
   byId("side").addEventListener("change", search);

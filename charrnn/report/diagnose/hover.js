@@ -1,5 +1,5 @@
-// A line under the pointer, and the numbers of each curve at its point next to it.
-// Without scripts each point shows its own numbers.
+// A line under the pointer, and the numbers of each curve at its point next to it; where a chart has
+// the focus, arrow keys move the line. Without scripts each point shows its own numbers.
 (() => {
   const LIMIT = 16; // rows of the readout
   for (const chart of document.querySelectorAll('.chart')) {
@@ -12,9 +12,10 @@
     spots.forEach(({ dot }) => { dot.setAttribute('r', '3.5'); dot.firstElementChild.remove(); });
     const lines = [...new Set(spots.map((spot) => spot.line))]
       .map((line) => spots.filter((spot) => spot.line === line));
-    const cross = document.createElementNS('http://www.w3.org/2000/svg', 'line');
+    const cross = document.createElementNS(chart.namespaceURI, 'line');
     cross.setAttribute('class', 'cross');
     const box = Object.assign(document.createElement('div'), { className: 'readout' });
+    box.setAttribute('role', 'status');
     const figure = chart.closest('figure');
     const [, , width, height] = chart.getAttribute('viewBox').split(' ').map(Number);
     const rule = chart.querySelector('.axis');
@@ -54,5 +55,21 @@
     chart.addEventListener('pointermove', (event) => show(place(event)));
     chart.addEventListener('pointerdown', (event) => show(place(event)));
     chart.addEventListener('pointerleave', clear);
+    const stops = [...new Set(spots.map((spot) => spot.x))].sort((a, b) => a - b);
+    let stop = -1;
+    chart.tabIndex = 0;
+    chart.setAttribute('role', 'application');
+    chart.setAttribute('aria-label',
+      `${chart.getAttribute('aria-label')}. Arrow keys move from point to point.`);
+    chart.addEventListener('keydown', (event) => {
+      const last = stops.length - 1;
+      const to = { ArrowRight: Math.min(stop + 1, last), ArrowLeft: Math.max(stop - 1, 0),
+        Home: 0, End: last, Escape: -1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      stop = to;
+      if (stop < 0) clear(); else show(stops[stop]);
+    });
+    chart.addEventListener('blur', clear);
   }
 })();
