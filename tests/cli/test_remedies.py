@@ -77,6 +77,7 @@ PRINTED_BY = {
     "report/bench.py": ("train",),
     "report/configuration.py": ("train",),
     "report/diagnose/history.py": ("train",),
+    "report/diagnose/history_page.py": ("diagnose",),
     "report/outcome.py": ("train",),
     "report/standing.py": ("train",),
     "report/training.py": ("train",),
