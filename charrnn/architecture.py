@@ -19,7 +19,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "hidden": 128,
         "bidirectional": True,
         "ngrams": 4,
-        "counts": 0.3,
+        "counts": 0.4,
         "dropout": 0.5,
         "hide_symbols": 0.1,
         "batch": 64,

@@ -12,7 +12,7 @@ from helpers.differences import check
 from charrnn.backend import numpy_backend, select
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.model.parameters import Parameters
-from charrnn.model.sequences import counts
+from charrnn.model.sequences import counts, ngrams
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.counts import CODES, PRIOR, WEIGHTS, Counts
 from charrnn.model.sequences.padding import Padding
@@ -51,17 +51,12 @@ def filled(texts, labels, made=None):
     return made, weights
 
 
-def edged(text):
-    """Return a text whose first and last symbols are others than elsewhere."""
-    return tuple((symbol, at == 0, at == len(text) - 1) for at, symbol in enumerate(text))
-
-
 def grams(text):
-    """Return the n-grams that end at each symbol, the longest last."""
-    text = edged(text)
+    """Return the n-grams that end at each symbol but the first mark, the longest last."""
+    text = ("^", *text, "$")
     return [
         [text[last - n : last + 1] for n in range(min(last + 1, counts.LONGEST))]
-        for last in range(len(text))
+        for last in range(1, len(text))
     ]
 
 
@@ -71,15 +66,11 @@ class Naive:
     def __init__(self, texts):
         every = [gram for text in texts for at in grams(text) for gram in at]
         self.seen = Counter(every)
-        self.before = Counter(self.context(gram) for gram in every)
-
-    def context(self, gram):
-        """Return what stands before; of a symbol alone, whether nothing does."""
-        return gram[:-1] or gram[0][1]
+        self.before = Counter(gram[:-1] for gram in every)
 
     def p(self, gram):
-        shorter = self.p(gram[1:]) if len(gram) > 1 else 1 / V
-        return (self.seen[gram] + A * shorter) / (self.before[self.context(gram)] + A)
+        shorter = self.p(gram[1:]) if len(gram) > 1 else 1 / (V + 1)
+        return (self.seen[gram] + A * shorter) / (self.before[gram[:-1]] + A)
 
     def log_p(self, text):
         return sum(np.log(self.p(at[-1])) for at in grams(text))
@@ -90,10 +81,11 @@ def softmax(logits):
     return exp / exp.sum(axis=0)
 
 
-def test_they_decide_by_a_smoothed_language_model_of_each_label(texts, rng):
+def test_they_decide_by_smoothed_language_models_of_each_label_in_both_directions(texts, rng):
     known, labels = texts
     made, weights = filled(known, labels)
-    models = [Naive([t for t, c in zip(known, labels, strict=True) if c == k]) for k in range(3)]
+    of = [[t for t, c in zip(known, labels, strict=True) if c == k] for k in range(3)]
+    models = [(Naive(each), Naive([text[::-1] for text in each])) for each in of]
     asked = [tuple(rng.integers(0, V, n)) for n in (1, 2, 3, 4, 5, 9, 12)] + known[:9]
     ids, lengths = side_by_side(asked)
     logits = rng.standard_normal((LABELS, len(asked)))
@@ -101,7 +93,8 @@ def test_they_decide_by_a_smoothed_language_model_of_each_label(texts, rng):
     prior = np.log((np.bincount(labels, minlength=LABELS) + 1) / (len(labels) + LABELS))
     for n, text in enumerate(asked):
         factor = min(1, 3 / len(text) ** 0.5)
-        own = factor * np.array([model.log_p(text) for model in models]) + prior
+        both = [(one.log_p(text) + other.log_p(text[::-1])) / 2 for one, other in models]
+        own = factor * np.array(both) + prior
         expected = (1 - SHARE) * logits[:, n] + SHARE * own
         np.testing.assert_allclose(softmax(found[:, n]), softmax(expected), rtol=1e-12)
 
@@ -141,7 +134,7 @@ def test_the_most_frequent_ngrams_are_kept(texts, monkeypatch):
     made, few = filled(*texts)
     assert made.size == 40
     real = few[CODES] < 1 << 24
-    assert 20 < real.sum() <= 40
+    assert real.sum() == 40
     assert (np.diff(few[CODES]) >= 0).all()
     rows = np.searchsorted(whole[CODES], few[CODES][real])
     np.testing.assert_allclose(whole[WEIGHTS][rows], few[WEIGHTS][real], rtol=1e-12)
@@ -151,9 +144,42 @@ def test_the_most_frequent_ngrams_are_kept(texts, monkeypatch):
     assert np.isfinite(none.flat).all()
 
 
-def test_texts_of_one_symbol_have_no_longer_ngrams():
+def test_of_ngrams_that_are_as_frequent_the_shorter_are_kept(monkeypatch):
+    text = ["^", 0, 1, 2, 3, "$"]
+    _, whole = filled([(0, 1, 2, 3)] * 3, np.zeros(3, np.int32))
+    monkeypatch.setattr(counts, "MOST", 2 * len(text) - 1)
+    _, few = filled([(0, 1, 2, 3)] * 3, np.zeros(3, np.int32))
+    ids, lengths = side_by_side([(0, 1, 2, 3)])
+    each = counts._grams(ids, lengths, np.zeros(1, np.int32))
+    codes = np.concatenate([one.code for one, _ in zip(each, "12", strict=False)])
+    np.testing.assert_array_equal(few[CODES], np.sort(-1 - codes))
+    assert (whole[CODES] < 0).sum() == len(few[CODES]) + 4 + 3
+
+
+def test_texts_of_one_symbol_have_no_ngrams_beyond_their_marks():
     _, weights = filled([(0,), (1,), (1,)] * 3, np.array([0, 1, 1] * 3, np.int32))
-    assert (weights[CODES] < 1 << 24).sum() == 2
+    assert (weights[CODES] < 1 << 24).sum() == len(
+        {"^", "0", "1", "$"} | {"^0", "^1", "0$", "1$"}
+    ) + 2
+
+
+def test_a_table_of_an_earlier_version_is_read_without_marks(texts, rng):
+    made = Counts(SHARE, LABELS, V, numpy_backend())
+    weights = Parameters.zeros(made.shapes(), np, np.float64)
+    ids, lengths = side_by_side(texts[0])
+    padding = Padding(lengths, len(ids), numpy_backend())
+    found, present = ngrams.codes(ids, padding, counts.LONGEST, numpy_backend())
+    code = ngrams.mixed(found, np, 24)
+    known = np.unique(code[present])
+    weights[CODES][...] = 1 << 24
+    weights[CODES][: len(known)] = known
+    weights[WEIGHTS][: len(known)] = rng.standard_normal((len(known), LABELS))
+    zeros = np.zeros((LABELS, len(lengths)))
+    logits = made.mix(zeros, weights, ids, padding)
+    weight = dict(zip(known.tolist(), weights[WEIGHTS], strict=False))
+    for n, length in enumerate(lengths):
+        own = sum(weight[each] for each in code[..., n][present[..., n]].tolist())
+        np.testing.assert_allclose(logits[:, n], SHARE * min(1, 3 / length**0.5) * own, rtol=1e-12)
 
 
 def test_many_labels_have_fewer_ngrams():
