@@ -133,6 +133,7 @@ def test_the_most_frequent_ngrams_are_kept(texts, monkeypatch):
     monkeypatch.setattr(counts, "MOST", 40)
     made, few = filled(*texts)
     assert made.size == 40
+    assert not whole[WEIGHTS][whole[CODES] == 1 << 24].any()
     real = few[CODES] < 1 << 24
     assert real.sum() == 40
     assert (np.diff(few[CODES]) >= 0).all()
@@ -180,6 +181,16 @@ def test_a_table_of_an_earlier_version_is_read_without_marks(texts, rng):
     for n, length in enumerate(lengths):
         own = sum(weight[each] for each in code[..., n][present[..., n]].tolist())
         np.testing.assert_allclose(logits[:, n], SHARE * min(1, 3 / length**0.5) * own, rtol=1e-12)
+
+
+def test_a_label_is_as_likely_as_its_texts_that_are_not_empty_are_frequent(texts):
+    known, labels = texts
+    made, weights = filled(known, labels)
+    shares = (np.bincount(labels, minlength=LABELS) + 1) / (len(labels) + LABELS)
+    np.testing.assert_allclose(np.exp(weights[PRIOR]), shares, rtol=1e-12)
+    assert shares.sum() == pytest.approx(1)
+    _, more = filled([*known, (), ()], np.append(labels, np.int32([2, 2])), made)
+    np.testing.assert_array_equal(more.flat, weights.flat)
 
 
 def test_many_labels_have_fewer_ngrams():

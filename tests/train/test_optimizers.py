@@ -104,6 +104,18 @@ def test_no_weight_moves_against_its_gradient(rng):
     assert 0 < np.count_nonzero(step) < P
 
 
+def test_a_weight_without_a_gradient_stays_and_counts_as_one_that_does_not_move(rng):
+    start, gradients = rng.standard_normal(P), rng.standard_normal((3, P))
+    gradients[2, :5] = 0.0
+    before, _ = trajectory("cautious", gradients[:2], start)
+    after, _ = trajectory("cautious", gradients, start)
+    np.testing.assert_array_equal(after[:5], before[:5])
+    gradients[2, :5] = -gradients[1, :5] * 1e-9  # hardly a gradient, but one that disagrees
+    gradients[2, :5] -= 1e-9 * gradients[0, :5]
+    opposed, _ = trajectory("cautious", gradients, start)
+    np.testing.assert_allclose(opposed, after, rtol=1e-9)
+
+
 def test_momentum_is_used_by_sgd(rng):
     start, gradients = rng.standard_normal(P), rng.standard_normal((2, P))
     weights, optimizer = trajectory("sgd", gradients, start, lr=0.5)

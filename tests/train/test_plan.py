@@ -108,6 +108,81 @@ def test_without_a_limit_training_ends_after_so_many_passes():
     assert night.passes == pytest.approx(law.most_passes(45_000), rel=0.02)
 
 
+def weights_of(plan, V=65):
+    return law.weights(ModelConfig(), V, plan.settings["hidden"])
+
+
+def nearest(best, V=65):
+    """Return the size that has about so many weights."""
+    every = {64 * k: law.weights(ModelConfig(), V, 64 * k) for k in range(1, 33)}
+    return min(every, key=lambda H: abs(np.log(every[H] / best)))
+
+
+@pytest.mark.parametrize(
+    ("n", "minutes", "best"),
+    [
+        (10**9, 2, (RATE * 120 / law.SYMBOLS_PER_WEIGHT) ** 0.5),
+        (45_000, 30, law.MOST_WEIGHTS[0]),
+        (90_000, 30, law.MOST_WEIGHTS[0] * 2**0.82),
+        (45_000, 0.2, RATE * 12 / (92 * 45_000)),  # else it is read too seldom
+        (1_000_000, None, law.UNLIMITED[0][0]),
+        (250_000, None, law.UNLIMITED[0][0] / 2),
+        (10_000, None, law.MOST_WEIGHTS[0] * (10 / 45) ** 0.82),
+        (10**12, 10**6, 10**12),  # the largest
+    ],
+)
+def test_the_size_is_the_smallest_of_those_that_time_and_text_allow(n, minutes, best):
+    assert found(n, minutes).settings["hidden"] == nearest(best)
+
+
+def test_what_is_read_fills_the_time_or_is_what_was_asked_for():
+    long = found(10**9, 2)
+    read = (1 - law.EVALUATION) * RATE * 120 / weights_of(long)
+    assert (long.reads, long.by_passes) == (pytest.approx(read, rel=1e-12), False)
+    few = found(1_000_000, reads=500_000)
+    assert few.settings["hidden"] == nearest(500_000 / law.SYMBOLS_PER_WEIGHT)
+    assert (few.reads, few.by_passes) == (500_000, False)
+
+
+def test_a_short_text_has_few_streams_and_each_a_whole_window():
+    lengths = (9_999, 10_000, 19_999, 20_000, 199_999, 200_000)
+    assert [found(n).settings["batch"] for n in lengths] == [4, 8, 8, 16, 16, 32]
+    for n, shape in ((1, (1, 1)), (2, (1, 1)), (20, (1, 19)), (64, (1, 32)), (65, (2, 32))):
+        settings = found(n).settings
+        assert (settings["batch"], settings["seq_len"]) == shape
+
+
+def test_dropout_grows_with_the_logarithm_of_what_is_learned_of_each_symbol():
+    for n in (45_000, 100_000, 400_000):
+        plan = found(n)
+        x = plan.passes * weights_of(plan) / n
+        for name, (begins, full, most) in (
+            ("dropout", law.DROPOUT),
+            ("recurrent_dropout", law.RECURRENT_DROPOUT),
+        ):
+            share = np.log(x / begins) / np.log(full / begins)
+            assert plan.settings[name] == pytest.approx(most * min(1, max(0, share)), abs=0.0051)
+
+
+def test_the_learning_rate_falls_as_one_over_the_root_of_a_large_size():
+    rates = [found(10**6, 1, {"hidden": H}).settings["lr"] for H in (64, 512, 1024, 2048)]
+    assert rates == [law.LR, law.LR, 0.0057, law.LR / 2]
+
+
+@pytest.mark.parametrize(
+    ("reads", "validation", "settings"),
+    [
+        (10_000, 10_000, {"eval_chars": 20_000, "eval_every": 150}),  # two at least
+        (1_000_000, 5_000, {"eval_chars": 90_000, "eval_every": 41}),  # 24 of all of it
+        (1_000_000, 200_000, {"eval_chars": 90_000, "eval_every": 489}),
+        (10**8, 50_000, {"eval_chars": 500_000, "eval_every": 2_442}),  # 40 at most
+    ],
+)
+def test_how_often_and_how_much_is_evaluated(reads, validation, settings):
+    plan = found(10**6, reads=reads, validation=validation, streams=32, steps=32).settings
+    assert {name: plan[name] for name in settings} == settings
+
+
 GIVEN = {"hidden": 8, "batch": 2, "seq_len": 5}
 
 
@@ -178,7 +253,13 @@ def test_a_short_text_without_a_plan_has_few_streams_that_carry_their_state(limi
     assert len(corpus.train) // (train_config.batch * train_config.seq_len) >= law.WINDOWS or (
         train_config.batch == 1
     )
-    assert any("instead of 32, so that an epoch has" in note for note in session.notes)
+    n, few = len(corpus.train), train_config.batch
+    windows = [(n - 1) // (streams * train_config.seq_len) for streams in (few, 32)]
+    assert any(
+        f"the training text has {n} symbols: {few} stream{'s' * (few > 1)} instead of 32, so that "
+        f"an epoch has {windows[0]} windows, not {windows[1]}; " in note
+        for note in session.notes
+    )
     session.close()
     for given in ({"batch": 4}, {"plan": "none"}):
         kept = begin(prose, hidden=8, **limit, **given)
@@ -211,6 +292,22 @@ def test_a_note_says_what_stands_in_the_way(prose):
     quiet = begin(prose, batch=8)
     assert not any("far above" in note or "by heart" in note for note in quiet.notes)
     quiet.close()
+
+
+def test_a_size_is_far_above_the_planned_one_with_four_times_its_weights(prose):
+    session = begin(prose)
+    free, V = session.model.config.hidden, len(session.corpus.vocabulary)
+    session.close()
+
+    def share(H):
+        return law.weights(ModelConfig(), V, H) / law.weights(ModelConfig(), V, free)
+
+    largest = max(H for H in range(free, 4 * free) if share(H) <= 4)
+    for hidden, said in ((largest, False), (largest + 1, True)):
+        session = begin(prose, hidden=hidden)
+        part = f"{hidden} is far above the {free} units that suit this text and time"
+        assert any(part in note for note in session.notes) == said
+        session.close()
 
 
 @pytest.mark.parametrize("options", [{"task": "classify"}, {"init_from": "planned"}])
