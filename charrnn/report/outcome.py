@@ -34,10 +34,17 @@ def outcome(end: End, settings: Mapping[str, Any]) -> str:
         after = "" if end.epochs is None else f" after {end.epochs:.2g} epochs"
         longer = _LONGER.get(end.reason, "a longer run")
         return f"{_losses(end)}{after}: still improving when it ended; {longer} helps"
-    if end.train_loss is not None and end.train_loss < (1 - FAR) * end.val_loss:
+    if knows_its_text(end):
         know = f"it knows the training {what} much better than others"
         return f"{_losses(end)}: {know}; {_more(what)} would help most"
     return f"{_losses(end)}: no sign of overfitting"
+
+
+def knows_its_text(end: End) -> bool:
+    """Whether a model knows the training text much better than the validation text."""
+    if end.train_loss is None or end.val_loss is None:
+        return False
+    return end.train_loss < (1 - FAR) * end.val_loss
 
 
 def no_better(end: End, task: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from charrnn.display import duration, quoted
 from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, WELL, Course, number_of
 from charrnn.plugins import named
-from charrnn.report.outcome import no_better, outcome
+from charrnn.report.outcome import knows_its_text, no_better, outcome
 from charrnn.train.records import End
 
 RUNNING, STOPPED, ENDED, NO_BETTER = "running", "stopped", "ended", "no-better"
@@ -19,6 +19,7 @@ _WORDS = {
     NO_BETTER: "no better than a guess",
     ENDED: "ended",
 }
+_SHORT = "short of text"
 _VERDICTS = (OVERFITTING, CUT_SHORT, WELL)
 _COMPUTING = ("--backend", "--core", "--threads", "--matmul")
 """Options of a recorded command that are shown again: nothing that a damaged file may ask for."""
@@ -165,7 +166,8 @@ def _ended(run: str, start: Mapping[str, Any], line: Mapping[str, Any], course: 
     message = outcome(end, start)
     if not message:
         return Standing(ENDED, _WORDS[ENDED], "ended; no validation text to judge it by")
-    return Standing(str(end.verdict), _WORDS[str(end.verdict)], message)
+    short = end.verdict == WELL and knows_its_text(end)
+    return Standing(str(end.verdict), _SHORT if short else _WORDS[str(end.verdict)], message)
 
 
 _NUMBERS = (

@@ -33,8 +33,19 @@ _TRIES = 100
 _PATIENCE = 0.1  # seconds to wait for other processes that sign at the same time
 
 
+_ELSEWHERE = "train into another folder"
+
+
 class LockedError(CharRNNError):
-    """Another process holds the folder."""
+    """Another process holds the folder.
+
+    Attributes
+    ----------
+    pid
+        Its number if it runs on this machine, else 0.
+    """
+
+    pid = 0
 
 
 class Lock:
@@ -53,6 +64,8 @@ class Lock:
         Must exist.
     made
         The folder was made for this lock: if it is empty on release, it is removed.
+    resumes
+        It is for a run that goes on there, so that no other folder helps.
 
     Raises
     ------
@@ -62,20 +75,24 @@ class Lock:
         If the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, made: bool = False) -> None:
+    def __init__(self, folder: Path, made: bool = False, resumes: bool = False) -> None:
         self.folder = folder
         path = folder / NAME
         try:
             handle = _take(path)
+        except LockedError as problem:
+            if resumes:
+                problem.remedy = problem.remedy.replace(_ELSEWHERE, _ending(problem.pid))
+            raise
         except OSError as problem:
             if made:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             is_full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "free space" if is_full else "check its permissions"
+            remedy = "free space there" if is_full else "check its permissions"
             raise CharRNNError(
                 f"cannot lock run folder {str(folder)!r}: {problem.strerror or problem}",
-                f"{remedy}, or train into another folder",
+                remedy if resumes else f"{remedy}, or {_ELSEWHERE}",
             ) from None
         self._finalizer = weakref.finalize(self, _release, path, handle, os.getpid(), made)
         files.sweep(folder)
@@ -165,12 +182,23 @@ def _release(path: Path, handle: int, pid: int, made: bool) -> None:
 
 
 def _locked_error(path: Path, owner: dict[str, Any] | None) -> LockedError:
-    by, remedy = "another process", "wait until it ends, or train into another folder"
+    by, remedy = "another process", f"wait until it ends, or {_ELSEWHERE}"
     if owner:
         by = f"process {owner['pid']} on {one_line(owner['host'])}"
-    if owner and owner["host"] != socket.gethostname():
+    here = owner is not None and owner["host"] == socket.gethostname()
+    if owner and not here:
         remedy += f"; if it has ended, remove {str(path)!r}"
-    return LockedError(f"run {str(path.parent)!r} is being trained by {by}", remedy)
+    problem = LockedError(f"run {str(path.parent)!r} is being trained by {by}", remedy)
+    problem.pid = owner["pid"] if owner and here else 0
+    return problem
+
+
+def _ending(pid: int) -> str:
+    """Return how to end the process that holds a folder, after which the run can go on."""
+    if pid == os.getpid():
+        return "end that training run in this process"
+    stopping = f"stop it with kill {pid}" if pid > 1 and os.name != "nt" else "stop it"
+    return f"{stopping}, which saves the run"
 
 
 def _sign(handle: int) -> None:

@@ -215,7 +215,7 @@ def _resume(
     def find() -> Path:
         nonlocal lock
         path = runs.resolve(request.resume, "last")
-        lock = None if dry else Lock(path.parent)
+        lock = None if dry else Lock(path.parent, resumes=True)
         if path != Path(str(request.resume)):
             path = runs.resolve(str(path.parent), "last")  # it may have changed before the lock
         return path

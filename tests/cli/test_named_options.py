@@ -52,6 +52,7 @@ train hello --column text
 train t.csv --task classify --column text
 train t.csv --task classify
 train t.txt --rnn-size 3
+train t.txt --seq_len 3
 train t.txt --temperature 3
 train t.csv --task tag --columns 2
 eval t.csv --run labels --column text

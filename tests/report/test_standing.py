@@ -69,6 +69,7 @@ def test_it_goes_on_with_what_it_was_computed_with(recorded, command):
     ("end", "code", "words", "message"),
     [
         ({}, "well", "doing well", "training loss 2.4, validation loss 2.5: no sign of"),
+        ({"train_loss": 1.8}, "well", "short of text", "knows the training text much better"),
         ({"verdict": "cut-short"}, "cut-short", "cut short", "still improving when it ended"),
         ({"verdict": "overfitting"}, "overfitting", "learned by heart", "--dropout or a smaller"),
         ({"verdict": None, "no_better_than": "unigram"}, "no-better", "no better than a guess",

@@ -183,8 +183,9 @@ def test_sessions_hold_their_folder_and_let_it_go(text):
         assert (session.folder / lock.NAME).exists()
     assert not session.folder.exists()
     first, _ = train(text, name="run", stop=2, **SMALL)
-    with closing(begin(resume="run")), pytest.raises(LockedError):
+    with closing(begin(resume="run")), pytest.raises(LockedError) as caught:
         begin(resume="run")
+    assert caught.value.remedy == "wait until it ends, or end that training run in this process"
     last, _ = train(resume="run")
     assert last.finished is None
     assert begin(resume="run").finished == "steps"
@@ -210,6 +211,10 @@ def test_two_trainings_from_the_command_line(home, capfd):
             assert told.out == ""
             assert told.err.startswith("charrnn: error: run 'checkpoints/run' is being trained by ")
             assert f"process {first.pid} on {socket.gethostname()}; " in told.err
+            resumes = "--resume" in second
+            assert ("train into another folder" in told.err) != resumes
+            stopping = f"or stop it with kill {first.pid}, which saves the run\n"
+            assert (stopping in told.err) == resumes
             assert told.err.count("\n") == 1
         for reading in (["info", "run"], ["sample", "run", "--length", "9"], ["runs"]):
             assert run(reading) == 0
