@@ -135,10 +135,12 @@ class Examination:
         from charrnn.diagnosis import subjects
         from charrnn.diagnosis.tasks.subjects import refuse_of_text
 
-        config = self._request(0.0).fresh_model()
+        request = self._request(0.0)
+        config = request.fresh_model()
         if config.task != "lm":
             return self._fresh_of_examples(context, engine)
         refuse_of_text("lm", self.data)
+        request.refuse_unused(config, request.fresh_data(), request.fresh_train("lm"))
         plan = TrainConfig(**{"seed": self.settings.seed} | self.train)
         corpus, name = self._corpus(val_frac=0.0)
         symbols = len(corpus.vocabulary)
@@ -182,6 +184,7 @@ class Examination:
 
         with progress("examining") as show:
             report = examine(subject, self.settings, show, option)
+        self._note_first_update(report)
         for line in report.notes if self.as_json else ():
             note(line)
         if self.as_json:
@@ -192,6 +195,20 @@ class Examination:
 
             write(render(report_parts(report, make_console().width)))
         return self._finish([report], codes)
+
+    def _note_first_update(self, report: Report) -> None:
+        """Note options of the optimizer that matter from the second update on, if there is none."""
+        from charrnn.registry import OPTIMIZERS
+
+        norms = report.norms
+        if norms is None or norms.moments or len(norms.series) > 1:
+            return
+        for name in getattr(OPTIMIZERS.get(norms.optimizer), "of_moments", ()):
+            if name in self.train:
+                note(
+                    f"{option(name)} has no effect: the text gives one window, so that only a "
+                    "first update is measured"
+                )
 
     def compare(
         self, context: typer.Context, names: str, engine: Engine, codes: frozenset[str]
@@ -208,6 +225,9 @@ class Examination:
         task = next(iter(configs.values())).task
         if task == "lm":
             refuse_of_text("lm", self.data)
+            asked = self._request(DataConfig.val_frac)
+            for config in configs.values():
+                asked.refuse_unused(config, asked.fresh_data(), asked.fresh_train("lm"))
             plan = TrainConfig(**{"steps": STEPS, "seed": self.settings.seed} | self.train)
             corpus, text = self._corpus(val_frac=DataConfig.val_frac)
         else:

@@ -286,3 +286,32 @@ def test_new_models_that_read_examples_are_examined_and_compared(of_examples, ta
     assert {row["lyapunov"] for row in report["horizons"]} == {None}
     done = inside("diagnose", "--compare", "gru,rnn", *new, "--steps", "2", cwd=of_examples)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("mode", ["--fresh", "--compare gru"])
+@pytest.mark.parametrize(
+    "setting", ["--pool last", "--ngrams 2", "--counts 0.5", "--attention none"]
+)
+def test_settings_of_other_tasks_are_refused_for_a_language_model(place, mode, setting):
+    done = inside("diagnose", *mode.split(), *setting.split(), "--corpus", "hello", cwd=place)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"charrnn: error: {setting.split()[0]} only applies to --task ")
+
+
+def test_momentum_that_one_update_cannot_show_is_noted(place):
+    (place / "few.txt").write_text("the cat sat on the mat.\n" * 40)
+    (place / "many.txt").write_text("the cat sat on the mat.\n" * 400)
+    told = {}
+    for text in ("few.txt", "many.txt"):
+        for momentum in ("0.9", "0.1"):
+            done = inside(
+                *("diagnose", "--fresh", "--hidden", "4", "--corpus", text, "--windows", "4"),
+                *("--optimizer", "sgd", "--momentum", momentum, "--anchors", "4", "--targets", "4"),
+                *("--lyapunov-steps", "20", "--json"),
+                cwd=place,
+            )
+            assert done.returncode == 0, done.stderr
+            told[text, momentum] = done.stdout
+            assert ("--momentum has no effect: " in done.stderr) == (text == "few.txt")
+    assert told["few.txt", "0.9"] == told["few.txt", "0.1"]
+    assert told["many.txt", "0.9"] != told["many.txt", "0.1"]

@@ -43,8 +43,6 @@ SHORT = {
     "diagnose": {"--state": "--compare --steps"},
 }
 """Options that change nothing beside others on texts, samples and runs as short as these."""
-FIRST = {"diagnose": "--momentum"}
-"""An option that matters from the second update on, which no untrained model sees."""
 REFUSALS = ("sweep", "bench")
 """Commands of which only refusals are judged: what comes of them depends on the clock."""
 
@@ -100,7 +98,7 @@ def judged(command, pair, number):
     own, other = pair.options[number][0], pair.options[1 - number][0]
     if not pair.judged[number] or other in HIDES or command in REFUSALS:
         return False
-    if own == FIRST.get(command) or other in SHORT.get(command, {}).get(own, "").split():
+    if other in SHORT.get(command, {}).get(own, "").split():
         return False
     return "--config" not in (own, other) or not in_config(command).intersection(pair.line())
 

@@ -47,6 +47,8 @@ class Optimizer(Choice, ABC):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """The names of the moments."""
+    of_moments: ClassVar[tuple[str, ...]] = ()
+    """The options that have no effect on an update from moments that are zero."""
     compiled: ClassVar[bool] = False
     """Whether the compiled core computes the rule, which then takes all weights at once."""
 

@@ -50,6 +50,7 @@ class SGD(Optimizer):
             below=1,
         )
     }
+    of_moments = ("momentum",)
     momentum: float
 
     def update(
