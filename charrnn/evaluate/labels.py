@@ -30,10 +30,14 @@ class Labeller:
         Read at every call, so it may be trained meanwhile.
     max_length
         Texts are cut after this many symbols, as they were in training.
+    alone
+        The network decides without counts of n-grams.
     """
 
-    def __init__(self, model: Classifier, max_length: int = DataConfig.max_length) -> None:
-        self.model, self.max_length = model, max_length
+    def __init__(
+        self, model: Classifier, max_length: int = DataConfig.max_length, alone: bool = False
+    ) -> None:
+        self.model, self.max_length, self._alone = model, max_length, alone
         self._windows = Windows(model)
 
     def log_p(self, texts: Labelled) -> Iterator[tuple[Numbers, NDArray[np.float64]]]:
@@ -55,7 +59,8 @@ class Labeller:
     def of_batch(self, ids: NDArray[Any], lengths: Numbers) -> NDArray[np.float64]:
         """Return ln p of each label, (labels, N), for texts side by side, (T, N)."""
         window, backend = self._windows.of(*ids.shape), self.model.backend
-        return self.model.log_p(window, backend.put(ids), Padding(lengths, len(ids), backend))
+        padding = Padding(lengths, len(ids), backend)
+        return self.model.log_p(window, backend.put(ids), padding, self._alone)
 
 
 @dataclass(frozen=True)

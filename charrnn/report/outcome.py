@@ -26,18 +26,19 @@ def outcome(end: End, settings: Mapping[str, Any]) -> str:
     if end.verdict is None or end.val_loss is None:
         return ""
     what = "text" if settings.get("task", "lm") == "lm" else "examples"
+    losses = _losses(end, bool(settings.get("counts")))
     if end.verdict == OVERFITTING:
         more = "a higher --dropout" if settings.get("dropout") else "--dropout"
         helps = f"{_more(what)}, {more} or a smaller --hidden helps"
-        return f"{_losses(end)}: it has learned the training {what} by heart; {helps}"
+        return f"{losses}: it has learned the training {what} by heart; {helps}"
     if end.verdict == CUT_SHORT:
         after = "" if end.epochs is None else f" after {end.epochs:.2g} epochs"
         longer = _LONGER.get(end.reason, "a longer run")
-        return f"{_losses(end)}{after}: still improving when it ended; {longer} helps"
+        return f"{losses}{after}: still improving when it ended; {longer} helps"
     if knows_its_text(end):
         know = f"it knows the training {what} much better than others"
-        return f"{_losses(end)}: {know}; {_more(what)} would help most"
-    return f"{_losses(end)}: no sign of overfitting"
+        return f"{losses}: {know}; {_more(what)} would help most"
+    return f"{losses}: no sign of overfitting"
 
 
 def knows_its_text(end: End) -> bool:
@@ -77,9 +78,13 @@ def _more(what: str) -> str:
     return "a longer text" if what == "text" else f"more {what}"
 
 
-def _losses(end: End) -> str:
-    """Return the losses at the end, and the best one if that is another one."""
-    known = [] if end.train_loss is None else [f"training loss {end.train_loss:.3g}"]
+def _losses(end: End, counts: bool) -> str:
+    """Return the losses at the end, and the best one if that is another one.
+
+    With ``counts`` of n-grams, the training loss is without them.
+    """
+    of = " without counts" if counts else ""
+    known = [] if end.train_loss is None else [f"training loss{of} {end.train_loss:.3g}"]
     best = f"{end.best_val_loss:.3g}"
     now = f"validation loss {end.val_loss:.3g}"
     if end.verdict == OVERFITTING and best != f"{end.val_loss:.3g}":

@@ -37,7 +37,7 @@ class ClassifyTask(ExampleTask):
         self.guess = log(model.outputs)
         self.scores: LabelScores | None = None
         self._hide_symbols = config.hide_symbols
-        self._labeller = Labeller(model)
+        self._labeller, self._alone = Labeller(model), Labeller(model, alone=True)
 
     def batch(self, step: int) -> Batch:
         """Return this member's texts of a batch."""
@@ -59,8 +59,11 @@ class ClassifyTask(ExampleTask):
         return None if self.scores is None else self.scores.nats
 
     def training_loss(self) -> float | None:
-        """Return the mean surprisal of a sample of the training texts' labels, in nats."""
-        scores = LabelScores.of(self._labeller, self.some())
+        """Return the mean surprisal of a sample of the training texts' labels, in nats.
+
+        It is that of the network alone: counts of n-grams are those of these very texts.
+        """
+        scores = LabelScores.of(self._alone, self.some())
         return None if scores is None else scores.nats
 
     def measures(self) -> dict[str, float]:

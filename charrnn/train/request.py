@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Options = Mapping[str, Any]
 
 STOPS = ("steps", "epochs", "minutes")
-DROPOUT = ("dropout", "recurrent_dropout")
+ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts")
 """Settings of the model that a new run from a run's weights may change."""
 FREE = (
     *STOPS,
@@ -143,7 +143,7 @@ class Request:
         task = options.pop("task", old.task)
         changed: dict[str, Any] = {"task": task}
         of_task = defaults(task, checkpoint.vocabulary.level)
-        own = {name: of_task.get(name) for name in (*DROPOUT, "ngrams", "counts")}
+        own = {name: of_task.get(name) for name in ADAPTABLE}
         for name in (*own, "bidirectional", "pool", "attention"):
             default = own.get(name) or getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
@@ -168,7 +168,7 @@ class Request:
         def anew() -> str:
             return f"leave it out, or start a new run from its weights: {self.anew(checkpoint)}"
 
-        other = {k: v for k, v in self.model.items() if k not in DROPOUT}
+        other = {k: v for k, v in self.model.items() if k not in self._adaptable(checkpoint)}
         self._refuse_conflicts(other, checkpoint.config)
         self._refuse_conflicts(self.model, checkpoint.config, anew)
         given = {k: _absolute(v) if k in ("val", "test") else v for k, v in self.data.items()}
@@ -225,6 +225,13 @@ class Request:
                     remedy(),
                 )
 
+    @staticmethod
+    def _adaptable(checkpoint: Checkpoint) -> list[str]:
+        """Return the settings of the model that a new run from a run's weights can have."""
+        assert checkpoint.data is not None and checkpoint.train is not None
+        without = unused(checkpoint.config, checkpoint.data, checkpoint.train)
+        return [name for name in ADAPTABLE if name not in without]
+
     def anew(self, checkpoint: Checkpoint) -> str:
         """Return the command for a new run from the weights of a run, with what was given."""
         assert checkpoint.data is not None and checkpoint.train is not None
@@ -233,7 +240,7 @@ class Request:
         data = absolute_sources(data, self.sources or data.sources)
         given = _in_place_of_stops(self.train)
         train = checkpoint.train.changed(**given)
-        more = {name: self.model[name] for name in DROPOUT if name in self.model}
+        more = {k: v for k, v in self.model.items() if k in self._adaptable(checkpoint)}
         folder = checkpoint.path.parent
         return new_run(folder, checkpoint.config, data, train, more, self.again)
 

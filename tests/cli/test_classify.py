@@ -1,6 +1,7 @@
 """Classifiers on the command line: train, predict, eval, info, and what does not apply to them."""
 
 import json
+import shlex
 import subprocess
 from types import SimpleNamespace
 
@@ -286,3 +287,64 @@ def test_more_labels_than_there_are_and_an_empty_name_are_told(place):
         done = inside("predict", "pets", "lines.txt", name, "", cwd=place)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{name} is empty; name one, or leave it out" in done.stderr
+
+
+def test_the_training_loss_is_that_of_the_network_alone(place):
+    ends = {}
+    for share in ("0", "0.9"):
+        line = ("train", "pets.tsv", "--name", f"share-{share}", "--counts", share, *TRAIN)
+        done = inside(*line, "--json", cwd=place)
+        ends[share] = json.loads(done.stdout.splitlines()[-1])
+        told = inside("info", f"share-{share}", cwd=place).stdout
+        assert ("training loss without counts " in told) == (share != "0")
+    assert ends["0"]["train_loss"] == ends["0.9"]["train_loss"]
+    assert ends["0"]["val_loss"] != ends["0.9"]["val_loss"]
+
+
+@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.5"])
+def test_ngrams_and_counts_of_a_run_change_only_in_a_new_one(place, given):
+    name, value = given.split()
+    refused = inside("train", "--resume", "pets", *given.split(), cwd=place)
+    assert refused.returncode == 2
+    assert f"{given} conflicts with the checkpoint" in refused.stderr
+    command = shlex.split(refused.stderr.partition("from its weights: charrnn ")[2])
+    assert "--init-from" in command
+    done = inside(*command, "--steps", "1", "--name", f"new{name}", cwd=place)
+    assert done.returncode == 0, done.stderr
+    of_new = json.loads(inside("info", f"new{name}", "--json", cwd=place).stdout)
+    assert of_new[name.removeprefix("--")] == float(value)
+    other = inside("train", "--resume", "lm", *given.split(), cwd=place)
+    assert other.returncode == 2
+    assert other.stderr.endswith("; leave it out\n")
+
+
+@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.5"])
+@pytest.mark.parametrize("task", ["lm", "tag", "generate", "transduce"])
+def test_ngrams_and_counts_are_for_classifiers(place, given, task):
+    start_from = ("--init-from", "lm") if task == "lm" else ()
+    done = inside("train", "pets.tsv", "--task", task, *start_from, *given.split(), cwd=place)
+    assert done.returncode == 2
+    only = f"charrnn: error: {given.split()[0]} only applies to --task classify; leave it out\n"
+    assert done.stderr == only
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "ngrams", "counts"),
+    [
+        ("pets", "", 4, None),
+        ("pets", "--ngrams 0 --counts 0", 0, 0.0),
+        ("lm", "", 4, None),
+        ("lm", "--ngrams 2 --counts 0.25", 2, 0.25),
+    ],
+)
+def test_a_classifier_from_other_weights_has_the_ngrams_and_counts_it_was_given(
+    place, source, given, ngrams, counts
+):
+    name = f"from-{source}{len(given)}"
+    line = ("train", "pets.tsv", "--task", "classify", "--init-from", source, "--name", name)
+    done = inside(*line, "--steps", "1", "--backend", "numpy", *given.split(), cwd=place)
+    assert done.returncode == 0, done.stderr
+    model = json.loads(inside("info", name, "--json", cwd=place).stdout)
+    own = json.loads(inside("info", "pets", "--json", cwd=place).stdout)
+    assert model["ngrams"] == ngrams
+    assert model["counts"] == (own["counts"] if counts is None else counts)

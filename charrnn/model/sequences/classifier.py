@@ -145,14 +145,19 @@ class Classifier(Divisible):
         return loss
 
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
-    def log_p(self, window: Window, ids: Array, padding: Padding) -> np.ndarray:
-        """Return ln p of every label, (labels, N), on the host; no gradient is kept."""
+    def log_p(
+        self, window: Window, ids: Array, padding: Padding, alone: bool = False
+    ) -> np.ndarray:
+        """Return ln p of every label, (labels, N), on the host; no gradient is kept.
+
+        ``alone`` leaves out the counts, which say too much of texts that were counted.
+        """
         with self.inference(window.streams):
             vectors = self._vectors(read_whole(self, window, ids, padding, None), padding)
             logits = self.head.logits(self.weights, vectors)
             _, added = self._ngrams(ids, padding, None)
             logits = (logits if added is None else logits + added)[0]
-            if self.counts:
+            if self.counts and not alone:
                 logits = self.counts.mix(logits, self.weights, ids, padding)
         return log_softmax(self.backend.get(logits), axis=0)
 
