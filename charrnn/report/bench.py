@@ -39,11 +39,7 @@ def bench_text(bench: Bench) -> str:
     return (
         f"training {model.cell} {model.layers}×{model.hidden}, {_read(bench)}, {model.dtype}\n\n"
         + aligned(head, rows, left=2)
-        + (
-            ""
-            if bench.sampling is None
-            else f"\nsampling one stream: {bench.sampling:,.0f} char/s\n"
-        )
+        + _sampling(bench)
         + f"\nproposal, the smallest batch with {ENOUGH_BATCH:.0%} of the best speed:\n"
         + f"  {command(bench)}\n"
     )

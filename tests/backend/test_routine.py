@@ -62,6 +62,10 @@ def test_a_description_that_failed_is_not_repeated(core):
         sums(d, fails=True)
     assert sums(d) == [3, 3]
     assert sums.described == 2
+    with pytest.raises(ValueError, match="after"):
+        sums(d, key=1, fails=True)
+    assert sums(d) == [3, 3]  # as before the failure, and described anew
+    assert sums.described == 4
 
 
 CELLS = (
