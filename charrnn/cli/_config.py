@@ -240,6 +240,10 @@ def argument_key(param: Any) -> str:
 
 
 def _advice(key: str, known: Mapping[str, Any], command: str) -> str:
+    from charrnn.cli._habits import key_meant
+
+    if meant := key_meant(key, known):
+        return f"here it is {meant}"
     near = _near(key.replace("_", "-"), list(known))
     other = "keys of one command stand in its section, such as [train]"
     return near or f"{command} --help lists the options; {other}"

@@ -7,7 +7,7 @@ What a command has no option for may also be an argument of it, or its standard 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -142,6 +142,15 @@ def explained(ctx: Any, params: Sequence[Any], words: Sequence[str]) -> UsageErr
 def command_meant(name: str) -> str:
     """Return the command that others call ``name``; empty if it is none."""
     return next((ours for ours, names in _COMMANDS.items() if name in names.split()), "")
+
+
+def key_meant(key: str, known: Collection[str]) -> str:
+    """Return the key of a file that others call ``key``, of those ``known``; empty if none is."""
+    for meant in _meanings(_bare(key)):
+        for name in _ARGUMENTS.get(meant, (meant,)):
+            if name in known:
+                return name
+    return ""
 
 
 class _Line:
