@@ -1,12 +1,13 @@
 """Event files: as their format says, and as TensorBoard reads them."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
 from helpers.commands import inside
 
-from charrnn.exchange.event_file import crc32c, events, record, scalars
+from charrnn.exchange.event_file import crc32c, events, opening, record, scalars, summaries
 
 RECORDS = [
     {"event": "start", "run": "r"},
@@ -40,6 +41,23 @@ def test_only_numbers_that_are_known_are_scalars():
     }  # fmt: skip
     assert scalars(RECORDS[3]) == {"val_loss": 1.5}
     assert scalars(RECORDS[0]) == scalars(RECORDS[4]) == {}
+
+
+def test_a_record_without_a_time_has_that_of_the_one_before_it():
+    def of(step, time, loss):
+        tag = b"\x0a\x0b" + b"\x0a\x04loss" + b"\x15" + struct.pack("<f", loss)
+        return record(b"\x09" + struct.pack("<d", time) + b"\x10" + step + b"\x2a\x0d" + tag)
+
+    records = [
+        {"event": "start", "seconds": 1.0, "n": 3},
+        {"event": "step", "step": 3, "seconds": 2.5, "loss": 1.5},
+        {"event": "step", "step": 300, "loss": 0.5},
+        {"event": "end", "step": 300, "seconds": 9.0, "loss": 0.5},
+    ]
+    first, *others = events(records, 100.0)
+    assert first == opening(100.0)
+    assert others == [of(b"\x03", 102.5, 1.5), of(b"\xac\x02", 102.5, 0.5)]
+    assert list(summaries(records[2:3], 100.0)) == [of(b"\xac\x02", 100.0, 0.5)]
 
 
 def test_the_command_writes_the_metrics_of_any_run(tmp_path):

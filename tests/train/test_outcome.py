@@ -1,6 +1,7 @@
 """The end of a run says what its losses mean; a run that overfits is told so before its end."""
 
 import json
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -13,6 +14,7 @@ from charrnn.evaluate import Validation, training_loss
 from charrnn.evaluate.course import Course, Point
 from charrnn.evaluate.sampled import Spread
 from charrnn.model.language import LanguageModel
+from charrnn.report.outcome import knows_its_text
 from charrnn.storage.metrics import read_metrics
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
@@ -141,6 +143,8 @@ def test_classifiers_are_judged_without_bits(home):
     assert end.verdict in ("well", "cut-short")
     assert end.train_loss == pytest.approx(end.val_loss, rel=1e-4)  # the same two texts
     assert end.bits_per_char is None
+    for train_loss, known in ((0.74, True), (0.76, False), (None, False)):  # of 1: a quarter less
+        assert knows_its_text(replace(end, train_loss=train_loss, val_loss=1.0)) is known
 
 
 def begin_and_end(*args, **options):
