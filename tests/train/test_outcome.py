@@ -138,7 +138,7 @@ def test_the_sentences(noise):
 def test_classifiers_are_judged_without_bits(home):
     rows = ["cold\tice and snow", "warm\tsun and sand"] * 60
     (home / "table.tsv").write_text("\n".join(rows) + "\n")
-    small = {"hidden": 6, "steps": 30, "batch": 8, "task": "classify", "lr": 0.02}
+    small = {"hidden": 6, "steps": 30, "batch": 8, "task": "classify", "lr": 0.02, "counts": 0.0}
     end = begin_and_end("table.tsv", **small)
     assert end.verdict in ("well", "cut-short")
     assert end.train_loss == pytest.approx(end.val_loss, rel=1e-4)  # the same two texts
