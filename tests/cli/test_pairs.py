@@ -12,7 +12,7 @@ from helpers.outcomes import CONFIG, furnish, runner
 
 MOST = int(os.environ.get("CHARRNN_PAIRS", "40"))
 """Pairs of each command, drawn from all of them; a benchmark takes ten times as long."""
-HIDES = {"--dry-run", "--minutes", "--resume"}
+HIDES = {"--dry-run", "--minutes", "--resume", "--total-minutes"}
 """With them little is trained, so that most other options of training change nothing."""
 SHORT = {
     "view": {"--join": "--length"},
@@ -60,7 +60,7 @@ LONGER = {
     "corpus make copy-lag --chars 5000": "--flip 0.3",
     "corpus make walks --chars 5000": "--labels 2",
 }
-REFUSALS = ("sweep", "bench")
+REFUSALS = ("bench",)
 """Commands of which only refusals are judged: what comes of them depends on the clock."""
 
 
@@ -104,7 +104,8 @@ def fault(command, pair, both, alone):
         return f"exit code {code} without one line that says why"
     if code == 2 and len(told) != 1 and command != "sweep":  # whose trials have begun
         return "more than one line"
-    named = [word for word in (*pair.line(), "c.toml") if not word.isalnum() and word in errors[0]]
+    words = [*pair.line(), "c.toml", *(w.replace("=", " ") for w in pair.line() if "=" in w)]
+    named = [word for word in words if not word.isalnum() and word in errors[0]]
     if not named and (code == 2 or not any(one[0] for one in alone)):
         return "refused without a name"
     return None
