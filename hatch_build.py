@@ -42,9 +42,9 @@ class CompileCore(BuildHookInterface[Any]):
         for page in self._pages(folder / "man1"):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         described = folder / "described.json"
-        if self._makes("shell completion", "charrnn.cli._described", str(described)):
+        if self._makes("shell completion", "charrnn.cli.parsing.described", str(described)):
             build_data["force_include"][str(described)] = str(
-                Path("charrnn", "cli", described.name)
+                Path("charrnn", "cli", "parsing", described.name)
             )
         tag = os.environ.get(WHEEL) or ""
         if tag == "any":

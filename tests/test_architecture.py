@@ -123,7 +123,8 @@ def test_importing_is_light(module):
 
 
 def test_every_command_is_light(package):
-    names = [f"charrnn.cli.{path.stem}" for path in sorted((package / "cli").glob("[a-z_]*.py"))]
+    files = [path.relative_to(package) for path in sorted((package / "cli").rglob("*.py"))]
+    names = [".".join(("charrnn", *path.with_suffix("").parts)) for path in files]
     assert len(names) >= 5
     assert loaded_by(*(name.removesuffix(".__init__") for name in names)) == []
 

@@ -18,23 +18,23 @@ EXIT_SIGPIPE = 141
 def main() -> NoReturn:
     """Run the command line of this process and exit."""
     try:
-        from charrnn.cli import _signals, _streams
+        from charrnn.cli.process import signals, streams
 
-        _streams.open_closed()
-        _signals.raise_on_signals()
+        streams.open_closed()
+        signals.raise_on_signals()
         code = _outcome()
-        _signals.ignore_signals()
-        _streams.abandon()
+        signals.ignore_signals()
+        streams.abandon()
     except KeyboardInterrupt as problem:  # during start-up, or while the exit code was determined
         code = getattr(problem, "exit_code", EXIT_SIGINT)
     sys.exit(code)
 
 
 def _run(words: list[str]) -> int:
-    from charrnn.cli._candidates import answer
+    from charrnn.cli.parsing.candidates import answer
 
     if (candidates := answer(words)) is not None:  # without Typer, which takes longer
-        from charrnn.cli._output import write_text
+        from charrnn.cli.process.output import write_text
 
         write_text(candidates)
         return 0
@@ -45,7 +45,7 @@ def _run(words: list[str]) -> int:
 
 def _outcome() -> int:
     """Run the command line and return the exit code, with at most one line of complaint."""
-    from charrnn.cli._streams import complain
+    from charrnn.cli.process.streams import complain
 
     try:
         code = _run(sys.argv[1:])

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.display import one_line, shell, size
 from charrnn.errors import CharRNNError, UsageError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from charrnn.cli._command import given
-from charrnn.cli._given import is_given, refuse, refuse_decoding
-from charrnn.cli._shared import LABELS, READING, check_reading
+from charrnn.cli.parsing.command import given
+from charrnn.cli.parsing.given import is_given, refuse, refuse_decoding
+from charrnn.cli.parsing.shared import LABELS, READING, check_reading
 from charrnn.config import DataConfig, ModelConfig
 from charrnn.errors import UsageError
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from charrnn.cli._command import given
-from charrnn.cli._given import note_unknown, refuse
-from charrnn.cli._output import write, write_json
-from charrnn.cli._pictures import DRAWINGS, PAGES, check_picture
-from charrnn.cli._shared import LABELS, PAIRS, note, reading
+from charrnn.cli.parsing.command import given
+from charrnn.cli.parsing.given import note_unknown, refuse
+from charrnn.cli.parsing.shared import LABELS, PAIRS, note, reading
+from charrnn.cli.process.output import write, write_json
+from charrnn.cli.scoring.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.diagnosis.settings import STEPS, Settings
 from charrnn.errors import option
@@ -66,7 +66,7 @@ class Examination:
         unknown: Literal["error", "skip"],
     ) -> Subject | ExamplesSubject:
         """Return a trained model, on its validation text or on the text given."""
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.diagnosis import subjects
         from charrnn.storage import checkpoint, runs
 
@@ -90,8 +90,8 @@ class Examination:
         self, context: typer.Context, loaded: Checkpoint, engine: Engine
     ) -> ExamplesSubject:
         """Return a trained model that reads examples, on its held-out ones or on those given."""
-        from charrnn.cli._progress import progress
-        from charrnn.cli._scored_examples import examples_of
+        from charrnn.cli.process.progress import progress
+        from charrnn.cli.scoring.examples import examples_of
         from charrnn.diagnosis.tasks import refuse_unexamined
         from charrnn.diagnosis.tasks.subjects import of_checkpoint, refuse_unmeasured
 
@@ -119,7 +119,7 @@ class Examination:
 
     def _read(self, request: Request, seed: int) -> Any:
         """Return the examples of a new model."""
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.train import recipes
 
         model, data = request.fresh_model(), request.fresh_data()
@@ -165,7 +165,7 @@ class Examination:
         return subject
 
     def _corpus(self, val_frac: float) -> tuple[Corpus, str]:
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.text import read_corpus
 
         texts = self.texts or [DEFAULT_TEXTS["lm"]]
@@ -179,7 +179,7 @@ class Examination:
 
     def examine(self, subject: Subject | ExamplesSubject, codes: frozenset[str]) -> int:
         """Examine a model and report on it."""
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.diagnosis.examine import examine
 
         with progress("examining") as show:
@@ -214,7 +214,7 @@ class Examination:
         self, context: typer.Context, names: str, engine: Engine, codes: frozenset[str]
     ) -> int:
         """Train and examine several cells."""
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.diagnosis import compare as comparing
         from charrnn.diagnosis.tasks.subjects import refuse_of_text
         from charrnn.report.diagnose.compare import compare_parts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.display import count, one_line, size, unit
 
 if TYPE_CHECKING:

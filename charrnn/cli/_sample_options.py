@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli._given import is_given, refuse
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.given import is_given, refuse
+from charrnn.cli.parsing.shared import note
 from charrnn.display import count as counted
 from charrnn.errors import UsageError
 from charrnn.sampling.options import MAX_SPAN, SampleOptions, check_beam

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._progress import progress
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import Output, json_line, json_text, utf8
+from charrnn.cli.process.progress import progress
 from charrnn.display import count
 from charrnn.errors import UsageError, VocabularyError, option
 from charrnn.sampling.options import SampleOptions, check_spans

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._progress import progress
+from charrnn.cli.process.progress import progress
 
 if TYPE_CHECKING:
     from charrnn.text.vocabulary import Vocabulary

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from charrnn import __version__
-from charrnn.cli import _ranks, _streams
+from charrnn.cli.process import ranks, streams
 from charrnn.display import one_line
 from charrnn.errors import CharRNNError, UsageError, option
 
@@ -60,7 +60,7 @@ class Commands(TyperGroup):
             return typer.main.get_command(_loaded(_GROUPS[cmd_name]))
         if cmd_name not in _FUNCTIONS:
             return None
-        from charrnn.cli._command import build
+        from charrnn.cli.parsing.command import build
 
         return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
 
@@ -69,7 +69,7 @@ class Commands(TyperGroup):
         try:
             return super().resolve_command(ctx, args)
         except Exception:
-            from charrnn.cli._habits import command_meant
+            from charrnn.cli.parsing.habits import command_meant
 
             meant = command_meant(args[0])
             if not meant:
@@ -135,8 +135,8 @@ def run(arguments: Sequence[str]) -> int:
         with command.make_context("charrnn", list(arguments)) as context:
             result = command.invoke(context)
     except CharRNNError as problem:
-        if problem.exit_code != UsageError.exit_code or _ranks.speaks():
-            _streams.complain(one_line(problem.line(option)))
+        if problem.exit_code != UsageError.exit_code or ranks.speaks():
+            streams.complain(one_line(problem.line(option)))
         return problem.exit_code
     except typer.Exit as leaving:
         return leaving.exit_code
@@ -146,7 +146,7 @@ def run(arguments: Sequence[str]) -> int:
         explained = _memory_error(problem)
         if explained is None:
             raise
-        _streams.complain(one_line(explained.line(option)))
+        streams.complain(one_line(explained.line(option)))
         return explained.exit_code
     return result if isinstance(result, int) else 0
 
@@ -163,12 +163,12 @@ def _usage_error(problem: Any) -> int:
 
     A group without a command shows its help.
     """
-    if not _ranks.speaks():
+    if not ranks.speaks():
         return int(problem.exit_code)
     if type(problem).__name__ == "NoArgsIsHelpError":  # Typer does not export the class
-        _streams.tell(problem.format_message())
+        streams.tell(problem.format_message())
         return int(problem.exit_code)
     path = problem.ctx.command_path if getattr(problem, "ctx", None) else "charrnn"
     message = " ".join(problem.format_message().split()).rstrip(".")
-    _streams.complain(f"{one_line(message)}; see {path} --help")
+    streams.complain(f"{one_line(message)}; see {path} --help")
     return int(problem.exit_code)

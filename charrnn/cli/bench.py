@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import refuse, refuse_on_gpu
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.given import refuse, refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     DEVICE,
     Backend,
     Core,
@@ -20,6 +19,7 @@ from charrnn.cli._shared import (
     note_fallback,
     open_backend,
 )
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import in_words, option
 from charrnn.options import Option

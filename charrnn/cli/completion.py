@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from charrnn.cli._output import write_text
+from charrnn.cli.process.output import write_text
 
 BASH = """\
 # charrnn in bash: eval "$(charrnn completion bash)"
@@ -129,7 +129,7 @@ def completion(
     if words is None:
         write_text(SCRIPTS[shell])
         return
-    from charrnn.cli._candidates import lines
-    from charrnn.cli._described import described
+    from charrnn.cli.parsing.candidates import lines
+    from charrnn.cli.parsing.described import described
 
     write_text(lines(described(context.find_root().command), words))

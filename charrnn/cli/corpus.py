@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli._command import Command, Fields, given, takes
-from charrnn.cli._generators import CORPUS, GeneratorCommand, generator_options
-from charrnn.cli._given import refuse
-from charrnn.cli._output import Output, write_json, write_text
-from charrnn.cli._shared import OUTPUT, READING, Json, note
+from charrnn.cli.parsing.command import Command, Fields, given, takes
+from charrnn.cli.parsing.generators import CORPUS, GeneratorCommand, generator_options
+from charrnn.cli.parsing.given import refuse
+from charrnn.cli.parsing.shared import OUTPUT, READING, Json, note
+from charrnn.cli.process.output import Output, write_json, write_text
 from charrnn.config import DataConfig
 from charrnn.display import count, one_line, unit
 from charrnn.errors import CorpusError, UsageError, option
@@ -118,7 +118,7 @@ def make(
             stdout.write(chunk)
         stdout.flush()
         return
-    from charrnn.cli._progress import counted, progress
+    from charrnn.cli.process.progress import counted, progress
 
     with progress("writing") as show:
         _save(_told(chunks, counted(show, "bytes written")), out, force)
@@ -168,7 +168,7 @@ def info(
         return
     _refuse({"seed": seed, **options}, f"only applies to built-in corpora, but {name!r} is not one")
     data.refuse_unused(of_text)
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.text.layout import Layout
     from charrnn.text.statistics import text_statistics
 

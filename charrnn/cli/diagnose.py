@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
 from charrnn.cli._diagnosing import check
 from charrnn.cli._examination import Examination
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.shared import (
     DEVICE,
     LABELS,
     OUTPUT,

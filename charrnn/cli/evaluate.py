@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
-from charrnn.cli._pictures import Html, Pictures, Plot
-from charrnn.cli._scored_examples import score_examples
-from charrnn.cli._scored_lines import newline, per_char_scores, per_line_scores
-from charrnn.cli._scored_text import ScoredText
-from charrnn.cli._scored_whole import Whole
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     LABELS,
     OUTPUT,
     OWN_READING,
@@ -30,7 +25,12 @@ from charrnn.cli._shared import (
     note_fallback,
     refuse_core,
 )
-from charrnn.cli._shared import reading as reading_of
+from charrnn.cli.parsing.shared import reading as reading_of
+from charrnn.cli.scoring.examples import score_examples
+from charrnn.cli.scoring.lines import newline, per_char_scores, per_line_scores
+from charrnn.cli.scoring.pictures import Html, Pictures, Plot
+from charrnn.cli.scoring.text import ScoredText
+from charrnn.cli.scoring.whole import Whole
 from charrnn.config import DataConfig
 from charrnn.errors import UsageError, option
 from charrnn.evaluate.dynamic.settings import Dynamic
@@ -184,7 +184,7 @@ def evaluate(
     refuse_decoding(context, text or ())
     refuse_on_gpu(context)
     options = {"unknown": unknown or "error"}
-    from charrnn.cli._ranks import ranks
+    from charrnn.cli.process.ranks import ranks
 
     with ranks() as command:
         for name, value in (("--per-line", per_line), ("--per-char", per_char)):

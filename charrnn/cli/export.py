@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from charrnn.cli._board import BOARD, write_metrics
-from charrnn.cli._output import write_json, write_text
 from charrnn.cli._page import write_page
-from charrnn.cli._shared import OUTPUT, Json, Run
+from charrnn.cli.parsing.shared import OUTPUT, Json, Run
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
 

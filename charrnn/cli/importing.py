@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import OUTPUT, Json
+from charrnn.cli.parsing.shared import OUTPUT, Json
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.display import count, one_line
 from charrnn.errors import UsageError
 from charrnn.options import MODEL

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import DEVICE, OUTPUT, Json, Run
+from charrnn.cli.parsing.shared import DEVICE, OUTPUT, Json, Run
+from charrnn.cli.process.output import write_json, write_text
 from charrnn.display import count, one_line, quoted
 from charrnn.errors import UsageError, option
 from charrnn.options import Option, declared

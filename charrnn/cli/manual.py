@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli._output import write_text
-from charrnn.cli._shared import OUTPUT
+from charrnn.cli.parsing.shared import OUTPUT
+from charrnn.cli.process.output import write_text
 from charrnn.display import either, one_line
 from charrnn.errors import CharRNNError, UsageError
 
@@ -39,7 +39,7 @@ def man(
 
     Pages hold what --help shows. pip install puts them where man finds them: man charrnn-train.
     """
-    from charrnn.cli._roff import context_of, page, pages
+    from charrnn.cli.parsing.roff import context_of, page, pages
 
     root: Any = context.find_root().command
     if out is not None:

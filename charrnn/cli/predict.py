@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._config import check_stdin
-from charrnn.cli._given import refuse, refuse_decoding, refuse_file, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, utf8
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.config_file import check_stdin
+from charrnn.cli.parsing.given import refuse, refuse_decoding, refuse_file, refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     LABELLED,
     OUTPUT,
     TAGS,
@@ -24,8 +23,9 @@ from charrnn.cli._shared import (
     note,
     open_backend,
 )
-from charrnn.cli._tagged import write_tags
-from charrnn.cli._written import Wanted, write_targets
+from charrnn.cli.process.output import Output, json_line, utf8
+from charrnn.cli.scoring.tagged import write_tags
+from charrnn.cli.scoring.written import Wanted, write_targets
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import count
 from charrnn.errors import CharRNNError

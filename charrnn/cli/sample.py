@@ -6,10 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._config import STDIN, is_stdin
-from charrnn.cli._given import note_unknown, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, json_text
 from charrnn.cli._sample_options import (
     DRAWING,
     PRIME,
@@ -29,7 +25,10 @@ from charrnn.cli._samples import (
     novelty_of,
     skipped,
 )
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.config_file import STDIN, is_stdin
+from charrnn.cli.parsing.given import note_unknown, refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     OUTPUT,
     OWN_READING,
     Backend,
@@ -42,6 +41,7 @@ from charrnn.cli._shared import (
     reading,
     refuse_core,
 )
+from charrnn.cli.process.output import Output, json_line, json_text
 from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError, option
 from charrnn.sampling.options import DEFAULT_LENGTH, SampleOptions

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.cli._command import Fields, forget, given, takes
-from charrnn.cli._config import gives, used
-from charrnn.cli._given import refuse_on_gpu
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, forget, given, takes
+from charrnn.cli.parsing.config_file import gives, used
+from charrnn.cli.parsing.given import refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     OUTPUT,
     Backend,
     Core,
@@ -22,7 +21,8 @@ from charrnn.cli._shared import (
     note_fallback,
     refuse_core,
 )
-from charrnn.cli._signals import Deferral
+from charrnn.cli.process.output import write_json, write_text
+from charrnn.cli.process.signals import Deferral
 from charrnn.cli.train import FIELDS
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError, setting
@@ -130,7 +130,7 @@ def sweep(
         first = {axis.name: axis.corners[0] for axis in space.axes}
         refuse_core(space.request(first).fresh_model().dtype, core, matmul)
     need_optuna()
-    from charrnn.cli._ranks import ranks
+    from charrnn.cli.process.ranks import ranks
     from charrnn.sweep.runner import Runner
 
     with ranks() as command:
@@ -179,7 +179,7 @@ def _follow(runner: Runner, folder: Folder, as_json: bool) -> SweepEnd:
     """Run the sweep and report; return its last record."""
     import sys
 
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.display import printable
     from charrnn.report import sweep as report
     from charrnn.sweep.records import SweepEnd, SweepStart, TrialEnd, TrialEval, TrialStart

@@ -11,10 +11,9 @@ import typer
 
 from charrnn.architecture import DEFAULTS, OF_WORDS
 from charrnn.cli._board import Board, check_board
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import again, refuse, refuse_on_gpu
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._shared import (
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.given import again, refuse, refuse_on_gpu
+from charrnn.cli.parsing.shared import (
     OUTPUT,
     RUN,
     Backend,
@@ -27,7 +26,8 @@ from charrnn.cli._shared import (
     note_slower,
     refuse_core,
 )
-from charrnn.cli._signals import Deferral
+from charrnn.cli.process.output import write_json, write_text
+from charrnn.cli.process.signals import Deferral
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import in_words, option
@@ -35,7 +35,7 @@ from charrnn.options import declared
 from charrnn.settings import Configuration
 
 if TYPE_CHECKING:
-    from charrnn.cli._ranks import Command
+    from charrnn.cli.process.ranks import Command
     from charrnn.report.training import TrainingReport
     from charrnn.train.session import Session
 
@@ -181,8 +181,8 @@ def train(
         refuse(context, ("quiet",), "silences training, but --dry-run trains nothing")
         refuse(context, ("tensorboard",), "shows training, but --dry-run trains nothing")
     check_board(tensorboard)
-    from charrnn.cli._progress import progress
-    from charrnn.cli._ranks import ranks
+    from charrnn.cli.process.progress import progress
+    from charrnn.cli.process.ranks import ranks
     from charrnn.train.opening import open_session
 
     data = request.data

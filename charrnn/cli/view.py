@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli._command import Fields, given, takes
-from charrnn.cli._given import note_unknown, refuse, refuse_decoding, refuse_file, refuse_on_gpu
-from charrnn.cli._output import Output, json_line, utf8, write, write_text
-from charrnn.cli._pictures import Pictures
-from charrnn.cli._scored_text import ScoredText
-from charrnn.cli._shared import (
+from charrnn.cli._viewed import write_page
+from charrnn.cli.parsing.command import Fields, given, takes
+from charrnn.cli.parsing.given import (
+    note_unknown,
+    refuse,
+    refuse_decoding,
+    refuse_file,
+    refuse_on_gpu,
+)
+from charrnn.cli.parsing.shared import (
     OUTPUT,
     OWN_READING,
     READING,
@@ -26,8 +30,10 @@ from charrnn.cli._shared import (
     open_backend,
     refuse_core,
 )
-from charrnn.cli._shared import reading as reading_of
-from charrnn.cli._viewed import write_page
+from charrnn.cli.parsing.shared import reading as reading_of
+from charrnn.cli.process.output import Output, json_line, utf8, write, write_text
+from charrnn.cli.scoring.pictures import Pictures
+from charrnn.cli.scoring.text import ScoredText
 from charrnn.config import DataConfig
 from charrnn.display import one_line, size, symbol
 
@@ -180,7 +186,7 @@ def view(
             _show_meanings(found, name, as_json=False)
         write_text(f"{one_line(html)}: {size(html.stat().st_size)}\n")
     elif units:
-        from charrnn.cli._progress import progress
+        from charrnn.cli.process.progress import progress
         from charrnn.view.meanings import find
 
         with progress("looking at all units") as show:

@@ -14,7 +14,7 @@ from helpers.running import TEXT
 from charrnn.backend import numpy_backend, select
 from charrnn.backend.gpu.nccl import GpuTeam
 from charrnn.backend.threads import limit_threads
-from charrnn.cli._ranks import Command
+from charrnn.cli.process.ranks import Command
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import BackendError, CharRNNError
 from charrnn.model.language import LanguageModel

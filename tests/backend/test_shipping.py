@@ -204,7 +204,7 @@ def test_the_source_distribution_and_the_clone_bring_the_core_along(source, tmp_
     assert {"charrnn.1", "charrnn-train.1", "charrnn-corpus-make.1"} <= pages
     new.pip("install", wheel)
     code = (
-        "import sys; from charrnn.cli._candidates import answer; "
+        "import sys; from charrnn.cli.parsing.candidates import answer; "
         "print(answer(['completion', 'zsh', '--', 'train', '--cell', 'l']), 'typer' in sys.modules)"
     )
     assert new.run("-c", code, cwd=tmp_path).stdout == "lstm\n False\n"

@@ -14,11 +14,11 @@ from helpers.command_tree import commands
 from helpers.commands import inside
 from helpers.typing_in import typed
 
-from charrnn.cli import _described
-from charrnn.cli._candidates import FILES, FOLDERS, answer, lines, of_plain
-from charrnn.cli._command import Command
 from charrnn.cli.app import app
 from charrnn.cli.completion import SCRIPTS
+from charrnn.cli.parsing import described
+from charrnn.cli.parsing.candidates import FILES, FOLDERS, answer, lines, of_plain
+from charrnn.cli.parsing.command import Command
 
 FREE = {
     *("name", "column", "field", "label_column", "label_field", "columns", "join", "encoding"),
@@ -85,12 +85,12 @@ def test_what_may_follow(words, some, place):
 def stored(tmp_path_factory):
     """Return the file that a wheel has."""
     path = tmp_path_factory.mktemp("wheel") / "described.json"
-    _described.main(str(path))
+    described.main(str(path))
     return path
 
 
 def test_a_stored_description_is_that_of_the_code(stored):
-    root = _described.described(typer.main.get_command(app))
+    root = described.described(typer.main.get_command(app))
     data = json.loads(stored.read_text("utf-8"))
     assert data == json.loads(json.dumps(root.plain()))
     kept = of_plain(data)
@@ -108,7 +108,7 @@ def _paths(command):
 
 def test_an_answer_from_a_stored_description_needs_no_typer(stored, place):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom charrnn.cli._candidates import answer\n"
+        "import sys\nfrom pathlib import Path\nfrom charrnn.cli.parsing.candidates import answer\n"
         f"for words in {[words for words, _ in AFTER]!r}:\n"
         f"    words = ['completion', 'bash', '--', *words]\n"
         f"    print(repr(answer(words, Path({str(stored)!r}))))\n"
@@ -143,7 +143,7 @@ def test_every_string_is_completed_or_known_to_be_free(place):
         for param in command.get_params(context):
             known = words in ("completion", "man") or words.startswith("corpus ")  # tested above
             if param.type.name in ("str", "path") and not known:
-                found = list(_described._values(context, param))
+                found = list(described._values(context, param))
                 assert bool(found) != (param.name in FREE), (
                     f"{words}: {param.name}: name it in FREE?"
                 )

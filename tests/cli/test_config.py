@@ -11,8 +11,8 @@ import typer
 from helpers.command_tree import commands
 from helpers.commands import inside
 
-from charrnn.cli._command import Command
-from charrnn.cli._config import argument_key
+from charrnn.cli.parsing.command import Command
+from charrnn.cli.parsing.config_file import argument_key
 
 SMALL = """
 corpus = ["t.txt"]

@@ -6,8 +6,8 @@ import pytest
 from helpers.command_tree import commands
 from helpers.commands import inside, known_options
 
-from charrnn.cli import _habits
 from charrnn.cli.app import _FUNCTIONS, _GROUPS
+from charrnn.cli.parsing import habits
 
 READ = {
     "sample --run x --temp 0.5": "the run is an argument: charrnn sample x --temp 0.5",
@@ -84,22 +84,22 @@ def test_commands_under_other_names():
     assert done.stderr == "charrnn: error: No such command: generate; it is charrnn sample\n"
     assert "Did you mean 'eval'?" in inside("evl").stderr
     ours = {*_FUNCTIONS, *_GROUPS}
-    assert _habits._COMMANDS.keys() <= ours
-    assert not {name for names in _habits._COMMANDS.values() for name in names.split()} & ours
+    assert habits._COMMANDS.keys() <= ours
+    assert not {name for names in habits._COMMANDS.values() for name in names.split()} & ours
 
 
 def test_the_table_holds_only_what_can_be_meant():
     known = known_options()
-    for ours, names in _habits._MEANT.items():
+    for ours, names in habits._MEANT.items():
         assert len(set(names.split())) == len(names.split()), ours
-        if ours in (*_habits._ARGUMENTS, _habits._OUTPUT):
+        if ours in (*habits._ARGUMENTS, habits._OUTPUT):
             continue
         has = {command for command, found in known.items() if f"--{ours}" in found}
         assert has, ours
         for name in names.split():
             assert any(f"--{name}" not in known[command] for command in has), (ours, name)
     arguments = {param.name for one in commands().values() for param in one.params}
-    for names in _habits._ARGUMENTS.values():
+    for names in habits._ARGUMENTS.values():
         assert set(names) <= arguments
 
 

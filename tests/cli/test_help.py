@@ -4,8 +4,8 @@ import typer
 from helpers.command_tree import commands
 from helpers.commands import inside
 
-from charrnn.cli._command import ARGUMENTS, Command
-from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, RUN
+from charrnn.cli.parsing.command import ARGUMENTS, Command
+from charrnn.cli.parsing.shared import DEVICE, GENERAL, OUTPUT, RUN
 from charrnn.options import MODEL, SAVING, TEXT, TRAINING
 
 OF_EVERY_COMMAND = {"config", "plugin", "help"}

@@ -8,7 +8,7 @@ import typer
 from helpers.command_tree import commands
 from helpers.commands import inside
 
-from charrnn.cli._command import Command
+from charrnn.cli.parsing.command import Command
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 import pytest
 from helpers.commands import command, inside
 
-from charrnn.cli import _progress
+from charrnn.cli.process import progress as drawing
 
 
 def on_screen(line):
@@ -35,8 +35,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch):
     shown = Terminal()
-    monkeypatch.setattr(_progress, "DELAY", 0.0)
-    monkeypatch.setattr(_progress, "_INTERVAL", 0.001)
+    monkeypatch.setattr(drawing, "DELAY", 0.0)
+    monkeypatch.setattr(drawing, "_INTERVAL", 0.001)
     monkeypatch.setenv("TERM", "xterm")
     return shown
 
@@ -44,7 +44,7 @@ def terminal(monkeypatch):
 @contextmanager
 def progress(terminal, text, *names):
     """Show progress on the terminal."""
-    with redirect_stderr(terminal), _progress.progress(text, names) as show:
+    with redirect_stderr(terminal), drawing.progress(text, names) as show:
         yield show
 
 
@@ -60,7 +60,7 @@ def wait_for(text, terminal):
 def test_the_line_says_how_far_the_work_has_come_and_goes(terminal):
     with progress(terminal, "reading\x1b the text") as show:
         wait_for("reading\\x1b the text, 0 s", terminal)
-        _progress.counted(show, "bytes")(1234)
+        drawing.counted(show, "bytes")(1234)
         wait_for("1,234 bytes", terminal)
     assert terminal.screen() == [""]
 
@@ -90,7 +90,7 @@ def test_a_line_that_has_ended_does_not_appear_again(terminal):
 
 
 def test_short_work_shows_nothing(terminal, monkeypatch):
-    monkeypatch.setattr(_progress, "DELAY", 60.0)
+    monkeypatch.setattr(drawing, "DELAY", 60.0)
     with progress(terminal, "reading") as show:
         show("more")
     assert terminal.getvalue() == ""
@@ -123,12 +123,13 @@ def test_nothing_is_written_over_what_is_typed(terminal, monkeypatch, typed):
 
 SLOW = """
 import time
-from charrnn.cli import _progress, main
-begin = _progress.Line.__init__
+from charrnn.cli import main
+from charrnn.cli.process import progress as drawing
+begin = drawing.Line.__init__
 def begin_and_wait(*arguments):
     begin(*arguments)
     time.sleep(0.3)
-_progress.Line.__init__, _progress.DELAY, _progress._INTERVAL = begin_and_wait, 0, 0.0005
+drawing.Line.__init__, drawing.DELAY, drawing._INTERVAL = begin_and_wait, 0, 0.0005
 main()
 """
 """The program with work that takes long enough for its line to appear."""

@@ -12,7 +12,7 @@ from helpers.commands import charrnn
 from helpers.running import SMALL, TEXT
 
 from charrnn.backend.team import Alone
-from charrnn.cli._ranks import Command, speaks
+from charrnn.cli.process.ranks import Command, speaks
 from charrnn.errors import UsageError
 from charrnn.report.training import Silent
 from charrnn.train.records import Save
@@ -79,7 +79,7 @@ def test_one_rank_reports_wrong_usage(monkeypatch):
     monkeypatch.setenv("PMI_SIZE", "2")
     assert speaks()
     monkeypatch.setenv("PMI_RANK", "1")
-    monkeypatch.setattr("charrnn.cli._ranks._FIRST", 0.0)
+    monkeypatch.setattr("charrnn.cli.process.ranks._FIRST", 0.0)
     assert not speaks()
 
 
@@ -136,7 +136,7 @@ def test_ranks_that_are_killed_say_how_to_go_on_alike(again, needs_ranks, comman
 
 WAITING = """
 import os, signal, sys
-from charrnn.cli._signals import ending_at_once, raise_on_signals
+from charrnn.cli.process.signals import ending_at_once, raise_on_signals
 raise_on_signals()
 with ending_at_once():
     os.kill(os.getpid(), signal.SIGTERM) if sys.argv[1] == "inside" else None

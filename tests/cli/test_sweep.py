@@ -211,7 +211,7 @@ def test_a_sweep_keeps_to_its_time(optuna):
 
 
 def test_ranks_are_refused(optuna, monkeypatch):
-    from charrnn.cli._ranks import Command
+    from charrnn.cli.process.ranks import Command
 
     class Two:
         size, rank = 2, 0

@@ -2,8 +2,8 @@
 
 import typer
 
-from charrnn.cli._command import names_of
 from charrnn.cli.app import app
+from charrnn.cli.parsing.command import names_of
 
 
 def commands():

@@ -12,8 +12,8 @@ import typer
 from helpers.command_tree import commands, options
 from helpers.messages import foreign
 
-from charrnn.cli import _command
 from charrnn.cli.app import run
+from charrnn.cli.parsing import command as building
 
 ENDLESS = ["--hidden", "8", "--steps", "1000000", "--log-every", "1"]
 ENDLESS += ["--save-every", "0", "--eval-every", "0", "--backend", "numpy"]
@@ -76,14 +76,14 @@ def built_once(patch):
 
     What they declare is found anew each time: plug-ins add to it.
     """
-    build = cache(_command.build)
+    build = cache(building.build)
 
     def kept(name, function):
         command = build(name, function)
         command._declared = None
         return command
 
-    patch.setattr(_command, "build", kept)
+    patch.setattr(building, "build", kept)
     patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
 
 

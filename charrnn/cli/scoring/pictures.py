@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from charrnn.cli._shared import OUTPUT
+from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.display import one_line
 from charrnn.errors import UsageError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._output import Output, json_line, utf8, write_json, write_text
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
 from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError
 
@@ -90,7 +90,7 @@ def score_tags(
     as_json: bool,
 ) -> None:
     """Print how well a tagger labels sequences, or the run's own held-out ones."""
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.evaluate.tags import TagScorer
     from charrnn.model.sequences.tagger import Tagger
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from typer.core import TyperOption
 
-from charrnn.cli._shared import GENERAL
+from charrnn.cli.parsing.shared import GENERAL
 from charrnn.display import brief, one_line
 from charrnn.errors import UsageError, setting
 from charrnn.errors import option as flag
@@ -240,7 +240,7 @@ def argument_key(param: Any) -> str:
 
 
 def _advice(key: str, known: Mapping[str, Any], command: str) -> str:
-    from charrnn.cli._habits import key_meant
+    from charrnn.cli.parsing.habits import key_meant
 
     if meant := key_meant(key, known):
         return f"here it is {meant}"

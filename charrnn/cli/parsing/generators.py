@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperOption
 
-from charrnn.cli._command import Command
+from charrnn.cli.parsing.command import Command
 from charrnn.errors import option
 from charrnn.options import declared
 

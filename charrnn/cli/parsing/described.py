@@ -1,6 +1,6 @@
 """What shell completion knows of the commands, read from the code.
 
-``python -m charrnn.cli._described FILE`` writes it for a wheel (``hatch_build.py``).
+``python -m charrnn.cli.parsing.described FILE`` writes it for a wheel (``hatch_build.py``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from charrnn.cli._candidates import FILES, FOLDERS, RUNS, Described, Parameter, explained
-from charrnn.cli._command import names_of
+from charrnn.cli.parsing.candidates import FILES, FOLDERS, RUNS, Described, Parameter, explained
+from charrnn.cli.parsing.command import names_of
 
 _RUNS = {"run", "runs", "resume", "init_from", "sweep"}
 """Parameters that are runs."""

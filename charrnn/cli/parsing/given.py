@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from charrnn.cli._command import given, typed
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.command import given, typed
+from charrnn.cli.parsing.shared import note
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import quoted, shell
 from charrnn.errors import CharRNNError, UsageError, option

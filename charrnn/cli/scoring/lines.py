@@ -7,8 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from charrnn import display
-from charrnn.cli._output import Output, json_line, json_text, utf8
-from charrnn.cli._scored_text import ScoredText
+from charrnn.cli.process.output import Output, json_line, json_text, utf8
+from charrnn.cli.scoring.text import ScoredText
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._pictures import Pictures, source_name
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import write_json, write_text
+from charrnn.cli.scoring.pictures import Pictures, source_name
 from charrnn.config import DataConfig
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def score_labels(
     pictures: Pictures,
 ) -> None:
     """Print how well a classifier labels tables, or the run's own held-out texts."""
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.evaluate.labels import Labeller, LabelScores
     from charrnn.model.sequences.classifier import Classifier
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._output import write_json, write_text
-from charrnn.cli._scored_labels import read_as, read_texts
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import write_json, write_text
+from charrnn.cli.scoring.labels import read_as, read_texts
 from charrnn.display import unit
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def score_generated(
     as_json: bool,
 ) -> None:
     """Print how well a generator predicts the texts of tables, or the run's own held-out ones."""
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.evaluate.generated import TextScores
     from charrnn.model.sequences.generator import Generator
     from charrnn.text.layout import DOCUMENTS

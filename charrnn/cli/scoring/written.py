@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from charrnn.cli._output import Output, json_line, utf8, write_json, write_text
-from charrnn.cli._pictures import DRAWINGS, MOST_MAPS, Pictures, check_picture, source_name
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
+from charrnn.cli.scoring.pictures import DRAWINGS, MOST_MAPS, Pictures, check_picture, source_name
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
 from charrnn.errors import UsageError
@@ -163,7 +163,7 @@ def score_targets(
     pictures: Pictures,
 ) -> None:
     """Print how well a transducer does on pairs, or on the run's own held-out ones."""
-    from charrnn.cli._progress import progress
+    from charrnn.cli.process.progress import progress
     from charrnn.model.transducer.model import Transducer
     from charrnn.tasks.transduce import scores_of
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
 from charrnn.display import count
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
-from charrnn.cli._signals import ending_at_once
-from charrnn.cli._streams import complain
-from charrnn.cli._witness import Witness
+from charrnn.cli.process.signals import ending_at_once
+from charrnn.cli.process.streams import complain
+from charrnn.cli.process.witness import Witness
 from charrnn.display import one_line, quoted, shell
 from charrnn.errors import CharRNNError, UsageError, option
 
@@ -128,7 +128,7 @@ class Command:
         self, name: str, threads: int | None, matmul: str = "fp32", core: str = "auto"
     ) -> Backend:
         """Return this rank's backend; on GPUs, from then on the team adds arrays there."""
-        from charrnn.cli._shared import open_backend
+        from charrnn.cli.parsing.shared import open_backend
 
         team = self.team
         threads = self.threads(threads)  # asks the others

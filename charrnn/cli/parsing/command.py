@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from charrnn.cli import _config
-from charrnn.cli._dashes import refuse_long_dashes, typed_quotes
-from charrnn.cli._shared import DEVICE, GENERAL, OUTPUT, PLUGIN, RUN, note, plugin_option
+from charrnn.cli.parsing import config_file
+from charrnn.cli.parsing.dashes import refuse_long_dashes, typed_quotes
+from charrnn.cli.parsing.shared import DEVICE, GENERAL, OUTPUT, PLUGIN, RUN, note, plugin_option
 from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
 from charrnn.errors import option as flag
 from charrnn.options import MODEL, SAVING, TEXT, TRAINING, Option, declared, off
@@ -201,7 +201,7 @@ class Command(TyperCommand):
         rest = [param for param in own if param.param_type_name != "argument"]
         common = [plugin_option()]
         if all(param.name != "config" for param in own):  # which info has for what it prints
-            common.insert(0, _config.config_option())
+            common.insert(0, config_file.config_option())
         return [*first, *self._declared, *rest, *common, help_option]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -210,7 +210,7 @@ class Command(TyperCommand):
         named = {name: param for param in self.get_params(ctx) for name in names_of(param)}
         refuse_long_dashes(args, named)
         wants_help = bool({"-h", "--help"} & set(args))
-        if any(arg.startswith((PLUGIN, _config.FLAG)) for arg in args):
+        if any(arg.startswith((PLUGIN, config_file.FLAG)) for arg in args):
             self._prepare(ctx, list(args), wants_help)
         if self.fields and wants_help:
             self._install_plugins()
@@ -222,7 +222,7 @@ class Command(TyperCommand):
                 raise self._explained(ctx, problem) from None
             ctx.meta.pop(_GIVEN, None)
             left = super().parse_args(ctx, list(args))
-        _config.check_stdin(ctx, ctx.params | ctx.meta.get(_GIVEN, {}))
+        config_file.check_stdin(ctx, ctx.params | ctx.meta.get(_GIVEN, {}))
         return left
 
     def invoke(self, ctx: Any) -> Any:
@@ -235,13 +235,13 @@ class Command(TyperCommand):
                 in_words(text, lambda name: setting(names.get(name, name)))
                 for text in (problem.message, problem.remedy)
             )
-            problem.message = _config.explained(ctx, problem.message)
+            problem.message = config_file.explained(ctx, problem.message)
             problem.remedy = typed_quotes(typed(ctx), problem) or problem.remedy
             raise
 
     def _explained(self, ctx: Any, problem: Any) -> Any:
         """Return an error of parsing, which says so if the option stands in a file."""
-        file, param = _config.used(ctx), getattr(problem, "param", None)
+        file, param = config_file.used(ctx), getattr(problem, "param", None)
         if hasattr(problem, "ctx"):
             problem.ctx = problem.ctx or ctx  # for the help that the line names
         if param is not None and param.name in file.keys:
@@ -249,7 +249,7 @@ class Command(TyperCommand):
         elif advice := typed_quotes(typed(ctx)):
             problem.message = f"{problem.message.rstrip('.')}; {advice}"
         elif hasattr(problem, "possibilities"):
-            from charrnn.cli._habits import explained
+            from charrnn.cli.parsing.habits import explained
 
             return explained(ctx, self.get_params(ctx), typed(ctx)) or problem
         return problem
@@ -257,7 +257,7 @@ class Command(TyperCommand):
     def _typed(self, ctx: Any) -> dict[str, str]:
         """Return the names that were typed of options with several names, by parameter."""
         words = {word.partition("=")[0] for word in typed(ctx)}
-        words.update(map(flag, _config.used(ctx).keys.values()))
+        words.update(map(flag, config_file.used(ctx).keys.values()))
         return {
             param.name: name.removeprefix("--").replace("-", "_")
             for param in self.get_params(ctx)
@@ -278,13 +278,13 @@ class Command(TyperCommand):
             plugin(source)
             self._declared = None
         if isinstance(source := values.get("config"), str) and not wants_help:
-            file = _config.read(source)
+            file = config_file.read(source)
             try:
-                _config.use(ctx, file, self.get_params(ctx))
+                config_file.use(ctx, file, self.get_params(ctx))
             except UsageError:
                 if not (self.fields and self._install_plugins()):
                     raise
-                _config.use(ctx, file, self.get_params(ctx))
+                config_file.use(ctx, file, self.get_params(ctx))
 
     def _install_plugins(self) -> bool:
         """Load the installed cells, optimizers and schedules; return whether there were any."""

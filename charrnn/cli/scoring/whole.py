@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from charrnn import display
-from charrnn.cli._output import Output, json_line, utf8
-from charrnn.cli._shared import note
+from charrnn.cli.parsing.shared import note
+from charrnn.cli.process.output import Output, json_line, utf8
 
 if TYPE_CHECKING:
     from charrnn.backend.team import Team
-    from charrnn.cli._scored_text import ScoredText
+    from charrnn.cli.scoring.text import ScoredText
     from charrnn.evaluate import Score
     from charrnn.evaluate.dynamic.settings import Dynamic
     from charrnn.model.language import LanguageModel
@@ -40,7 +40,7 @@ class Whole:
 
     def show(self, as_json: bool) -> None:
         """Score the text and print the figures."""
-        from charrnn.cli._progress import counted, progress
+        from charrnn.cli.process.progress import counted, progress
 
         source, team = self.source, self.team
         with progress("scoring", source.text) as show:

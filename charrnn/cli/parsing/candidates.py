@@ -3,8 +3,9 @@
 A candidate is a line: what is typed, and after a tab what it means. The lines ``FILES`` and
 ``FOLDERS`` ask the shell for its own; ``RUNS`` stands for the names of the runs.
 
-The answers come from a description of the commands, which ``charrnn/cli/_described.py`` makes of
-the code. A wheel has it as a file, so that who presses a key in a shell does not wait for Typer.
+The answers come from a description of the commands, which ``charrnn/cli/parsing/described.py``
+makes of the code. A wheel has it as a file, so that who presses a key in a shell does not wait for
+Typer.
 """
 
 from __future__ import annotations

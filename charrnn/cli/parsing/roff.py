@@ -8,8 +8,8 @@ from typing import Any
 import typer
 
 from charrnn import __version__
-from charrnn.cli._command import Command
-from charrnn.cli._described import summaries
+from charrnn.cli.parsing.command import Command
+from charrnn.cli.parsing.described import summaries
 
 _WIDE = 10_000
 """Columns of help, which the reader of the page breaks into lines."""

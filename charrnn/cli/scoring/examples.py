@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from charrnn.cli._given import refuse
-from charrnn.cli._pictures import OPTIONS, Pictures
-from charrnn.cli._scored_generated import score_generated
-from charrnn.cli._scored_labels import read_as, read_texts, score_labels
-from charrnn.cli._shared import LABELS, PAIRS, TAGS
-from charrnn.cli._tagged import score_tags
-from charrnn.cli._written import pairs_of, score_targets
+from charrnn.cli.parsing.given import refuse
+from charrnn.cli.parsing.shared import LABELS, PAIRS, TAGS
+from charrnn.cli.scoring.generated import score_generated
+from charrnn.cli.scoring.labels import read_as, read_texts, score_labels
+from charrnn.cli.scoring.pictures import OPTIONS, Pictures
+from charrnn.cli.scoring.tagged import score_tags
+from charrnn.cli.scoring.written import pairs_of, score_targets
 
 if TYPE_CHECKING:
     import typer

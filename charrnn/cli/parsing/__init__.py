@@ -1,0 +1,1 @@
+"""How a command line is read: options, what may be typed, and what is refused."""

@@ -1,0 +1,1 @@
+"""What ``charrnn eval`` and ``charrnn predict`` do with each kind of run."""
