@@ -45,7 +45,7 @@ ENOUGH_PASSES = 120.0
 """The most for any text."""
 WANTED_PASSES = (92.0, 45_000, -1.3)
 """e₃, n₃ and -γ."""
-DROPOUT = (2.0, 60.0, 0.5)
+DROPOUT = (1.0, 80.0, 0.5)
 """The x at which dropout begins, x₀, and at which it is full, and its full rate."""
 RECURRENT_DROPOUT = (7.0, 200.0, 0.4)
 """The same of the recurrent weights."""
