@@ -100,6 +100,7 @@ sample one --temp nan
 diagnose --compare rnn,lstm --gru-reset before
 diagnose --fresh --corpus t.txt --level line
 diagnose one --lr -1
+diagnose --fresh --corpus v.txt --optimizer sgd --momentum 0.5 --hidden 3
 diagnose labels --seq-len 4
 diagnose labels --exponents 4
 diagnose bytes --corpus t.txt --errors strict
