@@ -74,7 +74,7 @@ class CompiledHead(LanguageModelHead):
             given: dict[str, Any] = {"mask": mask, "symbols": symbols, "added": added}
             return super().loss(weights, top, targets, grads, d_top, buffers, **given)
         outputs, below = rows(top), rows_of(d_top)
-        ids = np.ascontiguousarray(targets, np.int32).reshape(-1)
+        ids = targets.reshape(-1)
         if mask is None:
             return self._loss(weights, outputs, ids, grads, below, buffers, symbols or ids.size)
         counted = np.flatnonzero(mask)
