@@ -10,9 +10,9 @@ import typer
 
 from charrnn.cli.parsing.command import given
 from charrnn.cli.parsing.given import note_unknown, refuse
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli.parsing.shared import LABELS, PAIRS, note, reading
 from charrnn.cli.process.output import write, write_json
-from charrnn.cli.scoring.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.diagnosis.settings import STEPS, Settings
 from charrnn.errors import option

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.parsing.given import refuse
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.cli.process.output import write, write_json, write_text
-from charrnn.cli.scoring.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.display import one_line, size
 from charrnn.errors import CharRNNError
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
 
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.display import one_line
-from charrnn.errors import UsageError
 
 MOST_MAPS = 12
 """The most maps of attention that are drawn."""
 OPTIONS = ("plot", "html")
-DRAWINGS, PAGES = (".png", ".svg", ".pdf"), (".html",)
-"""Suffixes of files."""
 
 Plot = Annotated[
     Path | None,
@@ -61,22 +58,6 @@ class Pictures(NamedTuple):
         """
         check_picture(self.html, PAGES)
         check_picture(self.plot, DRAWINGS)
-
-
-def check_picture(path: Path | None, suffixes: Sequence[str]) -> None:
-    """Raise as :meth:`Pictures.check` does, if a file is given that cannot be written."""
-    if path is None:
-        return
-    if path.suffix.lower() not in suffixes:
-        message = f"{one_line(path)} does not end in {' or '.join(suffixes)}"
-        raise UsageError(message, "name such a file")
-    from charrnn.files import require_writable
-
-    require_writable(path)
-    if suffixes == DRAWINGS:
-        from charrnn.report.diagnose.plot import need_matplotlib
-
-        need_matplotlib()
 
 
 def source_name(names: list[str], split: str | None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from charrnn.cli.parsing.pictures import DRAWINGS, check_picture
 from charrnn.cli.parsing.shared import note
 from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
-from charrnn.cli.scoring.pictures import DRAWINGS, MOST_MAPS, Pictures, check_picture, source_name
+from charrnn.cli.scoring.pictures import MOST_MAPS, Pictures, source_name
 from charrnn.config import DECODING, DataConfig
 from charrnn.display import one_line
 from charrnn.errors import UsageError
