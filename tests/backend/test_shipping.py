@@ -19,6 +19,7 @@ from charrnn.errors import BackendError
 
 ROOT = Path(__file__).parents[2]
 NATIVE = "charrnn/backend/native"
+NATIVE_TESTS = sorted(map(str, (ROOT / "tests" / "backend").glob("test_native*.py")))
 SHIPPED = ("charrnn", "README.md", "LICENSE", "pyproject.toml", "hatch_build.py", "justfile", ".ci")
 TRAIN = ("train", "hello", "--seed", "3", "--hidden", "40", "--batch", "9", "--seq-len", "12")
 TRAIN += ("--steps", "30", "--name", "run", "--quiet")
@@ -179,7 +180,7 @@ def test_without_a_compiler_charrnn_installs_and_numpy_computes(source, tmp_path
     assert len(done.stderr.splitlines()) == 1
     done = new.run(
         "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider",
-        "backend/test_native.py", "promises/test_same_bits.py", cwd=ROOT / "tests",
+        *NATIVE_TESTS, "promises/test_same_bits.py", cwd=ROOT / "tests",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert " skipped" in done.stdout
@@ -284,7 +285,7 @@ def test_a_release_has_wheels_whose_core_computes_the_same_bits(source, tmp_path
         pytest.skip("no wheel of a release is for this machine")
     folder = new.packages / NATIVE / "lib"
     done = new.run(
-        "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "backend/test_native.py",
+        "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *NATIVE_TESTS,
         cwd=ROOT / "tests", CHARRNN_TEST_LIBRARIES=str(folder), CHARRNN_REQUIRE_COMPILERS="c",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

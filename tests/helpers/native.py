@@ -12,6 +12,16 @@ LIBRARIES = "CHARRNN_TEST_LIBRARIES"
 """The environment variable that names a folder of other libraries to test."""
 
 
+CELLS = (
+    {"cell": "lstm"},
+    {"cell": "gru"},
+    {"cell": "gru", "gru_reset": "before"},
+    {"cell": "rnn"},
+    {"cell": "rnn", "activation": "relu"},
+)
+each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
+
+
 def opened(target=None, threads=2):
     """Open the library for a target, the best one by default; skip if it was not built."""
     folder = Path(os.environ.get(LIBRARIES, build.FOLDER))
