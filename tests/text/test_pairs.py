@@ -139,7 +139,7 @@ def test_further_lines_that_are_no_pairs_are_counted(tmp_path):
             ["passed over 3 lines that are not examples"] if skipped else []
         )
     path.write_text("one\n\n")
-    with pytest.raises(CorpusError, match=r"more\.tsv has no pair; choose another file"):
+    with pytest.raises(CorpusError, match=r"more\.tsv line 1 has no tab between a source"):
         read_more([str(path)], data, table.vocabulary, table.targets)
 
 

@@ -155,7 +155,7 @@ def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None
                     raise unknown_label(where, row.label, reading.labels)
                 reading.take(source, row, unfit)
             if len(reading.of) == before:
-                raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
+                raise unfit.nothing(shown(names[0]), "example")
         counts.append(len(reading.of) - before)
         known = known or len(reading.labels)
     if known < 2:
@@ -212,7 +212,7 @@ def _read_more(
             raise unknown_label(where, row.label, labels)
         reading.take(source, row, unfit)
     if not reading.of:
-        raise CorpusError(f"{shown(names[0])} has no example", "choose another file")
+        raise unfit.nothing(shown(names[0]), "example")
     notes += [*reading.notes(), *([unfit.note()] if unfit.count else [])]
     lengths = np.array(reading.lengths, np.int64)
     provisional = mapped(reading.file, reading.symbols.dtype)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from charrnn.display import brief_list, quoted
 from charrnn.errors import setting
+from charrnn.text.values import suffix
 from charrnn.text.values.table import DamagedError, row_at
 
 _TEXTS = (
@@ -19,22 +21,55 @@ _LABELS = (
 )
 """Names that columns of texts and of labels often have."""
 _SEPARATORS = ",;|"
+_OF_TABLES = (".csv", ".tsv", ".tab")
+
+
+class Look(NamedTuple):
+    """What a file seems to be.
+
+    Attributes
+    ----------
+    names
+        What its first line holds: the columns of a table, or the fields of an object.
+    separator
+        What stands between the columns; empty for JSON lines.
+    record
+        The first object of JSON lines.
+    """
+
+    names: list[str]
+    separator: str
+    record: dict[str, Any]
+
+
+def look(line: str, name: str = "", separators: str = _SEPARATORS) -> Look | None:
+    """Return what the file with this first line is; None if it is neither kind of file.
+
+    ``name`` is that of the file: in a table that is called one, a sentence is a field, too.
+    """
+    if line.lstrip().startswith("{"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            return None
+        return Look(list(record), "", record)
+    rows = [(_names(line, separator), separator) for separator in separators]
+    names, separator = max(rows, key=lambda row: len(row[0]))
+    plain = suffix(name) in _OF_TABLES or not any(
+        not name or len(name) > 40 or name[-1] in ".!?" for name in names
+    )
+    return Look(names, separator, {}) if len(names) > 1 and plain else None
 
 
 def advice(line: str) -> str:
     """Return how to read the file with this first line; empty if it is neither kind of file."""
-    if line.lstrip().startswith("{"):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            return ""
-        fields = [name for name, value in found.items() if isinstance(value, str | int)]
-        return _named("the fields of these JSON lines", "field", fields)
-    rows = [_names(line, separator) for separator in _SEPARATORS]
-    names = max(rows, key=len)
-    if len(names) < 2 or any(not name or len(name) > 40 or name[-1] in ".!?" for name in names):
+    found = look(line)
+    if found is None:
         return ""
-    return _named("the columns of this table", "column", names)
+    if found.separator:
+        return _named("the columns of this table", "column", found.names)
+    fields = [name for name, value in found.record.items() if isinstance(value, str | int)]
+    return _named("the fields of these JSON lines", "field", fields)
 
 
 def of_header(line: str) -> str:

@@ -29,6 +29,7 @@ class Unfit:
 
     def __init__(self, skip: bool = False) -> None:
         self.skip, self.count = skip, 0
+        self._first: tuple[str, str] | None = None
 
     def __call__(self, name: str, line: int, problem: str, remedy: str = "") -> None:
         """Raise :class:`CorpusError` for a line, or count it."""
@@ -38,7 +39,17 @@ class Unfit:
                 or f"mend that line, or set {setting('errors')} to skip, which passes it over"
             )
             raise CorpusError(f"{name} line {line} {problem}", remedy)
+        if not self.count:
+            if not problem:
+                problem, remedy = "cannot be decoded", f"set {setting('encoding')} to its encoding"
+            self._first = (f"{name} line {line} {problem}", remedy)
         self.count += 1
+
+    def nothing(self, name: str, what: str) -> CorpusError:
+        """Return the error for a source that has no ``what``, with the first line passed over."""
+        problem, remedy = self._first or ("", "")
+        message = f"no line is an example: {problem}" if problem else f"{name} has no {what}"
+        return CorpusError(message, remedy or "choose another file")
 
     def note(self) -> str:
         """Return a note on the lines passed over; empty if there are none."""

@@ -218,7 +218,7 @@ def _read(reading: _Reading, data: DataConfig, seed: int, stdin: BinaryIO | None
             for pair in pairs(names, data, unfit, () if part else data.target, **how):
                 reading.add(pair)
             if len(reading.lengths) == before:
-                raise CorpusError(f"{shown(names[0])} has no pair", "choose another file")
+                raise unfit.nothing(shown(names[0]), "pair")
         counts.append(len(reading.lengths) - before)
     notes += reading.notes(unfit)
     sources = tuple(source.name for source in find_sources(data.sources))
@@ -270,7 +270,7 @@ def read_more(
         for pair in pairs(names, data, unfit, data.target, **how):
             reading.add(pair)
         if not reading.lengths:
-            raise CorpusError(f"{shown(names[0])} has no pair", "choose another file")
+            raise unfit.nothing(shown(names[0]), "pair")
         notes += reading.notes(unfit)
         return More(reading.encoded(vocabulary, targets), unfit.count, tuple(notes))
 

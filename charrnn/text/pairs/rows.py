@@ -12,6 +12,7 @@ from charrnn.text.decoding import DECODE_OTHERWISE, check_codec, decode_chunks
 from charrnn.text.finding import find_sources, text_sources
 from charrnn.text.formats import text_of
 from charrnn.text.labelled.readers import Unfit
+from charrnn.text.pairs import tabs
 from charrnn.text.remarks import Tell
 from charrnn.text.source import Source, shown
 
@@ -30,9 +31,14 @@ class Line(NamedTuple):
     """A line without its end, where it stands, and whether all of it could be decoded."""
 
     text: str
-    name: str
+    source: str
     number: int
     decoded: bool
+
+    @property
+    def name(self) -> str:
+        """The source, for messages."""
+        return shown(self.source)
 
 
 def pairs(
@@ -78,11 +84,21 @@ def pairs(
         if not line.decoded:
             unfit(line.name, line.number, "")
         elif not tab:
-            unfit(line.name, line.number, "has no tab between a source and a target")
+            remedy = advice(line, data)
+            unfit(line.name, line.number, "has no tab between a source and a target", remedy)
         elif "\t" in target:
-            unfit(line.name, line.number, "has several tabs, but a pair has one")
+            remedy = advice(line, data, separators="\t")
+            unfit(line.name, line.number, "has several tabs, but a pair has one", remedy)
         else:
             yield Pair(source, target)
+
+
+def advice(line: Line, data: DataConfig, **how: Any) -> str:
+    """Return how to write the file whose first line this is with tabs; empty if it is not one."""
+    if line.number > 1:
+        return ""
+    encoding = "utf-8" if data.level == "byte" else data.encoding
+    return tabs.advice(line.text, line.source, encoding, **how)
 
 
 def _parallel(sources: Iterable[Line], targets: Iterable[Line], unfit: Unfit) -> Iterator[Pair]:
@@ -125,8 +141,15 @@ def lines_of(
         found = text_of(raw(), source.name, encoding)
         pieces = decode_chunks(found, source.name, encoding, errors, DECODE_OTHERWISE)
         for number, text in enumerate(_split(pieces, name, source.kind != "builtin"), 1):
-            text = text.removeprefix("\ufeff") if number == 1 else text
-            yield Line(text, name, number, not (escaped and _is_damaged(text)))
+            if number == 1:
+                text = text.removeprefix("\ufeff")
+                if (
+                    tell is not None
+                    and "\t" in text
+                    and (seems := tabs.about_header(text, source.name))
+                ):
+                    tell(seems)
+            yield Line(text, source.name, number, not (escaped and _is_damaged(text)))
 
 
 def _split(pieces: Iterable[str], name: str, last: bool) -> Iterator[str]:

@@ -204,7 +204,7 @@ def _take(
             _require_known(example, known)
         reading.add(example)
     if len(reading.lengths) == before:
-        raise CorpusError(f"{shown(names[0])} has no labelled sequence", "choose another file")
+        raise unfit.nothing(shown(names[0]), "labelled sequence")
     return len(reading.lengths) - before
 
 

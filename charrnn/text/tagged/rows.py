@@ -17,7 +17,7 @@ from charrnn.display import count
 from charrnn.errors import CorpusError, setting
 from charrnn.text.labelled.lines import UnfitError, checked
 from charrnn.text.labelled.readers import Unfit
-from charrnn.text.pairs.rows import Line
+from charrnn.text.pairs.rows import Line, advice
 from charrnn.text.pairs.symbols import split
 
 LOOKED_AT = 10_000
@@ -113,13 +113,22 @@ def _of_columns(lines: Iterable[Line], data: DataConfig, unfit: Unfit) -> Iterat
             if single and data.level == "char" and len(token) > 1:
                 raise UnfitError(f"has {len(token)} symbols, but the others have one each")
         except UnfitError as problem:
-            unfit(line.name, line.number, str(problem))
+            unfit(line.name, line.number, str(problem), _advice(line, data))
             continue
         tokens.append(token)
         labels.append(label)
         rows.append(line)
     if tokens:
         yield Example(tokens, labels, rows)
+
+
+def _advice(line: Line, data: DataConfig) -> str:
+    """Return how to write a table or JSON lines with tabs, if this is the first line of one."""
+    if "\t" in line.text:
+        return ""
+    if data.columns is not None:
+        return advice(line, data, whole=True)
+    return advice(line, data, several=f"name two of them with {setting('columns')}")
 
 
 def _of_lines(lines: Iterable[Line], data: DataConfig, unfit: Unfit) -> Iterator[Example]:
