@@ -19,14 +19,15 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NATIVE = Path("charrnn", "backend", "native")
+DESCRIBED = Path("charrnn", "cli", "parsing", "described.json")
 WHEEL = "CHARRNN_WHEEL"
 
 
 class CompileCore(BuildHookInterface[Any]):
     """Adds the compiled libraries to a wheel, or puts them in place for an editable install.
 
-    A wheel also gets the manual pages and what shell completion knows of the commands, if Typer is
-    installed (a build in isolation installs it).
+    The same with what shell completion and help know of the commands, if Typer is installed (a
+    build in isolation installs it). A wheel also gets the manual pages.
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -36,16 +37,15 @@ class CompileCore(BuildHookInterface[Any]):
         builder = runpy.run_path(str(Path(self.root) / NATIVE / "build.py"))
         if version == "editable":
             builder["build"]()
+            self._describe(Path(self.root) / DESCRIBED, "--state")
             return
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         for page in self._pages(folder / "man1"):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
-        described = folder / "described.json"
-        if self._makes("shell completion", "charrnn.cli.parsing.described", str(described)):
-            build_data["force_include"][str(described)] = str(
-                Path("charrnn", "cli", "parsing", described.name)
-            )
+        described = folder / DESCRIBED.name
+        if self._describe(described):
+            build_data["force_include"][str(described)] = str(DESCRIBED)
         tag = os.environ.get(WHEEL) or ""
         if tag == "any":
             return
@@ -61,6 +61,10 @@ class CompileCore(BuildHookInterface[Any]):
         """Make the manual pages."""
         made = self._makes("manual pages", "charrnn", "man", "--out", str(folder))
         return sorted(folder.iterdir()) if made else []
+
+    def _describe(self, file: Path, *state: str) -> bool:
+        """Store what completion and help know of the commands; return whether that was made."""
+        return self._makes("stored help", "charrnn.cli.parsing.described", str(file), *state)
 
     def _makes(self, what: str, *module: str) -> bool:
         """Run a module of charrnn that makes something for a wheel; return whether it has."""

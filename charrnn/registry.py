@@ -12,17 +12,16 @@ packages above it.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from charrnn.display import brief
 from charrnn.errors import PluginError, UsageError, setting
+from charrnn.installed import plugins_are_installed
 from charrnn.options import Option, choose_one_of
 
 if TYPE_CHECKING:
@@ -227,26 +226,11 @@ def _files(package: str, helpers: tuple[str, ...]) -> tuple[str, ...]:
 
 def _entry_points(group: str) -> dict[str, EntryPoint]:
     """Return the entry points of a group by name."""
-    if not _plugins_are_installed():
+    if not plugins_are_installed():
         return {}
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group=group)}
-
-
-@cache
-def _plugins_are_installed() -> bool:
-    """Return whether any installed package declares a plug-in.
-
-    Reading the files takes a millisecond, importing ``importlib.metadata`` twenty.
-    """
-    for folder in map(Path, sys.path):
-        if folder.is_file():  # an archive: left to importlib.metadata
-            return True
-        for file in folder.glob("*-info/entry_points.txt"):
-            if b"[charrnn." in file.read_bytes():
-                return True
-    return False
 
 
 def reserve(names: Iterable[str]) -> None:

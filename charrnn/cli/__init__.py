@@ -31,12 +31,12 @@ def main() -> NoReturn:
 
 
 def _run(words: list[str]) -> int:
-    from charrnn.cli.parsing.candidates import answer
+    from charrnn.cli.parsing.stored import answer
 
-    if (candidates := answer(words)) is not None:  # without Typer, which takes longer
+    if (text := answer(words)) is not None:
         from charrnn.cli.process.output import write_text
 
-        write_text(candidates)
+        write_text(text)
         return 0
     from charrnn.cli.app import run
 

@@ -205,16 +205,19 @@ def test_the_source_distribution_and_the_clone_bring_the_core_along(source, tmp_
     assert {"charrnn.1", "charrnn-train.1", "charrnn-corpus-make.1"} <= pages
     new.pip("install", wheel)
     code = (
-        "import sys; from charrnn.cli.parsing.candidates import answer; "
-        "print(answer(['completion', 'zsh', '--', 'train', '--cell', 'l']), 'typer' in sys.modules)"
+        "import sys; from charrnn.cli.parsing.stored import answer; "
+        "print(answer(['completion', 'zsh', '--', 'train', '--cell', 'l']), end=''); "
+        "print(answer(['train', '--help'])[:5], 'typer' in sys.modules)"
     )
-    assert new.run("-c", code, cwd=tmp_path).stdout == "lstm\n False\n"
+    told = "lstm\nUsage False\n"
+    assert new.run("-c", code, cwd=tmp_path).stdout == told
     installed = new.core(tmp_path)
     assert installed["target"]
     new.run("-m", "pip", "uninstall", "--yes", "charrnn")
 
     new.pip("install", "--editable", source)
     assert new.core(tmp_path) == installed
+    assert new.run("-c", code, cwd=tmp_path).stdout == told
     with (source / NATIVE / "c/core.c").open("a") as file:
         file.write("// changed\n")
     stale = new.core(tmp_path)

@@ -1,6 +1,5 @@
 """Shell completion: what may follow, and the scripts in the shells themselves."""
 
-import json
 import os
 import re
 import shutil
@@ -14,10 +13,9 @@ from helpers.command_tree import commands
 from helpers.commands import inside
 from helpers.typing_in import typed
 
-from charrnn.cli.app import app
 from charrnn.cli.completion import SCRIPTS
 from charrnn.cli.parsing import described
-from charrnn.cli.parsing.candidates import FILES, FOLDERS, answer, lines, of_plain
+from charrnn.cli.parsing.candidates import FILES, FOLDERS
 from charrnn.cli.parsing.command import Command
 
 FREE = {
@@ -79,54 +77,6 @@ AFTER = [
 @pytest.mark.parametrize(("words", "some"), AFTER)
 def test_what_may_follow(words, some, place):
     assert after(place, *words) == some
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """Return the file that a wheel has."""
-    path = tmp_path_factory.mktemp("wheel") / "described.json"
-    described.main(str(path))
-    return path
-
-
-def test_a_stored_description_is_that_of_the_code(stored):
-    root = described.described(typer.main.get_command(app))
-    data = json.loads(stored.read_text("utf-8"))
-    assert data == json.loads(json.dumps(root.plain()))
-    kept = of_plain(data)
-    assert {n for n in commands() if n} == set(_paths(kept))
-    for words in (["--"], ["train", "--"], ["corpus", "make", "dates", "--"], ["nonsense", ""]):
-        assert lines(kept, words) == lines(root, words)
-
-
-def _paths(command):
-    """Yield the words of every command in a group."""
-    for name in command.commands:
-        found = command.find(name)
-        yield from (f"{name} {path}" for path in _paths(found)) if found.commands else [name]
-
-
-def test_an_answer_from_a_stored_description_needs_no_typer(stored, place):
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom charrnn.cli.parsing.candidates import answer\n"
-        f"for words in {[words for words, _ in AFTER]!r}:\n"
-        f"    words = ['completion', 'bash', '--', *words]\n"
-        f"    print(repr(answer(words, Path({str(stored)!r}))))\n"
-        "assert not {'typer', 'numpy', 'inspect'} & set(sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=place
-    )
-    for (words, some), told in zip(AFTER, done.stdout.splitlines(), strict=True):
-        assert [line.partition("\t")[0] for line in eval(told).splitlines()] == some, words
-
-
-@pytest.mark.parametrize(
-    "words", [[], ["completion", "bash"], ["completion", "tcsh", "--", ""], ["man", "bash", "--"]]
-)
-def test_any_other_command_line_is_none_for_a_stored_description(words, stored):
-    assert answer(words, stored) is None
-    assert answer(["completion", "bash", "--", ""], stored.with_name("missing")) is None
 
 
 def test_an_empty_word_gets_all_commands_and_what_they_do(place):

@@ -16,6 +16,7 @@ BELOW_THE_COMMAND_LINE = {
     "charrnn.display",
     "charrnn.errors",
     "charrnn.evaluate",
+    "charrnn.installed",
     "charrnn.lazy",
     "charrnn.options",
     "charrnn.registry",

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 ROWS = (
-    ("display", "lazy"),
+    ("display", "installed", "lazy"),
     ("errors",),
     ("files", "options"),
     ("own", "registry"),

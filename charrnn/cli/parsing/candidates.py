@@ -4,19 +4,16 @@ A candidate is a line: what is typed, and after a tab what it means. The lines `
 ``FOLDERS`` ask the shell for its own; ``RUNS`` stands for the names of the runs.
 
 The answers come from a description of the commands, which ``charrnn/cli/parsing/described.py``
-makes of the code. A wheel has it as a file, so that who presses a key in a shell does not wait for
-Typer.
+makes of the code. It is also stored (``charrnn/cli/parsing/stored.py``), so that who presses a key
+in a shell does not wait for Typer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 FILES, FOLDERS, RUNS = ":files", ":folders", ":runs"
-STORED = Path(__file__).with_name("described.json")
-"""The description that a wheel has."""
 
 
 class Parameter(NamedTuple):
@@ -62,20 +59,6 @@ def of_plain(data: dict[str, Any]) -> Described:
         {name: text for name, (text, _) in commands.items()},
         lambda name: of_plain(commands[name][1]) if name in commands else None,
     )
-
-
-def answer(words: Sequence[str], stored: Path = STORED) -> str | None:
-    """Return what ``charrnn completion SHELL -- WORD...`` prints, if a description is stored.
-
-    None for any other command line, and without such a file, as where charrnn is developed.
-    """
-    if len(words) < 3 or (words[0], words[2]) != ("completion", "--"):
-        return None
-    if words[1] not in ("bash", "zsh", "fish") or not stored.is_file():
-        return None
-    import json
-
-    return lines(of_plain(json.loads(stored.read_bytes())), words[3:])
 
 
 def lines(root: Described, words: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
-"""What shell completion knows of the commands, read from the code.
+"""What shell completion and help know of the commands, read from the code.
 
-``python -m charrnn.cli.parsing.described FILE`` writes it for a wheel (``hatch_build.py``).
+``python -m charrnn.cli.parsing.described FILE`` stores it for a wheel, and with ``--state`` for an
+editable install (``hatch_build.py``).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import typer
 
 from charrnn.cli.parsing.candidates import FILES, FOLDERS, RUNS, Described, Parameter, explained
 from charrnn.cli.parsing.command import names_of
+from charrnn.cli.parsing.stored import WIDTH, state
 
 _RUNS = {"run", "runs", "resume", "init_from", "sweep"}
 """Parameters that are runs."""
@@ -27,7 +30,8 @@ _BUILTIN = {("corpus", "make"), ("corpus", "info")}
 
 def described(command: Any, context: Any = None, name: str = "charrnn") -> Described:
     """Return the description of a command of Typer's; those in it are described when found."""
-    own: Any = typer.Context(command, context, name, resilient_parsing=True)
+    settings = command.context_settings
+    own: Any = typer.Context(command, context, name, resilient_parsing=True, **settings)
 
     def find(name: str) -> Described | None:
         found = command.get_command(own, name)
@@ -94,11 +98,31 @@ def _values(context: Any, param: Any) -> Iterator[str]:
         yield FILES
 
 
-def main(file: str) -> None:
-    """Write the description of the whole program into a file."""
+def stored(state: list[int] | None) -> dict[str, Any]:
+    """Return what :mod:`charrnn.cli.parsing.stored` reads, for a state of the code, or any."""
     from charrnn.cli.app import app
 
-    data = described(typer.main.get_command(app)).plain()
+    root = typer.main.get_command(app)
+    context = typer.Context(root, info_name="charrnn", **root.context_settings)
+    return {
+        "code": state,
+        "commands": described(root).plain(),
+        "help": dict(pages(root, context)),
+    }
+
+
+def pages(command: Any, context: Any) -> Iterator[tuple[str, str]]:
+    """Yield the words after ``charrnn`` and the help of a command, and of those in it."""
+    yield " ".join(context.command_path.split()[1:]), command.get_help(context) + "\n"
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        found = command.get_command(context, name)
+        yield from pages(found, typer.Context(found, context, name, **found.context_settings))
+
+
+def main(file: str, of_state: str = "") -> None:
+    """Write the description of the whole program into a file."""
+    os.environ["COLUMNS"] = str(WIDTH)
+    data = stored(state() if of_state else None)
     Path(file).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
 
 
