@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from math import copysign, inf
 from typing import Any
 
 EVENTS = ("step", "eval", "watch")
@@ -61,7 +62,7 @@ def opening(wall_time: float) -> bytes:
 def event(wall_time: float, step: int, scalars: Mapping[str, float]) -> bytes:
     """Return the record of some scalars by their names, at a step."""
     values = b"".join(
-        _bytes(1, _bytes(1, tag.encode()) + b"\x15" + struct.pack("<f", value))
+        _bytes(1, _bytes(1, tag.encode()) + b"\x15" + _float(value))
         for tag, value in scalars.items()
     )
     return record(_double(1, wall_time) + b"\x10" + _varint(step) + _bytes(5, values))
@@ -112,6 +113,14 @@ def _varint(number: int) -> bytes:
         found.append(number & 0x7F | 0x80)
         number >>= 7
     return bytes([*found, number])
+
+
+def _float(value: float) -> bytes:
+    """Return the nearest float32, an infinity above the largest one."""
+    try:
+        return struct.pack("<f", value)
+    except OverflowError:
+        return struct.pack("<f", copysign(inf, value))
 
 
 def _double(field: int, value: float) -> bytes:

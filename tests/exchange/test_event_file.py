@@ -43,6 +43,12 @@ def test_only_numbers_that_are_known_are_scalars():
     assert scalars(RECORDS[0]) == scalars(RECORDS[4]) == {}
 
 
+@pytest.mark.parametrize(("value", "read"), [(1e50, "inf"), (-1e50, "-inf"), (3e38, 3e38)])
+def test_a_number_too_large_for_the_file_is_infinite(value, read):
+    (written,) = summaries([{"event": "step", "step": 1, "loss": value, "seconds": 0.0}], 0.0)
+    assert struct.unpack("<f", written[:-4][-4:])[0] == np.float32(read)
+
+
 def test_a_record_without_a_time_has_that_of_the_one_before_it():
     def of(step, time, loss):
         tag = b"\x0a\x0b" + b"\x0a\x04loss" + b"\x15" + struct.pack("<f", loss)
