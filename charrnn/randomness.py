@@ -56,6 +56,11 @@ def words(seed: int, purpose: Purpose, count: int, *, step: int = 0, layer: int 
     return np.asarray(raw).astype("<u8", copy=False).view("<u4")[:count]
 
 
+def threshold(probability: float) -> int:
+    """Return the number below which a word of :func:`words` lies with a probability below 1."""
+    return min(round(probability * 2**32), 2**32 - 1)
+
+
 def new_seed() -> int:
     """Return a seed that the operating system draws, below 2^32."""
     return secrets.randbits(32)

@@ -147,4 +147,4 @@ class RecurrentDropout:
 
 def _limits(rate: float) -> tuple[int, float]:
     """Return the random bits from which on an element is kept, and its factor."""
-    return min(round(rate * 2**32), 2**32 - 1), 1.0 / (1.0 - rate)
+    return randomness.threshold(rate), 1.0 / (1.0 - rate)

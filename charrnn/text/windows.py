@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
-from charrnn.randomness import Purpose, words
+from charrnn.randomness import Purpose, threshold, words
 from charrnn.text.units.pieces import Ids, Pieces, TextIds
 
 EVALUATION_STEPS, EVALUATION_STREAMS = 32, 64
@@ -157,7 +157,7 @@ class Streams:
         if not self._restart:
             return None
         bits = words(self._seed, Purpose.RESTART, self._streams, step=step)[self._mine]
-        reset: NDArray[np.bool_] = bits < np.uint32(round(self._restart * 2**32))
+        reset: NDArray[np.bool_] = bits < np.uint32(threshold(self._restart))
         return reset if reset.any() else None
 
 

@@ -48,6 +48,7 @@ def test_a_window_says_which_streams_start_afresh():
     for one, two in zip(some, resets(restart=0.3, seed=7), strict=True):
         np.testing.assert_array_equal(one, two)
     assert any(not np.array_equal(*pair) for pair in zip(some, resets(restart=0.3), strict=True))
+    assert all(reset.all() for reset in resets(restart=1 - 1e-12))
 
 
 def test_some_streams_of_a_window_have_memory_of_their_own():
