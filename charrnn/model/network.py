@@ -209,10 +209,7 @@ class Network:
         embed = bool(self.config.embed)
         dx = self.stack.backward(window, d_top, grads, prefix=RNN, dx=embed, d_final=d_final)
         if dx is not None:
-            xp = self.backend.xp
-            by_symbol = xp.empty((self.config.embed, self.symbols), dx.dtype)
-            column_sums(xp, flatten(xp, dx, window.buffers, "operand"), ids, by_symbol)
-            grads[EMBEDDING][...] = by_symbol.T
+            embedding_gradient(self.backend.xp, dx, ids, window, grads[EMBEDDING])
 
     def inference(self, streams: int) -> AbstractContextManager[None]:
         """Return a context for sampling and scoring.

@@ -61,6 +61,18 @@ def test_reversed_within_their_lengths(ids, rng):
     np.testing.assert_array_equal(padding_of().reversed(found, np.empty_like(x)), x)
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_the_last_step_of_each_sequence_is_read_and_written(first, rng):
+    lengths = np.array([4, 7, 1, 5])
+    padding, x = Padding(lengths, T, numpy_backend(), first), rng.standard_normal((T, D, 4))
+    ends = np.full(4, T - 1) if first else lengths - 1
+    np.testing.assert_array_equal(padding.last(x), x[ends, :, np.arange(4)].T)
+    added = np.zeros_like(x)
+    padding.add_to_last(added, x[0])
+    np.testing.assert_array_equal(added[ends, :, np.arange(4)].T, x[0])
+    assert np.count_nonzero(added) == 4 * D
+
+
 @forms
 @pytest.mark.parametrize("symbols", [False, True])
 def test_every_gradient_in_both_directions_equals_the_differences(form, symbols, rng):

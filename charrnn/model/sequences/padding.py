@@ -90,7 +90,7 @@ class Padding:
 
     def add_to_last(self, sequence: Array, added: Array) -> None:
         """Add (F, N) to the last step of each stream of (T, F, N)."""
-        steps = self._backend.put(np.maximum(self.lengths - 1, 0))
+        steps = self._backend.put(np.maximum(self._end - 1, 0))
         streams = self._xp.arange(len(self.lengths), dtype=self._xp.int64)
         sequence.transpose(0, 2, 1)[steps, streams] += added.T
 
