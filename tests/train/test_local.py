@@ -1,6 +1,7 @@
 """Ranks that train apart for some updates, and then average their weights."""
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
+from charrnn.train import recipes
 from charrnn.train.local.loop import LocalLoop, loop_of
 from charrnn.train.loop import Loop
 from charrnn.train.opening import open_session
+from charrnn.train.plan import measure
 from charrnn.train.records import Step
 
 CORPUS = corpus_from_text(TEXT, val_frac=0.2)
@@ -218,3 +221,26 @@ def test_a_single_process_is_refused():
         charrnn.fit(TEXT, hidden=3, steps=2, sync_every=2)
     with pytest.raises(UsageError, match="outer_lr only applies to averaging"):
         charrnn.fit(TEXT, hidden=3, steps=2, outer_lr=0.5)
+
+
+@pytest.mark.parametrize("every", [1, 3, 1000])
+def test_the_speed_that_a_plan_measures_is_that_of_updates(every, monkeypatch):
+    """By a clock that an update moves by a quarter of a second."""
+    made, step = threading.local(), Loop._step
+
+    def counted(loop):
+        step(loop)
+        made.updates += 1
+
+    monkeypatch.setattr(Loop, "_step", counted)
+    monkeypatch.setattr(measure, "perf_counter", lambda: made.updates / 4)
+    train = TrainConfig(batch=4, seq_len=8, minutes=1, sync_every=every)
+
+    def member(team):
+        made.updates = 0
+        how = recipes.of("lm"), ModelConfig(hidden=4), CORPUS, train, numpy_backend(), team
+        return measure.symbols_per_second(*how, 2.5), made.updates
+
+    for speed, updates in teams.run(2, member):
+        assert speed == 4 * 8 * 4
+        assert 8 <= updates <= 12

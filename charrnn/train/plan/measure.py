@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from time import perf_counter
 from typing import Any
@@ -13,6 +14,8 @@ from charrnn.train.divergence import DivergedError
 from charrnn.train.recipes.base import Recipe
 
 MOST_STEPS = 100
+ROUND = 8
+"""The most updates between two averages of ranks that train apart: long rounds take too long."""
 
 
 def symbols_per_second(
@@ -35,22 +38,23 @@ def symbols_per_second(
     """
     recipe.required_memory(config, corpus, train, backend, team)
     model = recipe.fresh(config, corpus, train.seed, backend)
-    loop, _ = recipe.loop(model, corpus, train, team)
+    updates = min(train.sync_every, ROUND)
+    loop, _ = recipe.loop(model, corpus, replace(train, sync_every=updates), team)
 
-    def took(steps: int) -> float:
+    def took(rounds: int) -> float:
         begun = perf_counter()
-        for _ in range(steps):
+        for _ in range(rounds):
             loop.step()
         backend.get(model.weights.flat[:1])  # waits for a GPU
-        return team.same((perf_counter() - begun) / steps)
+        return team.same((perf_counter() - begun) / rounds)
 
     try:
         each = took(1)  # prepares memory
         left = seconds - each
         if each < left:
             each = took(1)
-            steps = min(MOST_STEPS, ceil((left - each) / each))
-            each = took(steps) if steps > 1 else each
+            rounds = min(MOST_STEPS // updates, ceil((left - each) / each))
+            each = took(rounds) if rounds > 1 else each
     except DivergedError:  # not the subject here: it will be met in training
         each = seconds
-    return float(loop.task.symbols_per_batch / each)
+    return float(loop.task.symbols_per_batch * updates / each)
