@@ -244,6 +244,7 @@ def test_each_call_of_a_training_may_fail(error, lasting, stride, text, home, mo
 
 BIG = """
 import resource, sys
+sys.dont_write_bytecode = True  # Python would leave a part of a module's file, which breaks others
 from charrnn.cli.app import run
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(run(sys.argv[2:]))
