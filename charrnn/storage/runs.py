@@ -136,8 +136,20 @@ def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
     """
     folder = best_of_sweep(folder) or folder
     named = [folder / name for name in ((BEST, LAST) if which == "best" else (LAST, BEST))]
-    numbered = sorted(folder.glob(f"step-*{SUFFIX}"), reverse=True)
-    yield from (path for path in (*named, *numbered) if path.is_file())
+    latest_first = reversed(numbered(folder).values())
+    yield from (path for path in (*named, *latest_first) if path.is_file())
+
+
+def number(step: int) -> str:
+    """Return the name of the numbered checkpoint of a step."""
+    return f"step-{step:08d}{SUFFIX}"
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """Return the numbered checkpoints of a run by their steps, the first one first."""
+    paths = folder.glob(f"step-*{SUFFIX}")
+    found = {int(n): path for path in paths if (n := path.stem.partition("-")[2]).isdecimal()}
+    return dict(sorted(found.items()))
 
 
 def newest() -> Path:

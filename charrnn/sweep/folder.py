@@ -18,7 +18,7 @@ from pathlib import Path
 from charrnn import files
 from charrnn.display import brief
 from charrnn.errors import CharRNNError, UsageError, setting
-from charrnn.own import BEST_RUN, HELD_OUT, JOURNAL, SUFFIX, SWEEP, SWEEP_BEGINNING, is_sweep
+from charrnn.own import BEST_RUN, HELD_OUT, JOURNAL, SWEEP, SWEEP_BEGINNING, is_sweep
 from charrnn.storage import runs
 from charrnn.storage.lock import Lock, LockedError
 from charrnn.sweep.records import RUNNING, Trial, by_loss
@@ -192,6 +192,11 @@ def _remove_weights(folder: Path) -> None:
     """Remove the checkpoints and held-out texts of a run; its metrics stay."""
     if folder.is_symlink():
         return
-    names = {runs.BEST, runs.LAST, *HELD_OUT, *(p.name for p in folder.glob(f"step-*{SUFFIX}"))}
+    names = {
+        runs.BEST,
+        runs.LAST,
+        *HELD_OUT,
+        *(path.name for path in runs.numbered(folder).values()),
+    }
     for name in names:
         (folder / name).unlink(missing_ok=True)

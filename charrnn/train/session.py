@@ -17,7 +17,6 @@ from charrnn.evaluate.course import Course
 from charrnn.files import UnflushedError
 from charrnn.model import memory
 from charrnn.model.network import Network
-from charrnn.own import SUFFIX
 from charrnn.plugins import named
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs, shared
@@ -317,12 +316,13 @@ class Session:
             self._metrics.cut(max(self._floor, self.loop.progress.metrics_bytes))
 
     def _save_numbered(self, step: int) -> Record:
-        """Save this step's checkpoint under its number; remove all but the newest ``keep``."""
-        record = self._save(f"step-{step:08d}{SUFFIX}", counted=False)
-        if not self._writes:
-            return record
-        kept = sorted(self.folder.glob(f"step-*{SUFFIX}"))
-        for path in kept[: -self._train.keep]:
+        """Save this step's checkpoint under its number; of those up to it keep the last ``keep``.
+
+        Later ones are of steps that were undone: the run went back to an earlier checkpoint.
+        """
+        record = self._save(runs.number(step), counted=False)
+        found = runs.numbered(self.folder) if self._writes else {}
+        for path in [path for at, path in found.items() if at <= step][: -self._train.keep]:
             path.unlink(missing_ok=True)
         return record
 

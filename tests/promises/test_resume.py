@@ -144,6 +144,14 @@ def test_a_run_goes_on_from_a_numbered_checkpoint(text):
     assert_same_run(whole.folder, copy)
 
 
+def test_a_run_that_goes_back_keeps_the_last_checkpoints_that_it_makes_there(text):
+    session, _ = train(text, name="run", **SMALL | {"save_every": 5, "keep": 9})
+    train(resume=str(session.folder / runs.number(10)), stop=26, keep=2)
+    assert list(runs.numbered(session.folder)) == [20, 25, 30, 35, 40]
+    train(resume="run")
+    assert list(runs.numbered(session.folder)) == [35, 40]
+
+
 @pytest.mark.slow
 def test_a_run_whose_reader_went_away_is_saved_where_it_was(text):
     """The iterator is closed at any record: no step, no evaluation and no best model is lost."""

@@ -30,6 +30,14 @@ def test_a_name_a_folder_and_a_file_mean_the_same(home):
     assert runs.resolve(str(numbered), "last") == numbered
 
 
+def test_the_last_of_the_numbered_checkpoints_is_that_of_the_highest_step(home):
+    folder = make(
+        "long", *map(runs.number, (99_999_995, 100_000_000, 5)), "step-by-hand.safetensors"
+    )
+    assert list(runs.numbered(folder)) == [5, 99_999_995, 100_000_000]
+    assert runs.resolve("long") == folder / "step-100000000.safetensors"
+
+
 def test_without_a_name_the_newest_run_is_meant(home):
     make("b-old", runs.LAST, age=50)
     make("a-new", runs.LAST, runs.BEST, age=5)
