@@ -66,9 +66,10 @@ class Progress:
         The processes that trained together when this was saved.
     evaluation_seconds
         How long an evaluation takes: the last one, or before the first what was expected.
-    planned_passes, planned_speed
-        Of a run that was planned: how often it would read the text, and the symbols a second that
-        were measured for that; None otherwise.
+    planned_passes, planned_speed, planned_steps
+        Of a run that was planned: how often it would read the text, the symbols a second that were
+        measured for that, and the step at which more would hardly pay, if that is to end the run;
+        None otherwise.
     """
 
     step: int = 0
@@ -97,6 +98,7 @@ class Progress:
     evaluation_seconds: float = 0.0
     planned_passes: float | None = None
     planned_speed: float | None = None
+    planned_steps: int | None = None
 
     def measure(self, value: float, better: Better) -> bool:
         """Note the metric of an evaluation; return whether its weights are the best so far."""

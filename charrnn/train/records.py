@@ -53,8 +53,9 @@ class Start(Record):
     ``files_of_ranks`` which files each of them reads, if they are divided. ``settings`` are
     all settings of model, text and training by name; ``batch`` and ``seq_len`` are as fitted to the
     text. ``plan`` is what was planned (see :class:`charrnn.train.plan.Plan`), None without a plan;
-    of a run that is resumed, only how often it would read the text and at which speed. ``again``
-    are options that are no settings, such as ``--backend numpy``, as they were given.
+    of a run that is resumed, only how often it would read the text, at which speed, and whether
+    that still ends it. ``again`` are options that are no settings, such as ``--backend numpy``, as
+    they were given.
     """
 
     event = "start"

@@ -327,7 +327,7 @@ class Session:
         return record
 
     def _start(self) -> Start:
-        loop, sizes = self.loop, self.recipe.sizes(self.corpus)
+        loop, sizes, plan = self.loop, self.recipe.sizes(self.corpus), self._plan
         return start(
             self.model,
             sizes,
@@ -345,6 +345,6 @@ class Session:
             files_of_ranks=files_of_ranks(self.data, self._team.size, NAMES),
             examples=sizes.examples and sizes.examples[0],
             labels=len(self.recipe.labels(self.corpus)) or None,
-            plan=self._plan.to_json() if self._plan else of_progress(loop.progress),
+            plan=plan.to_json() if plan else of_progress(loop.progress, loop.total_steps),
             again=self._again,
         )

@@ -14,7 +14,7 @@ import charrnn
 from charrnn.backend import numpy_backend
 from charrnn.config import ModelConfig
 from charrnn.errors import OutOfMemoryError, UsageError
-from charrnn.report.plan import planned
+from charrnn.report.plan import enough, planned
 from charrnn.report.training import conclusion, describe
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
@@ -224,6 +224,17 @@ def test_a_resumed_run_has_the_settings_of_its_plan(prose):
     (start,) = of(records, "start")
     assert start.plan["passes"] == pytest.approx(whole.loop.progress.planned_passes, abs=0.01)
     np.testing.assert_array_equal(cut.model.weights.flat, whole.model.weights.flat)
+
+
+def test_a_resumed_run_ends_as_its_plan_says_unless_it_is_given_another_end(prose):
+    session, _ = train(prose, hidden=8, name="run", stop=3)
+    steps = session.loop.total_steps
+    for end, by_passes in (({}, True), ({"steps": steps + 9}, False), ({"minutes": 9}, False)):
+        goes_on = begin(resume="run", **end)
+        start = next(goes_on.records())
+        assert start.plan["by_passes"] is by_passes
+        assert ("more would hardly pay" in enough(start, "steps")) is by_passes
+        goes_on.close()
 
 
 def test_a_time_limit_is_planned_from_a_measured_speed(prose):

@@ -33,15 +33,15 @@ class Plan:
     """What was planned for a run, and on what it rests.
 
     ``settings`` are those that were not given; ``speed`` is in symbols per second, None if there
-    was no need to measure it; ``passes`` is how often the training text will be read; ``by_passes``
-    says that these end training, because more would hardly pay; ``seconds`` is what all before
-    training took, and ``evaluation_seconds`` what an evaluation is expected to take; ``notes`` say
-    what stands in the plan's way.
+    was no need to measure it; ``passes`` is how often the training text will be read, and ``steps``
+    where these end training, because more would hardly pay, None if the time does; ``seconds`` is
+    what all before training took, and ``evaluation_seconds`` what an evaluation is expected to
+    take; ``notes`` say what stands in the plan's way.
     """
 
     settings: dict[str, Any]
     passes: float
-    by_passes: bool
+    steps: int | None
     speed: float | None
     seconds: float
     evaluation_seconds: float = 0.0
@@ -51,8 +51,7 @@ class Plan:
         """Return the plan as one JSON object."""
         return {
             "settings": self.settings,
-            **(of_progress(self.progress()) or {}),
-            "by_passes": self.by_passes,
+            **(of_progress(self.progress(), self.steps) or {}),
             "seconds": round(self.seconds, 3),
         }
 
@@ -63,17 +62,22 @@ class Plan:
             evaluation_seconds=self.evaluation_seconds,
             planned_passes=self.passes,
             planned_speed=self.speed,
+            planned_steps=self.steps,
         )
 
 
-def of_progress(progress: Progress) -> dict[str, Any] | None:
-    """Return what is known of the plan of a run that is resumed; None if it had none."""
+def of_progress(progress: Progress, total_steps: int | None) -> dict[str, Any] | None:
+    """Return what is known of the plan of a run that is resumed; None if it had none.
+
+    ``total_steps`` are those at which it ends now.
+    """
     if progress.planned_passes is None:
         return None
     speed = progress.planned_speed
     return {
         "passes": round(progress.planned_passes, 2),
         "chars_per_second": speed and round(speed),
+        "by_passes": progress.planned_steps is not None and progress.planned_steps == total_steps,
     }
 
 
@@ -137,7 +141,7 @@ def planned(
     plan = Plan(
         own,
         found.passes,
-        found.by_passes,
+        found.settings.get("steps"),
         speed,
         seconds=perf_counter() - begun,
         evaluation_seconds=scored / (law.FORWARD * speed) if speed else 0.0,
