@@ -41,6 +41,7 @@ PRINTED_BY = {
     "cli/parsing/shared.py": COMPUTING,
     "cli/parsing/command.py": (*COMPUTING, "diagnose", "info", "corpus make"),
     "cli/app.py": ("diagnose",),
+    "cli/parsing/repeated.py": ("view",),
     "cli/bench.py": ("bench",),
     "cli/corpus.py": ("corpus make",),
     "cli/diagnose.py": ("diagnose",),

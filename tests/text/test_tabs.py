@@ -106,7 +106,10 @@ def test_no_file_is_written_over(tmp_path):
     assert (tmp_path / "d.tsv").read_text() == "mine"
 
 
-@pytest.mark.parametrize("content", ["No tab, of course.\n", "a\tb\nen,fr\n", "{text\n", "word\n"])
+@pytest.mark.parametrize(
+    "content",
+    ["No tab, of course.\n", "a\tb\nen,fr\n", "hello world, how are you\n", "{text\n", "word\n"],
+)
 def test_what_is_no_table_is_not_called_one(tmp_path, content):
     (tmp_path / "t.txt").write_text(content)
     with pytest.raises(CorpusError, match="mend that line, or set errors to skip"):

@@ -21,6 +21,7 @@ from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli.parsing import config_file
 from charrnn.cli.parsing.dashes import refuse_long_dashes, typed_quotes
+from charrnn.cli.parsing.repeated import note_repeated, refuse_repeated
 from charrnn.cli.parsing.shared import DEVICE, GENERAL, OUTPUT, PLUGIN, RUN, note, plugin_option
 from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
 from charrnn.errors import option as flag
@@ -209,6 +210,7 @@ class Command(TyperCommand):
         ctx.meta[_ARGUMENTS] = tuple(args)
         named = {name: param for param in self.get_params(ctx) for name in names_of(param)}
         refuse_long_dashes(args, named)
+        refuse_repeated(args, named)
         wants_help = bool({"-h", "--help"} & set(args))
         if any(arg.startswith((PLUGIN, config_file.FLAG)) for arg in args):
             self._prepare(ctx, list(args), wants_help)
@@ -222,6 +224,7 @@ class Command(TyperCommand):
                 raise self._explained(ctx, problem) from None
             ctx.meta.pop(_GIVEN, None)
             left = super().parse_args(ctx, list(args))
+        note_repeated(ctx.meta[_ARGUMENTS], named)
         config_file.check_stdin(ctx, ctx.params | ctx.meta.get(_GIVEN, {}))
         return left
 

@@ -55,10 +55,15 @@ def look(line: str, name: str = "", separators: str = _SEPARATORS) -> Look | Non
         return Look(list(record), "", record)
     rows = [(_names(line, separator), separator) for separator in separators]
     names, separator = max(rows, key=lambda row: len(row[0]))
-    plain = suffix(name) in _OF_TABLES or not any(
+    plain = is_table(name) or not any(
         not name or len(name) > 40 or name[-1] in ".!?" for name in names
     )
     return Look(names, separator, {}) if len(names) > 1 and plain else None
+
+
+def is_table(name: str) -> bool:
+    """Whether a file has the name of a table."""
+    return suffix(name) in _OF_TABLES
 
 
 def advice(line: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.display import brief, brief_list, quoted, shell
-from charrnn.text.labelled.looks import Look, look
+from charrnn.text.labelled.looks import Look, is_table, look
 from charrnn.text.source import shown
 
 _SOURCES = (
@@ -62,8 +62,8 @@ def advice(
         The advice, with a command to paste; empty if the file is neither kind of file.
     """
     found = look(line, source, separators)
-    if found is None:
-        return ""
+    if found is None or (", " in line and not is_table(source) and not _names_any(found)):
+        return ""  # also a sentence with a comma
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     opened = f'open(0, encoding="{encoding}", newline="")'
     if found.separator:
@@ -89,7 +89,7 @@ def _of_table(found: Look, source: str, opened: str, several: str, whole: bool) 
     names = found.names
     rows = f"csv.reader({opened}, delimiter={_code(found.separator)})"
     known = _known(names)
-    header = any(_is_in(name, f"{_SOURCES} {_TARGETS} {_LANGUAGES}") for name in names)
+    header = _names_any(found)
     which = known or (0, 1)
     if whole or (known is None and several):
         script = f'"\\t".join({_CELL.format("c")} for c in r)'
@@ -130,6 +130,12 @@ def _of_objects(found: Look, source: str, opened: str) -> str:
     return f"write the fields {pair} of these JSON lines with a tab between them: " + _command(
         script, source
     )
+
+
+def _names_any(found: Look) -> bool:
+    """Whether one of the names is known, so that the first line is a header."""
+    known = f"{_SOURCES} {_TARGETS} {_LANGUAGES}"
+    return any(_is_in(name, known) for name in found.names)
 
 
 def _is_list(value: Any) -> bool:
