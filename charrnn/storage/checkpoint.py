@@ -35,7 +35,7 @@ from charrnn.own import SUFFIX
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
-from charrnn.text.labelled.lines import MAX_LABEL
+from charrnn.text.labelled.lines import MAX_LABELS, is_label
 from charrnn.text.pairs.symbols import LEVELS, is_symbol
 from charrnn.text.vocabulary import Vocabulary
 
@@ -46,7 +46,6 @@ _FACTS = {
     *("digest", "format", "version", "head", "model", "data", "train"),
     *("corpus_sha256", "heldout_sha256", "progress", "vocabulary", "labels"),
 }
-MAX_LABELS = 1 << 16
 _BLOCK = 1 << 18
 
 
@@ -256,7 +255,7 @@ def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
     if config.task == "transduce":
         return _target_symbols(found)
     if not isinstance(found, list) or not all(
-        isinstance(label, str) and _is_label(label, config.task) for label in found
+        isinstance(label, str) and is_label(label, config.task == "tag") for label in found
     ):
         raise CheckpointError("its labels are not a list of names")
     if len(set(found)) < len(found) or len(found) > MAX_LABELS:
@@ -264,13 +263,6 @@ def _labels(found: object, config: ModelConfig) -> tuple[str, ...]:
     if (len(found) >= 2) is not (config.task in (*LABELLED, "tag")):
         raise CheckpointError(f"it has {len(found)} labels, which does not fit its task")
     return tuple(found)
-
-
-def _is_label(label: str, task: str) -> bool:
-    """Whether a string may be a label: a name, or of a tagger any single character."""
-    if task == "tag" and is_symbol(label, "char"):
-        return True
-    return 0 < len(label) <= MAX_LABEL and label.isprintable()
 
 
 def _target_symbols(found: object) -> tuple[str, ...]:

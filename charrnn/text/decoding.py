@@ -20,7 +20,7 @@ from charrnn.text.values import bordered, joined, values_of
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
 _NO_WORD = re.compile(r"\W")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 # These codecs never produce a lone surrogate, so none is searched for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
 DECODE_OTHERWISE = f"name another {setting('encoding')}, or set {setting('errors')} to replace"
@@ -106,11 +106,11 @@ def decode_chunks(
                 raise _unmarked(source_name, encoding, begun) from None
             message = f"{one_line(source_name)} is not valid {encoding} before byte offset {end}"
             raise CorpusError(message, remedy) from None
-        if not clean and not text.isascii() and _SURROGATE.search(text):
+        if not clean and not text.isascii() and SURROGATE.search(text):
             if errors == "strict":
                 message = f"{one_line(source_name)} holds a lone surrogate before byte offset {end}"
                 raise CorpusError(message, remedy)
-            text = _SURROGATE.sub(UNKNOWN_CHAR, text)
+            text = SURROGATE.sub(UNKNOWN_CHAR, text)
         if text:
             yield text
 

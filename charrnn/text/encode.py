@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -25,7 +25,7 @@ from charrnn.errors import CorpusError, UsageError, VocabularyError, setting
 from charrnn.files import FILE_TIME_TICK, write_all
 from charrnn.text.cache import store
 from charrnn.text.counts import SymbolCounts
-from charrnn.text.decoding import Border, check_codec, pieces_and_borders
+from charrnn.text.decoding import SURROGATE, Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
 from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
@@ -286,9 +286,10 @@ def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:
     UsageError
         If ``min_count`` leaves nothing but the unknown symbol.
     CorpusError
-        If the vocabulary is too large for a checkpoint.
+        If the vocabulary is too large for a checkpoint, or as :func:`refuse_surrogates` does.
     """
     vocabulary = counts.vocabulary(min_count)
+    refuse_surrogates(vocabulary.symbols)
     if len(vocabulary) == 1 and vocabulary.unknown is not None:
         message = f"{setting('min_count')} {min_count} folds every symbol into the unknown one"
         raise UsageError(message, "choose a smaller number")
@@ -299,6 +300,15 @@ def vocabulary_of(counts: SymbolCounts, min_count: int) -> Vocabulary:
             f"raise {setting('min_count')}, or set {setting('level')} to char",
         )
     return vocabulary
+
+
+def refuse_surrogates(symbols: Iterable[str | int]) -> None:
+    """Raise :class:`CorpusError` if a symbol is no text, which may be in strings of Python."""
+    for symbol in symbols:
+        if isinstance(symbol, str) and (found := SURROGATE.search(symbol)):
+            raise CorpusError(
+                f"the text holds a lone surrogate, U+{ord(found[0]):04X}", "remove it"
+            )
 
 
 def _listed_size(vocabulary: Vocabulary) -> int:

@@ -15,6 +15,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+import charrnn  # noqa: E402
 from charrnn.config import DataConfig, ModelConfig, TrainConfig  # noqa: E402
 from charrnn.display import one_line, printable, safe_json  # noqa: E402
 from charrnn.errors import CharRNNError, CheckpointError, UsageError  # noqa: E402
@@ -244,6 +245,30 @@ def test_any_options_are_possible_or_a_usage_error(model, data, train):
     for record in (request.fresh_model(), request.fresh_train(), request.fresh_data()):
         again = type(record).from_json(json.loads(json.dumps(record.to_json())))
         assert again == record
+
+
+names = st.one_of(st.text(max_size=4), st.text("ab", min_size=1), st.just("x" * 201))
+
+
+@on_disk
+@given(
+    st.sampled_from(["classify", "generate", "tag", "transduce"]),
+    st.sampled_from(["char", "word"]),
+    st.lists(st.tuples(names, names), min_size=1, max_size=3),
+)
+def test_whatever_can_be_trained_on_is_a_model_that_can_be_saved(tmp_path, task, level, pairs):
+    """Strings of Python hold more than those of files: control characters, lone surrogates."""
+    pairs = [*pairs, ("b a", "cd"), ("ab", "ef")]
+    if task == "tag":
+        pairs = [([text], [label]) for text, label in pairs]
+    how = {"task": task, "level": level, "val_frac": 0, "steps": 1, "hidden": 2}
+    try:
+        model = charrnn.fit(pairs, **how, report=lambda record: None)
+    except CharRNNError:
+        return
+    model.save(tmp_path / "model")
+    kept = charrnn.load(tmp_path / "model")
+    assert (kept.labels, kept.vocabulary.symbols) == (model.labels, model.vocabulary.symbols)
 
 
 @pytest.mark.parametrize("record", [ModelConfig, DataConfig, TrainConfig, Progress])

@@ -16,9 +16,10 @@ from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.tagger import Tagger
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import container
-from charrnn.storage.checkpoint import MAX_LABELS, Checkpoint
+from charrnn.storage.checkpoint import Checkpoint
 from charrnn.storage.progress import Progress
 from charrnn.text import Vocabulary
+from charrnn.text.labelled.lines import MAX_LABELS
 
 
 @pytest.fixture

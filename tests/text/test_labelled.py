@@ -11,9 +11,11 @@ from charrnn.errors import CorpusError, option
 from charrnn.text.labelled.batches import STEPS, SimilarLengths, fitting
 from charrnn.text.labelled.dataset import read_more, read_table, table_of
 from charrnn.text.labelled.examples import replaced, thinned
+from charrnn.text.labelled.lines import MAX_LABELS
 from charrnn.text.labelled.parts import stratified
 from charrnn.text.labelled.rows import How
 from charrnn.text.labelled.texts import texts
+from charrnn.text.tagged.dataset import tagged_of
 
 ROWS = [("cat", "miau"), ("dog", "wow wow"), ("cat", 'mrr, "mrr"'), ("dog", "grr é")]
 
@@ -97,6 +99,17 @@ def test_one_label_and_labels_only_in_a_held_out_file_are_errors(tmp_path):
     table = read_table(data_of(path))
     with pytest.raises(CorpusError, match=r"v\.tsv line 2 has the label 'cow'.*cat, dog"):
         read_more([str(other)], data_of(path), table.vocabulary, table.labels)
+
+
+@pytest.mark.parametrize("read", [table_of, tagged_of])
+def test_more_labels_than_a_checkpoint_can_hold_are_refused_before_training(read):
+    names = [f"{n:05d}" for n in range(MAX_LABELS + 1)]
+    labels = names if read is table_of else [[name] for name in names]
+    texts = ["x"] * len(names)
+    how = data_of("-", format="columns" if read is tagged_of else None)
+    assert read(zip(texts[1:], labels[1:], strict=True), how).labels == tuple(names[1:])
+    with pytest.raises(CorpusError, match="65,537 labels, more than the 65,536 of a model"):
+        read(zip(texts, labels, strict=True), how)
 
 
 def test_what_only_held_out_texts_have_is_unknown(tmp_path):

@@ -28,7 +28,7 @@ from charrnn.text.cache.unnamed import temporary
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.examples import Labelled
-from charrnn.text.labelled.lines import Row, UnfitError
+from charrnn.text.labelled.lines import Row, UnfitError, refuse_labels
 from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.rows import How, examples
@@ -254,8 +254,10 @@ def _table(
     sources: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Table:
+    refuse_labels(reading.labels)
     names = tuple(sorted(reading.labels))
-    order = np.array([names.index(name) for name in reading.labels], np.int32)
+    place = {name: number for number, name in enumerate(names)}
+    order = np.array([place[name] for name in reading.labels], np.int32)
     labels = order[np.array(reading.of, np.intp)]
     parts = parts_of(labels[: counts[0]], counts, data, seed)
     if not len(parts[0]):

@@ -21,7 +21,7 @@ from charrnn.config import DataConfig
 from charrnn.display import count
 from charrnn.errors import CorpusError
 from charrnn.text.cache.unnamed import temporary
-from charrnn.text.encode import vocabulary_of
+from charrnn.text.encode import refuse_surrogates, vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.dataset import mapped
 from charrnn.text.labelled.examples import fill
@@ -300,6 +300,7 @@ def _table(
     targets = reading.numbered.symbols(found.ids, own)
     if not targets:
         raise CorpusError("all targets are empty", "the target follows the tab")
+    refuse_surrogates(targets)
     whole = reading.encoded(vocabulary, targets)
     return PairTable(
         *(whole.of(parts[0]), whole.of(parts[1]), whole.of(parts[2])),

@@ -27,6 +27,7 @@ from charrnn.text.cache.unnamed import temporary
 from charrnn.text.encode import vocabulary_of
 from charrnn.text.finding import find_sources
 from charrnn.text.labelled.dataset import mapped, unknown_label
+from charrnn.text.labelled.lines import refuse_labels
 from charrnn.text.labelled.parts import parts_of
 from charrnn.text.labelled.readers import Unfit
 from charrnn.text.labelled.symbols import Provisional
@@ -285,6 +286,7 @@ def _table(
     if len(reading.labels) < 2:
         message = "the examples have fewer than two labels"
         raise CorpusError(message, "two or more are needed")
+    refuse_labels(reading.labels, single=True)
     parts = parts_of(np.zeros(counts[0], np.int32), counts, data, seed)
     if not len(parts[0]):
         raise CorpusError("no sequence is left to train on", "use more sequences")
