@@ -149,7 +149,10 @@ def test_every_wrong_argument_is_refused(home, name):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda m: m.sample(3, temprature=1), "unknown option 'temprature'; see help(charrnn.Mod"),
+        (
+            lambda m: m.sample(3, temprature=1),
+            "unknown option 'temprature'; did you mean temperature?",
+        ),
         (lambda m: m.stream(-2), "length must be at least 0, not -2; 0 means endless"),
         (lambda m: m.sample(0), "a sample of length 0 never ends; give a length or until"),
         (lambda m: m.sample(3, prime=b"x"), "prime must be a string, not bytes: the model reads "),

@@ -5,7 +5,8 @@ Numbers and names are checked by :class:`~charrnn.options.Option`, as everywhere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from difflib import get_close_matches
 from os import PathLike, fsencode, fspath
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from charrnn.backend import Backend, select
 from charrnn.display import brief
 from charrnn.errors import CorpusError, UsageError
 from charrnn.exchange.export import FORMATS
+from charrnn.exchange.synonyms import RUN, TEXT, bare, meanings, setting_meant, value_meant
 from charrnn.options import Option
 from charrnn.randomness import new_seed
 from charrnn.text.vocabulary import LEVELS, Level, Vocabulary
@@ -183,11 +185,37 @@ def pairs(value: Any, first: str, second: str) -> list[tuple[Any, str]]:
     return found
 
 
-def refuse_unknown(names: Iterable[str], known: Iterable[str], owner: str) -> None:
-    """Raise :class:`UsageError` if there is a name that is not known."""
-    unknown = set(names) - set(known)
-    if unknown:
-        raise UsageError(f"unknown option {min(unknown)!r}", f"see help(charrnn.{owner})")
+def refuse_unknown(
+    options: Mapping[str, Any], known: Iterable[str], owner: str, also: Iterable[str] = ()
+) -> None:
+    """Raise :class:`UsageError` if there is an option that is not known.
+
+    ``also`` are parameters of the function that are not among its options.
+    """
+    known = set(known)
+    if unknown := set(options) - known:
+        name = min(unknown)
+        remedy = _meant(name, options[name], known.union(also))
+        remedy = remedy or (owner == "fit" and _of_fit(name)) or f"see help(charrnn.{owner})"
+        raise UsageError(f"unknown option {name!r}", remedy)
+
+
+def _meant(name: str, value: Any, known: Set[str]) -> str:
+    """Return which option is meant, by the names of other programs or by its letters."""
+    if meant := setting_meant(name, known, value):
+        return f"here it is {meant}: {meant}={brief(value_meant(meant, value))}"
+    near = get_close_matches(name, sorted(known), 1, cutoff=0.7)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _of_fit(name: str) -> str:
+    """Return what is done otherwise than by an option of ``charrnn.fit``; empty if nothing."""
+    meant = meanings(bare(name))
+    if {"name", "out"}.intersection((*meant, name)):
+        return "fit writes no file: model.save(path) does"
+    if {RUN, "resume"}.intersection((*meant, name)):
+        return "fit trains a new model: charrnn.load(path) returns one that was saved"
+    return "the text is the first argument" if TEXT in meant else ""
 
 
 def _wanted(level: Level) -> str:

@@ -103,7 +103,7 @@ def diagnose(
 
     names = {f.name for f in fields(Settings)}
     training = {k for k in options if k in ASSUMABLE or OPTIMIZERS.owners(k)}
-    arguments.refuse_unknown(options, names | training, "diagnose")
+    arguments.refuse_unknown(options, names | training, "diagnose", ASSUMABLE)
     if "seed" in options:
         options["seed"] = arguments.seed(options["seed"])
     settings = Settings(**{k: v for k, v in options.items() if k in names})

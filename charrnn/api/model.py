@@ -149,7 +149,7 @@ class Model(Shown):
 
         Takes the options of :meth:`stream`, and raises the same errors.
         """
-        arguments.refuse_unknown(options, _DRAWING, "Model.stream")
+        arguments.refuse_unknown(options, _DRAWING, "Model.stream", {"length"})
         symbols = self.stream(length, **options)
         ends = options.get("until") or options.get("until_join") or Frame.of(self.data).end
         if length == 0 and not ends:
@@ -163,7 +163,7 @@ class Model(Shown):
         Each has ``text`` (including the text that ended it), ``log_probs`` and ``log_prob``. Takes
         the options of :meth:`stream`, and raises the same errors.
         """
-        arguments.refuse_unknown(options, _DRAWING, "Model.stream")
+        arguments.refuse_unknown(options, _DRAWING, "Model.stream", {"length", "count"})
         how = drawing(self.vocabulary, self.data, length, options)
         count = arguments.count(count)
         check_end(how.arguments["length"], how.arguments["until"] or how.frame.end)
@@ -190,7 +190,7 @@ class Model(Shown):
         Line k, from 0, uses the random numbers of sample k of :meth:`samples`. Takes the options of
         :meth:`stream` except ``prime``, and raises the same errors.
         """
-        arguments.refuse_unknown(options, _DRAWING - {"prime"}, "Model.continuations")
+        arguments.refuse_unknown(options, _DRAWING - {"prime"}, "Model.continuations", {"length"})
         how = drawing(self.vocabulary, self.data, length, options, lines=True)
         if not (how.arguments["until"] or how.frame.end) and self.vocabulary.newline is not None:
             how.arguments["until"] = "\n"

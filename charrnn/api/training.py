@@ -17,6 +17,7 @@ from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
 from charrnn.model.language import LanguageModel
+from charrnn.options import declared
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.train import recipes
@@ -174,6 +175,8 @@ def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
     names = _DATA | _OF_TASKS.get(str(options.get("task")), set())
     data = {name: value for name, value in options.items() if name in names}
     model, train = of(ModelConfig), of(TrainConfig)
-    arguments.refuse_unknown(options, data.keys() | model.keys() | train.keys(), "fit")
+    known = data.keys() | model.keys() | train.keys()
+    every = names.union(*map(declared, (ModelConfig, TrainConfig)), ("backend",))
+    arguments.refuse_unknown(options, known, "fit", every)
     config = Request(model=model, data=data).fresh_data()
     return Request(sources=("",), model=model, train=train), config

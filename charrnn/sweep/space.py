@@ -16,8 +16,9 @@ from random import Random
 from typing import Any
 
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.display import brief
+from charrnn.display import brief, quoted
 from charrnn.errors import UsageError, option, setting
+from charrnn.exchange.synonyms import setting_meant, value_meant
 from charrnn.options import Option, declared
 from charrnn.settings import Configuration
 from charrnn.sweep.settings import GRID, TPE, SweepConfig
@@ -235,7 +236,7 @@ def _axis(typed: str) -> Axis:
     name, (_, equals, values) = tried(typed), typed.partition("=")
     if not equals or not values.strip():
         raise UsageError(f"{setting('try')} {brief(typed)} has no values", _EXAMPLE)
-    declaration = _option(name)
+    declaration = _option(name, values)
     found = _RANGE.fullmatch(values.strip())
     if found is not None:
         return _range(name, declaration, found)
@@ -248,7 +249,7 @@ def _axis(typed: str) -> Axis:
     return Axis(name, listed)
 
 
-def _option(name: str) -> Option:
+def _option(name: str, values: str) -> Option:
     """Return the declaration of a setting of training that can be tried."""
     options = dict(_declarations((ModelConfig, TrainConfig, DataConfig)))
     if name in _MEASURE.difference(OF_RANKS):
@@ -259,9 +260,20 @@ def _option(name: str) -> Option:
         _refuse_ranks(name)
     if name in options:
         return options[name]
+    raise UsageError(
+        f"{setting('try')} names {brief(name)}, which is not an option",
+        _advice(name, values, options),
+    )
+
+
+def _advice(name: str, values: str, options: Mapping[str, Option]) -> str:
+    """Return what to do about a setting that does not exist."""
+    words = [word.strip() for word in values.split(",")]
+    if meant := setting_meant(name, options.keys() - _MEASURE.union(OF_RANKS), words[0]):
+        listed = ",".join(dict.fromkeys(str(value_meant(meant, word)) for word in words))
+        return f"here it is {meant}: {setting('try')} {quoted(f'{meant}={listed}')}"
     near = get_close_matches(name, options, 1)
-    remedy = f"did you mean {near[0]}?" if near else "charrnn train --help lists them"
-    raise UsageError(f"{setting('try')} names {brief(name)}, which is not an option", remedy)
+    return f"did you mean {near[0]}?" if near else "charrnn train --help lists them"
 
 
 def _declarations(

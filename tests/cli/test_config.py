@@ -109,7 +109,7 @@ def test_what_a_file_gives_counts_as_given(place):
     ("text", "says", "advises"),
     [
         ("hiden = 3", "the key hiden, which charrnn train does not know", "did you mean hidden?"),
-        ("seq_len = 3", "the key seq_len", "did you mean seq-len?"),
+        ("seq_len = 3", "the key seq_len", "here it is seq-len: seq-len = 3"),
         ("rnn_size = 3", "the key rnn_size", "here it is hidden"),
         ("data_dir = 'x'", "the key data_dir", "here it is corpus"),
         ("temp = 3", "the key temp", "such as [train]"),

@@ -8,6 +8,7 @@ from helpers.commands import inside, known_options
 
 from charrnn.cli.app import _FUNCTIONS, _GROUPS
 from charrnn.cli.parsing import habits
+from charrnn.exchange import synonyms
 
 READ = {
     "sample --run x --temp 0.5": "the run is an argument: charrnn sample x --temp 0.5",
@@ -90,16 +91,16 @@ def test_commands_under_other_names():
 
 def test_the_table_holds_only_what_can_be_meant():
     known = known_options()
-    for ours, names in habits._MEANT.items():
+    for ours, names in synonyms.MEANT.items():
         assert len(set(names.split())) == len(names.split()), ours
-        if ours in (*habits._ARGUMENTS, habits._OUTPUT):
+        if ours in (*synonyms.ARGUMENTS, synonyms.OUTPUT):
             continue
         has = {command for command, found in known.items() if f"--{ours}" in found}
         assert has, ours
         for name in names.split():
             assert any(f"--{name}" not in known[command] for command in has), (ours, name)
     arguments = {param.name for one in commands().values() for param in one.params}
-    for names in habits._ARGUMENTS.values():
+    for names in synonyms.ARGUMENTS.values():
         assert set(names) <= arguments
 
 

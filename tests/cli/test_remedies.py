@@ -42,6 +42,7 @@ PRINTED_BY = {
     "cli/parsing/command.py": (*COMPUTING, "diagnose", "info", "corpus make"),
     "cli/app.py": ("diagnose",),
     "cli/parsing/repeated.py": ("view",),
+    "cli/parsing/stored.py": ("train",),
     "cli/bench.py": ("bench",),
     "cli/corpus.py": ("corpus make",),
     "cli/diagnose.py": ("diagnose",),

@@ -134,7 +134,7 @@ def use(context: Any, file: File, params: Sequence[Any]) -> None:
         if key not in known:
             command = f"charrnn {' '.join(_path(context))}"
             message = f"{name} has the key {one_line(key)}, which {command} does not know"
-            raise UsageError(message, _advice(key, known, command))
+            raise UsageError(message, _advice(key, value, known, command))
         param = known[key]
         if param.name in keys:
             both = f"{keys[param.name]} and {key}"
@@ -239,14 +239,29 @@ def argument_key(param: Any) -> str:
     return first.lower()
 
 
-def _advice(key: str, known: Mapping[str, Any], command: str) -> str:
-    from charrnn.cli.parsing.habits import key_meant
+def _advice(key: str, value: Any, known: Mapping[str, Any], command: str) -> str:
+    from charrnn.exchange.synonyms import OUTPUT, bare, meanings, setting_meant, value_meant
 
-    if meant := key_meant(key, known):
-        return f"here it is {meant}"
+    if meant := setting_meant(key, known, value):
+        return f"here it is {meant}{_line(known[meant], meant, value_meant(meant, value))}"
+    if OUTPUT in meanings(bare(key)) and command.split()[-1] in ("sample", "predict", "eval"):
+        return f"the output is standard output: {command} … > FILE"
     near = _near(key.replace("_", "-"), list(known))
     other = "keys of one command stand in its section, such as [train]"
     return near or f"{command} --help lists the options; {other}"
+
+
+def _line(param: Any, key: str, value: Any) -> str:
+    """Return a line of the file after a colon; empty if this is no value of the parameter."""
+    from json import dumps
+
+    try:
+        found = _value(param, key, value, "")
+    except UsageError:
+        return ""
+    if isinstance(found, list | str | int | float) and "\x7f" not in str(found):
+        return f": {key} = {dumps(found, ensure_ascii=False)}"
+    return ""
 
 
 def _near(word: str, names: Sequence[str]) -> str:

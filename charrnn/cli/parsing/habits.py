@@ -1,13 +1,12 @@
 """Options under the names that other programs have for them: ``--rnn_size``, ``--model NAME``.
 
-The names are those of char-rnn, torch-rnn, textgenrnn, PyTorch's examples, minGPT and the like.
 What a command has no option for may also be an argument of it, or its standard output.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -15,64 +14,20 @@ import typer
 
 from charrnn.display import quoted, shell
 from charrnn.errors import UsageError
-from charrnn.registry import CELLS
+from charrnn.exchange.synonyms import (
+    ARGUMENTS,
+    MEANT,
+    OUTPUT,
+    RUN,
+    SWITCHED,
+    SWITCHES,
+    TEXT,
+    WITHOUT,
+    cell_meant,
+    meanings,
+)
+from charrnn.exchange.synonyms import bare as bare_name
 
-_RUN, _TEXT, _OUTPUT = "run", "text", "output"
-_ARGUMENTS = {_RUN: ("run", "runs", "sweep", "file"), _TEXT: ("corpus", "text", "file")}
-"""Names of the parameters that are a run, and a text."""
-_MEANT = {
-    _RUN: "run model checkpoint ckpt weights model-path model-file model-name model-name-or-path "
-    "checkpoint-path checkpoint-file load load-model restore init-from resume name run-name",
-    _TEXT: "corpus file input text txt data dataset data-dir data-path data-file input-txt "
-    "input-file input-text train train-data train-file text-file source",
-    "cell": "model model-type rnn-type cell-type rnn type",
-    "corpus": "text file input data dataset data-dir",
-    "prime-file": "file input input-file text-file",
-    "prime": "primetext prime-text start-text start text prefix prompt seed-text",
-    "hidden": "rnn-size hidden-size hidden-dim hidden-units n-hidden num-hidden nhid units "
-    "num-units n-embd d-model lstm-size state-size",
-    "layers": "num-layers n-layers n-layer nlayers rnn-layers depth",
-    "embed": "emsize embedding embedding-size embedding-dim embed-size embed-dim wordvec-size "
-    "dim-embeddings",
-    "bidirectional": "rnn-bidirectional bi",
-    "seq-len": "seq-length sequence-length seqlen bptt block-size chunk-len chunk-size "
-    "context-length unroll num-unroll",
-    "batch": "batch-size batchsize minibatch-size bs per-device-train-batch-size train-batch-size",
-    "epochs": "epoch max-epochs num-epochs n-epochs nb-epoch num-train-epochs",
-    "steps": "iters iterations iter max-iters num-iters n-iters num-iterations max-steps "
-    "num-steps n-steps train-steps",
-    "minutes": "time max-minutes max-time time-limit",
-    "lr": "learning-rate eta rate",
-    "optimizer": "opt optim",
-    "schedule": "lr-schedule scheduler lr-scheduler lr-scheduler-type",
-    "warmup": "warmup-iters warmup-steps",
-    "weight-decay": "wd l2",
-    "dropout": "drop dropout-rate dropout-prob",
-    "clip-value": "grad-clip",
-    "clip-norm": "clip max-grad-norm clip-grad clip-grad-norm gradient-clip grad-clip-norm",
-    "patience": "early-stopping early-stop",
-    "val-frac": "val-split validation-split valid-frac",
-    "val": "valid validation val-file valid-file val-data",
-    "log-every": "print-every log-interval log-steps logging-steps report-every",
-    "eval-every": "eval-val-every eval-interval eval-steps val-every valid-every",
-    "save-every": "checkpoint-every save-interval save-steps checkpoint-interval",
-    "name": "savefile save checkpoint-name model-name run-name experiment exp-name run",
-    "out": "output out-dir output-dir output-file outfile outf save-dir checkpoint-dir logdir",
-    _OUTPUT: "out output output-file outfile outf save",
-    "resume": "checkpoint ckpt load load-model restore resume-from resume-from-checkpoint continue",
-    "temp": "t",
-    "count": "num n num-samples n-samples nsamples samples number",
-    "length": "n-chars num-chars chars len gen-length max-gen-length predict-len max-tokens "
-    "max-new-tokens max-length words n-predict",
-    "top-k": "k topk top-n",
-    "top-p": "p topp nucleus",
-    "seed": "random-seed manual-seed",
-    "threads": "num-threads n-threads workers num-workers n-jobs",
-    "vocabulary": "vocab vocab-file vocab-path",
-    "backend": "gpu gpuid gpu-id cuda use-cuda device opencl",
-    "level": "word-level words",
-}
-"""What others call an option of charrnn, an argument, or what goes to standard output."""
 _COMMANDS = {
     "train": "fit learn",
     "sample": "generate write gen",
@@ -88,10 +43,6 @@ _COMMANDS = {
     "corpus": "data dataset corpora",
 }
 """What others call a command."""
-_SWITCHES = ("backend", "level")
-"""What others have a switch for, which may have a number or a device as its value."""
-_SWITCHED = re.compile(r"(?i)-?\d+|true|false|cpu|mps|cuda(:\d+)?|gpu")
-_WITHOUT = re.compile(r"(?i)-\d+|false|cpu|mps")
 _NUMBER = re.compile(r"-[\d.]+")
 
 
@@ -129,8 +80,8 @@ def explained(ctx: Any, params: Sequence[Any], words: Sequence[str]) -> UsageErr
     if read.meaning:
         after = f": {read.command}" if read.command else f"; see {ctx.command_path} --help"
         return UsageError(f"No such option: {read.typed}", f"{read.meaning}{after}")
-    bare = _bare(read.typed)
-    names = {bare, *_meanings(bare)} if read.typed else set()
+    bare = bare_name(read.typed)
+    names = {bare, *meanings(bare)} if read.typed else set()
     for path, found in _elsewhere(ctx, names):
         where = f"charrnn {path} has " + (found if found != f"--{bare}" else "it")
         return UsageError(
@@ -142,15 +93,6 @@ def explained(ctx: Any, params: Sequence[Any], words: Sequence[str]) -> UsageErr
 def command_meant(name: str) -> str:
     """Return the command that others call ``name``; empty if it is none."""
     return next((ours for ours, names in _COMMANDS.items() if name in names.split()), "")
-
-
-def key_meant(key: str, known: Collection[str]) -> str:
-    """Return the key of a file that others call ``key``, of those ``known``; empty if none is."""
-    for meant in _meanings(_bare(key)):
-        for name in _ARGUMENTS.get(meant, (meant,)):
-            if name in known:
-                return name
-    return ""
 
 
 class _Line:
@@ -194,9 +136,7 @@ class _Line:
                 given: str | None = value
             else:
                 given = words.pop(0) if words and self._has_value(role, words[0]) else None
-            {_RUN: runs, _TEXT: texts, _OUTPUT: after}.get(role, rest).extend(
-                self._words(role, given)
-            )
+            {RUN: runs, TEXT: texts, OUTPUT: after}.get(role, rest).extend(self._words(role, given))
         line = [*self._path, *runs, *plain, *texts, *rest, *after]
         return _Read(typed, meaning, " ".join(line) if known else "")
 
@@ -207,67 +147,51 @@ class _Line:
 
     def _role(self, name: str, value: str) -> str:
         """Return which option, with its dashes, or which of the other places a name means here."""
-        bare = _bare(name)
+        bare = bare_name(name)
         if f"--{bare}" in self._options:
             return f"--{bare}"
-        for meant in _meanings(bare):
-            if meant in _ARGUMENTS:
-                if self._arguments.intersection(_ARGUMENTS[meant]) and not _cell(bare, value):
+        for meant in meanings(bare):
+            if meant in ARGUMENTS:
+                if self._arguments.intersection(ARGUMENTS[meant]) and not cell_meant(bare, value):
                     return meant
-            elif meant == _OUTPUT:
+            elif meant == OUTPUT:
                 if self._path[-1] in ("sample", "predict", "eval"):
                     return meant
-            elif f"--{meant}" in self._options and (meant != "cell" or _cell(bare, value)):
+            elif f"--{meant}" in self._options and (meant != "cell" or cell_meant(bare, value)):
                 return f"--{meant}"
-        return "--run" if bare in _MEANT[_RUN].split() and "--run" in self._options else ""
+        return "--run" if bare in MEANT[RUN].split() and "--run" in self._options else ""
 
     def _said(self, role: str) -> str:
-        if role == _OUTPUT:
+        if role == OUTPUT:
             return "the output is standard output"
-        if role in _ARGUMENTS:
+        if role in ARGUMENTS:
             return f"the {'file' if 'file' in self._arguments else role} is an argument"
         return f"here it is {role}" if role else ""
 
     def _has_value(self, role: str, word: str) -> bool:
         """Whether a word is the value of the option before it."""
-        if role.removeprefix("--") in _SWITCHES:
-            return bool(_SWITCHED.fullmatch(word))
+        if role.removeprefix("--") in SWITCHES:
+            return bool(SWITCHED.fullmatch(word))
         if role.startswith("--") and getattr(self._options[role], "is_flag", False):
             return word.lower() in ("true", "false", "1", "0")
         return not word.startswith("-") or word == "-" or bool(_NUMBER.fullmatch(word))
 
     def _words(self, role: str, value: str | None) -> Iterator[str]:
         """Yield the words of an option in charrnn's command."""
-        if role in ("", _RUN, _TEXT, _OUTPUT):
+        if role in ("", RUN, TEXT, OUTPUT):
             word = (value if value == "-" else shell(value)) if value else (role or "x").upper()
-            yield f"> {word}" if role == _OUTPUT else word
+            yield f"> {word}" if role == OUTPUT else word
             return
         yield role
         name = role.removeprefix("--")
         if name == "backend":
-            yield "numpy" if value and _WITHOUT.fullmatch(value) else "cupy"
+            yield "numpy" if value and WITHOUT.fullmatch(value) else "cupy"
         elif name == "level":
             yield "word"
         elif name == "cell" and value is not None:
-            yield _cell("cell-type", value) or value
+            yield cell_meant("cell-type", value) or value
         elif not getattr(self._options[role], "is_flag", False):
             yield role.lstrip("-").upper() if value is None else quoted(value)
-
-
-def _cell(bare: str, value: str) -> str:
-    """Return the cell that is the value of an option such as ``--model``; empty if it is none."""
-    name = value.lower().partition("_")[0]  # RNN_TANH
-    found = bare in _MEANT["cell"].split() and name in CELLS.names()
-    return name if found else ""
-
-
-def _bare(name: str) -> str:
-    """Return a name as charrnn writes it, without dashes before it."""
-    return name.lstrip("-").lower().replace("_", "-")
-
-
-def _meanings(bare: str) -> list[str]:
-    return [meant for meant, names in _MEANT.items() if bare in names.split()]
 
 
 def _elsewhere(ctx: Any, names: set[str]) -> Iterator[tuple[str, str]]:
