@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import kernel_cases
-from helpers.native import LIBRARIES, TARGETS, each_cell, opened
+from helpers.native import LIBRARIES, TARGETS, compute, each_cell, opened
 from helpers.operations import OPERATIONS
 
 from charrnn.backend import numpy_backend, select
@@ -26,7 +26,6 @@ from charrnn.config import ModelConfig
 from charrnn.model.compiled import CompiledLayer
 from charrnn.model.language import LanguageModel
 from charrnn.model.resets import Resets
-from charrnn.model.shards import Shards
 
 ROUNDING = library.runnable(build.BF16_FEATURES.get(build.machine(), {}), library.features())
 SHAPES = ((1, 1, 1, 1, 3), (2, 7, 4, 3, 5), (2, 33, 6, 17, 40), (1, 64, 3, 50, 9))
@@ -45,25 +44,6 @@ def however_little(monkeypatch):
 @pytest.fixture(scope="module")
 def core():
     return opened()
-
-
-def compute(backend, config, V, T, N, windows=3, fate=None):
-    """Return losses, gradients and states of several windows with carried states."""
-    weights = LanguageModel.fresh(replace(config, dtype="float64"), V, 1).weights.flat
-    model = LanguageModel(config, V, backend, weights.copy())
-    if fate is not None:
-        model.weights.flat[fate[0]] = fate[1]
-    shards, grads = Shards(model, T, N), model.weights.like(np.empty_like(model.weights.flat))
-    rng = np.random.default_rng(7)
-    losses, gradients = [], []
-    for step in range(windows):
-        ids, targets = rng.integers(0, V, (2, T, N)).astype(np.uint8)
-        key = (5, step) if config.dropout else None
-        with np.errstate(all="ignore"):
-            losses.append(float(shards.loss_and_gradient(ids, targets, grads, key)))
-        gradients.append(grads.flat.copy())
-        shards.carry()
-    return losses, gradients, [sequence[0].copy() for _, sequence in shards.states()]
 
 
 @each_cell
@@ -316,39 +296,6 @@ def test_every_core_rounds_to_bfloat16_alike(rounding, cell, shape):
         assert np.linalg.norm(found - expected) <= 2e-2 * np.linalg.norm(expected)
 
 
-def test_threads_may_compute_at_the_same_time(core):
-    from concurrent.futures import ThreadPoolExecutor
-
-    config = ModelConfig(layers=1, hidden=64)
-    expected = compute(numpy_backend(core=core), config, 20, 20, 40)
-    with ThreadPoolExecutor(4) as pool:
-        runs = [
-            pool.submit(compute, numpy_backend(core=core), config, 20, 20, 40) for _ in range(8)
-        ]
-        assert all(run.result()[0] == expected[0] for run in runs)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_process_computes(core):
-    code = """
-import os, sys
-from charrnn.backend import numpy_backend, select
-from charrnn.config import ModelConfig
-sys.path.insert(0, sys.argv[1])
-from backend import test_native as t
-core = t.opened()
-run = lambda: t.compute(numpy_backend(core=core), ModelConfig(layers=1, hidden=64), 20, 20, 40)[0]
-first = run()
-child = os.fork()
-if not child:
-    os._exit(run() != first)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    tests = Path(__file__).parents[1]
-    assert subprocess.run([sys.executable, "-c", code, str(tests)], timeout=60).returncode == 0
-
-
 def test_float64_and_numpy_s_own_path_stay_without_it(core, monkeypatch):
     assert select("numpy", core="numpy").core is None
     assert select("numpy", core="native").core.name == core.name
@@ -389,25 +336,3 @@ def test_no_address_is_wrong_and_no_behaviour_undefined(core, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout.replace("2 skipped", "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("checks", ((), ("-fsanitize=thread", "-g")), ids=("plain", "sanitized"))
-def test_threads_compute_every_share_once(core, tmp_path, checks):
-    command, program = build.compiler(), tmp_path / "stress"
-    assert command
-    march = build.TARGET_FLAGS.get(TARGETS[-1], ())
-    source = Path(__file__).with_name("pool_stress.c")
-    compiled = subprocess.run(
-        [*command, "-O2", "-std=gnu11", *march, *checks, "-Wno-unused-function",
-         f"-I{build.SOURCE.parent}", str(source), "-o", str(program), "-lpthread"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    if checks and compiled.returncode:
-        pytest.skip("the compiler has no thread sanitizer")
-    assert compiled.returncode == 0, compiled.stderr
-    rounds = "20000" if checks else "200000"
-    done = subprocess.run([program, rounds], capture_output=True, text=True, timeout=300)
-    if checks and "unexpected memory mapping" in done.stderr:
-        pytest.skip("the thread sanitizer cannot run here")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -85,9 +85,11 @@ static void *pool_thread(void *unused)
     return 0;
 }
 
-// A forked process has only the thread that called fork.
+// A forked process has only the thread that called fork. What another one was computing is not its own:
+// shares of it that are left would be taken by the threads that this process starts.
 static void pool_forked(void)
 {
+    atomic_store(&pool.ticket, TICKET(TURN(atomic_load(&pool.ticket)), 0));
     pthread_mutex_init(&pool.user, 0);
     pthread_mutex_init(&pool.lock, 0);
     pthread_cond_init(&pool.work, 0);
