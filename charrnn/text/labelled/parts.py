@@ -43,9 +43,10 @@ def stratified(
     """
     part = np.zeros(len(labels), np.int8)
     counts = np.bincount(labels)
+    of_labels = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
     owed = np.zeros(2)
-    for label in np.argsort(counts, kind="stable").tolist():
-        members = np.flatnonzero(labels == label)
+    for label in np.argsort(counts, kind="stable").tolist() if any(fractions) else ():
+        members = of_labels[label]
         drawn = generator(seed, Purpose.HOLD_OUT, layer=label).permutation(members)
         at = 0
         for k, fraction in enumerate(fractions):
