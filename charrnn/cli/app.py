@@ -64,13 +64,26 @@ class Commands(TyperGroup):
 
         return build(cmd_name, _loaded(_FUNCTIONS[cmd_name]))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command; say where its own options stand."""
+        words = tuple(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as problem:
+            from charrnn.cli.parsing.misplaced import of_group
+
+            raise of_group(words, self.summaries, problem) from None
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the first word names; say what it is if others call it so."""
         try:
             return super().resolve_command(ctx, args)
         except Exception:
             from charrnn.cli.parsing.habits import command_meant
+            from charrnn.cli.parsing.misplaced import of_command
 
+            if told := of_command(args, self.summaries):
+                raise told from None
             meant = command_meant(args[0])
             if not meant:
                 raise

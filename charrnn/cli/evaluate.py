@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli.parsing.command import Fields, given, takes
-from charrnn.cli.parsing.given import note_unknown, refuse, refuse_decoding, refuse_on_gpu
+from charrnn.cli.parsing.given import (
+    is_given,
+    note_unknown,
+    refuse,
+    refuse_decoding,
+    refuse_on_gpu,
+    refuse_run,
+)
 from charrnn.cli.parsing.shared import (
     LABELS,
     OUTPUT,
@@ -181,6 +188,8 @@ def evaluate(
     only_for_text = [*reading, *([] if unknown is None else ["unknown"])]
     for name in only_for_text if split else ():
         raise UsageError(f"{option(name)} only applies to a text, not to --split", "leave it out")
+    if not is_given(context, "run"):
+        refuse_run(context, text or (), "write {} --run {}", "--split val")
     refuse_decoding(context, text or ())
     refuse_on_gpu(context)
     options = {"unknown": unknown or "error"}

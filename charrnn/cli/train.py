@@ -12,7 +12,7 @@ import typer
 from charrnn.architecture import DEFAULTS, OF_WORDS
 from charrnn.cli._board import Board, check_board
 from charrnn.cli.parsing.command import Fields, given, takes
-from charrnn.cli.parsing.given import again, refuse, refuse_on_gpu
+from charrnn.cli.parsing.given import again, refuse, refuse_on_gpu, refuse_run
 from charrnn.cli.parsing.shared import (
     OUTPUT,
     RUN,
@@ -174,6 +174,9 @@ def train(
         again=again(context, ("backend", "core", "threads", "matmul")),
     )
     request.check()
+    if not (resume or init_from):
+        how = "{0} --init-from {1} begins with its weights, charrnn train --resume {1} goes on"
+        refuse_run(context, request.sources, how, "TEXT")
     refuse_on_gpu(context)
     if resume is None and init_from is None:
         refuse_core(request.fresh_model().dtype, core, matmul)

@@ -78,20 +78,58 @@ def refuse_on_gpu(context: typer.Context) -> None:
 def refuse_file(
     context: typer.Context, run: str | None, text: str | None, what: str, tasks: Collection[str]
 ) -> None:
-    """Refuse a text as the only argument, where a run was expected.
+    """Refuse a text as the only argument, where a run was expected, or as the first one.
 
     The remedy is the command as it was typed, with the newest run of one of the tasks before the
-    text; ``what`` says what it is for.
+    text; ``what`` says what it is for. If there is a run after the text, it is moved.
     """
-    if run is None or text is not None or not Path(run).is_file():
+    if run is None or not Path(run).is_file():
         return
     from charrnn.own import is_checkpoint
 
     if not is_checkpoint(Path(run)):
+        if text is not None and (text == "-" or not is_run(text)):
+            return
+        if text is not None:
+            rest = [quoted(word) for word in typed(context) if word not in (run, text)]
+            line = " ".join([str(context.info_name), shell(text), shell(run), *rest])
+            raise UsageError(
+                f"{shell(run)} is a file, not a run", f"the run is first: charrnn {line}"
+            )
         words = ["charrnn", str(context.info_name), *map(quoted, typed(context))]
         at = words.index(quoted(run)) if quoted(run) in words else len(words)
         words[at : at + 1] = [shell(_newest(tasks)), shell(run)]
         raise UsageError(f"{shell(run)} is a file, not a run", f"{what}: {' '.join(words)}")
+
+
+def is_run(name: str) -> bool:
+    """Whether this is the name of a run and of nothing else, or a checkpoint."""
+    from charrnn.own import is_checkpoint
+    from charrnn.storage import runs
+
+    with suppress(CharRNNError, OSError, ValueError):
+        return is_checkpoint(Path(name) if Path(name).exists() else runs.resolve(name))
+    return False
+
+
+def refuse_run(context: typer.Context, texts: Sequence[str], how: str, text: str) -> None:
+    """Refuse a run among texts.
+
+    ``how`` is what to write, with the command without the run and then the run. In the command
+    ``text`` stands for a text if there is no other one.
+    """
+    for name in texts:
+        if name != "-" and not _is_builtin(name) and is_run(name):
+            words = [quoted(word) for word in typed(context) if word != name]
+            words = words if set(texts) - {name} else [text, *words]
+            line = " ".join(["charrnn", str(context.info_name), *words])
+            raise UsageError(f"{shell(name)} is a run, not a text", how.format(line, shell(name)))
+
+
+def _is_builtin(name: str) -> bool:
+    from charrnn.text import builtin
+
+    return name in builtin.NAMES
 
 
 def _newest(tasks: Collection[str]) -> str:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import typer
 
-from charrnn.display import quoted, shell
+from charrnn.cli.parsing.misplaced import of_file
+from charrnn.display import one_line, quoted, shell
 from charrnn.errors import UsageError
 from charrnn.exchange.synonyms import (
     ARGUMENTS,
@@ -76,6 +77,9 @@ def explained(ctx: Any, params: Sequence[Any], words: Sequence[str]) -> UsageErr
     words
         What was typed after the command.
     """
+    if named := of_file(words):
+        name, remedy = named
+        return UsageError(f"No such option: {one_line(name)}", remedy)
     read = _Line(ctx, params).read(list(words))
     if read.meaning:
         after = f": {read.command}" if read.command else f"; see {ctx.command_path} --help"

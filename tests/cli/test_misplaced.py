@@ -1,0 +1,107 @@
+"""Words in another order, and numbers in another form: what is told is what works."""
+
+import shlex
+
+import pytest
+from helpers.commands import inside
+
+TAIL = " --hidden 4 --steps 2 --batch 2 --quiet"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    where = tmp_path_factory.mktemp("misplaced")
+    for name in ("t.txt", "-d.txt"):
+        (where / name).write_text("the cat sat on the mat.\n" * 20)
+    (where / "c.tsv").write_text("cat\tthe cat\ndog\tA dog\n" * 20)
+    for line in (
+        "t.txt --name one --seq-len 4",
+        "t.txt --name 'a b' --seq-len 4",
+        "c.tsv --task classify --name pets",
+    ):
+        assert inside("train", *shlex.split(line + TAIL), cwd=where).returncode == 0
+    return where
+
+
+ORDER = {
+    "--run one eval t.txt": "--run stands before the command eval; options follow it: "
+    "charrnn eval t.txt --run one",
+    "--json info one": "--json stands before the command info; options follow it: "
+    "charrnn info one --json",
+    "eval one t.txt": "one is a run, not a text; write charrnn eval t.txt --run one",
+    "eval t.txt 'a b' --json": "'a b' is a run, not a text; write "
+    "charrnn eval t.txt --json --run 'a b'",
+    "eval one": "one is a run, not a text; write charrnn eval --split val --run one",
+    "predict c.tsv pets -k 2": "c.tsv is a file, not a run; the run is first: "
+    "charrnn predict pets c.tsv -k 2",
+    "view t.txt one --length 3": "t.txt is a file, not a run; the run is first: "
+    "charrnn view one t.txt --length 3",
+    "help train": "No such command: help; it is charrnn train --help",
+    "help": "No such command: help; it is charrnn --help",
+    "version": "No such command: version; it is charrnn --version",
+    "INFO one": "No such command: INFO; it is charrnn info",
+    "eval -d.txt --run one": "No such option: -d.txt; for the file write ./-d.txt",
+}
+
+
+@pytest.mark.parametrize("line", ORDER)
+def test_words_in_another_order_are_told_the_command(line, place):
+    done = inside(*shlex.split(line), cwd=place)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"charrnn: error: {ORDER[line]}\n"
+    if "charrnn" in ORDER[line]:
+        words = shlex.split(ORDER[line].rpartition("charrnn ")[2])
+        words += ["one"] if words == ["info"] else []
+        again = inside(*words, cwd=place)
+        assert again.returncode == 0, again.stderr
+
+
+def test_a_file_with_a_dash_is_read_as_told(place):
+    assert inside("eval", "./-d.txt", "--run", "one", cwd=place).returncode == 0
+    assert "No such option: -x" in inside("eval", "-x.txt", "--run", "one", cwd=place).stderr
+
+
+def test_a_run_as_a_text_to_train_on_is_told_both_ways(place):
+    done = inside("train", "t.txt", "one", *TAIL.split(), cwd=place)
+    assert done.returncode == 2
+    told = done.stderr.partition("; ")[2].strip()
+    begins, goes_on = told.split(" begins with its weights, ")
+    assert begins == f"charrnn train t.txt{TAIL} --init-from one"
+    assert goes_on == "charrnn train --resume one goes on"
+    assert inside(*shlex.split(begins)[1:], "--name", "new", cwd=place).returncode == 0
+    assert "TEXT --init-from one begins" in inside("train", "one", cwd=place).stderr
+
+
+def test_a_text_that_has_the_name_of_a_run_is_a_text(place):
+    (place / "one").write_text("the cat sat on the mat.\n" * 20)
+    try:
+        assert inside("eval", "one", "--run", "checkpoints/one", cwd=place).returncode == 0
+        assert inside("train", "one", "--name", "of-text", *TAIL.split(), cwd=place).returncode == 0
+    finally:
+        (place / "one").unlink()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--dropout 0,5", "--dropout 0.5"),
+        ("--dropout 50%", "--dropout 0.5"),
+        ("--steps 1k", "--steps 1000"),
+        ("--steps 1e3", "--steps 1000"),
+        ("--steps 1,000,000", "--steps 1000000"),
+        ("--minutes 5m", "--minutes 5"),
+        ("--minutes 90s", "--minutes 1.5"),
+        ("--minutes 1.5h", "--minutes 90"),
+        ("--steps 1.5", ""),
+        ("--steps 5m", "--steps 5000000"),
+        ("--steps 50%", ""),
+        ("--lr 1e", ""),
+        ("--minutes 5x", ""),
+        ("--lr abc", ""),
+    ],
+)
+def test_a_number_in_another_form_is_told(place, typed, meant):
+    done = inside("train", "t.txt", *typed.split(), "--dry-run", cwd=place)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    told = done.stderr.partition("; ")[2]
+    assert told == (f"write {meant}; " if meant else "") + "see charrnn train --help\n"
