@@ -151,17 +151,20 @@ class Guard:
         """Yield arrays by name, likely culprits first.
 
         A bad weight makes gradients bad, and these make moments bad. But if all gradients are
-        finite and a moment is not, the moment made the weight bad.
+        finite and a moment is not, the moment made the weight bad. If a rule has written something
+        else over them, those of every step were looked at before.
         """
         weights, grads = self._task.weights, self._update.grads
+        optimizer = self._update.optimizer
         for name, sequence in self._task.window.states():
             yield f"state.{name}", sequence[0]
         moments = [
             (f"optimizer.{moment}.{name}", array)
-            for moment, flat in self._update.optimizer.moments.items()
+            for moment, flat in optimizer.moments.items()
             for name, array in weights.trained.like(flat).items()
         ]
-        if np.isfinite(self._task.backend.get(grads.flat)).all():
+        seen = optimizer.overwrites and self.every_step
+        if seen or np.isfinite(self._task.backend.get(grads.flat)).all():
             yield from moments
         yield from weights.items()
         for name, array in grads.items():

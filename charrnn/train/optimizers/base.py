@@ -51,6 +51,8 @@ class Optimizer(Choice, ABC):
     """The options that have no effect on an update from moments that are zero."""
     compiled: ClassVar[bool] = False
     """Whether the compiled core computes the rule, which then takes all weights at once."""
+    overwrites: ClassVar[bool] = False
+    """Whether the rule writes something else over the gradient than what it adds to the moments."""
 
     def __init__(
         self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any

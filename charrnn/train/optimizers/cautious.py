@@ -47,6 +47,7 @@ class Cautious(AdamW):
     """AdamW whose updates never go against the gradient."""
 
     name = "cautious"
+    overwrites = True
     beta2 = 0.99
 
     def __init__(
