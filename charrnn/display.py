@@ -9,7 +9,7 @@ kind, joiners and direction marks among them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _SEPARATORS_AND_BIDI = "\u2028-\u202e\u2066-\u2069"
 _IN_JSON = re.compile(f"[\x7f-\x9f{_SEPARATORS_AND_BIDI}]")
@@ -83,6 +83,22 @@ def brief(value: object) -> str:
 def either(names: Sequence[str]) -> str:
     """Return names of which one is meant: ``a, b or c``."""
     return " or ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
+
+
+def near(word: str, names: Iterable[str]) -> str:
+    """Return the one of some names that is most like a word, whatever its case; empty if none is.
+
+    Blanks and hyphens do not count, nor does what follows a dot if the word has no dot.
+    """
+    from difflib import get_close_matches
+
+    def plain(name: str) -> str:
+        name = name.strip().lower().replace("_", "-").replace(" ", "-")
+        return name if "." in word else name.partition(".")[0] or name
+
+    known = {plain(name): name for name in sorted(names, reverse=True)}
+    found = get_close_matches(plain(word), known, 1, cutoff=0.75)
+    return known[found[0]] if found else ""
 
 
 def brief_list(names: Sequence[object]) -> str:

@@ -144,7 +144,8 @@ def evaluate(
     --json: "examples", "nats" (the mean of -ln p of the right label), "accuracy", "macro_f1" (the
     mean F1 of the labels), "labels" (for each "precision", "recall", "f1" and "support"),
     "confusion" (a row for each right label, a column for each label given), "skipped" (lines that
-    were passed over), "run", "source", "split". --plot draws the confusion, --html writes a page.
+    were passed over), "left_out" (symbols that the model does not know), "run", "source", "split".
+    --plot draws the confusion, --html writes a page.
 
     Of a generator, TEXT is such a table, too: each text is scored given its label, from its first
     symbol to its end. With --json what a text has (of all texts together), "examples", "labels"
@@ -159,8 +160,8 @@ def evaluate(
     Of a transducer, TEXT is a table of pairs, source<TAB>target a line, or sources with --target.
     With --json: "examples", "nats" (of all targets), "exact_match" (the share of targets that are
     written without an error), "cer" (edits for each symbol of the targets), "nats_per_symbol" (the
-    end of each target included), "skipped", "run", "source", "split". --plot draws what the first
-    targets attend to, --html writes a page.
+    end of each target included), "skipped", "left_out", "run", "source", "split". --plot draws what
+    the first targets attend to, --html writes a page.
 
     With a run that was trained on --examples, each line or document of the text is scored by
     itself, from a zero state and with its first symbol; "examples" is their number (else null).

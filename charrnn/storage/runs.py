@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from charrnn import files, own
-from charrnn.display import shell
+from charrnn.display import near, shell
 from charrnn.errors import CharRNNError, UsageError, either, setting
 from charrnn.own import BEST_RUN, HELD_OUT, METRICS, METRICS_BEGINNING, SUFFIX, SWEEP
 from charrnn.storage.lock import NAME as LOCK
@@ -62,6 +63,9 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     remedy = _LISTED
     if is_folder:
         raise CharRNNError(f"folder {run!r} holds no run, and there is no run of that name", remedy)
+    with suppress(OSError):
+        if run == named.name and (meant := near(run, (folder.name for folder in folders()))):
+            remedy = f"did you mean {shell(meant)}?"
     raise CharRNNError(f"there is no run {run!r}", remedy)
 
 

@@ -11,10 +11,12 @@ import os
 import re
 import stat
 from collections.abc import Collection, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from charrnn.config import DataConfig
-from charrnn.display import one_line
+from charrnn.display import near, one_line, quoted, shell
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.files import NO_WAIT
 from charrnn.own import PAGE_HEAD, is_page, own
@@ -26,6 +28,8 @@ from charrnn.text.values import SUFFIXES, kind, suffix
 
 _BUILTIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 EMPTY, PAGE = "empty", "a page of charrnn"
+_MOST_ENTRIES = 10_000
+"""Of a folder, among which a name that is like another one is sought."""
 _MANY = 10
 """Files that a command names one by one, at most."""
 
@@ -226,9 +230,26 @@ def _builtin(name: str) -> Source:
             identity = ("builtin", name, builtin.fingerprint(name))
             return Source(name, "builtin", identity=identity)
         remedy = f"name a file, a directory, - or a built-in corpus: {', '.join(builtin.NAMES)}"
+        remedy = _meant(name, builtin.NAMES) or remedy
         message = f"{one_line(name)} does not exist and is not a built-in corpus"
         raise CorpusError(message, remedy)
-    raise CorpusError(f"{one_line(name)} does not exist", "check the path")
+    raise CorpusError(f"{one_line(name)} does not exist", _meant(name, ()) or "check the path")
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """Return what to do about the name of a file that does not exist; empty if nothing is clear."""
+    if re.match(r"(https?|ftp)://", name):
+        return f"download it first: curl -LO {quoted(name)}"
+    if name.startswith("~") or re.search(r"[*?]", name):
+        return "the shell fills in ~, * and ? only without quotes, and where a file has such a name"
+    path = Path(name)
+    with suppress(OSError, ValueError):
+        entries = (entry.name for entry in islice(os.scandir(path.parent), _MOST_ENTRIES))
+        found = near(path.name, [*(one for one in entries if one[:1] != "."), *known])
+        if found:
+            said = found if found in known else shell(path.with_name(found))
+            return f"did you mean {said}?"
+    return ""
 
 
 def _is_device(path: Path, status: os.stat_result) -> bool:

@@ -107,6 +107,14 @@ def test_unknown_symbols_are_left_out_with_a_note(place):
     assert done.stderr == "charrnn: note: left out 6 symbols that the model does not know\n"
 
 
+def test_eval_counts_unknown_symbols(place):
+    (place / "odd.tsv").write_text("cat\tthe Ünknown cat\n")
+    for more in ((), ("--json",)):
+        done = inside("eval", "odd.tsv", "--run", "pets", *more, cwd=place)
+        assert done.stderr == "charrnn: note: 6 symbols that the model does not know were skipped\n"
+    assert json.loads(done.stdout)["left_out"] == 6
+
+
 def test_eval_gives_the_figures_of_each_label(place):
     done = inside("eval", "pets.tsv", "--run", "pets", "--json", cwd=place)
     record = json.loads(done.stdout)
@@ -114,6 +122,7 @@ def test_eval_gives_the_figures_of_each_label(place):
     assert record["accuracy"] == 1.0
     assert record["labels"]["dog"] == {"precision": 1, "recall": 1, "f1": 1, "support": 20}
     assert record["confusion"] == [[20, 0], [0, 20]]
+    assert record["left_out"] == 0
     assert (record["source"], record["split"], record["skipped"]) == (["pets.tsv"], None, 0)
     shown = inside("eval", "--split", "val", "--run", "pets", cwd=place).stdout
     assert shown.startswith("4 examples: accuracy 1.0000, macro F1 1.0000, ")

@@ -105,3 +105,28 @@ def test_a_number_in_another_form_is_told(place, typed, meant):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     told = done.stderr.partition("; ")[2]
     assert told == (f"write {meant}; " if meant else "") + "see charrnn train --help\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("eval T.TXT --run one", "T.TXT does not exist; did you mean t.txt?"),
+        ("eval t.text --run one", "t.text does not exist; did you mean t.txt?"),
+        ("eval ' t.txt' --run one", " t.txt does not exist; did you mean t.txt?"),
+        ("train c", "c does not exist and is not a built-in corpus; did you mean c.tsv?"),
+        ("train python_docs", "and is not a built-in corpus; did you mean python-docs?"),
+        ("train checkpoints/../c.tsw", "did you mean checkpoints/../c.tsv?"),
+        ("train nothing.txt", "nothing.txt does not exist; check the path"),
+        ("train 'x*.txt'", "only without quotes, and where a file has such a name"),
+        ("train '~/x.txt'", "only without quotes, and where a file has such a name"),
+        ("train https://a.example/t.txt", "download it first: curl -LO https://a.example/t.txt"),
+        ("sample ONE", "there is no run 'ONE'; did you mean one?"),
+        ("sample A_b", "there is no run 'A_b'; did you mean 'a b'?"),
+        ("sample other", "there is no run 'other'; charrnn runs lists them; charrnn train"),
+        ("sample checkpoints/onee", "there is no run 'checkpoints/onee'; charrnn runs lists them"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_told(place, line, said):
+    done = inside(*shlex.split(line), cwd=place)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert said in done.stderr

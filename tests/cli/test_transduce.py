@@ -117,7 +117,7 @@ def test_eval_of_a_table_of_two_files_and_of_the_held_out_pairs(place):
     record = json.loads(inside("eval", "pairs.tsv", "--run", "run", "--json", cwd=place).stdout)
     assert list(record) == [
         *("examples", "nats", "exact_match", "cer", "nats_per_symbol"),
-        *("skipped", "run", "source", "split"),
+        *("skipped", "left_out", "run", "source", "split"),
     ]
     assert record["examples"] == len(PAIRS)
     assert record["exact_match"] >= 0.9
@@ -131,8 +131,11 @@ def test_eval_of_a_table_of_two_files_and_of_the_held_out_pairs(place):
     told = inside("eval", "pairs.tsv", "--run", "run", "--beam", "3", cwd=place)
     assert told.stdout.startswith("64 examples: exact match ")
     (place / "unknown.tsv").write_text("aZb\tbQa\n")
-    odd = json.loads(inside("eval", "unknown.tsv", "--run", "run", "--json", cwd=place).stdout)
-    assert odd["exact_match"] == 0.0
+    done = inside("eval", "unknown.tsv", "--run", "run", "--json", cwd=place)
+    odd = json.loads(done.stdout)
+    assert (odd["exact_match"], odd["skipped"], odd["left_out"]) == (0.0, 0, 1)
+    assert done.stderr == "charrnn: note: 1 symbol that the model does not know was skipped\n"
+    assert "does not know" not in told.stderr
 
 
 @pytest.mark.parametrize(

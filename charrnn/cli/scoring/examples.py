@@ -35,7 +35,7 @@ def examples_of(
     if loaded.config.task == "transduce":
         why = f"does not apply to a transducer, which {loaded.name} is"
         refuse(context, ("column", "field", *LABELS), why)
-        return pairs_of(loaded, names, split, reading)
+        return pairs_of(loaded, names, split, reading)[:2]
     refuse(context, PAIRS, f"only applies to a transducer, but {loaded.name} is none")
     return read_texts(loaded, names, split, read_as(loaded, reading))[:2]
 

@@ -29,14 +29,17 @@ def score_labels(
     from charrnn.cli.process.progress import progress
     from charrnn.evaluate.labels import Labeller, LabelScores
     from charrnn.model.sequences.classifier import Classifier
+    from charrnn.text.tally import Tally
 
     model = loaded.model(engine)
     assert isinstance(model, Classifier)
     data = read_as(loaded, given)
     with progress("scoring", names):
-        texts, skipped, _ = read_texts(loaded, names, split, data)
+        texts, skipped, left_out = read_texts(loaded, names, split, data)
         scores = LabelScores.of(Labeller(model), texts)
     assert scores is not None
+    if left_out:
+        note(Tally(left_out).note())
     what = source_name(names, split)
     if pictures.plot is not None:
         from charrnn.report.confusion import Matrix, draw
@@ -50,7 +53,9 @@ def score_labels(
         write_document(pictures.html, labels_page(scores, loaded.labels, loaded.name, what))
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
-        write_json({**scores.to_json(loaded.labels), "skipped": skipped, **source})
+        write_json(
+            {**scores.to_json(loaded.labels), "skipped": skipped, "left_out": left_out, **source}
+        )
         return
     from charrnn.report.labels import labels_text
 

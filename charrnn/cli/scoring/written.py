@@ -167,6 +167,7 @@ def score_targets(
     from charrnn.cli.process.progress import progress
     from charrnn.model.transducer.model import Transducer
     from charrnn.tasks.transduce import scores_of
+    from charrnn.text.tally import Tally
 
     model = loaded.model(engine)
     assert isinstance(model, Transducer)
@@ -174,14 +175,16 @@ def score_targets(
     if pictures.plot is not None and model.decoder.attention is None:
         raise UsageError(f"{loaded.name} was trained without attention", "leave --plot out")
     with progress("scoring", names):
-        pairs, skipped = pairs_of(loaded, names, split, given)
+        pairs, skipped, left_out = pairs_of(loaded, names, split, given)
         scores = scores_of(model, pairs, beam=beam)
     assert scores is not None
+    if left_out:
+        note(Tally(left_out).note())
     if pictures.wanted:
         _draw(loaded, model, pairs, scores, beam, pictures, source_name(names, split))
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
-        write_json({**scores.to_json(), "skipped": skipped, **source})
+        write_json({**scores.to_json(), "skipped": skipped, "left_out": left_out, **source})
         return
     from charrnn.report.attention import targets_text
 
@@ -229,14 +232,14 @@ def _draw(
 
 def pairs_of(
     loaded: Checkpoint, names: list[str], split: str | None, given: Mapping[str, Any]
-) -> tuple[Pairs, int]:
-    """Return the pairs to be scored, and how many lines were passed over."""
+) -> tuple[Pairs, int, int]:
+    """Return the pairs to be scored, how many lines were passed over, and symbols left out."""
     if split is not None:
         from charrnn.storage import heldout
 
         assert loaded.path is not None
         symbols, targets = len(loaded.vocabulary), len(loaded.labels)
-        return heldout.read_pairs(loaded.path, split, symbols, targets), 0
+        return heldout.read_pairs(loaded.path, split, symbols, targets), 0, 0
     from charrnn.text.pairs.dataset import read_more
 
     own = loaded.data or DataConfig(level=loaded.vocabulary.level)
@@ -244,4 +247,4 @@ def pairs_of(
     found = read_more(names, data, loaded.vocabulary, loaded.labels)
     for line in found.notes:
         note(line)
-    return found.pairs, found.skipped
+    return found.pairs, found.skipped, found.left_out

@@ -243,11 +243,12 @@ def pair_table_of(found: Iterable[tuple[str, str]], data: DataConfig, seed: int 
 
 
 class More(NamedTuple):
-    """Further pairs for a model, how many lines were passed over, and notes for the user."""
+    """Further pairs for a model, the lines passed over, notes, and symbols of sources left out."""
 
     pairs: Pairs
     skipped: int
     notes: tuple[str, ...]
+    left_out: int
 
 
 def read_more(
@@ -272,7 +273,9 @@ def read_more(
         if not reading.lengths:
             raise unfit.nothing(shown(names[0]), "pair")
         notes += reading.notes(unfit)
-        return More(reading.encoded(vocabulary, targets), unfit.count, tuple(notes))
+        found = reading.encoded(vocabulary, targets)
+        left_out = sum(reading.lengths) - int(found.sources.lengths.sum())
+        return More(found, unfit.count, tuple(notes), left_out)
 
 
 def _table(
