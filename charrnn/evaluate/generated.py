@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.evaluate.whole import Score
+from charrnn.evaluate.windows import Windows
 from charrnn.model.sequences.generator import Generator
-from charrnn.model.window import Window
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.labelled.examples import Labelled
 from charrnn.text.vocabulary import Vocabulary
@@ -33,7 +33,7 @@ class TextScorer:
 
     def __init__(self, model: Generator, start: int) -> None:
         self._model, self._start = model, start
-        self._windows: dict[int, Window] = {}
+        self._windows = Windows(model)
 
     def of(
         self, texts: Labelled, stopped: Callable[[], bool] = lambda: False
@@ -47,19 +47,13 @@ class TextScorer:
             numbers, places, _ = batches.at(step)
             targets, lengths = texts.padded(numbers, places)
             labels = texts.labels_of(numbers, places)
-            window = self._window(len(targets), places)
+            window = self._windows.of(len(targets), places)
             ids = put(model.inputs(targets, labels, self._start))
             nats = model.backend.get(model.surprisal(window, ids, put(targets)))
             real = np.arange(len(targets))[:, None] < lengths
             summed = np.where(real, nats, 0.0).sum(axis=0, dtype=np.float64)
             found[numbers] = summed[: len(numbers)]
         return found
-
-    def _window(self, steps: int, places: int) -> Window:
-        window = self._windows.get(places)
-        if window is None or window.steps < steps:
-            window = self._windows[places] = self._model.window(steps, places, backward=False)
-        return window
 
 
 @dataclass(frozen=True)

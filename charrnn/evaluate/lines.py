@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from charrnn.backend.team import Alone, Team
 from charrnn.evaluate.whole import STEPS, Score, surprisals, too_short
+from charrnn.evaluate.windows import Windows
 from charrnn.model.language import LanguageModel
 from charrnn.model.window import Window
 from charrnn.text.tally import Tally
@@ -218,7 +219,7 @@ class ExampleValidation:
             read.append(_prepend_symbol(units.start, ids))
         read.sort(key=len, reverse=True)  # those of a group are about as long
         self._groups = [read[at : at + LINES] for at in range(0, len(read), LINES)]
-        self._windows: dict[int, Window] = {}
+        self._windows = Windows(model)
 
     def loss(self, stopped: Callable[[], bool] = lambda: False) -> float | None:
         """Return the mean surprisal in nats per symbol; None if ``stopped`` between groups."""
@@ -228,10 +229,8 @@ class ExampleValidation:
                 return None
             if k % self._team.size != self._team.rank:
                 continue
-            if len(group) not in self._windows:
-                window = self._model.window(self._steps, len(group), backward=False)
-                self._windows[len(group)] = window
-            total += sum(_score_batch(self._model, self._windows[len(group)], group))
+            window = self._windows.of(self._steps, len(group))
+            total += sum(_score_batch(self._model, window, group))
         return self._team.total(total) / self.chars
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.model.transducer.model import Space, Transducer
+from charrnn.evaluate.windows import Windows
+from charrnn.model.transducer.model import Transducer
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.pairs.dataset import Pairs
 
@@ -77,8 +78,7 @@ class Surprisal:
     """
 
     def __init__(self, model: Transducer) -> None:
-        self._model = model
-        self._spaces: dict[int, Space] = {}
+        self._model, self._spaces = model, Windows(model)
 
     def of(
         self, pairs: Pairs, stopped: Callable[[], bool] = lambda: False
@@ -94,17 +94,11 @@ class Surprisal:
             numbers, places, _ = batches.at(step)
             ids, lengths = pairs.sources.padded(numbers, places, model.source_end)
             targets, mask = marked(pairs, numbers, places, model.end)
-            space = self._space(places, max(len(ids), len(targets)))
+            space = self._spaces.of(max(len(ids), len(targets)), places)
             put, get = model.backend.put, model.backend.get
             nats = get(model.surprisal(space, model.sources(ids, lengths), put(targets)))
             sums.append((float(nats[mask].astype(np.float64).sum()), int(mask.sum())))
         return sum(nats for nats, _ in sums), sum(count for _, count in sums)
-
-    def _space(self, places: int, steps: int) -> Space:
-        space = self._spaces.get(places)
-        if space is None or space.steps < steps:
-            space = self._spaces[places] = self._model.window(steps, places, backward=False)
-        return space
 
 
 def marked(pairs: Pairs, numbers: Any, places: int, end: int) -> tuple[np.ndarray, np.ndarray]:

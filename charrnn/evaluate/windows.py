@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from charrnn.model.network import Network
-from charrnn.model.window import Window
 
 
 class Windows:
@@ -14,10 +15,10 @@ class Windows:
 
     def __init__(self, model: Network) -> None:
         self.model = model
-        self._windows: dict[int, Window] = {}
+        self._windows: dict[int, Any] = {}
 
-    def of(self, steps: int, places: int) -> Window:
-        """Return a window of at least ``steps`` steps of ``places`` sequences."""
+    def of(self, steps: int, places: int) -> Any:
+        """Return a window of the model, of at least ``steps`` steps of ``places`` sequences."""
         window = self._windows.get(places)
         if window is None or window.steps < steps:
             window = self._windows[places] = self.model.window(steps, places, backward=False)
