@@ -16,6 +16,7 @@ from charrnn.model.sequences import counts, ngrams
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.counts import CODES, PRIOR, WEIGHTS, Counts
 from charrnn.model.sequences.padding import Padding
+from charrnn.train.optimizers import OPTIMIZERS
 from charrnn.train.update import Update
 
 V, LABELS, SHARE, A = 5, 3, 0.4, counts.SMOOTHING
@@ -232,7 +233,7 @@ def test_they_have_no_part_in_the_loss_that_is_trained_on(texts, rng):
     np.testing.assert_allclose(np.exp(model.log_p(window, ids, padding)), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 def test_an_update_leaves_them_alone_even_if_weights_decay(optimizer, texts):
     model = classifier()
     _, weights = filled(*texts, model.counts)

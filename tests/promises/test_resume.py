@@ -10,6 +10,7 @@ from helpers.running import OFTEN, SMALL, TEXT, assert_same_run, begin, metrics,
 from charrnn.errors import CharRNNError, CheckpointError, CorpusError, UsageError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
+from charrnn.train.optimizers import OPTIMIZERS
 from charrnn.train.schedules.base import FLOOR
 
 USUAL = (("lstm", 0), ("lstm", 3), ("gru-before", 0), ("rnn-tanh", 0))
@@ -96,7 +97,7 @@ def test_patience_and_plateau_do_not_notice_an_interruption(schedule, text):
     assert begin(resume="parts").finished == "patience"
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "cautious", "rmsprop", "sgd"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
 @pytest.mark.parametrize("state", ["carry", "reset"])
 def test_every_optimizer_resumes(optimizer, state, text):
     options = {"optimizer": optimizer, "state": state, "weight_decay": 0.1, "clip_value": 0.05}
