@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.config import DataConfig
 from charrnn.evaluate.windows import Windows
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.padding import Padding
@@ -29,13 +28,13 @@ class Labeller:
     model
         Read at every call, so it may be trained meanwhile.
     max_length
-        Texts are cut after this many symbols, as they were in training.
+        New texts are cut after this many symbols, as those of training were; None: they are whole.
     alone
         The network decides without counts of n-grams.
     """
 
     def __init__(
-        self, model: Classifier, max_length: int = DataConfig.max_length, alone: bool = False
+        self, model: Classifier, max_length: int | None = None, alone: bool = False
     ) -> None:
         self.model, self.max_length, self._alone = model, max_length, alone
         self._windows = Windows(model)

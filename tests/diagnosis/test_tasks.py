@@ -7,7 +7,7 @@ import pytest
 from helpers import reference
 
 from charrnn.backend import select
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.diagnosis import tasks
 from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.measures import lag
@@ -15,6 +15,7 @@ from charrnn.diagnosis.settings import Settings
 from charrnn.diagnosis.tasks import classify, generate, transduce
 from charrnn.diagnosis.tasks.base import ExamplesSubject
 from charrnn.errors import CorpusError
+from charrnn.evaluate.labels import Labeller
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.generator import Generator
 from charrnn.model.transducer.model import Transducer
@@ -315,6 +316,16 @@ def test_vanishing_is_found_in_the_direction_that_forgets():
     report = examine(subject_of(model, texts_of([20] * 12)), QUICK)
     vanished = [v for v in report.verdicts if v.code == "vanishing"]
     assert [(v.layer, v.part) for v in vanished] == [(0, "backwards")]
+
+
+def test_with_all_its_context_a_classifier_reads_its_texts_whole_however_long():
+    texts = texts_of([DataConfig.max_length + 200] * 3)
+    model = classifier("rnn-tanh", pool="last")
+    cut = examine(subject_of(model, texts), replace(QUICK, context=10**6)).context.cut
+    batch = texts.padded(np.arange(3), 3)
+    log_p = Labeller(model).of_batch(*batch)[texts.labels, np.arange(3)]
+    assert cut.lengths[-1] == DataConfig.max_length + 200
+    assert cut.loss[-1] == cut.replaced[-1] == pytest.approx(-log_p.mean(), rel=1e-12)
 
 
 def test_the_context_of_a_classifier_is_counted_from_the_end():
