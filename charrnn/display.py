@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 _SEPARATORS_AND_BIDI = "\u2028-\u202e\u2066-\u2069"
 _IN_JSON = re.compile(f"[\x7f-\x9f{_SEPARATORS_AND_BIDI}]")
@@ -83,6 +84,14 @@ def brief(value: object) -> str:
 def either(names: Sequence[str]) -> str:
     """Return names of which one is meant: ``a, b or c``."""
     return " or ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
+
+
+def is_moving(stream: TextIO) -> bool:
+    """Whether a stream is a terminal on which lines can be erased."""
+    import os
+
+    terminal = os.environ.get("TERM", "" if os.name == "nt" else "dumb")
+    return stream.isatty() and terminal not in ("dumb", "unknown")
 
 
 def near(word: str, names: Iterable[str]) -> str:

@@ -204,10 +204,18 @@ class Samples:
 
 
 def check_typed(vocabulary: Vocabulary, **texts: str) -> None:
-    """Say how a newline or a tab is typed, if its escape is.
+    """Say how a newline or a tab is typed, if its escape is, and refuse what is not text.
 
     A vocabulary that has a backslash can mean it: then that is a note, else an error.
     """
+    from charrnn.text.decoding import SURROGATE
+
+    for name, typed in texts.items() if vocabulary.level != "byte" else ():
+        if SURROGATE.search(typed):
+            encoding = sys.getfilesystemencoding()
+            how = "set LC_ALL=C.UTF-8" if encoding == "ascii" else f"type it in {encoding}"
+            how += ", or give a --prime-file with its --encoding" if name == "prime" else ""
+            raise UsageError(f"{option(name)} has bytes that are not text in {encoding}", how)
     backslash: Any = ord("\\") if vocabulary.level == "byte" else "\\"
     known = backslash in vocabulary.symbols
     for name, typed in texts.items():

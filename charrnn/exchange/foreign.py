@@ -53,6 +53,9 @@ class Modules(NamedTuple):
     bias: np.ndarray
 
 
+_WRITE = "write one in Python: safetensors.torch.save_file(model.state_dict(), FILE)"
+
+
 def read(
     path: Path, given: Symbols | None = None, options: Mapping[str, Any] | None = None
 ) -> Checkpoint:
@@ -71,7 +74,10 @@ def read(
         If a file cannot be read, or is no character model that charrnn can compute.
     """
     _refuse_others(path)
-    tensors, metadata = container.read_plain(path)
+    try:
+        tensors, metadata = container.read_plain(path)
+    except CheckpointError as problem:
+        raise CheckpointError(problem.message, problem.remedy or _WRITE * path.is_file()) from None
     try:
         facts = {name: json.loads(metadata[name]) for name in metadata.keys() & {MODEL, DATA}}
         config = ModelConfig.from_json(facts[MODEL]) if MODEL in facts else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from charrnn.display import (
     count,
     duration,
+    is_moving,
     loss,
     one_line,
     printable,
@@ -203,8 +204,7 @@ def choose(quiet: bool, as_json: bool, again: str = "") -> TrainingReport:
         return JsonLines()
     if quiet:
         return Silent()
-    moving = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return (Live if moving else PlainLines)(again)
+    return (Live if is_moving(sys.stderr) else PlainLines)(again)
 
 
 def describe(start: Start) -> str:

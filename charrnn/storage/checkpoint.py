@@ -31,7 +31,7 @@ from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
-from charrnn.own import SUFFIX
+from charrnn.own import METRICS, SUFFIX, is_metrics
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
@@ -235,7 +235,9 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
 
 
 def _instead(path: Path) -> str:
-    """Return which other checkpoint of a run to name; empty if there is none."""
+    """Return which other checkpoint of a run to name; empty if there is none, or it is no run."""
+    if not is_metrics(path.parent / METRICS) and path.stem not in ("best", "last"):
+        return ""
     others = (other for other in path.parent.glob(f"*{SUFFIX}") if other != path)
     found = max(others, key=lambda other: other.stat().st_mtime, default=None)
     return "" if found is None else f"name another checkpoint of the run, {shell(found)}"

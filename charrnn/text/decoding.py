@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
-from charrnn.display import one_line
 from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.text.formats import SNIFF, compression, has_nul, text_of, unmarked
 from charrnn.text.layout import WHOLE, Layout
-from charrnn.text.source import CHUNK, Source
+from charrnn.text.source import CHUNK, Source, shown
 from charrnn.text.values import bordered, joined, values_of
 from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
 
@@ -95,7 +94,7 @@ def decode_chunks(
             # The decoder was given the rest of the last chunk and all of this one, which ends here.
             offset = end - len(error.object) + error.start
             byte = f"0x{error.object[error.start]:02x}" if error.object else "end of file"
-            message = f"{one_line(source_name)} is not valid {encoding} at byte offset {offset}"
+            message = f"{shown(source_name)} is not valid {encoding} at byte offset {offset}"
             if b"\0" in begun[:SNIFF] and not has_nul(encoding):
                 what = "and has NUL bytes, as binary files have"
                 remedy = _NOT_TEXT if remedy == _DECODE_OR_NOT else _NAME_TEXT
@@ -104,11 +103,11 @@ def decode_chunks(
         except UnicodeError as error:
             if "BOM" in str(error):
                 raise _unmarked(source_name, encoding, begun) from None
-            message = f"{one_line(source_name)} is not valid {encoding} before byte offset {end}"
+            message = f"{shown(source_name)} is not valid {encoding} before byte offset {end}"
             raise CorpusError(message, remedy) from None
         if not clean and not text.isascii() and SURROGATE.search(text):
             if errors == "strict":
-                message = f"{one_line(source_name)} holds a lone surrogate before byte offset {end}"
+                message = f"{shown(source_name)} holds a lone surrogate before byte offset {end}"
                 raise CorpusError(message, remedy)
             text = SURROGATE.sub(UNKNOWN_CHAR, text)
         if text:
@@ -119,7 +118,7 @@ def _unmarked(source_name: str, encoding: str, begun: bytes) -> CorpusError:
     """Return the error for a text without the byte order mark that its encoding needs."""
     form = unmarked(begun).lower()
     right = form or ("utf-8" if b"\0" not in begun else f"{encoding}-le")
-    message = f"{one_line(source_name)} has no byte order mark of {encoding}"
+    message = f"{shown(source_name)} has no byte order mark of {encoding}"
     return CorpusError(message, f"use {setting('encoding')} {right}")
 
 

@@ -1,5 +1,6 @@
 """Words in another order, and numbers in another form: what is told is what works."""
 
+import io
 import shlex
 
 import pytest
@@ -130,3 +131,45 @@ def test_a_name_that_is_nearly_right_is_told(place, line, said):
     done = inside(*shlex.split(line), cwd=place)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert said in done.stderr
+
+
+def test_what_is_no_text_in_the_locale_is_told(place):
+    for name, also in (("prime", ", or give a --prime-file with its --encoding"), ("until", "")):
+        done = inside("sample", "one", f"--{name}", "\udce8", cwd=place)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"charrnn: error: --{name} has bytes that are not text in utf-8; "
+            f"type it in utf-8{also}\n"
+        )
+    (place / "p.txt").write_bytes(b"the c\xe0")
+    words = ("--prime-file", "p.txt", "--encoding", "latin-1", "--unknown", "skip")
+    assert inside("sample", "one", *words, "--length", "3", cwd=place).returncode == 0
+
+
+def test_standard_input_is_named(place, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\n")))
+    done = inside("predict", "pets", cwd=place)
+    assert done.stderr.startswith("charrnn: error: standard input is not valid utf-8 at byte off")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    done = inside("eval", "-", "--run", "pets", cwd=place)
+    assert done.stderr.endswith("standard input has no example; write one a line: label<TAB>text\n")
+
+
+def test_a_damaged_checkpoint_alone_is_not_told_a_strange_one(place):
+    data = (place / "checkpoints/one/last.safetensors").read_bytes()
+    (place / "cut.safetensors").write_bytes(data[:900])
+    (place / "other.safetensors").write_bytes(data[:900])
+    assert inside("info", "cut.safetensors", cwd=place).stderr.endswith("its header is cut off\n")
+    (place / "checkpoints/one/0.safetensors").write_bytes(data[:900])
+    told = inside("info", "checkpoints/one/0.safetensors", cwd=place).stderr
+    named = told.partition("name another checkpoint of the run, ")[2].strip()
+    assert inside("info", named, cwd=place).returncode == 0
+
+
+def test_what_is_no_state_dict_is_told_how_one_is_written(place):
+    done = inside("import", "t.txt", cwd=place)
+    assert done.stderr.endswith(
+        "t.txt is not a safetensors file; write one in Python: "
+        "safetensors.torch.save_file(model.state_dict(), FILE)\n"
+    )
+    assert "write one" not in inside("import", "nothing.safetensors", cwd=place).stderr

@@ -96,12 +96,14 @@ def test_short_work_shows_nothing(terminal, monkeypatch):
     assert terminal.getvalue() == ""
 
 
-@pytest.mark.parametrize("kind", ["pipe", "dumb"])
+@pytest.mark.parametrize("kind", ["pipe", "dumb", "none"])
 def test_elsewhere_nothing_is_shown(terminal, monkeypatch, kind):
     if kind == "pipe":
         monkeypatch.setattr(terminal, "isatty", lambda: False)
-    else:
+    elif kind == "dumb":
         monkeypatch.setenv("TERM", "dumb")
+    else:
+        monkeypatch.delenv("TERM")
     with progress(terminal, "reading") as show:
         show("more")
         time.sleep(0.01)

@@ -122,14 +122,18 @@ def test_what_is_no_table_is_not_called_one(tmp_path, content):
         (read_pairs, TWO, "has no tab between a source and a target; write the columns 'en' and"),
         (read_tagged, TWO, "has no tab between a symbol and its label; write the columns"),
         (read_table, "label,text\na,b\n", "a label and a text; to read the columns of this table,"),
-        (read_pairs, "abc\nde\n", "t.csv line 1 has no tab between a source and a target; choose"),
+        (
+            read_pairs,
+            "abc\nde\n",
+            "t.csv line 1 has no tab between a source and a target; write one",
+        ),
         (
             read_tagged,
             b"\xff\xff\tB\n",
             "t.csv line 1 cannot be decoded; set --encoding to its enc",
         ),
         (read_table, b"A\t\xff\nB\t\xff\n", "t.csv line 1 cannot be decoded; set --encoding"),
-        (read_table, "\n\n", "t.csv has no example; choose another file"),
+        (read_table, "\n\n", "t.csv has no example; write one a line: label<TAB>text"),
     ],
 )
 def test_where_all_lines_are_passed_over_the_first_says_why(tmp_path, read, content, said):

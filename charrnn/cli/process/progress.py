@@ -6,7 +6,6 @@ written to standard error, and at the end.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -15,7 +14,7 @@ from threading import Event, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from charrnn.display import duration, one_line
+from charrnn.display import duration, is_moving, one_line
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -116,7 +115,7 @@ def progress(text: str, names: Iterable[str] = ()) -> Iterator[Line | Nothing]:
 
 def is_shown() -> bool:
     """Whether standard error is a terminal on which a line can be erased."""
-    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return is_moving(sys.stderr)
 
 
 def counted(show: Callable[[str], object], what: str) -> Callable[[int], None]:

@@ -16,6 +16,14 @@ MAX_LINE = 1 << 26
 """Maximum characters of a line."""
 
 
+_FORMS = {
+    "example": "write one a line: label<TAB>text",
+    "pair": "write one a line: source<TAB>target",
+    "labelled sequence": "write symbol<TAB>label a line, or input<TAB>output",
+}
+"""What examples are called, and how they are written."""
+
+
 class Unfit:
     """Lines that are not examples: an error, or counted and passed over.
 
@@ -49,7 +57,7 @@ class Unfit:
         """Return the error for a source that has no ``what``, with the first line passed over."""
         problem, remedy = self._first or ("", "")
         message = f"no line is an example: {problem}" if problem else f"{name} has no {what}"
-        return CorpusError(message, remedy or "choose another file")
+        return CorpusError(message, remedy or _FORMS[what])
 
     def note(self) -> str:
         """Return a note on the lines passed over; empty if there are none."""
