@@ -128,11 +128,15 @@ class ModelConfig(Configuration):
         choices=INITS,
     )
     dropout: float = declare(
-        0.0, "Dropout between layers and before the output.", group=MODEL, least=0, below=1
+        0.0,
+        "Share of the outputs of each layer that an update leaves out, against learning by heart.",
+        group=MODEL,
+        least=0,
+        below=1,
     )
     recurrent_dropout: float = declare(
         0.0,
-        "Dropout of recurrent weights, others in each update (DropConnect).",
+        "Share of the recurrent weights that an update leaves out (DropConnect).",
         group=MODEL,
         least=0,
         below=1,

@@ -26,9 +26,16 @@ DEFAULT_STEPS = 5000
 class TrainConfig(Configuration):
     """How a model is trained. A step is one update, computed from one window of all streams."""
 
-    seq_len: int = declare(32, "Window length in steps.", group=TRAINING, least=1)
+    seq_len: int = declare(
+        32, "Symbols in a window: how far back a gradient goes.", group=TRAINING, least=1
+    )
     batch: int = declare(
-        32, "Parallel streams.", group=TRAINING, least=1, shown="32; fewer for a short text"
+        32,
+        "Places of the text that are read side by side, the streams; of examples, the most that "
+        "one update reads.",
+        group=TRAINING,
+        least=1,
+        shown="32; fewer for a short text",
     )
     state: str = declare(
         "carry",
@@ -52,7 +59,7 @@ class TrainConfig(Configuration):
         kind=int,
         group=TRAINING,
         least=1,
-        shown=f"{DEFAULT_STEPS} if none of them is given",
+        shown=f"{DEFAULT_STEPS} if nothing else ends training",
     )
     epochs: float | None = declare(
         None,
@@ -72,7 +79,8 @@ class TrainConfig(Configuration):
     )
     plan: str | None = declare(
         None,
-        "What is not given follows from text and time (auto, with --task lm), or is as shown here.",
+        "Settings that are not given: auto plans them for the text and the time (with --task lm), "
+        "none takes the defaults shown here.",
         kind=str,
         group=TRAINING,
         choices=("auto", "none"),
@@ -94,7 +102,9 @@ class TrainConfig(Configuration):
         shown="until training stops",
     )
     warmup: int = declare(0, "Steps over which the learning rate rises.", group=TRAINING, least=0)
-    weight_decay: float = declare(0.0, "Weight decay.", group=TRAINING, least=0)
+    weight_decay: float = declare(
+        0.0, "How strongly each update draws weights towards 0.", group=TRAINING, least=0
+    )
     hide_symbols: float = declare(
         0.0,
         "Probability that an update of --task classify leaves out a symbol, or, if the vocabulary "
@@ -117,10 +127,17 @@ class TrainConfig(Configuration):
         least=0,
     )
     sync_every: int = declare(
-        1, "With mpirun, updates that ranks make apart between averages.", group=TRAINING, least=1
+        1,
+        "With mpirun, updates that each process makes by itself before the weights are averaged.",
+        group=TRAINING,
+        least=1,
     )
-    outer_lr: float = declare(1.0, "Learning rate of averages.", group=TRAINING, above=0)
-    outer_momentum: float = declare(0.5, "Momentum of averages.", group=TRAINING, least=0, below=1)
+    outer_lr: float = declare(
+        1.0, "With --sync-every, the learning rate of an average.", group=TRAINING, above=0
+    )
+    outer_momentum: float = declare(
+        0.5, "With --sync-every, the momentum of averages.", group=TRAINING, least=0, below=1
+    )
     seed: int = declare(0, "Seed of all random numbers.", group=TRAINING)
     log_every: int = declare(25, "Steps between reports.", group=SAVING, least=1)
     eval_every: int = declare(

@@ -16,7 +16,8 @@ PAGES = {
 TEXT = "Dear reader, Once upon a time: The river sings of stone.\nNobody knows its name!\n"
 FILES = {
     "corpus.txt": TEXT * 30, "my-text.txt": TEXT * 30, "other.txt": TEXT * 20,
-    "novels.txt": TEXT * 40, "letters.txt": TEXT * 20, "a.csv": "The river,1\nThe stone,2\n",
+    "novels.txt": TEXT * 40, "letters.txt": TEXT * 20, "more-letters.txt": TEXT * 9,
+    "a.csv": "The river,1\nThe stone,2\n",
     "articles.csv": "title,n\n" + "The river sings\nThe stone listens\n".replace("\n", ",1\n") * 60,
 }  # fmt: skip
 LABELLED = "Greek\tPapadopoulos\nGreek\tNikolaidis\nCzech\tNovak\nCzech\tDvorak\n"

@@ -62,8 +62,8 @@ def bench(
     Training steps on random text are timed with several numbers of threads, then with several
     batches; with --backend auto also on a GPU if one works. The fewest threads within 3 % of the
     best speed are proposed, and the smallest batch within 20 %, because a larger one makes fewer
-    updates for the same text. With --task the steps are those of a classifier, a generator or a
-    transducer, on random examples of one length.
+    updates for the same text. With --task the steps are those of that task, on random
+    examples of one length.
 
     With --json: "model", "seq_len", "trials" (each with "backend", "threads", null on a GPU,
     "batch", "seconds" of a step, "chars_per_second" and, null for a text, "examples_per_second"),

@@ -32,9 +32,9 @@ CACHE = "Cache"
 _NATS_TO_BITS = 1.4426950408889634
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=Command, short_help="List the built-in corpora.")
 def list_(as_json: Json = False) -> None:
-    """List the built-in corpora: name, default size, entropy, description.
+    """List the built-in corpora: name, default size, entropy in nats per character, description.
 
     With --json: "corpora", a list of objects with "name", "description", "chars" (default size;
     null if this Python lacks the text), "entropy_nats_per_char" (null if unknown) and
@@ -75,7 +75,7 @@ def list_(as_json: Json = False) -> None:
     _print_table(rows)
 
 
-@app.command(cls=GeneratorCommand)
+@app.command(cls=GeneratorCommand, short_help="Write a built-in corpus.")
 def make(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A built-in corpus.")],
@@ -124,7 +124,7 @@ def make(
         _save(_told(chunks, counted(show, "bytes written")), out, force)
 
 
-@app.command(cls=GeneratorCommand)
+@app.command(cls=GeneratorCommand, short_help="Describe a built-in corpus or a text.")
 @takes(Fields(DataConfig, ("level", *READING)))
 def info(
     ctx: typer.Context,
@@ -182,7 +182,7 @@ def info(
     _show_text(statistics, as_json)
 
 
-@app.command(cls=Command)
+@app.command(cls=Command, short_help="Show the cache of encoded texts, or empty it.")
 def cache(
     clear: Annotated[
         bool, typer.Option("--clear", help="Delete every entry.", rich_help_panel=CACHE)

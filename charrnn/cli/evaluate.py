@@ -154,9 +154,6 @@ def evaluate(
     Of a tagger, TEXT is labelled sequences. With --json also "tokens" (how many have a label), and
     if labels are O, B-TYPE and I-TYPE "span_f1": spans are counted as the script conlleval does.
 
-    Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
-    state some way before them; a note says so.
-
     Of a transducer, TEXT is a table of pairs, source<TAB>target a line, or sources with --target.
     With --json: "examples", "nats" (of all targets), "exact_match" (the share of targets that are
     written without an error), "cer" (edits for each symbol of the targets), "nats_per_symbol" (the
@@ -177,6 +174,9 @@ def evaluate(
     With --per-char, each symbol is printed with Python's escapes, then a tab and its surprisal in
     nats; the first has - there. With --json one object per symbol: "symbol" (an integer at byte
     level), "nats" (or null).
+
+    Started by mpirun -n K, K processes share the work, a long text in blocks that begin from a zero
+    state some way before them; a note says so.
     """
     _check(text, split, per_line and per_char)
     learning = _learning(context, dynamic)

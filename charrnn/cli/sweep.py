@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
     from charrnn.sweep.runner import Runner
 
 SWEEP = "Sweep"
+_UNPLANNED = replace(FIELDS[-1], defaults={**FIELDS[-1].defaults, "plan": "none"})
 
 
-@takes(Fields(SweepConfig), *FIELDS)
+@takes(Fields(SweepConfig), *FIELDS[:-1], _UNPLANNED)
 def sweep(
     context: typer.Context,
     corpus: Annotated[

@@ -18,6 +18,7 @@ def planned(start: Start) -> str:
     settings, passes, speed = plan["settings"], plan["passes"], plan["chars_per_second"]
     names = {"hidden": "{} units", "dropout": "dropout {:g}"}
     names |= {"recurrent_dropout": "recurrent dropout {:g}", "batch": "{} streams"}
+    names |= {"optimizer": "optimizer {}", "lr": "learning rate {:g}"}
     chosen = [words.format(settings[n]) for n, words in names.items() if settings.get(n)]
     times = f"{passes:.0f} times" if passes >= 10 else f"{passes:.1f} times"
     if speed and plan["by_passes"]:

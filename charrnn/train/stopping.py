@@ -72,7 +72,7 @@ def unreached(config: TrainConfig, step: int, total_steps: int | None) -> list[s
     Setting names are marked (see :func:`charrnn.errors.setting`). ``step`` is where the run begins,
     ``total_steps`` its last step, None if that is not known.
     """
-    if total_steps is None:
+    if total_steps is None or step >= total_steps:  # a finished run is told that it has finished
         return []
     due = {"watch": config.watch, "sample_every": config.sample_every}
     if config.keep or (not step and config.save_every != TrainConfig.save_every):

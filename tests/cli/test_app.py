@@ -128,10 +128,7 @@ def test_options_that_are_declared_elsewhere_are_options_of_a_command():
 def test_an_option_of_a_class_says_whose_it_is():
     text = " ".join(inside("train", "--help").stdout.split())
     assert "--cell lstm: Initial bias of the forget gate. [default: 1.0]" in text
-    assert (
-        "--optimizer sgd: Momentum: fraction of the previous update that is kept. [default: 0.9]"
-        in text
-    )
+    assert "--optimizer sgd: Fraction of the previous update that is kept. [default: 0.9]" in text
     assert "Recurrent cell: gru, lstm, rnn (vanilla). [default: lstm]" in text
 
 

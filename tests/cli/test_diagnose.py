@@ -33,6 +33,15 @@ def told(*arguments, cwd, code=0):
     return json.loads(done.stdout)
 
 
+def test_a_classifier_has_as_many_parameters_as_info_says(tmp_path):
+    (tmp_path / "t.tsv").write_text("cat\tthe cat sat\ndog\ta dog ate it\n" * 20)
+    small = ("--hidden", "4", "--steps", "3", "--task", "classify", "--counts", "0.4", "--quiet")
+    assert inside("train", "t.tsv", *small, cwd=tmp_path).returncode == 0
+    trained = json.loads(inside("info", "--json", cwd=tmp_path).stdout)["parameters"]
+    shown = inside("diagnose", "--anchors", "9", "--max-lag", "4", cwd=tmp_path)
+    assert f", {trained:,} parameters, step 3\n" in shown.stdout, shown.stderr
+
+
 def test_a_run_is_examined_on_its_own_validation_text(place):
     report = told(*QUICK, "--max-lag", "20", "--seed", "3", "--gradcheck", cwd=place)
     assert report["run"].endswith("one/best.safetensors")

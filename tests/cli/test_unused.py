@@ -257,6 +257,14 @@ def test_a_resumed_run_does_not_speak_of_saves_that_it_does_not_reach(place, tmp
     assert "--save-every" not in done.stderr
 
 
+def test_a_finished_run_is_told_only_that_it_has_finished(place, tmp_path):
+    run = ("--out", tmp_path / "run", "--quiet", "--watch", "2")
+    assert inside("train", "t.txt", *SMALL, *run, cwd=place).returncode == 0
+    done = inside("train", "--resume", tmp_path / "run", "--quiet", cwd=place)
+    assert done.stderr.count("note: ") == 1
+    assert "has finished at step 3" in done.stderr
+
+
 def test_a_resumed_run_that_has_kept_some_keeps_nothing_new(place, tmp_path):
     run = ("--out", tmp_path / "run", "--quiet", "--keep", "1", "--save-every", "2")
     assert inside("train", "t.txt", *SMALL[:-4], "--steps", "4", *run, cwd=place).returncode == 0

@@ -25,6 +25,7 @@ def test_a_dry_run_tells_and_writes_nothing(text, home):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("model   lstm 1×24, one-hot, float32: ")
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["model", "memory", "time"]
+    assert "for evaluation, 47.2 MB for the program; " in done.stdout  # so that parts make the sum
     told = json.loads(
         inside("train", *options, "--backend", "numpy", "--steps", "77", "--json").stdout
     )

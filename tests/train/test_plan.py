@@ -346,7 +346,9 @@ def test_what_is_said_of_a_plan_and_of_an_end_by_it(prose):
     (start,) = of(records, "start")
     said = planned(start)
     assert re.fullmatch(
-        r"plan: dropout .*; the text is read [0-9.]+ times: more would hardly pay", said
+        r"plan: dropout .*, optimizer adam, learning rate 0\.008; the text is read [0-9.]+ times: "
+        "more would hardly pay",
+        said,
     )
     assert said in describe(start)
     assert "more would hardly pay; ended at step" in conclusion(

@@ -32,7 +32,7 @@ def model_line(report: Report) -> str:
     state = "untrained" if subject.fresh else f"step {subject.step:,}"
     return (
         f"{config.cell}{f' {form}' if form else ''} {config.layers}×{config.hidden}, "
-        f"{inputs(config.embed)}, {subject.model.weights.flat.size:,} parameters, {state}"
+        f"{inputs(config.embed)}, {subject.model.weights.trained.flat.size:,} parameters, {state}"
     )
 
 

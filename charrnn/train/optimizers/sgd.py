@@ -44,7 +44,7 @@ class SGD(Optimizer):
     options: ClassVar = {
         "momentum": Option(
             0.9,
-            "Momentum: fraction of the previous update that is kept.",
+            "Fraction of the previous update that is kept.",
             group=TRAINING,
             least=0,
             below=1,
