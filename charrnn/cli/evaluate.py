@@ -14,6 +14,7 @@ from charrnn.cli.parsing.given import (
     refuse_decoding,
     refuse_on_gpu,
     refuse_run,
+    refuse_words,
 )
 from charrnn.cli.parsing.shared import (
     LABELS,
@@ -191,6 +192,8 @@ def evaluate(
         raise UsageError(f"{option(name)} only applies to a text, not to --split", "leave it out")
     if not is_given(context, "run"):
         refuse_run(context, text or (), "write {} --run {}", "--split val")
+    for name in text or ():
+        refuse_words(context, name)
     refuse_decoding(context, text or ())
     refuse_on_gpu(context)
     options = {"unknown": unknown or "error"}

@@ -9,7 +9,13 @@ import typer
 
 from charrnn.cli.parsing.command import Fields, given, takes
 from charrnn.cli.parsing.config_file import check_stdin
-from charrnn.cli.parsing.given import refuse, refuse_decoding, refuse_file, refuse_on_gpu
+from charrnn.cli.parsing.given import (
+    refuse,
+    refuse_decoding,
+    refuse_file,
+    refuse_on_gpu,
+    refuse_words,
+)
 from charrnn.cli.parsing.shared import (
     LABELLED,
     OUTPUT,
@@ -118,6 +124,7 @@ def predict(
     if run == "-" and text is None:
         run, text = None, "-"
     refuse_file(context, run, text, "to label its lines", ("classify", "tag", "transduce"))
+    refuse_words(context, text)
     reading = given(context, DataConfig)
     DataConfig(**reading)
     source = "-" if text is None else text

@@ -15,6 +15,7 @@ from charrnn.cli.parsing.given import (
     refuse_decoding,
     refuse_file,
     refuse_on_gpu,
+    refuse_words,
 )
 from charrnn.cli.parsing.shared import (
     OUTPUT,
@@ -146,6 +147,7 @@ def view(
     if run == "-" and text is None:
         run, text = None, "-"
     refuse_file(context, run, text, "to view it", ("lm",))
+    refuse_words(context, text)
     reading = given(context, DataConfig)
     check_reading(reading)
     if text is None:

@@ -31,7 +31,7 @@ from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
-from charrnn.own import METRICS, SUFFIX, is_metrics
+from charrnn.own import METRICS, SUFFIX, is_checkpoint, is_metrics
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container
 from charrnn.storage.progress import Progress
@@ -186,7 +186,10 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
     try:
         tensors, facts = container.read(path)
     except CheckpointError as problem:
-        raise CheckpointError(problem.message, problem.remedy or _instead(path)) from None
+        remedy = problem.remedy or _instead(path)
+        if not remedy and path.is_file() and not is_checkpoint(path):
+            remedy = _NO_RUN
+        raise CheckpointError(problem.message, remedy) from None
     try:
         refuse_unknown(facts, _FACTS)
         if type(facts["format"]) is not int or facts["format"] != FORMAT:
@@ -232,6 +235,12 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         )
     _take_training(checkpoint, tensors)
     return checkpoint
+
+
+_NO_RUN = either(
+    "name a run: charrnn runs lists them, and charrnn train makes one of a text",
+    "charrnn.load takes what model.save wrote, and charrnn.fit makes a model of a text",
+)
 
 
 def _instead(path: Path) -> str:

@@ -37,6 +37,12 @@ ORDER = {
     "charrnn predict pets c.tsv -k 2",
     "view t.txt one --length 3": "t.txt is a file, not a run; the run is first: "
     "charrnn view one t.txt --length 3",
+    "sample one 'the c'": "Got unexpected extra argument(s) (the c); write charrnn sample one "
+    "--prime 'the c'",
+    "export one one.py --to torch": "Got unexpected extra argument(s) (one.py); write charrnn "
+    "export one --to torch --out one.py",
+    "diagnose one t.txt": "Got unexpected extra argument(s) (t.txt); write charrnn diagnose one "
+    "--corpus t.txt",
     "help train": "No such command: help; it is charrnn train --help",
     "help": "No such command: help; it is charrnn --help",
     "version": "No such command: version; it is charrnn --version",
@@ -49,7 +55,8 @@ ORDER = {
 def test_words_in_another_order_are_told_the_command(line, place):
     done = inside(*shlex.split(line), cwd=place)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"charrnn: error: {ORDER[line]}\n"
+    told = done.stderr.partition("; see charrnn ")[0].strip()  # of what is no error of ours
+    assert told == f"charrnn: error: {ORDER[line]}"
     if "charrnn" in ORDER[line]:
         words = shlex.split(ORDER[line].rpartition("charrnn ")[2])
         words += ["one"] if words == ["info"] else []
@@ -173,3 +180,27 @@ def test_what_is_no_state_dict_is_told_how_one_is_written(place):
         "safetensors.torch.save_file(model.state_dict(), FILE)\n"
     )
     assert "write one" not in inside("import", "nothing.safetensors", cwd=place).stderr
+
+
+def test_words_that_are_no_file_are_piped_in(place, monkeypatch):
+    for line in ("predict pets 'the cat' --json", "view one 'the cat' --json", "eval 'the cat' "):
+        line += "--run one" * line.startswith("eval")
+        done = inside(*shlex.split(line), cwd=place)
+        piped = line.replace("'the cat'", "-")
+        assert done.returncode == 2
+        assert done.stderr == (
+            "charrnn: error: 'the cat' is not a file; to give the text itself: "
+            f"echo 'the cat' | charrnn {piped}\n"
+        )
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the cat\n")))
+        assert inside(*shlex.split(piped), cwd=place).returncode == 0
+    (place / "b c").write_text("the cat\n")
+    assert inside("predict", "pets", "b c", cwd=place).returncode == 0
+    assert "does not exist" in inside("predict", "pets", "b c.txt", cwd=place).stderr
+
+
+def test_a_text_as_a_run_is_told_what_a_run_is(place):
+    for command in ("sample", "info", "diagnose"):
+        done = inside(command, "t.txt", cwd=place)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "t.txt is not a charrnn checkpoint; name a run: charrnn runs lists" in done.stderr

@@ -21,7 +21,7 @@ from typer.core import TyperCommand, TyperOption
 
 from charrnn.cli.parsing import config_file
 from charrnn.cli.parsing.dashes import refuse_long_dashes, typed_quotes
-from charrnn.cli.parsing.misplaced import of_number
+from charrnn.cli.parsing.misplaced import of_extra, of_number
 from charrnn.cli.parsing.repeated import note_repeated, refuse_repeated
 from charrnn.cli.parsing.shared import DEVICE, GENERAL, OUTPUT, PLUGIN, RUN, note, plugin_option
 from charrnn.errors import CharRNNError, PluginError, UsageError, in_words, setting
@@ -256,8 +256,8 @@ class Command(TyperCommand):
             from charrnn.cli.parsing.habits import explained
 
             return explained(ctx, self.get_params(ctx), typed(ctx)) or problem
-        elif number := of_number(problem):
-            problem.message = f"{problem.message.rstrip('.')}; {number}"
+        elif meant := of_number(problem) or of_extra(problem, ctx.command_path, typed(ctx)):
+            problem.message = f"{problem.message.rstrip('.')}; {meant}"
         return problem
 
     def _typed(self, ctx: Any) -> dict[str, str]:

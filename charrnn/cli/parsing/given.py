@@ -16,7 +16,7 @@ import typer
 from charrnn.cli.parsing.command import given, typed
 from charrnn.cli.parsing.shared import note
 from charrnn.config import DECODING, DataConfig
-from charrnn.display import quoted, shell
+from charrnn.display import brief, quoted, shell
 from charrnn.errors import CharRNNError, UsageError, option
 
 if TYPE_CHECKING:
@@ -100,6 +100,20 @@ def refuse_file(
         at = words.index(quoted(run)) if quoted(run) in words else len(words)
         words[at : at + 1] = [shell(_newest(tasks)), shell(run)]
         raise UsageError(f"{shell(run)} is a file, not a run", f"{what}: {' '.join(words)}")
+
+
+def refuse_words(context: typer.Context, text: str | None) -> None:
+    """Refuse a text of several words that is typed where its file is to be named."""
+    if text is None or len(text.split()) < 2 or text.strip() == "-":
+        return
+    with suppress(OSError, ValueError):
+        if Path(text).exists() or "." in Path(text).name.rstrip("."):
+            return
+    words = [quoted(word) if word != text else "-" for word in typed(context)]
+    line = " ".join(["charrnn", str(context.info_name), *words])
+    raise UsageError(
+        f"{brief(text)} is not a file", f"to give the text itself: echo {quoted(text)} | {line}"
+    )
 
 
 def is_run(name: str) -> bool:

@@ -11,6 +11,9 @@ from typing import Any
 from charrnn.display import quoted, shell
 from charrnn.errors import UsageError
 
+_EXTRA = re.compile(r"extra argument(?:\(s\)|s)? \((.*)\)")
+_OF_EXTRA = {"sample": "prime", "export": "out", "diagnose": "corpus"}
+"""What a second word after the run is likely to be."""
 _NOT_A = re.compile(r"'(.*)' is not a valid (int|float)")
 _GROUPED = re.compile(r"\d{1,3}([,_' ]\d{3})+")
 _THOUSANDS = {"k": 1e3, "m": 1e6}
@@ -52,6 +55,17 @@ def of_number(problem: Any) -> str:
     if value is None:
         return ""
     return f"write {name} {int(value) if value.is_integer() else f'{value:g}'}"
+
+
+def of_extra(problem: Any, path: str, words: Sequence[str]) -> str:
+    """Return the command in which the one word too many has its option; empty if none is clear."""
+    found = _EXTRA.search(str(getattr(problem, "message", "")))
+    name = _OF_EXTRA.get(path.rpartition(" ")[2], "")
+    if found is None or not name or found[1] not in words or f"--{name}" in words:
+        return ""
+    rest = [quoted(word) for word in words if word != found[1]]
+    value = quoted(found[1]) if name == "prime" else shell(found[1])
+    return f"write {' '.join([path, *rest, f'--{name}', value])}"
 
 
 def of_file(words: Sequence[str]) -> tuple[str, str] | None:
