@@ -13,9 +13,8 @@ import pytest
 from helpers import reference
 
 from charrnn.backend import numpy_backend, select
-from charrnn.backend.threads import limit_threads
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import BackendError, CharRNNError, UsageError
+from charrnn.errors import CharRNNError
 from charrnn.evaluate import Validation, score, score_lines, surprisals
 from charrnn.model.language import LanguageModel
 from charrnn.registry import OPTIMIZERS
@@ -314,111 +313,6 @@ def test_the_double_computes_and_counts(device):
     assert c.get().tolist() == [[1, 1], [1, 1]]
     with pytest.raises(AttributeError, match=r"no cupy\.einsum_path"):
         device.einsum_path(a)
-
-
-def cannot_import(monkeypatch, name="cupy"):
-    """Make ``import cupy`` fail, for want of ``name``."""
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
-
-    class Finder:
-        @staticmethod
-        def find_spec(module, path=None, target=None):
-            if module == "cupy":
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-
-
-def falls_back(reason):
-    found = select("auto")
-    assert found.name == "numpy"
-    assert found.synchronous
-    assert reason in found.note
-
-
-def test_without_cupy_the_remedy_is_to_install_it(monkeypatch):
-    cannot_import(monkeypatch)
-    with pytest.raises(BackendError, match="CuPy is not installed; pip install") as caught:
-        select("cupy")
-    assert caught.value.exit_code == 1
-    falls_back("not installed")
-
-
-def test_a_broken_cupy_names_what_it_lacks(monkeypatch):
-    cannot_import(monkeypatch, "fastrlock")
-    with pytest.raises(BackendError, match="fastrlock"):
-        select("cupy")
-    falls_back("fastrlock")
-
-
-def test_cupy_without_a_gpu_says_so(device):
-    device.devices = 0
-    with pytest.raises(BackendError, match=r"CuPy 14\.2\.0 .* finds no GPU.*no device"):
-        select("cupy")
-    falls_back("no GPU")
-
-
-def test_cupy_without_a_driver_says_why(device):
-    def fail():
-        raise RuntimeError("cudaErrorInsufficientDriver: too old\nsecond line")
-
-    device.devices = 0
-    device.cuda.runtime.getDeviceCount = fail
-    with pytest.raises(BackendError, match="cudaErrorInsufficientDriver: too old") as caught:
-        select("cupy")
-    assert "\n" not in str(caught.value)
-
-
-def test_cupy_that_cannot_compute_says_so(device, monkeypatch):
-    def fail(*args, **kwargs):
-        raise RuntimeError("CUBLAS_STATUS_NOT_INITIALIZED\nsecond line")
-
-    monkeypatch.setattr(device, "ones", fail, raising=False)
-    with pytest.raises(BackendError, match="cannot compute on it: CUBLAS_STATUS") as caught:
-        select("cupy")
-    assert "\n" not in str(caught.value)
-    falls_back("cannot compute")
-
-
-def test_a_gpu_that_computes_wrongly_is_not_used(device, monkeypatch):
-    monkeypatch.setattr(
-        device, "ones", lambda shape, dtype: device.asarray(2 * HOST), raising=False
-    )
-    with pytest.raises(BackendError, match="wrong product"):
-        select("cupy")
-    falls_back("wrong product")
-
-
-def test_auto_takes_a_gpu_that_works(device):
-    found = select("auto")
-    assert (found.name, found.note) == ("cupy", "")
-    assert found.xp is device
-
-
-def test_an_unknown_backend_is_a_usage_error():
-    with pytest.raises(UsageError, match="auto, numpy, cupy") as caught:
-        select("\x1b[31mjax")
-    assert str(caught.value).isprintable()
-
-
-def test_threads_are_limited():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-
-    def blas():
-        return {
-            p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"
-        }
-
-    before = blas()
-    try:
-        limit_threads(1)
-        assert blas() == {1}
-        limit_threads(None)
-        assert blas() == {1}
-    finally:
-        threadpoolctl.threadpool_limits(limits=max(before), user_api="blas")
-    with pytest.raises(UsageError, match="at least 1"):
-        limit_threads(0)
 
 
 def test_the_double_is_a_module_of_its_own(device):

@@ -8,8 +8,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import charrnn
 from charrnn.backend import Backend, numpy_backend
-from charrnn.backend.threads import MAX_MATRIX, MIN_STREAMS, Threads
+from charrnn.backend.threads import MAX_MATRIX, MIN_STREAMS, Threads, limit_threads
 from charrnn.config import ModelConfig
+from charrnn.errors import UsageError
 from charrnn.evaluate import Validation, score, score_lines
 from charrnn.model.language import LanguageModel
 from charrnn.sampling import most_likely, samples
@@ -125,3 +126,19 @@ def test_trainings_in_threads_leave_blas_as_it_was_and_give_the_same(threads):
         worker.join()
     for seed, weights in alone.items():
         np.testing.assert_array_equal(together[seed], weights)
+
+
+def test_threads_are_limited():
+    def blas():
+        return {p["num_threads"] for p in threadpool_info() if p["user_api"] == "blas"}
+
+    before = blas()
+    try:
+        limit_threads(1)
+        assert blas() == {1}
+        limit_threads(None)
+        assert blas() == {1}
+    finally:
+        threadpool_limits(limits=max(before), user_api="blas")
+    with pytest.raises(UsageError, match="at least 1"):
+        limit_threads(0)
