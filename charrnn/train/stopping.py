@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from math import ceil
 
 from charrnn.config import DEFAULT_STEPS, TrainConfig
@@ -33,7 +34,9 @@ class StopConditions:
         self._config = config
         limits = [config.steps] if config.steps is not None else []
         if config.epochs is not None:
-            limits.append(ceil(min(MAX_STEPS, config.epochs * windows_per_epoch)))
+            # As it was typed: 1.1 times 100 is above 110 in floating point, a step too many.
+            passes = Fraction(str(config.epochs))
+            limits.append(min(MAX_STEPS, ceil(passes * windows_per_epoch)))
         if not limits and config.minutes is None:
             limits.append(DEFAULT_STEPS)
         self.total_steps = min(limits) if limits else None
