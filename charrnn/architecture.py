@@ -19,7 +19,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "hidden": 128,
         "bidirectional": True,
         "ngrams": 4,
-        "counts": 0.4,
+        "counts": 0.5,
         "dropout": 0.5,
         "hide_symbols": 0.1,
         "batch": 64,
@@ -174,6 +174,13 @@ class ModelConfig(Configuration):
         least=0,
         below=1,
     )
+    writer: int = declare(
+        0,
+        "Units of a language model given the label that decides in --task classify with network "
+        "and --counts; 0: none.",
+        group=MODEL,
+        least=0,
+    )
     attention: str = declare(
         "dot",
         "How the decoder of --task transduce attends to the source: dot (Luong 2015), additive "
@@ -210,6 +217,7 @@ class ModelConfig(Configuration):
             "pool": ("classify",),
             "ngrams": ("classify",),
             "counts": ("classify",),
+            "writer": ("classify",),
             "attention": ("transduce",),
         }
         reasons = {
@@ -217,6 +225,8 @@ class ModelConfig(Configuration):
             for name, tasks in owners.items()
             if self.task not in tasks
         }
+        if self.task == "classify" and not self.counts:
+            reasons["writer"] = f"only applies together with {setting('counts')}"
         if not self.embed:
             reasons["embed_scale"] = f"only applies to an embedding, but {setting('embed')} is 0"
         return reasons

@@ -107,7 +107,7 @@ Threads = Annotated[
 
 _MODEL = (
     *("task", "cell", "layers", "hidden", "embed", "init", "dtype"),
-    *("bidirectional", "pool", "ngrams", "counts", "attention"),
+    *("bidirectional", "pool", "ngrams", "counts", "writer", "attention"),
 )
 _OWN = {
     name: f"the run's own; {getattr(config, name)} with --fresh and --compare"

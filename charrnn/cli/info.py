@@ -23,7 +23,7 @@ MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {
     *("task", "cell", "layers", "hidden", "embed", "dropout", "recurrent_dropout", "dtype"),
-    *("bidirectional", "pool", "ngrams", "counts", "attention"),
+    *("bidirectional", "pool", "ngrams", "counts", "writer", "attention"),
 }
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
@@ -97,7 +97,7 @@ def info(
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
     if loaded.config.task == "lm":
-        for name in ("bidirectional", "pool", "ngrams", "counts", "attention", "labels"):
+        for name in ("bidirectional", "pool", "ngrams", "counts", "writer", "attention", "labels"):
             del facts[name]
     for number, files in enumerate(facts.pop("files_of_ranks") or []):
         facts[f"rank {number}"] = _names(files, len(files))
@@ -242,6 +242,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "pool": config.pool if config.task == "classify" else None,
         "ngrams": config.ngrams if config.task == "classify" else None,
         "counts": config.counts if config.task == "classify" else None,
+        "writer": config.writer if config.task == "classify" else None,
         "attention": config.attention if config.task == "transduce" else None,
         "labels": list(loaded.labels),
         "level": loaded.vocabulary.level,

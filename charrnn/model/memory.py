@@ -24,7 +24,7 @@ from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network, recurrent_bytes
 from charrnn.model.networks import NETWORKS
 from charrnn.model.onehot import elements_of_sums
-from charrnn.model.sequences import counts, ngrams
+from charrnn.model.sequences import counts, ngrams, writer
 from charrnn.text.windows import (
     EVALUATION_STEPS,
     EVALUATION_STREAMS,
@@ -146,7 +146,16 @@ class Sizes:
         if self.config.ngrams:
             sizes = self.config.ngrams, self.head.V, T, N, self.each
             of_ngrams = ngrams.elements(*sizes)
-        return max(symbols, of_ngrams + self.head.elements_of_loss(T, N))
+        return max(symbols, of_ngrams + self.head.elements_of_loss(T, N), self.writing(T, N))
+
+    def writing(self, T: int, N: int, labels: int = 1) -> int:
+        """Return the elements of the largest temporary arrays of a classifier's writer.
+
+        ``labels`` are those that it decides among; when it learns, a text has one.
+        """
+        if not (self.config.writer and self.config.counts):
+            return 0
+        return writer.elements(self._models[0].shapes(), T, N, labels)
 
     def _of_layers(self, measure: Callable[[Network], int]) -> int:
         """Return the result of ``measure`` for a model of all the layers."""
@@ -260,6 +269,7 @@ def estimate_of_sequences(
     if config.counts and scored:
         decided = (counts.elements(outputs, T, N, sizes.each) for N, T in scored.items())
         evaluation += sizes.each * max(decided)
+        evaluation += sizes.each * max(sizes.writing(T, N, outputs) for N, T in scored.items())
     windows += sizes.each * most
     return Estimate(
         sizes.trained(), weights, windows, evaluation, BASE + weights + windows + evaluation

@@ -83,10 +83,16 @@ class Network:
         self.head = compiled.head(self.stack.layers[-1], outputs, backend, DECODER)
 
     @classmethod
-    def _plan(cls, config: ModelConfig, vocabulary: int, outputs: int | None) -> Self:
+    def plan(
+        cls,
+        config: ModelConfig,
+        vocabulary: int,
+        outputs: int | None,
+        backend: Backend | None = None,
+    ) -> Self:
         """Return such a model without weights: for its shapes, and to draw initial weights."""
         model = object.__new__(cls)
-        model._build(config, vocabulary, outputs or vocabulary, numpy_backend())
+        model._build(config, vocabulary, outputs or vocabulary, backend or numpy_backend())
         return model
 
     @property
@@ -106,7 +112,7 @@ class Network:
         outputs: int | None = None,
     ) -> Self:
         """Return a model with initial weights drawn from ``seed``, the same on every backend."""
-        plan = cls._plan(config, vocabulary, outputs)
+        plan = cls.plan(config, vocabulary, outputs)
         host = Parameters.zeros(plan.shapes(), np, np.float64)
         plan.draw(host, seed)
         return cls(config, vocabulary, backend, host.flat, outputs=outputs)
@@ -135,7 +141,7 @@ class Network:
         cls, config: ModelConfig, vocabulary: int, outputs: int | None = None
     ) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that such a model has; allocates nothing."""
-        return cls._plan(config, vocabulary, outputs).shapes()
+        return cls.plan(config, vocabulary, outputs).shapes()
 
     def at(self, weights: Parameters) -> Self:
         """Return the same model at other weights of the same shapes, on the same backend."""

@@ -31,6 +31,7 @@ class Parameters(Mapping[str, Array]):
         self.flat = flat
         self._views: dict[str, Array] = {}
         self._trained: Parameters | None = None
+        self._parts: dict[str, Parameters] = {}
         start = 0
         for name, shape in self.shapes.items():
             stop = start + prod(shape)
@@ -49,6 +50,21 @@ class Parameters(Mapping[str, Array]):
             size = sum(prod(shape) for shape in shapes.values())
             self._trained = Parameters(shapes, self.flat[:size])
         return self._trained
+
+    def part(self, prefix: str) -> Parameters:
+        """Return those whose names begin with ``prefix``, without it, over the same elements.
+
+        They stand side by side.
+        """
+        if prefix not in self._parts:
+            sizes = {name: prod(shape) for name, shape in self.shapes.items()}
+            shapes = {n: shape for n, shape in self.shapes.items() if n.startswith(prefix)}
+            before = list(self.shapes).index(next(iter(shapes)))
+            start = sum(list(sizes.values())[:before])
+            flat = self.flat[start : start + sum(sizes[name] for name in shapes)]
+            own = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
+            self._parts[prefix] = Parameters(own, flat)
+        return self._parts[prefix]
 
     @classmethod
     def zeros(cls, shapes: Shapes, xp: Any, dtype: Any) -> Parameters:

@@ -91,6 +91,8 @@ class Window(Carried):
         dropout.
     recorded
         Passes over this window, recorded (see :mod:`charrnn.backend.gpu.graphs`).
+    beside
+        The window of a second stack that reads the same sequences; None if there is none.
     """
 
     layers: list[Workspace]
@@ -108,6 +110,7 @@ class Window(Carried):
     inputs: list[Array] = field(default_factory=list)
     masks: Sequence[Array] = ()
     recorded: dict[Any, Any] = field(default_factory=dict)
+    beside: Window | None = None
 
     @property
     def d_top(self) -> Array:

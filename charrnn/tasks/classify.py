@@ -9,6 +9,7 @@ from charrnn.backend.team import Team
 from charrnn.config import TrainConfig
 from charrnn.evaluate.labels import Labeller, LabelScores
 from charrnn.model.sequences.classifier import Classifier
+from charrnn.model.sequences.writer import both
 from charrnn.randomness import Purpose, generator
 from charrnn.tasks.base import Metric
 from charrnn.tasks.examples import ExampleTask
@@ -36,7 +37,7 @@ class ClassifyTask(ExampleTask):
         super().__init__(model, train, val, config, team)
         self.guess = log(model.outputs)
         self.scores: LabelScores | None = None
-        self._hide_symbols = config.hide_symbols
+        self._hide_symbols, self._writes = config.hide_symbols, model.writer is not None
         self._labeller, self._alone = Labeller(model), Labeller(model, alone=True)
 
     def batch(self, step: int) -> Batch:
@@ -46,7 +47,9 @@ class ClassifyTask(ExampleTask):
         if rate := self._hide_symbols:
             rng = generator(self._seed, Purpose.HIDE_SYMBOLS, step=step)
             if self.train.unknown is None:
-                inputs = replaced(inputs, lengths, rate, rng)
+                whole, inputs = inputs, replaced(inputs, lengths, rate, rng)
+                if self._writes:
+                    inputs = both(inputs, whole, self.model.V)
             else:  # as an unknown word says little, so does the lack of one
                 inputs, lengths = thinned(inputs, lengths, rate, rng)
         labels = self.train.labels_of(numbers, places)

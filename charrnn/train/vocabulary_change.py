@@ -16,6 +16,7 @@ from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import FIXED
 from charrnn.model.sequences.generator import LABELS, Generator
 from charrnn.model.sequences.ngrams import NGRAMS
+from charrnn.model.sequences.writer import PREFIX as WRITER
 from charrnn.model.transducer.decoder import EMBEDDING as TARGET_EMBEDDING
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.model.transducer.model import Transducer
@@ -114,8 +115,8 @@ def transfer_to_labels(
     for name, array in fresh.weights.items():
         if name.startswith(FIXED):  # the recipe's
             continue
-        if name == NGRAMS:  # whose hashes are those of one vocabulary
-            if same and name in source:
+        if name == NGRAMS or name.startswith(WRITER):  # of one vocabulary and its labels
+            if same and name in source and source[name].shape == array.shape:
                 array[...] = source[name]
         elif name.startswith(DECODER):
             if own and array.shape[1:] == source[name].shape[1:]:

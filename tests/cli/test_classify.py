@@ -310,7 +310,7 @@ def test_the_training_loss_is_that_of_the_network_alone(place):
     assert ends["0"]["val_loss"] != ends["0.9"]["val_loss"]
 
 
-@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.5"])
+@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.3", "--writer 4"])
 def test_ngrams_and_counts_of_a_run_change_only_in_a_new_one(place, given):
     name, value = given.split()
     refused = inside("train", "--resume", "pets", *given.split(), cwd=place)
@@ -327,7 +327,7 @@ def test_ngrams_and_counts_of_a_run_change_only_in_a_new_one(place, given):
     assert other.stderr.endswith("; leave it out\n")
 
 
-@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.5"])
+@pytest.mark.parametrize("given", ["--ngrams 2", "--counts 0.3", "--writer 4"])
 @pytest.mark.parametrize("task", ["lm", "tag", "generate", "transduce"])
 def test_ngrams_and_counts_are_for_classifiers(place, given, task):
     start_from = ("--init-from", "lm") if task == "lm" else ()

@@ -299,7 +299,7 @@ def test_new_models_that_read_examples_are_examined_and_compared(of_examples, ta
 
 @pytest.mark.parametrize("mode", ["--fresh", "--compare gru"])
 @pytest.mark.parametrize(
-    "setting", ["--pool last", "--ngrams 2", "--counts 0.5", "--attention none"]
+    "setting", ["--pool last", "--ngrams 2", "--counts 0.3", "--attention none"]
 )
 def test_settings_of_other_tasks_are_refused_for_a_language_model(place, mode, setting):
     done = inside("diagnose", *mode.split(), *setting.split(), "--corpus", "hello", cwd=place)

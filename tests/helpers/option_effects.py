@@ -57,7 +57,8 @@ _TRAINING = """--steps 2 n.txt ; --task classify
 --task transduce n.txt ; --no-bidirectional
 --task classify n.txt ; --pool max
 --task classify n.txt ; --ngrams 2
---task classify n.txt ; --counts 0.5
+--task classify n.txt ; --counts 0.3
+--task classify n.txt ; --writer 3
 --task tag g.txt ; --format lines
 --task tag g.txt ; --columns 2,1
 --task transduce n.txt ; --attention none
@@ -246,7 +247,8 @@ u.txt ; --unknown skip""",
 --fresh --hidden 4 --task classify --corpus n.txt ; --no-bidirectional
 --fresh --hidden 4 --task classify --corpus n.txt ; --pool last
 --fresh --hidden 4 --task classify --corpus n.txt ; --ngrams 2
---fresh --hidden 4 --task classify --corpus n.txt ; --counts 0.5
+--fresh --hidden 4 --task classify --corpus n.txt ; --counts 0.3
+--fresh --hidden 4 --task classify --corpus n.txt ; --writer 3
 --fresh --hidden 4 --task transduce --corpus n.txt ; --attention none
 --fresh --hidden 4 --task classify --column text --corpus lc.csv ; --label-column label
 --fresh --hidden 4 --task classify --field text --corpus lj.jsonl ; --label-field label

@@ -95,7 +95,7 @@ def test_they_decide_by_smoothed_language_models_of_each_label_in_both_direction
     for n, text in enumerate(asked):
         factor = min(1, 3 / len(text) ** 0.5)
         both = [(one.log_p(text) + other.log_p(text[::-1])) / 2 for one, other in models]
-        own = factor * np.array(both) + prior
+        own = counts.CERTAINTY * (factor * np.array(both) + prior)
         expected = (1 - SHARE) * logits[:, n] + SHARE * own
         np.testing.assert_allclose(softmax(found[:, n]), softmax(expected), rtol=1e-12)
 
@@ -188,7 +188,7 @@ def test_a_label_is_as_likely_as_its_texts_that_are_not_empty_are_frequent(texts
     known, labels = texts
     made, weights = filled(known, labels)
     shares = (np.bincount(labels, minlength=LABELS) + 1) / (len(labels) + LABELS)
-    np.testing.assert_allclose(np.exp(weights[PRIOR]), shares, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(weights[PRIOR] / counts.CERTAINTY), shares, rtol=1e-12)
     assert shares.sum() == pytest.approx(1)
     _, more = filled([*known, (), ()], np.append(labels, np.int32([2, 2])), made)
     np.testing.assert_array_equal(more.flat, weights.flat)

@@ -17,6 +17,7 @@ from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.counts import CODES, PRIOR, WEIGHTS
 from charrnn.model.sequences.ngrams import NGRAMS
 from charrnn.model.sequences.padding import Padding
+from charrnn.model.sequences.writer import apart
 from charrnn.model.shards import Shards
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
@@ -80,7 +81,7 @@ def test_the_run_keeps_its_held_out_texts_and_labels(table):
 @pytest.mark.parametrize("stop", [1, 9, 17])
 def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(stop, table):
     options = SMALL | {"steps": 24, "eval_every": 7, "save_every": 5, "bidirectional": True}
-    options |= {"hide_symbols": 0.3, "ngrams": 2, "counts": 0.4, "dropout": 0.2}
+    options |= {"hide_symbols": 0.3, "ngrams": 2, "counts": 0.4, "writer": 5, "dropout": 0.2}
     whole, _ = train(table, name="whole", **options)
     train(table, name="cut", stop=stop, **options)
     train(resume="cut")
@@ -102,6 +103,16 @@ def test_every_update_hides_other_symbols_the_same_for_all_members_of_a_team():
         np.testing.assert_array_equal(again.inputs, found.inputs)
         parts = teams.run(2, partial(share_of, step))
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), found.inputs)
+
+
+def test_a_writer_learns_from_texts_in_which_nothing_is_replaced():
+    plain, noisy = loop_of(longest=30).task, loop_of(longest=30, hide_symbols=0.4).task
+    writes = {"writer": 3, "counts": 0.3}
+    with_writer = loop_of(longest=30, hide_symbols=0.4, model=writes).task
+    for step in (0, 3):
+        read, written = apart(with_writer.batch(step).inputs, with_writer.model.V, np)
+        np.testing.assert_array_equal(read, noisy.batch(step).inputs)
+        np.testing.assert_array_equal(written, plain.batch(step).inputs)
 
 
 def test_symbols_are_left_out_if_there_is_an_unknown_one():

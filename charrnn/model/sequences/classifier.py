@@ -24,11 +24,12 @@ from charrnn.config import ModelConfig
 from charrnn.model.dropout import Masks
 from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
-from charrnn.model.sequences.counts import Counts
+from charrnn.model.sequences.counts import PRIOR, Counts
 from charrnn.model.sequences.ngrams import Found, Ngrams
 from charrnn.model.sequences.padding import Padding
 from charrnn.model.sequences.pooling import POOLS, Pool
 from charrnn.model.sequences.reading import log_softmax, read_whole
+from charrnn.model.sequences.writer import Writer, apart
 from charrnn.model.window import Window
 
 
@@ -42,11 +43,34 @@ class Classifier(Divisible):
         self.ngrams = Ngrams(config.ngrams, outputs, backend) if config.ngrams else None
         sizes = config.counts, outputs, vocabulary
         self.counts = Counts(*sizes, backend) if config.counts else None
+        given = config, vocabulary, outputs, backend
+        self.writer = Writer(*given) if config.writer and config.counts else None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
+        writer = self.writer.shapes() if self.writer else {}
         counts = self.counts.shapes() if self.counts else {}
-        return self._input_shapes() | self.shapes_above() | counts
+        return self._input_shapes() | self.shapes_above() | writer | counts
+
+    def draw(self, host: Parameters, seed: int) -> None:
+        """Fill host parameters with initial weights."""
+        super().draw(host, seed)
+        if self.writer:
+            self.writer.draw(host, seed)
+
+    def window(self, steps: int, streams: int, backward: bool = True) -> Window:
+        """Allocate a window, with that of the writer beside it."""
+        window = super().window(steps, streams, backward)
+        if self.writer:
+            window.beside = self.writer.window(steps, streams, backward)
+        return window
+
+    def stage(self, window: Window, *, backward: bool) -> list[Any]:
+        """Return the weights of layers and writer as a pass over a window uses them."""
+        mine = super().stage(window, backward=backward)
+        if self.writer and window.beside:
+            mine += self.writer.stage(self.weights, window.beside, backward=backward)
+        return mine
 
     def shapes_above(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of the parameters that make logits: of head and n-grams."""
@@ -58,11 +82,16 @@ class Classifier(Divisible):
         return POOLS[self.config.pool](self.config.hidden, self.backend)
 
     def masks(self, steps: int, streams: int) -> Masks:
-        """Allocate the dropout masks: of the layers below the top one, the vector, the n-grams."""
-        masks = self.stack.masks(steps, streams, top_steps=1)
-        if not self.ngrams or not self.config.dropout:
-            return masks
-        return masks.and_of(self.ngrams.masks(steps, streams, self.weights.flat.dtype))
+        """Allocate the dropout masks: of the layers below the top one, the vector, and others.
+
+        These are n-grams and writer.
+        """
+        masks, dtype = self.stack.masks(steps, streams, top_steps=1), self.weights.flat.dtype
+        if self.ngrams and self.config.dropout:
+            masks = masks.and_of(self.ngrams.masks(steps, streams, dtype))
+        if self.writer and self.config.dropout:
+            masks = masks.and_of(self.writer.mask(steps, streams, dtype))
+        return masks
 
     def loss_and_gradient(
         self,
@@ -81,7 +110,7 @@ class Classifier(Divisible):
         Parameters
         ----------
         ids
-            The sequences, (T, N).
+            The sequences, (T, N), or what is read and written, as a writer's ``both`` gives it.
         targets
             The labels, (N,).
         dropout_masks
@@ -95,10 +124,19 @@ class Classifier(Divisible):
         """
         assert mask is None
         assert padding is not None
+        kept, written = None, ids
+        if self.writer:
+            ids, written = apart(ids, self.V, self.backend.xp)
+        if self.writer and dropout_masks:
+            *dropout_masks, kept = dropout_masks
         loss = self.loss_at_top(
             window, ids, targets, grads, padding, symbols=symbols, dropout_masks=dropout_masks
         )
         self.backward(window, ids, window.d_top, grads)
+        if self.writer and window.beside:
+            texts = symbols or int((padding.lengths > 0).sum())
+            learned = window.beside, written, targets, grads, padding, kept, texts
+            loss = loss + self.writer.loss_and_gradient(self.weights, *learned)
         grads.flat[grads.trained.flat.size :] = 0.0
         return loss
 
@@ -159,6 +197,9 @@ class Classifier(Divisible):
             logits = (logits if added is None else logits + added)[0]
             if self.counts and not alone:
                 logits = self.counts.mix(logits, self.weights, ids, padding)
+                if self.writer and window.beside:
+                    read = self.weights, window.beside, ids, padding
+                    logits = self.writer.mix(logits, self.weights[PRIOR], *read)
         return log_softmax(self.backend.get(logits), axis=0)
 
     def _vectors(self, top: Array, padding: Padding) -> Array:

@@ -18,18 +18,21 @@ symbol alone has -ln(1 + N_c / A) besides, and ^ alone the last term only. Anoth
 backwards, from $ to ^, so that its weights ũ are those of reversed n-grams. The two smooth in
 different places, and err there. The decision is
 
-    logits = (1 - s) · (those of the network) + s (τ Σ_g ½ (u_c(g) + ũ_c(g)) + ln P(c)),
-    τ = min(1, 3 / √T)
+    logits = (1 - s) · (those of the network) + s λ (τ Σ_g ½ (u_c(g) + ũ_c(g)) + ln P(c)),
+    τ = min(1, 3 / √T),   λ = 0.65
 
 a product of a discriminative and generative classifiers, which err in different places (Raina et
 al. 2003, "Classification with hybrid generative/discriminative models"). τ is less than 1 because
-the symbols of a text are not as independent as its n-grams take them to be. s is ``counts``.
+the symbols of a text are not as independent as its n-grams take them to be, and λ because network
+and counts are not independent either: with 1, both together are surer than they are right, and of
+the weights of a training run those of its beginning have the lowest loss. s is ``counts``.
 
 Nothing of this is trained. The network learns as if it stood alone: beside counts of the very texts
 that it learns from, little would be left to learn. The tables are parameters all the same, so that
 a checkpoint holds all that decides. An n-gram is found by a code of 24 bits, which float32 holds;
--1 - code is stored. Tables that an earlier version made, with codes that are not negative, are read
-as they were meant: texts have no marks, and an n-gram at an edge is another one than inside.
+-1 - code is stored, and the weights with λ. Tables that an earlier version made are read as they
+were meant: with λ = 1, or, if their codes are not negative, as those of texts without marks, where
+an n-gram at an edge is another one than inside.
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ SYMBOLS = 1 << 20
 """The most symbols that are counted."""
 _BITS = 24
 _TEMPERATURE = 3.0
+CERTAINTY = 0.65
+"""λ."""
 
 Example = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int32]]
 """Texts side by side (T, N), their lengths (N,) and their labels (N,)."""
@@ -114,8 +119,7 @@ class Counts:
             each = xp.take(weights[WEIGHTS], row, axis=0)
             each *= hit[..., None]
             total += each.sum(axis=0)
-        steps = np.maximum(padding.lengths, 1)
-        total *= self._backend.put(np.minimum(1, _TEMPERATURE * steps**-0.5), logits.dtype)[:, None]
+        total *= self._backend.put(temperature(padding.lengths), logits.dtype)[:, None]
         total += weights[PRIOR]
         return logits * (1 - self._share) + total.T * self._share
 
@@ -132,8 +136,9 @@ class Counts:
         weights[CODES][...] = 1 << _BITS  # no n-gram's
         weights[WEIGHTS][...] = 0.0
         weights[CODES][: len(code)] = -1 - code[::-1]
-        weights[WEIGHTS][: len(code)] = weight[::-1]
-        weights[PRIOR][...] = np.log((counted + 1) / (counted.sum() + self._labels))
+        weights[WEIGHTS][: len(code)] = CERTAINTY * weight[::-1]
+        shares = (counted + 1) / (counted.sum() + self._labels)
+        weights[PRIOR][...] = CERTAINTY * np.log(shares)
 
     def _weights(self, every: list[_Grams]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the codes of the most frequent n-grams, sorted, and u (codes, labels).
@@ -185,6 +190,12 @@ class Counts:
             weight -= np.where(grams.ends[at][:, None], 0.0, np.log1p(counts / SMOOTHING))
         p = (counts + SMOOTHING * before) / (total + SMOOTHING)
         return _Table(code, counts, p), weight
+
+
+def temperature(lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return τ of texts of some lengths."""
+    found: NDArray[np.float64] = np.minimum(1, _TEMPERATURE * np.maximum(lengths, 1) ** -0.5)
+    return found
 
 
 class _Table(NamedTuple):
