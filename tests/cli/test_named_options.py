@@ -52,6 +52,8 @@ train hello --column text
 train t.csv --task classify --column text
 train t.csv --task classify
 train t.txt --rnn-size 3
+sample one the
+sample one --prime {chr(0xDCE8)}
 train t.txt --seq_len 3
 train t.txt --temperature 3
 train t.csv --task tag --columns 2

@@ -41,6 +41,7 @@ PRINTED_BY = {
     "cli/parsing/shared.py": COMPUTING,
     "cli/parsing/command.py": (*COMPUTING, "diagnose", "info", "corpus make"),
     "cli/app.py": ("diagnose",),
+    "cli/parsing/misplaced.py": ("train",),
     "cli/parsing/repeated.py": ("view",),
     "cli/parsing/stored.py": ("train",),
     "cli/bench.py": ("bench",),

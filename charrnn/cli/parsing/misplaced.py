@@ -37,7 +37,8 @@ def of_command(words: Sequence[str], commands: Collection[str]) -> UsageError | 
     name = words[0].lower()
     rest = [word for word in words[1:2] if word in commands]
     if name in ("help", "version"):
-        line = " ".join(["charrnn", *(rest if name == "help" else ()), f"--{name}"])
+        asked = [*rest, "--help"] if name == "help" else ["--version"]
+        line = " ".join(["charrnn", *asked])
         return UsageError(f"No such command: {words[0]}", f"it is {line}")
     if name in commands:
         return UsageError(f"No such command: {words[0]}", f"it is charrnn {name}")
