@@ -149,6 +149,11 @@ def unit(level: str) -> str:
     return "character" if level == "char" else level
 
 
+def speed(symbols: float, level: str) -> str:
+    """Return a number of symbols a second: ``12,345 char/s``, ``12,345 word/s``."""
+    return f"{symbols:,.0f} {level}/s"
+
+
 def duration(seconds: float) -> str:
     """Return a time as ``45 s``, ``3 m 05 s`` or ``2 h 07 m``."""
     rounded = max(0, round(seconds))

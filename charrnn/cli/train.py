@@ -227,7 +227,7 @@ def _dry_run(session: Session, as_json: bool) -> int:
     if as_json:
         write_json(result.to_json())
     else:
-        write_text(dry_run(session.model.config, result))
+        write_text(dry_run(session.model.config, session.corpus.vocabulary.level, result))
     return 0
 
 

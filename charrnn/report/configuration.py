@@ -39,9 +39,10 @@ def configuration(checkpoint: Checkpoint) -> str:
             if name not in left_out and value not in (None, ()) and _says(options[name], value):
                 line = _line(option(name)[2:], _in_file(options[name], value))
                 groups.setdefault(options[name].group, []).append(line)
+    begin = checkpoint.progress.launcher
     plugins = "".join(f" {quoted(word)}" for word in as_options())
     lines = [
-        f"# charrnn train --config FILE{plugins} repeats {one_line(checkpoint.path)}",
+        f"# {begin}charrnn train --config FILE{plugins} repeats {one_line(checkpoint.path)}",
         f"# (charrnn {checkpoint.version}, weights_sha256 {checkpoint.weights_sha256})",
     ]
     own = checkpoint.train

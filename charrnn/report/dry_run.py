@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from charrnn.config import ModelConfig
-from charrnn.display import count, duration, size
+from charrnn.display import count, duration, size, speed
 from charrnn.report.tables import inputs
 from charrnn.train.dry_run import DryRun
 
 
-def dry_run(config: ModelConfig, result: DryRun) -> str:
-    """Return three lines: the model, its memory, its time."""
+def dry_run(config: ModelConfig, level: str, result: DryRun) -> str:
+    """Return three lines: the model, its memory, its time. ``level`` is that of the text."""
     memory = result.memory
     available = "" if result.available is None else f"; {size(result.available)} are available"
     program = memory.total - memory.weights - memory.windows - memory.evaluation
@@ -25,7 +25,7 @@ def dry_run(config: ModelConfig, result: DryRun) -> str:
         f"memory  about {size(memory.total)}: {size(memory.weights)} for weights, gradients "
         f"and moments, {size(memory.windows)} for windows, {size(memory.evaluation)} for "
         f"evaluation, {size(program)} for the program{available}\n"
-        f"time    {step} per step, {result.chars_per_second:,.0f} char/s; "
+        f"time    {step} per step, {speed(result.chars_per_second, level)}; "
         f"{duration(result.epoch_seconds)} per epoch of "
         f"{count(result.steps_per_epoch, 'step')}{total}\n"
     )

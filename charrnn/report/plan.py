@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from charrnn.display import count, duration
+from charrnn.display import speed as per_second
 
 if TYPE_CHECKING:
     from charrnn.train.records import Start
@@ -27,7 +28,7 @@ def planned(start: Start) -> str:
     elif speed:
         assert start.minutes is not None
         time = count(start.minutes, "minute")
-        why = f"{time} at {speed:,} char/s read the text {times}"
+        why = f"{time} at {per_second(speed, start.level)} read the text {times}"
     elif plan["by_passes"]:
         why = f"the text is read {times}: more would hardly pay"
     else:

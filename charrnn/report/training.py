@@ -18,6 +18,7 @@ from charrnn.display import (
     one_line,
     printable,
     safe_json,
+    speed,
     unit,
 )
 from charrnn.plugins import named
@@ -112,10 +113,11 @@ class PlainLines(TrainingReport):
             return describe(record)
         if isinstance(record, Step):
             left = time_left(self._start, record)
+            fast = speed(record.chars_per_second, self._start.level if self._start else "char")
             return (
                 f"step {record.step:>6}  epoch {record.epoch}  loss {record.loss:.4f}  "
                 f"smoothed {record.smoothed:.4f}  grad {record.grad_norm:.3g}  lr {record.lr:.2e}  "
-                f"{record.chars_per_second:,.0f} char/s" + (f"  {left} left" if left else "")
+                f"{fast}" + (f"  {left} left" if left else "")
             )
         if isinstance(record, Eval):
             mark = "  (best so far)" if record.best else ""
@@ -186,7 +188,7 @@ class Live(PlainLines):
             f"step {step.step:,}",
             ProgressBar(total=total, completed=so_far, width=18),
             f"{min(1.0, so_far / total):.0%}  {time_left(start, step)} left  epoch {step.epoch}  "
-            f"{step.chars_per_second:,.0f} char/s",
+            f"{speed(step.chars_per_second, start.level)}",
         )
         figures = (
             f"loss {step.loss:.3f}  smoothed {step.smoothed:.3f}  val {loss(self._val)}  "

@@ -100,6 +100,11 @@ class Progress:
     planned_speed: float | None = None
     planned_steps: int | None = None
 
+    @property
+    def launcher(self) -> str:
+        """What starts a command with as many ranks, whose sums others would round differently."""
+        return f"mpirun -n {self.ranks} " if self.ranks > 1 else ""
+
     def measure(self, value: float, better: Better) -> bool:
         """Note the metric of an evaluation; return whether its weights are the best so far."""
         self.val_loss, self.measured = value, self.step

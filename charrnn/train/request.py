@@ -300,9 +300,9 @@ def new_run(
 def repeated(checkpoint: Checkpoint) -> str | None:
     """Return the command that trains such a run anew; None if it was not made by training.
 
-    Its steps are all given, and so is what was planned. The result is the same, bit for bit, unless
-    its learning rate followed the clock (a limit in minutes), or it was changed while it was
-    resumed.
+    Its steps are all given, and so are its ranks and what was planned. The result is the same, bit
+    for bit, unless its learning rate followed the clock (a limit in minutes), or it was changed
+    while it was resumed.
     """
     from charrnn.text.finding import in_command
 
@@ -312,7 +312,7 @@ def repeated(checkpoint: Checkpoint) -> str | None:
     words = ["charrnn", "train", *in_command(configs[1])]
     words += as_options()
     words += _options(checkpoint.config, left_out, *configs)
-    return " ".join(map(quoted, words))
+    return checkpoint.progress.launcher + " ".join(map(quoted, words))
 
 
 def to_repeat(

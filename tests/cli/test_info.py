@@ -11,8 +11,10 @@ from helpers.commands import inside
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.model.language import LanguageModel
 from charrnn.options import declared
+from charrnn.report.configuration import configuration
 from charrnn.storage import checkpoint
 from charrnn.text import Vocabulary
+from charrnn.train.request import repeated
 
 GIVEN = {
     "hidden": 9, "init": "xavier", "forget_bias": 0.75, "dropout": 0.125, "val_frac": 0.2,
@@ -137,6 +139,15 @@ def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
     assert (facts["plan"], again["plan"]) == ("auto", "none")
     (line,) = re.findall("^repeat +(.*)$", inside("info", "planned", cwd=place).stdout, re.M)
     assert line == facts["repeat"]
+
+
+def test_what_repeats_a_run_of_several_ranks_starts_as_many(place):
+    loaded = checkpoint.load(next(Path(place, "checkpoints").glob("*/last.safetensors")))
+    assert repeated(loaded).startswith("charrnn train ")
+    assert configuration(loaded).startswith("# charrnn train ")
+    loaded.progress.ranks = 3
+    assert repeated(loaded).startswith("mpirun -n 3 charrnn train ")
+    assert configuration(loaded).startswith("# mpirun -n 3 charrnn train --config FILE repeats ")
 
 
 def test_the_verdict_is_that_of_the_end_of_training(place):

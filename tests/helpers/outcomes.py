@@ -39,7 +39,9 @@ cache.json = true
 """For each command, what changes its result."""
 OF_START = ("train_chars", "val_chars", "test_chars", "vocabulary", "batch", "seq_len", "backend")
 TIMED = {"seconds", "chars_per_second", "run", "path", "last_used", "version"}
-CLOCK = re.compile(r"[\d,.]+ (char/s|s|ms|MB|GB|kB)\b( left| an epoch)?|lr [\d.e-]+|\d+\.\d+ [GM]B")
+CLOCK = re.compile(
+    r"[\d,.]+ ((?:char|byte|word)/s|s|ms|MB|GB|kB)\b( left| an epoch)?|lr [\d.e-]+|\d+\.\d+ [GM]B"
+)
 
 
 def furnish(where):

@@ -38,6 +38,16 @@ def test_a_dry_run_tells_and_writes_nothing(text, home):
     assert tree(home) == before
 
 
+def test_words_are_counted_as_words(text):
+    done = inside("train", text, "--level", "word", "--hidden", "4", "--minutes", "0.001")
+    assert " word/s read the text " in done.stderr
+    assert " word/s; " in inside("train", text, "--level", "word", "--dry-run").stdout
+    small = ("--hidden", "4", "--steps", "1", "--log-every", "1")
+    done = inside("train", text, "--level", "word", *small)
+    assert " word/s" in done.stderr
+    assert "char/s" not in done.stderr
+
+
 def test_a_dry_run_of_a_run_that_goes_on_leaves_it_as_it_is(text, home):
     session, _ = train(text, name="run", **SMALL, stop=13)
     before = tree(home)
