@@ -7,7 +7,7 @@ import pytest
 from helpers.differences import check
 from helpers.native import opened
 
-from charrnn.backend import numpy_backend
+from charrnn.backend import numpy_backend, select
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.model.memory import BASE
@@ -191,3 +191,18 @@ def test_the_memory_that_it_needs_is_counted(longest, labels, rng):
     finally:
         tracemalloc.stop()
     assert 0.6 * needed < peak < needed
+
+
+def test_the_device_gives_the_same(device):
+    found = []
+    for backend in (numpy_backend(), select("cupy")):
+        host, ids, labels = made(np.random.default_rng(2), dropout=0.3)
+        model = Classifier(host.config, V, backend, host.weights.flat.copy(), outputs=LABELS)
+        padding, masks = Padding(LENGTHS, T, backend), model.masks(T, N).draw(3, 0, T)
+        grads = model.weights.like(backend.xp.empty_like(model.weights.flat))
+        here = backend.put(both(ids, (ids + 1) % V, V)), backend.put(labels)
+        model.loss_and_gradient(model.window(T, N), *here, grads, masks, padding=padding)
+        log_p = model.log_p(model.window(T, N, backward=False), backend.put(ids), padding)
+        found.append((backend.get(grads.flat), log_p))
+    for mine, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(theirs, mine, rtol=1e-12, atol=1e-15)

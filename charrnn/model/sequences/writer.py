@@ -127,7 +127,7 @@ class Writer:
         xp, put = self._backend.xp, self._backend.put
         targets, ended = self._targets(ids, padding)
         likely = xp.argsort(-logits, axis=0)[: self._read]
-        many = xp.tile(targets, (1, self._read))
+        many = xp.concatenate([targets] * self._read, axis=1)
         inputs = self._inputs(many, likely.reshape(-1))
         nats = self._at(weights).surprisal(window, inputs, many)
         nats = nats.reshape(len(targets), *likely.shape) * ended.mask(logits.dtype)[:, None]
@@ -149,8 +149,9 @@ class Writer:
 
     def _inputs(self, targets: Array, labels: Array) -> Array:
         """Return what the network reads before each target (T, N), given the labels (N,)."""
-        first = self._backend.xp.full_like(targets[:1], self._end)
-        read = self._backend.xp.concatenate((first, targets[:-1]))
+        xp = self._backend.xp
+        first = xp.full((1, targets.shape[1]), self._end, np.int64)
+        read = xp.concatenate((first, targets[:-1]))
         return read + labels.astype(np.int64) * (self._end + 1)
 
     def _at(self, weights: Parameters) -> Generator:
