@@ -248,9 +248,9 @@ class Layer:
         """Backpropagate from the outputs of a part to its pre-activations.
 
         ``d_out`` (T, H, N) is ∂L/∂h_t from above, and ``ws.gradients`` ∂L/∂(states after the part)
-        from later steps. Afterwards ``d_out`` holds the total ∂L/∂h_t, ``ws.gradients``
-        ∂L/∂(states before the part), ``ws.work`` the gradients of the pre-activations, and ``dx``
-        (T, D, N), if it is given, ∂L/∂x of the part, here or after :meth:`accumulate`.
+        from later steps. Afterwards ``ws.gradients`` holds ∂L/∂(states before the part),
+        ``ws.work`` the gradients of the pre-activations, and ``dx`` (T, D, N), if it is given,
+        ∂L/∂x of the part, here or after :meth:`accumulate`. ``d_out`` may be overwritten.
         """
         runs = list(resets.runs(part)) if resets else whole(part)
         for start, stop, kept in reversed(runs):

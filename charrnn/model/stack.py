@@ -255,7 +255,7 @@ class Stack:
         """Backpropagate ``d_top`` (T, H, N) through the last forward pass.
 
         Weight gradients are written to ``grads`` (not added), those of the initial states are left
-        in ``window.state_gradients`` and every layer's total ∂L/∂h_t in ``window.d_out``.
+        in ``window.state_gradients``.
 
         Parameters
         ----------

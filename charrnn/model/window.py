@@ -73,8 +73,8 @@ class Window(Carried):
     state_gradients
         ∂L/∂(initial states), (H, N) each by full name, as backward leaves them.
     d_out
-        For each layer ∂L/∂h_t (T, H, N): from above before the layer's backward pass, the total
-        after it. Empty in a window without backward pass.
+        For each layer ∂L/∂h_t (T, H, N) from above, which its backward pass may overwrite. Empty
+        in a window without backward pass.
     buffers
         Sequences laid out for products over all steps at once.
     resets

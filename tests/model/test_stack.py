@@ -115,17 +115,6 @@ def test_no_gradient_crosses_the_edge_of_a_window(form, embed, rng):
     np.testing.assert_array_equal(grads.flat, constant.flat)
 
 
-def test_the_gradient_of_the_top_is_not_lost_in_upper_layers(rng):
-    """Total ∂L/∂h_t of every layer is left in the window: at the last step what came from above."""
-    stack = Stack(config_of("lstm", layers=2), 3)
-    weights, window = stack.initialise(seed=0), stack.workspace(4, 2)
-    stack.forward(weights, window, rng.standard_normal((4, 3, 2)))
-    d_top = rng.standard_normal((4, 5, 2))
-    stack.backward(window, d_top, weights.like(np.empty_like(weights.flat)))
-    np.testing.assert_array_equal(window.d_out[1][3], d_top[3])
-    assert not np.allclose(window.d_out[1][2], d_top[2])
-
-
 @forms
 def test_dropout_takes_only_the_way_up(form, rng):
     """Outputs equal the reference with masks between layers and none on the recurrent path."""

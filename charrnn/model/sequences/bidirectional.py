@@ -146,12 +146,9 @@ class Bidirectional(Layer):
         resets: Resets | None = None,
     ) -> None:
         """Backpropagate from ``d_out`` (T, 2H, N) to the pre-activations of both layers."""
-        padding, H = self._padding(ws, d_out), self.H
         d_ahead, d_back = (each.d_out for each in self.readings(staged, ws, d_out))
         self._ahead.backward(staged[0], ws.ahead, d_ahead, dx, part, resets)
         self._back.backward(staged[1], ws.back, d_back, self._room(ws, "dx", dx), part, resets)
-        d_out[:, :H] = d_ahead  # now the total ∂L/∂h
-        padding.reversed(d_back, d_out[:, H:])
 
     def readings(self, staged: Any, ws: Any, d_out: Array = None) -> list[Reading]:
         """Return how both layers read, each with its own half of ∂L/∂output (T, 2H, N)."""
