@@ -98,3 +98,10 @@ def test_the_options_that_are_named_exist_and_take_one_value():
     for name in (*repeated._LISTED, *repeated._ONE, *repeated._NOTED):
         found = [param for param in params if param.name == name]
         assert found and not any(param.multiple for param in found), name
+
+
+def test_a_command_that_fails_says_one_line(place):
+    done = inside("eval", "t.txt", "--run", "one", "--run", "two", "--beam", "2", cwd=place)
+    assert done.returncode == 2
+    assert done.stderr.startswith("charrnn: error: --beam only applies")
+    assert done.stderr.count("\n") == 1

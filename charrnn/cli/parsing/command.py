@@ -225,14 +225,15 @@ class Command(TyperCommand):
                 raise self._explained(ctx, problem) from None
             ctx.meta.pop(_GIVEN, None)
             left = super().parse_args(ctx, list(args))
-        note_repeated(ctx.meta[_ARGUMENTS], named)
         config_file.check_stdin(ctx, ctx.params | ctx.meta.get(_GIVEN, {}))
         return left
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names an option that has several names as the user typed it."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            note_repeated(typed(ctx), self.get_params(ctx))
+            return result
         except CharRNNError as problem:
             names = self._typed(ctx)
             problem.message, problem.remedy = (
@@ -246,8 +247,7 @@ class Command(TyperCommand):
     def _explained(self, ctx: Any, problem: Any) -> Any:
         """Return an error of parsing, which says so if the option stands in a file."""
         file, param = config_file.used(ctx), getattr(problem, "param", None)
-        if hasattr(problem, "ctx"):
-            problem.ctx = problem.ctx or ctx  # for the help that the line names
+        problem.ctx = getattr(problem, "ctx", None) or ctx  # for the help that the line names
         if param is not None and param.name in file.keys:
             problem.message = f"{problem.message.rstrip('.')} (in {file.name})"
         elif advice := typed_quotes(typed(ctx)):

@@ -56,8 +56,12 @@ def refuse_repeated(words: Sequence[str], named: Mapping[str, Any]) -> None:
             raise UsageError(said, _ONE[param.name])
 
 
-def note_repeated(words: Sequence[str], named: Mapping[str, Any]) -> None:
-    """Note which value counts of an option that has several."""
+def note_repeated(words: Sequence[str], params: Sequence[Any]) -> None:
+    """Note which value counted of an option that had several.
+
+    A command says so at its end, for one that fails says a single line.
+    """
+    named = {name: param for param in params for name in (*param.opts, *param.secondary_opts)}
     for param, name, values in _repeated(words, named):
         if param.name in _NOTED:
             note(f"{name} is given {_times(values)}: the last one counts, {_shown(values[-1])}")
