@@ -239,7 +239,7 @@ def test_a_checkpoint_is_diagnosed_by_its_path_as_in_memory(hello, tmp_path):
     known = charrnn.diagnose(hello, "hello" * 60, **QUICK).to_json()
     assert report.to_json() | {"run": known["run"]} == known
     assert stages[:2] == ["norms", "gates"]
-    with pytest.raises(charrnn.CharRNNError, match="no val text"):
+    with pytest.raises(charrnn.CharRNNError, match="no validation text"):
         charrnn.diagnose(path)
 
 

@@ -33,7 +33,8 @@ def write_page(
     line = export(portable, PAGE, out, bits, about)
     length = out.stat().st_size
     if losses is None:
-        note(f"what the rounding costs is not measured: {one_line(loaded.path)} has no val text")
+        path = one_line(loaded.path)
+        note(f"what the rounding costs is not measured: {path} has no validation text")
     if length > LARGE:
         less = "; --bits 8 halves it" if bits > DEFAULT_BITS else ""
         note(f"a page of {size(length)} opens slowly, and is too large for most mail{less}")

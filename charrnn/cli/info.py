@@ -52,7 +52,7 @@ Config = Annotated[
     bool,
     typer.Option(
         "--config",
-        help="Write the settings of the run as a file for charrnn train --config.",
+        help="Print the settings of the run as a file for charrnn train --config.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -33,6 +33,7 @@ _HEADER = re.compile(
 _HEADER_BYTES = 1 << 10
 _WRITTEN = 1 << 22  # ids written at a time
 _CHECKED = 1 << 20  # ids checked at a time
+_IN_WORDS = {"val": "validation", "test": "test"}
 
 
 def write(folder: Path, split: str, text: TextIds | Units) -> None:
@@ -124,7 +125,7 @@ def read(checkpoint: Path, split: str, symbols: int | None = None) -> np.ndarray
         ids = mapped(path)
     except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
         raise CharRNNError(
-            f"there is no {split} text next to {one_line(checkpoint)}",
+            f"there is no {_IN_WORDS[split]} text next to {one_line(checkpoint)}",
             f"train with {setting(f'{split}_frac')} or {setting(split)}, or name a text",
         ) from None
     except (OSError, ValueError):

@@ -176,3 +176,11 @@ def test_a_run_with_held_out_files_is_resumed(again, home):
     assert inside("train", "text.txt", *options).returncode == 0
     done = inside("train", *again, "--resume", "r", "--steps", "5", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_text_of_less_than_a_window_is_not_told_of_epochs_without_any(tmp_path):
+    (tmp_path / "t.txt").write_text("to be or not")
+    small = ("--hidden", "4", "--steps", "1", "--val-frac", "0")
+    done = inside("train", "t.txt", *small, cwd=tmp_path)
+    assert "0 windows" not in done.stderr
+    assert "using 1 stream × 11 steps instead" in done.stderr

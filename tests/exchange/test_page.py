@@ -184,6 +184,9 @@ def test_notes_say_that_it_is_large_or_not_measured(run, monkeypatch):
     monkeypatch.setattr("charrnn.cli._page.LARGE", 1000)
     words = ("export", "alone/m.safetensors", "--to", "html", "--out", "p.html")
     done = inside(*words, "--bits", "16", cwd=run)
-    assert "the rounding costs is not measured: alone/m.safetensors has no val text" in done.stderr
+    assert (
+        "the rounding costs is not measured: alone/m.safetensors has no validation text"
+        in done.stderr
+    )
     assert "kB opens slowly, and is too large for most mail; --bits 8 halves it" in done.stderr
     assert "<h1>m</h1>" in (run / "p.html").read_text("utf-8")

@@ -57,5 +57,5 @@ def test_an_empty_text_is_empty(folder):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
 def test_a_fifo_is_not_waited_for(folder):
     os.mkfifo(folder / "val.npy")
-    with pytest.raises(CharRNNError, match="no val text"):
+    with pytest.raises(CharRNNError, match="no validation text"):
         heldout.read(folder / CHECKPOINT, "val")

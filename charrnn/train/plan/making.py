@@ -165,6 +165,8 @@ def with_fewer_streams(
     if given.keys() & {"batch", "plan"} or streams == train.batch:
         return train, []
     few, more = ((n - 1) // (each * train.seq_len) for each in (train.batch, streams))
+    if not more:  # less than one window: another note says what is read
+        return replace(train, batch=streams), []
     note = (
         f"the training text has {count(n, 'symbol')}: {count(streams, 'stream')} instead of "
         f"{train.batch}, so that an epoch has {count(more, 'window')}, not {few}; "
