@@ -23,7 +23,7 @@ from charrnn.backend.array import Array
 from charrnn.backend.launch import Launched
 from charrnn.backend.pulse import Pulse
 from charrnn.backend.team import Team
-from charrnn.backend.threads import affinity
+from charrnn.backend.threads import affinity, quota
 from charrnn.errors import BackendError
 
 SMALL = 1 << 12
@@ -93,11 +93,13 @@ class Ranks(Team):
         """Return this member's share of the cores of its host, at least 1.
 
         A core that several ranks may use is divided among them; a launcher that binds each rank to
-        cores of its own leaves nothing to divide.
+        cores of its own leaves nothing to divide. So is the time of a container with a quota.
         """
         mine = affinity()
         found = [set(each.decode().split()) for each in self.gather(" ".join(mine).encode())]
         share = sum(1 / sum(core in found[rank] for rank in self.local) for core in mine)
+        if most := quota():
+            share = min(share, most / self.beside)
         return max(1, int(share + 1e-9))
 
     def watch(self, lost: Callable[[int], None]) -> None:

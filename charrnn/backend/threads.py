@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,8 @@ MAX_MATRIX = 6 << 20
 """Bytes of the matrix that every thread reads at each step; the caches hold no larger one."""
 _MOST = 1 << 16
 """Threads; libraries of BLAS take their number as an int."""
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container what it may use."""
 
 
 def affinity() -> list[str]:
@@ -37,9 +40,30 @@ def affinity() -> list[str]:
     return [str(core) for core in range(os.cpu_count() or 1)]
 
 
+def quota() -> int | None:
+    """Return how many cores the processor time of this container fills; None if it has no limit.
+
+    A part of a core counts as one. A limit that cannot be read is none.
+    """
+    with suppress(OSError, ValueError):
+        return _cores_of((CGROUP / "cpu.max").read_text("ascii").split())
+    with suppress(OSError, ValueError):  # version 1 of cgroups
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        return _cores_of([(CGROUP / "cpu" / name).read_text("ascii").strip() for name in names])
+    return None
+
+
+def _cores_of(words: Sequence[str]) -> int | None:
+    """Return the cores of a time and the period that it is for; None if there is no limit."""
+    if len(words) != 2 or not all(word.isdecimal() and int(word) for word in words):
+        return None  # "max", or -1
+    return -(-int(words[0]) // int(words[1]))
+
+
 def cores() -> int:
     """Return the number of cores of the processor that this process may use."""
-    return len(affinity())
+    count = len(affinity())
+    return min(count, quota() or count)
 
 
 def threads_asked() -> int | None:
@@ -56,13 +80,19 @@ def default_threads() -> int:
 def limit_threads(count: int | None) -> None:
     """Set the number of BLAS threads of this process; None leaves the library's choice.
 
+    But the library knows nothing of :func:`quota`, which is the most unless a variable asks for
+    more.
+
     Raises
     ------
     UsageError
         If ``count`` is less than 1, or more than a machine can have.
     """
     if count is None:
-        return
+        asked = any(name.endswith("_NUM_THREADS") for name in os.environ)
+        if asked or len(affinity()) == cores():
+            return
+        count = cores()
     if count < 1:
         raise UsageError(f"{setting('threads')} must be at least 1, not {count}")
     if count > _MOST:

@@ -87,6 +87,12 @@ def test_ranks_of_one_host_divide_its_cores(monkeypatch):
     ]
 
 
+def test_ranks_of_one_container_divide_its_quota(monkeypatch):
+    monkeypatch.setattr(module, "affinity", lambda: [str(core) for core in range(64)])
+    monkeypatch.setattr(module, "quota", lambda: 6)
+    assert run(3, lambda team: team.cores()) == [2, 2, 2]
+
+
 @pytest.mark.parametrize("silent", [0, 1])
 def test_a_rank_that_gives_no_sign_of_life_is_given_up(silent):
     world = World(3)

@@ -1,5 +1,6 @@
 """Threads: how many get a share of the streams, and what BLAS may use meanwhile."""
 
+import os
 from threading import Thread
 
 import numpy as np
@@ -8,6 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import charrnn
 from charrnn.backend import Backend, numpy_backend
+from charrnn.backend import threads as module
 from charrnn.backend.threads import MAX_MATRIX, MIN_STREAMS, Threads, limit_threads
 from charrnn.config import ModelConfig
 from charrnn.errors import UsageError
@@ -142,3 +144,46 @@ def test_threads_are_limited():
         threadpool_limits(limits=max(before), user_api="blas")
     with pytest.raises(UsageError, match="at least 1"):
         limit_threads(0)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "1000 100000\n"}, 1),
+        ({"cpu.max": "900000000 100000\n"}, 64),
+        ({"cpu.max": "max 100000\n"}, 64),
+        ({"cpu.max": "what\n"}, 64),
+        ({"cpu.max": "1 0\n"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "250000\n"}, 64),
+        ({}, 64),
+    ],
+)
+def test_a_container_with_a_quota_has_as_many_threads(monkeypatch, tmp_path, files, expected):
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(module, "affinity", lambda: [str(core) for core in range(64)])
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert module.default_threads() == expected
+
+
+def test_blas_has_no_more_threads_than_a_quota_allows(monkeypatch, tmp_path, threads):
+    (tmp_path / "cpu.max").write_text("100000 100000")
+    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(module, "affinity", lambda: ["0", "1"])
+    for name in [name for name in os.environ if name.endswith("_NUM_THREADS")]:
+        monkeypatch.delenv(name)
+    try:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+        limit_threads(None)
+        assert used() == 2
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+        limit_threads(None)
+        assert used() == 1
+    finally:
+        threadpool_limits(limits=2, user_api="blas")
