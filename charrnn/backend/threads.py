@@ -67,8 +67,11 @@ def cores() -> int:
 
 
 def threads_asked() -> int | None:
-    """Return the number of threads in ``OMP_NUM_THREADS``, None if there is none."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
+    """Return the number of threads in ``OMP_NUM_THREADS``, None if there is none.
+
+    Of a list, which has a number for each level of nested teams, it is the first.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(given) if given.isdecimal() and int(given) else None
 
 

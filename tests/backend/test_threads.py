@@ -187,3 +187,11 @@ def test_blas_has_no_more_threads_than_a_quota_allows(monkeypatch, tmp_path, thr
         assert used() == 1
     finally:
         threadpool_limits(limits=2, user_api="blas")
+
+
+@pytest.mark.parametrize(("given", "expected"), [("4,2", 4), (" 3 ", 3), (",2", 2), ("0,2", 2)])
+def test_the_first_number_of_a_list_of_threads_counts(monkeypatch, given, expected):
+    monkeypatch.setattr(module, "affinity", lambda: ["0", "1"])
+    monkeypatch.setattr(module, "quota", lambda: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert module.default_threads() == expected
