@@ -107,6 +107,18 @@ def test_what_a_rollback_undid_does_not_count():
     assert [point.step for point in made.points] == [100, 200]
 
 
+@pytest.mark.parametrize(("back", "told"), [(400, False), (600, True)])
+def test_a_rollback_to_before_it_was_told_undoes_that(back, told):
+    made = course(RISING)
+    made.take({"event": OVERFITTING, "step": 600, "best_step": 200})
+    made.take({"event": "rollback", "step": 800, "to_step": back})
+    assert made.told is told
+    for step in (600, 800):  # it is told again when it overfits again
+        made.take({"event": "step", "step": step, "smoothed": 3 - step / 1000})
+        made.take({"event": "eval", "step": step, "val_loss": 2.0})
+    assert made.overfits() is not told
+
+
 def test_the_end_is_read_from_the_records():
     made = course(RISING)
     assert made.recorded() is None

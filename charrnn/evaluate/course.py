@@ -93,12 +93,13 @@ class Course:
     points
         The evaluations.
     told
-        Whether a record says that the run has begun to overfit.
+        Whether a record says that the run has begun to overfit, and no rollback undid it.
     """
 
     def __init__(self) -> None:
         self.points: list[Point] = []
         self.told = False
+        self._told_at = 0.0
         self._smoothed: float | None = None
         self._per_epoch, self._scored, self._language = 0.0, 0.0, True
         self._enough = False  # whether the steps are those that a plan takes to be enough
@@ -124,12 +125,13 @@ class Course:
             if step is not None and loss is not None:
                 self.points.append(Point(int(step), loss, self._smoothed))
         elif event == OVERFITTING:
-            self.told = True
+            self.told, self._told_at = True, number_of(line.get("step")) or 0.0
         elif event == "end":
             self._ended = str(line.get("reason")), number_of(line.get("train_loss"))
         elif event == "rollback":
             step = number_of(line.get("to_step")) or 0.0
             self.points = [point for point in self.points if point.step <= step]
+            self.told = self.told and self._told_at <= step
 
     def _begin(self, line: Mapping[str, Any]) -> None:
         self._ended = None
