@@ -208,7 +208,7 @@ def check_typed(vocabulary: Vocabulary, **texts: str) -> None:
 
     A vocabulary that has a backslash can mean it: then that is a note, else an error.
     """
-    from charrnn.text.decoding import SURROGATE
+    from charrnn.text.vocabulary import SURROGATE
 
     for name, typed in texts.items() if vocabulary.level != "byte" else ():
         if SURROGATE.search(typed):

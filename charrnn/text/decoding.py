@@ -16,10 +16,9 @@ from charrnn.text.formats import SNIFF, compression, has_nul, text_of, unmarked
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.source import CHUNK, Source, shown
 from charrnn.text.values import bordered, joined, values_of
-from charrnn.text.vocabulary import UNKNOWN_CHAR, Level
+from charrnn.text.vocabulary import SURROGATE, UNKNOWN_CHAR, Level
 
 _NO_WORD = re.compile(r"\W")
-SURROGATE = re.compile("[\ud800-\udfff]")
 # These codecs never produce a lone surrogate, so none is searched for.
 _CLEAN = frozenset({"utf-8", "utf-8-sig", "ascii", "iso8859-1", "utf-16", "utf-32"})
 DECODE_OTHERWISE = f"name another {setting('encoding')}, or set {setting('errors')} to replace"

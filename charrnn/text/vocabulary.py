@@ -22,6 +22,8 @@ UNKNOWN_CHAR = "\ufffd"
 UNKNOWN_BYTE = 256
 TOKEN = re.compile(r"\w+|\W")
 """A token of the word level: a run of word characters, or one character of any other kind."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16, which strings of Python may hold though it is no character."""
 
 _SKIP = f"set {setting('unknown')} to skip, which leaves such symbols out"
 _REMEDIES: dict[str | bytes, str] = {
@@ -341,7 +343,7 @@ def _marker(level: str) -> int | str:
 
 def _is_symbol(symbol: str, level: str, separated: bool) -> bool:
     whole = len(symbol) == 1 if level == "char" else separated or TOKEN.fullmatch(symbol)
-    return bool(symbol and whole) and not any("\ud800" <= char <= "\udfff" for char in symbol)
+    return bool(symbol and whole) and not SURROGATE.search(symbol)
 
 
 def _damaged(why: str) -> CheckpointError:

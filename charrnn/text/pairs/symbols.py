@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.text.units.pieces import Numbers
+from charrnn.text.vocabulary import SURROGATE
 
 LEVELS = ("char", "word")
 
@@ -32,7 +33,7 @@ def joined(symbols: Iterable[str], level: str) -> str:
 
 def is_symbol(symbol: str, level: str) -> bool:
     """Return whether a string may be a symbol of a target."""
-    if any("\ud800" <= char <= "\udfff" for char in symbol):
+    if SURROGATE.search(symbol):
         return False
     return len(symbol) == 1 if level == "char" else " " not in symbol
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from charrnn.display import brief, brief_list
 from charrnn.errors import CorpusError, setting
-from charrnn.text.vocabulary import UNKNOWN_CHAR
+from charrnn.text.vocabulary import SURROGATE, UNKNOWN_CHAR
 
 MAX_LINE = 1 << 26
 """Maximum characters of a line."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {dict: "an object", list: "a list", bool: "true or false", int: "a number"}
 
 
@@ -91,11 +89,11 @@ class JsonField:
             kind = _KINDS.get(type(value), "a number")
             message = f"{self._where()}: field {brief(self._field)} is {kind}, not a string"
             raise CorpusError(message, f"name another {setting('field')}")
-        if _SURROGATE.search(value):
+        if SURROGATE.search(value):
             if self._errors != "replace":
                 message = f"{self._where()}: field {brief(self._field)} holds half a surrogate pair"
                 raise CorpusError(message, f"set {setting('errors')} to replace, or mend that line")
-            value = _SURROGATE.sub(UNKNOWN_CHAR, value)
+            value = SURROGATE.sub(UNKNOWN_CHAR, value)
         return value
 
     def _look_up(self, record: Any, field: str) -> Any:
