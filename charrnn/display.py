@@ -72,6 +72,11 @@ def symbol(item: str | int) -> str:
     return item.encode("unicode_escape").decode()
 
 
+def label(name: str) -> str:
+    """Return the name of a label on one line; one of blanks alone is quoted, to be seen."""
+    return one_line(name) if name.strip() else repr(name)
+
+
 def brief(value: object) -> str:
     """Return any value for a message: as Python writes it, and short."""
     line = repr(value)

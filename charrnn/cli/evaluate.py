@@ -154,6 +154,7 @@ def evaluate(
 
     Of a tagger, TEXT is labelled sequences. With --json also "tokens" (how many have a label), and
     if labels are O, B-TYPE and I-TYPE "span_f1": spans are counted as the script conlleval does.
+    --plot draws the confusion of the labels, --html writes a page.
 
     Of a transducer, TEXT is a table of pairs, source<TAB>target a line, or sources with --target.
     With --json: "examples", "nats" (of all targets), "exact_match" (the share of targets that are

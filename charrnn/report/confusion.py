@@ -1,27 +1,32 @@
-"""The confusion matrix of a classifier, drawn and as a table of HTML."""
+"""The confusion matrix of a classifier or tagger, drawn and as a table of HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.display import one_line
+from charrnn.display import label
 from charrnn.report.diagnose.plot import STYLE, save_figure
 
 MOST = 40
 """The most labels that a matrix shows."""
 OTHERS = "all others"
+SHORT = 3
+"""The most characters of labels that stand upright above their columns."""
+CHARACTER = 0.078
+"""Inches of a drawing for a character of its title."""
 RIGHT, WRONG = "var(--c2)", "var(--c1)"
 """Colours of the page's style sheet."""
 
 
 class Matrix(NamedTuple):
-    """The labels, and how many texts of each (row) were given each (column).
+    """The labels, and how many texts or symbols of each (row) were given each (column).
 
     Of more than :data:`MOST` labels these are the most frequent ones, followed by all others
     together.
@@ -33,7 +38,7 @@ class Matrix(NamedTuple):
     @classmethod
     def of(cls, confusion: NDArray[np.int64], names: Sequence[str]) -> Matrix:
         """Return what is shown of a confusion matrix (labels, labels)."""
-        shown = [one_line(name) for name in names]
+        shown = [label(name) for name in names]
         if len(shown) <= MOST:
             return cls(shown, confusion)
         frequent = np.sort(np.argsort(-confusion.sum(axis=1), kind="stable")[:MOST])
@@ -45,7 +50,7 @@ class Matrix(NamedTuple):
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The counts as shares of the texts of each label; 0 if there are none."""
+        """The counts as shares of all that have each label; 0 if there are none."""
         shares: NDArray[np.float64] = self.counts / np.maximum(1, self.counts.sum(axis=1))[:, None]
         return shares
 
@@ -66,13 +71,17 @@ def draw(matrix: Matrix, title: str, path: Path) -> None:
     count, shares = len(matrix.names), matrix.shares
     size = max(3.2, 1.4 + 0.32 * count)
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+        width = size + 0.6
+        figure = Figure(figsize=(width, size), layout="constrained")
         FigureCanvasAgg(figure)
         axis = figure.subplots()
-        axis.set_title(title.replace("$", r"\$"))
+        told = fill(title, int(width / CHARACTER)).replace("$", r"\$")
+        figure.suptitle(told, x=0.01, ha="left", size=STYLE["axes.titlesize"], weight="bold")
         axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         labels = [name.replace("$", r"\$") for name in matrix.names]
-        axis.set_xticks(range(count), labels, rotation=90)
+        axis.set_xticks(range(count), labels)
+        for name, tick in zip(matrix.names, axis.get_xticklabels(), strict=True):
+            tick.set_rotation(0 if len(name) <= SHORT else 90)
         axis.set_yticks(range(count), labels)
         axis.set_xlabel("label given")
         axis.set_ylabel("right label")
@@ -88,7 +97,7 @@ def table(matrix: Matrix) -> str:
 
     Right labels are of another colour than wrong ones.
     """
-    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in matrix.names)
+    head = "".join(map(_head, matrix.names))
     rows = ""
     for right, name in enumerate(matrix.names):
         cells = "".join(_cell(matrix, right, given) for given in range(len(matrix.names)))
@@ -99,6 +108,13 @@ def table(matrix: Matrix) -> str:
         f'<table class="matrix"><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody>'
         "</table></div>"
     )
+
+
+def _head(name: str) -> str:
+    """Return the head of a column; a long label is turned."""
+    if len(name) <= SHORT:
+        return f'<th scope="col" class="short">{escape(name)}</th>'
+    return f'<th scope="col"><span>{escape(name)}</span></th>'
 
 
 def _cell(matrix: Matrix, right: int, given: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from charrnn.display import count, one_line
+from charrnn.display import count, label
 from charrnn.report.tables import aligned
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def labels_text(scores: LabelScores, names: Sequence[str]) -> str:
 
 def _by_label(scores: LabelScores, names: Sequence[str], support: str) -> str:
     """Return the figures of each label, and which labels are confused."""
-    shown = [one_line(name) for name in names]
+    shown = [label(name) for name in names]
     rows = [
         (name, f"{one.precision:.3f}", f"{one.recall:.3f}", f"{one.f1:.3f}", f"{one.support:,}")
         for name, one in zip(shown, scores.labels, strict=True)
@@ -56,7 +56,7 @@ def generated_text(scores: TextScores, unit: str) -> str:
         f"{total.bits_per_char:.4f} bits, perplexity {total.perplexity:.4f}\n\n"
     )
     rows = [
-        (one_line(name), f"{one.nats_per_char:.4f}", f"{one.chars:,}", f"{examples:,}")
+        (label(name), f"{one.nats_per_char:.4f}", f"{one.chars:,}", f"{examples:,}")
         for name, (examples, one) in scores.labels.items()
     ]
     return head + aligned(("label", f"nats per {unit}", f"{unit}s", "examples"), rows)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from charrnn.display import count, one_line, printable
+from charrnn.display import count, label, printable
 from charrnn.report.attention import END
 from charrnn.report.confusion import Matrix
 from charrnn.report.confusion import table as matrix_table
@@ -17,10 +17,12 @@ from charrnn.report.maps import Map
 if TYPE_CHECKING:
     from charrnn.evaluate.labels import LabelScores
     from charrnn.evaluate.pairs import TargetScores
+    from charrnn.evaluate.tags import TagScores
 
 KIND = "charrnn eval"
 FOOTER = (
-    "Definitions: charrnn's documentation, on classifying and on turning one text into another."
+    "Definitions: charrnn's documentation, on classifying, on labelling symbols and words and on "
+    "turning one text into another."
 )
 CELL, WIDE = 16, 9
 """Pixels of a cell of a map, and of a character of a label."""
@@ -39,30 +41,58 @@ class Drawn(NamedTuple):
 
 def labels_page(scores: LabelScores, names: Sequence[str], run: str, source: str) -> str:
     """Return the page of a classifier: figures of all texts and labels, and the confusion."""
-    shown = [one_line(name) for name in names]
     figures = [
         ("accuracy", f"{scores.accuracy:.3f}", "of the texts"),
         ("macro F1", f"{scores.macro_f1:.3f}", "the mean over the labels"),
         ("loss", f"{scores.nats:.3f}", "nats per text"),
     ]
+    scored = f"{count(scores.examples, 'text')} of {printable(source)}"
+    return _by_label(scores, names, figures, "texts", run, scored)
+
+
+def tags_page(scores: TagScores, names: Sequence[str], run: str, source: str) -> str:
+    """Return the page of a tagger: figures of all labels, of each and of spans, the confusion."""
+    figures = [
+        ("accuracy", f"{scores.accuracy:.3f}", "of the labels"),
+        ("macro F1", f"{scores.macro_f1:.3f}", "the mean over the kinds"),
+        ("loss", f"{scores.nats:.3f}", "nats per label"),
+    ]
+    if scores.spans is not None:
+        figures.insert(2, ("span F1", f"{scores.spans.f1:.3f}", count(scores.spans.true, "span")))
+    sequences, labels = count(scores.examples, "sequence"), count(scores.tokens, "label")
+    scored = f"{sequences} of {printable(source)}, {labels}"
+    return _by_label(scores, names, figures, "support", run, scored)
+
+
+def _by_label(
+    scores: LabelScores,
+    names: Sequence[str],
+    figures: list[tuple[str, str, str]],
+    support: str,
+    run: str,
+    scored: str,
+) -> str:
+    """Return a page of the figures of all, those of each label, and the confusion.
+
+    ``support`` heads the column of how many have a label, ``scored`` says what was scored.
+    """
     rows = [
         [
-            escape(name),
+            escape(label(name)),
             f"{one.precision:.3f}",
             f"{one.recall:.3f}",
             f"{one.f1:.3f}",
             bar(one.f1),
             f"{one.support:,}",
         ]
-        for name, one in zip(shown, scores.labels, strict=True)
+        for name, one in zip(names, scores.labels, strict=True)
     ]
-    by_label = table(["label", "precision", "recall", "F1", "", "texts"], rows)
+    by_label = table(["label", "precision", "recall", "F1", "", support], rows)
     tabs: Tabs = [
         ("Labels", tiles(figures) + by_label),
         ("Confusion", matrix_table(Matrix.of(scores.confusion, names))),
     ]
-    lead = f"on {count(scores.examples, 'text')} of {escape(printable(source))}"
-    return document(KIND, printable(run), lead, tabs, FOOTER)
+    return document(KIND, printable(run), f"on {escape(scored)}", tabs, FOOTER)
 
 
 def targets_page(scores: TargetScores, maps: Sequence[Drawn], run: str, source: str) -> str:

@@ -284,7 +284,7 @@ def test_eval_writes_a_page_and_a_drawing(place, tmp_path):
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     done = inside("eval", "pets.tsv", "--run", "lm", "--html", str(page), cwd=place)
     assert done.returncode == 2
-    assert "--html only applies to a classifier or a transducer" in done.stderr
+    assert "--html only applies to a classifier, a tagger or a transducer" in done.stderr
 
 
 def test_more_labels_than_there_are_and_an_empty_name_are_told(place):

@@ -3,9 +3,11 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pytest
 from helpers.commands import charrnn, command, inside
@@ -108,6 +110,46 @@ def test_eval(place):
     table = inside("eval", "spans.tsv", "--run", "spans", cwd=place).stdout
     assert table.startswith("20 sequences, 50 labels: accuracy 1.0000")
     assert "span F1 1.0000" in table
+
+
+def test_eval_writes_a_page_and_a_drawing_of_what_is_confused(place, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    page, drawing = tmp_path / "page.html", tmp_path / "drawing.svg"
+    rows = [("the", "DET"), ("cat", "VERB"), ("runs", "VERB"), ("a", "DET"), ("dog", "NOUN")] * 3
+    (tmp_path / "odd.tsv").write_text("".join(f"{word}\t{label}\n" for word, label in rows))
+    options = ["eval", str(tmp_path / "odd.tsv"), "--run", "words"]
+    plain = inside(*options, "--json", cwd=place)
+    files = ("--html", str(page), "--plot", str(drawing))
+    done = inside(*options, "--json", *files, cwd=place)
+    assert (done.returncode, done.stdout) == (0, plain.stdout), done.stderr
+    lines = "".join(f"{word}\n" for word, _ in rows)
+    found = predict(place, monkeypatch, "words", lines=lines).stdout.split()[1::2]
+    counts = Counter(zip((label for _, label in rows), found, strict=True))
+    assert any(right != given for right, given in counts)
+    shown = re.findall(r'title="(\w+), given (\w+): (\d+)"', page.read_text("utf-8"))
+    assert {(right, given): int(number) for right, given, number in shown} == counts
+    record = json.loads(plain.stdout)
+    names = list(record["labels"])
+    assert record["accuracy"] == pytest.approx(sum(counts[n, n] for n in names) / len(rows))
+    for row, name in zip(record["confusion"], names, strict=True):
+        assert row == [counts[name, other] for other in names]
+    assert "odd.tsv, 15 labels" in page.read_text("utf-8")
+    assert drawing.read_bytes().startswith(b"<?xml")
+    table = inside(*options, cwd=place).stdout.split("\n\n")[-1].splitlines()
+    assert table[0].split() == ["right", "\\", "given", *names]
+    assert [line.split()[1:] for line in table[1:]] == [[*map(str, r)] for r in record["confusion"]]
+
+
+def test_a_page_has_the_score_of_spans_and_of_held_out_sequences(place, tmp_path):
+    page = tmp_path / "page.html"
+    options = ("--run", "spans", "--split", "val", "--html", str(page))
+    done = inside("eval", *options, cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "span F1" in page.read_text("utf-8")
+    assert "sequences of the run&#x27;s own (val)" in page.read_text("utf-8")
+    for wrong in ("--html", "--plot"):
+        done = inside("eval", "words.tsv", "--run", "words", wrong, "x.txt", cwd=place)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,8 @@ labels j.jsonl ; --field text""",
 --run pairs n.txt ; --beam 3
 --run labels n.txt ; --html page.html
 --run labels n.txt ; --plot page.svg
+--run tags g.txt ; --html page.html
+--run tags g.txt ; --plot page.svg
 --run pairs src.txt ; --target dst.txt
 ; --per-line
 ; --per-char

@@ -9,7 +9,9 @@ import pytest
 from charrnn.errors import CharRNNError
 from charrnn.evaluate.labels import LabelScores
 from charrnn.evaluate.pairs import TargetScores
-from charrnn.report import confusion, scores
+from charrnn.evaluate.spans import SpanCounts
+from charrnn.evaluate.tags import TagScores
+from charrnn.report import confusion, labels, scores
 from charrnn.report.diagnose.document import write_document
 from charrnn.report.maps import Map
 
@@ -22,6 +24,10 @@ def labels_page():
     return scores.labels_page(LabelScores(15, 0.5, COUNTS), NAMES, "a $run", "t.tsv")
 
 
+def tags_page(spans=None, names=NAMES):
+    return scores.tags_page(TagScores(4, 0.5, COUNTS, spans), names, "a $run", "t.tsv")
+
+
 def targets_page(maps=()):
     return scores.targets_page(TargetScores(2, 1, 3, 10, 4.0, 12), maps, "run", "pairs.tsv")
 
@@ -32,7 +38,7 @@ MAPS = [
 ]
 
 
-@pytest.mark.parametrize("page", [labels_page(), targets_page(MAPS), targets_page()])
+@pytest.mark.parametrize("page", [labels_page(), tags_page(), targets_page(MAPS), targets_page()])
 def test_a_page_is_whole_and_needs_nothing_from_outside(page):
     assert not OUTSIDE.search(page)
     assert "\x1b" not in page
@@ -54,6 +60,31 @@ def test_the_matrix_has_every_count_and_its_labels():
         assert f'title="{said}"' in page
     assert page.count("color-mix") == 4  # zeros are empty
     assert "accuracy" in page
+
+
+def test_the_page_of_a_tagger_counts_labels_and_has_spans_where_labels_mark_some():
+    page = tags_page(SpanCounts(10, 8, 6))
+    assert "cat, given cat: 7" in page
+    assert "on 4 sequences of t.tsv, 15 labels" in page
+    assert "nats per label" in page
+    for said in ("span F1", "0.667", "10 spans"):
+        assert said in page
+        assert said not in tags_page()
+
+
+def test_a_blank_label_is_seen():
+    names = ("a", " ", "\u3000")
+    page = tags_page(names=names)
+    for shown in ("&#x27; &#x27;", "&#x27;\\u3000&#x27;"):
+        assert f'<th scope="row">{shown}</th>' in page
+    assert "\n' '  " in labels.tags_text(TagScores(4, 0.5, COUNTS), names)
+
+
+def test_only_short_labels_stand_upright_above_their_columns():
+    heads = re.findall(
+        r"<th scope=.col.[^>]*>(<span>)?([^<]+)", tags_page(names=("O", " ", "B-PER"))
+    )
+    assert heads[-3:] == [("", "O"), ("", "&#x27; &#x27;"), ("<span>", "B-PER")]
 
 
 def test_many_labels_are_reduced_to_the_most_frequent_ones():
@@ -79,6 +110,17 @@ def test_the_matrix_is_drawn_the_same_each_time(tmp_path, suffix):
     for file in files:
         confusion.draw(confusion.Matrix.of(COUNTS, ("a$b", "c", "d")), "a $title$", file)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_the_title_of_a_small_drawing_is_wrapped(tmp_path):
+    pytest.importorskip("matplotlib")
+    title, file = "checkpoints/a-run on a-long-name.tsv: accuracy 0.987 " * 3, tmp_path / "m.svg"
+    confusion.draw(confusion.Matrix.of(COUNTS, ("a", "b", "c")), title, file)
+    texts = re.findall(r"<(?:text|tspan)[^>]*>([^<]+)<", file.read_text("utf-8"))
+    parts = [text for text in texts if len(text) > 12 and text in title]
+    assert max(map(len, parts)) < 55
+    assert " ".join(parts).count("accuracy") == 3
 
 
 def test_a_wrong_target_is_shown_with_the_right_one():

@@ -67,8 +67,8 @@ def score_examples(
         alone("a classifier needs a single process")
         score_labels(loaded, engine, names, split, reading, as_json, pictures)
         return True
-    if task != "transduce":
-        why = f"only applies to a classifier or a transducer, but {name} is neither"
+    if task not in ("classify", "tag", "transduce"):
+        why = f"only applies to a classifier, a tagger or a transducer, but {name} is none"
         refuse(context, OPTIONS, why)
     if task == "generate":
         alone("a generator needs a single process")
@@ -77,7 +77,7 @@ def score_examples(
     if task == "tag":
         refuse(context, OF_TABLES, f"does not apply to a tagger, which {name} is")
         alone("a tagger needs a single process")
-        score_tags(loaded, engine, names, split, reading, as_json)
+        score_tags(loaded, engine, names, split, reading, as_json, pictures)
         return True
     refuse(context, LABELS, f"only applies to a classifier or a generator, but {name} is none")
     if task == "transduce":

@@ -41,16 +41,13 @@ def score_labels(
     if left_out:
         note(Tally(left_out).note())
     what = source_name(names, split)
-    if pictures.plot is not None:
-        from charrnn.report.confusion import Matrix, draw
 
-        title = f"{loaded.name} on {what}: accuracy {scores.accuracy:.3f}"
-        draw(Matrix.of(scores.confusion, loaded.labels), title, pictures.plot)
-    if pictures.html is not None:
-        from charrnn.report.diagnose.document import write_document
+    def page() -> str:
         from charrnn.report.scores import labels_page
 
-        write_document(pictures.html, labels_page(scores, loaded.labels, loaded.name, what))
+        return labels_page(scores, loaded.labels, loaded.name, what)
+
+    pictures.of_labels(scores, loaded.labels, f"{loaded.name} on {what}", page)
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
         write_json(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
 from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.display import one_line
+
+if TYPE_CHECKING:
+    from charrnn.evaluate.labels import LabelScores
 
 MOST_MAPS = 12
 """The most maps of attention that are drawn."""
@@ -19,8 +23,8 @@ Plot = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Draw which labels a classifier confuses, or what a transducer attends to, .png, .svg "
-        "or .pdf; needs charrnn[plot].",
+        help="Draw which labels a classifier or tagger confuses, or what a transducer attends to, "
+        ".png, .svg or .pdf; needs charrnn[plot].",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -28,8 +32,8 @@ Html = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write the scores of a classifier or transducer, with the same pictures, as one page "
-        "that needs no network.",
+        help="Write the scores of a classifier, tagger or transducer, with the same pictures, as "
+        "one page that needs no network.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -58,6 +62,24 @@ class Pictures(NamedTuple):
         """
         check_picture(self.html, PAGES)
         check_picture(self.plot, DRAWINGS)
+
+    def of_labels(
+        self, scores: LabelScores, names: Sequence[str], scored: str, page: Callable[[], str]
+    ) -> None:
+        """Draw which labels are confused, and write a page, if they are wanted.
+
+        ``names`` are those of the labels, ``scored`` says what was scored. Raises
+        :class:`~charrnn.errors.CharRNNError` if a file cannot be written.
+        """
+        if self.plot is not None:
+            from charrnn.report.confusion import Matrix, draw
+
+            title = f"{scored}: accuracy {scores.accuracy:.3f}"
+            draw(Matrix.of(scores.confusion, names), title, self.plot)
+        if self.html is not None:
+            from charrnn.report.diagnose.document import write_document
+
+            write_document(self.html, page())
 
 
 def source_name(names: list[str], split: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.parsing.shared import note
 from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
+from charrnn.cli.scoring.pictures import Pictures, source_name
 from charrnn.config import DECODING, DataConfig
 from charrnn.errors import UsageError
 
@@ -88,6 +89,7 @@ def score_tags(
     split: str | None,
     given: Mapping[str, Any],
     as_json: bool,
+    pictures: Pictures,
 ) -> None:
     """Print how well a tagger labels sequences, or the run's own held-out ones."""
     from charrnn.cli.process.progress import progress
@@ -100,6 +102,14 @@ def score_tags(
         sequences, skipped = _sequences(loaded, names, split, given)
         scores = TagScorer(model).of(sequences, loaded.labels)
     assert scores is not None
+    what = source_name(names, split)
+
+    def page() -> str:
+        from charrnn.report.scores import tags_page
+
+        return tags_page(scores, loaded.labels, loaded.name, what)
+
+    pictures.of_labels(scores, loaded.labels, f"{loaded.name} on {what}", page)
     if as_json:
         source = {"run": str(loaded.path), "source": names or None, "split": split}
         write_json({**scores.to_json(loaded.labels), "skipped": skipped, **source})
