@@ -60,7 +60,8 @@ class Transducer(Trained):
     def predict(self, sources: Iterable[Any], *, beam: int = 1) -> list[Written]:
         """Return the target of each source, the best that a beam of ``beam`` hypotheses finds.
 
-        Symbols that the model does not know are left out, or read as its unknown symbol.
+        Symbols that the model does not know are left out, or read as its unknown symbol. A source
+        is cut where it is longer than those of the training.
 
         Raises
         ------
@@ -86,7 +87,8 @@ class Transducer(Trained):
             raise UsageError(f"count {count} is more than beam {beam} holds", "raise beam")
         if isinstance(sources, str | bytes):
             raise UsageError("sources must be a list of strings, not a string", "give [source]")
-        pairs = Pairs.untranslated([self._ids(source) for source in arguments.lines(sources)])
+        ids = [self._ids(source)[: self.data.max_length] for source in arguments.lines(sources)]
+        pairs = Pairs.untranslated(ids)
         show = self.network.decoder.attention is not None
         found = dict(written(self.network, pairs, beam=beam, count=count, attention=show))
         return [[self._written(one) for one in found[number]] for number in range(len(pairs))]

@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from helpers.commands import charrnn, command, inside
 
+from charrnn import load
+
 SMALL = ["--task", "transduce", "--hidden", "24", "--batch", "16", "--lr", "0.02", "--dropout", "0"]
 SMALL += ["--bidirectional", "--quiet", "--val-frac", "0.1"]
 PAIRS = [(a + b, b + a) for a in "abcdefgh" for b in "abcdefgh"]
@@ -50,6 +52,21 @@ def test_predict_writes_a_line_for_a_line(place, monkeypatch):
     assert right >= 0.9 * len(PAIRS)
     assert "left out 1 symbol that the model does not know" in done.stderr
     assert predict(place, monkeypatch, "run", "sources").stdout == "\n".join(written[:-2]) + "\n"
+
+
+def test_a_source_longer_than_those_of_the_training_is_cut_with_a_note(place, monkeypatch):
+    limit = ["--steps", "5", "--name", "short", "--max-length", "3"]
+    done = inside("train", "pairs.tsv", *SMALL, *limit, cwd=place)
+    assert done.returncode == 0, done.stderr
+    cut = predict(place, monkeypatch, "short", "--json", lines="abcdefgh\nab\nabcd\nabc\n")
+    whole = predict(place, monkeypatch, "short", "--json", lines="abc\nab\nabc\nabc\n")
+    assert cut.stdout == whole.stdout != ""
+    assert "cut 2 sources after 3 symbols" in cut.stderr
+    assert whole.stderr == ""
+    model = load(place / "checkpoints" / "short")
+    assert [one.log_p for one in model.predict(["abcdefgh"])] == [
+        one.log_p for one in model.predict(["abc"])
+    ]
 
 
 def test_predict_k_and_beam(place, monkeypatch):

@@ -11,7 +11,7 @@ from charrnn.cli.parsing.shared import note
 from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
 from charrnn.cli.scoring.pictures import MOST_MAPS, Pictures, source_name
 from charrnn.config import DECODING, DataConfig
-from charrnn.display import one_line
+from charrnn.display import count, one_line
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ def checked_width(name: str, width: int) -> int:
 def write_targets(
     loaded: Checkpoint, engine: Backend, name: str, given: Mapping[str, Any], wanted: Wanted
 ) -> int:
-    """Print the targets of sources, a line for a line; return how many symbols were left out."""
+    """Print the targets of sources, a line for a line; return how many symbols were left out.
+
+    Longer sources than those of the training are cut, with a note.
+    """
     from charrnn.model.transducer.model import Transducer
     from charrnn.sampling.targets import written
     from charrnn.text.labelled.rows import How
@@ -78,6 +81,7 @@ def write_targets(
     assert isinstance(model, Transducer)
     _check(wanted, loaded.name, model.decoder.attention is not None)
     out, skipped, width, maps = Output(), 0, wanted.width, list[Any]()
+    long = 0
     own = {name: data.get(name) for name in DECODING}
     how = How(level=vocabulary.level, **{**own, "column": None, "field": None, **given})
     for lines in texts(name, how):
@@ -85,6 +89,8 @@ def write_targets(
             some = [vocabulary.text(line) for line in lines[start : start + AT_ONCE]]
             ids = [vocabulary.encode(line, "skip") for line in some]
             skipped += sum(map(vocabulary.count, some)) - sum(map(len, ids))
+            long += sum(len(each) > data.max_length for each in ids)
+            ids = [each[: data.max_length] for each in ids]
             sources = Pairs.untranslated(ids)
             attention = wanted.attention or wanted.plot is not None
             search = written(model, sources, beam=width, count=wanted.best, attention=attention)
@@ -98,6 +104,9 @@ def write_targets(
                     del maps[MOST_MAPS:]
         out.flush()
     out.finish()
+    if long:
+        most = count(data.max_length, "symbol")
+        note(f"cut {count(long, 'source')} after {most}: the training had none that are longer")
     if wanted.plot is not None and maps:
         from charrnn.report.maps import Map, draw
 
