@@ -31,9 +31,9 @@ from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
-from charrnn.own import METRICS, SUFFIX, is_checkpoint, is_metrics
+from charrnn.own import METRICS, is_checkpoint, is_metrics
 from charrnn.settings import refuse_unknown
-from charrnn.storage import container
+from charrnn.storage import container, runs
 from charrnn.storage.progress import Progress
 from charrnn.text.labelled.lines import MAX_LABELS, is_label
 from charrnn.text.pairs.symbols import LEVELS, is_symbol
@@ -247,8 +247,8 @@ def _instead(path: Path) -> str:
     """Return which other checkpoint of a run to name; empty if there is none, or it is no run."""
     if not is_metrics(path.parent / METRICS) and path.stem not in ("best", "last"):
         return ""
-    others = (other for other in path.parent.glob(f"*{SUFFIX}") if other != path)
-    found = max(others, key=lambda other: other.stat().st_mtime, default=None)
+    others = (other for other in runs.checkpoints(path.parent) if other != path)
+    found = next(filter(is_checkpoint, others), None)
     return "" if found is None else f"name another checkpoint of the run, {shell(found)}"
 
 

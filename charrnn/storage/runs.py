@@ -48,7 +48,7 @@ def resolve(run: str | None = None, which: str = "best") -> Path:
     places = [named] if run == "last" else [named, under_home]
     try:
         candidates = [named] if named.is_file() else []
-        candidates += [path for place in places for path in islice(_checkpoints(place, which), 1)]
+        candidates += [path for place in places for path in islice(checkpoints(place, which), 1)]
         is_folder = named.is_dir()
         started = [f for f in (under_home, named) if f.is_dir() and (f == under_home or _begun(f))]
     except OSError as problem:  # a name that is too long, a folder without permission
@@ -103,7 +103,7 @@ def recorded(run: str | None = None) -> list[Path]:
 
 
 def _of_folder(folder: Path, which: str) -> Path:
-    for path in _checkpoints(folder, which):
+    for path in checkpoints(folder, which):
         return path
     raise CharRNNError(
         f"run {str(folder)!r} has no checkpoint yet",
@@ -118,7 +118,7 @@ def _begun(folder: Path) -> bool:
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether a folder holds a checkpoint of a run, or is that of a sweep with one."""
-    return any(_checkpoints(folder))
+    return any(checkpoints(folder))
 
 
 def best_of_sweep(folder: Path) -> Path | None:
@@ -133,7 +133,7 @@ def best_of_sweep(folder: Path) -> Path | None:
     return folder / name if re.fullmatch(f"[0-9]{{4,{_LONGEST_NUMBER}}}", name) else None
 
 
-def _checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
+def checkpoints(folder: Path, which: str = "last") -> Iterator[Path]:
     """Yield the checkpoints of a run: the ``which`` one first, the numbered ones last.
 
     The folder of a sweep stands for its best run.
@@ -177,7 +177,7 @@ def folders() -> list[Path]:
     """Return the run folders under ``checkpoints/`` that have a checkpoint, oldest first."""
     runs = []
     for folder in HOME.glob("*/"):
-        for path in islice(_checkpoints(folder), 1):
+        for path in islice(checkpoints(folder), 1):
             runs.append((path.stat().st_mtime_ns, folder))
     return [folder for _, folder in sorted(runs)]
 

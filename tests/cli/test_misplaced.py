@@ -173,6 +173,18 @@ def test_a_damaged_checkpoint_alone_is_not_told_a_strange_one(place):
     assert inside("info", named, cwd=place).returncode == 0
 
 
+def test_a_damaged_checkpoint_is_not_told_a_file_that_is_none_of_its_run(place, tmp_path):
+    data = (place / "checkpoints/one/last.safetensors").read_bytes()
+    (tmp_path / "best.safetensors").write_bytes(data[:900])
+    (tmp_path / "of-another-run.safetensors").write_bytes(data)
+    (tmp_path / "last.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")  # of another program
+    told = inside("info", "best.safetensors", cwd=tmp_path).stderr
+    assert told.endswith("its header is cut off\n")
+    (tmp_path / "step-00000001.safetensors").write_bytes(data)
+    told = inside("info", "best.safetensors", cwd=tmp_path).stderr
+    assert told.endswith("name another checkpoint of the run, step-00000001.safetensors\n")
+
+
 def test_what_is_no_state_dict_is_told_how_one_is_written(place):
     done = inside("import", "t.txt", cwd=place)
     assert done.stderr.endswith(
