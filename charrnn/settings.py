@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from charrnn.display import brief
-from charrnn.errors import CheckpointError, UsageError, in_words, setting
+from charrnn.errors import CheckpointError, UsageError, in_words, option, setting
 from charrnn.options import MAX_FREE_TEXT, Option, check_values, declared
 from charrnn.registry import Registry, UnknownNameError
 
@@ -64,9 +64,9 @@ class Configuration:
         for field in self.chosen:
             if field in settings:
                 settings[field] = self.chosen[field].canonical(settings[field])
-        for name, option in declared(type(self)).items():
-            value = settings.pop(name, option.default)
-            object.__setattr__(self, name, option.check(name, value))
+        for name, how in declared(type(self)).items():
+            value = settings.pop(name, how.default)
+            object.__setattr__(self, name, how.check(name, value))
         for field in self.chosen:
             given = settings.pop(f"{field}_options", {})
             if not isinstance(given, Mapping):
@@ -134,6 +134,22 @@ class Configuration:
     def get(self, name: str) -> Any:
         """Return the value of a setting, None if it belongs to a class that is not chosen."""
         return self.settings().get(name)
+
+    def declarations(self) -> dict[str, Option]:
+        """Return the declaration of each setting, those of the chosen classes among them."""
+        found = dict(declared(type(self)))
+        for field in self.chosen:
+            found |= self.own_options(field)
+        return found
+
+    def words(self, names: Iterable[str]) -> list[str]:
+        """Return the words of a command line that give these settings, of those with a value."""
+        how, words = self.declarations(), list[str]()
+        for name in names:
+            value = self.get(name)
+            for each in value if isinstance(value, tuple) else (value,):
+                words += how[name].words(option(name), each) if each is not None else ()
+        return words
 
     def changed(self, **settings: Any) -> Self:
         """Return a copy with other settings.

@@ -33,6 +33,9 @@ from charrnn.train.recipes.base import Recipe
 from charrnn.train.request import Request
 from charrnn.train.session import Session
 
+_MANY = 10
+"""Texts that a command names, at most."""
+
 
 def open_session(
     request: Request,
@@ -253,7 +256,7 @@ def _continued(
         corpus = recipe.read_together(data, train.seed, team)
         team.together(lambda: _require_same_text(request, checkpoint, corpus))
     else:
-        corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train.seed))
+        corpus = team.in_turn(lambda: _read_again(recipe, request, checkpoint, data, train))
 
     def session() -> Session:
         needed = recipe.required_memory(checkpoint.config, corpus, train, backend, team)
@@ -288,23 +291,40 @@ def _continued(
 
 
 def _read_again(
-    recipe: Recipe, request: Request, checkpoint: Checkpoint, data: DataConfig, seed: int
+    recipe: Recipe, request: Request, checkpoint: Checkpoint, data: DataConfig, train: TrainConfig
 ) -> Any:
     """Read the text of a run that is resumed."""
-    run = " ".join([shell(request.resume), *map(quoted, [*as_options(), *request.again])])
+    configs = (checkpoint.config, data, train)
+    given = zip(configs, (request.model, request.data, request.train), strict=True)
+    typed = [word for config, names in given for word in config.words(names)]
+    run = " ".join([shell(request.resume), *map(quoted, [*typed, *as_options(), *request.again])])
     if not request.sources and "-" in data.sources:
         again = f"charrnn train - --resume {run}"
         raise UsageError("the run was trained on standard input", f"pipe the text into {again}")
     try:
-        corpus = recipe.read(data, seed)
+        corpus = recipe.read(data, train.seed)
     except CorpusError as problem:
         moved = [name for name in data.sources if Path(name).is_absolute()]
         if not request.sources and any(not Path(name).exists() for name in moved):
-            again = f"charrnn train TEXT --resume {run}"
+            again = f"charrnn train {_moved(data.sources)} --resume {run}"
             raise CorpusError(problem.message, f"if it was moved, name it: {again}") from None
         raise
     _require_same_text(request, checkpoint, corpus)
     return corpus
+
+
+def _moved(sources: tuple[str, ...]) -> str:
+    """Return the texts of a run as words: where they were, else in this folder, else ``TEXT``."""
+    if len(sources) > _MANY:
+        return "TEXT"
+    words = []
+    for name in sources:
+        here = Path(name).name
+        moved = Path(name).is_absolute() and not Path(name).exists()
+        words.append(
+            "TEXT" if moved and not Path(here).is_file() else shell(here if moved else name)
+        )
+    return " ".join(words)
 
 
 def _require_same_ranks(request: Request, checkpoint: Checkpoint, team: Team) -> None:

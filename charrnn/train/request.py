@@ -15,7 +15,6 @@ from charrnn.architecture import LABELLED, defaults
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
-from charrnn.options import declared
 from charrnn.plugins import as_options
 from charrnn.settings import Configuration
 from charrnn.train.recipes.applies import refuse_bytes, refuse_reset, unused
@@ -337,13 +336,10 @@ def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) ->
     own: Mapping[str, Any] = defaults(model.task, level)
     words: list[str] = []
     for config in configs:
-        options = declared(type(config))
-        for chosen in config.chosen:
-            options |= config.own_options(chosen)
-        for name, value in config.settings().items():
-            default = own.get(name, options[name].default)
-            if name not in left_out and value not in (None, default):
-                values = value if isinstance(value, tuple) else (value,)
-                how = options[name]
-                words += [word for each in values for word in how.words(option(name), each)]
+        options = config.declarations()
+        words += config.words(
+            name
+            for name, value in config.settings().items()
+            if name not in left_out and value not in (None, own.get(name, options[name].default))
+        )
     return words

@@ -280,14 +280,32 @@ def test_a_text_from_a_pipe_is_piped_in_again(place, monkeypatch):
     refused = inside("train", "--resume", "pipe's", "--steps", "3", cwd=place)
     words = shlex.split(refused.stderr.rpartition("pipe the text into ")[2])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.getvalue())))
-    again = inside(*words[1:], "--steps", "3", "--backend", "numpy", "--quiet", cwd=place)
+    again = inside(*words[1:], "--backend", "numpy", "--quiet", cwd=place)
     assert again.returncode == 0, again.stderr
+    assert json.loads(inside("info", "pipe's", "--json", cwd=place).stdout)["step"] == 3
 
 
 def test_a_text_that_was_moved_is_named_again(place):
     (place / "a text.txt").rename(place / "moved text.txt")
     try:
-        more = ("--steps", "6")
-        follow(place, "train", "--resume", "my runs/it's", *more, code=1)
+        more = ("--steps", "6", "--keep", "0", "--patience", "7")
+        words = follow(place, "train", "--resume", "my runs/it's", *more, code=1)
     finally:
         (place / "moved text.txt").rename(place / "a text.txt")
+    assert words[-8:-2] == list(more)
+    told = json.loads(inside("info", "my runs/it's", "--json", cwd=place).stdout)
+    assert (told["step"], told["patience"]) == (6, 7)
+
+
+def test_texts_that_were_moved_here_are_named_without_a_placeholder(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    for name in ("a b.txt", "c.txt"):
+        (old / name).write_text("the cat sat on the mat.\n" * 20)
+    run = ("--out", str(new / "run"), "--steps", "3")
+    done = inside("train", "a b.txt", "c.txt", *SMALL, *run, cwd=old)
+    assert done.returncode == 0, done.stderr
+    (old / "a b.txt").rename(new / "a b.txt")
+    words = follow(new, "train", "--resume", "run", "--steps", "5", code=1)
+    assert words[2:7] == ["a b.txt", str(old / "c.txt"), "--resume", "run", "--steps"]
