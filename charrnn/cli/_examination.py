@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.parsing.command import given
 from charrnn.cli.parsing.given import note_unknown, refuse
-from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture, note_lacking
 from charrnn.cli.parsing.shared import LABELS, PAIRS, note, reading
 from charrnn.cli.process.output import write, write_json
 from charrnn.config import DataConfig, TrainConfig
@@ -274,7 +274,7 @@ class Examination:
         if self.plot is not None:
             from charrnn.report.diagnose.plot import draw
 
-            draw(reports, self.plot)
+            note_lacking(self.plot, draw(reports, self.plot))
         if self.html is not None:
             from charrnn.report.diagnose.html import write_page
 

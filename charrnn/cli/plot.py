@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.parsing.given import refuse
-from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture, note_lacking
 from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.cli.process.output import write, write_json, write_text
 from charrnn.display import one_line, size
@@ -98,7 +98,7 @@ def plot(
     if out is not None:
         from charrnn.report.curves.figure import draw
 
-        draw(chart, out)
+        note_lacking(out, draw(chart, out))
     if html is not None:
         from charrnn.report.curves.page import write_page
 

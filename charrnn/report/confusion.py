@@ -55,8 +55,10 @@ class Matrix(NamedTuple):
         return shares
 
 
-def draw(matrix: Matrix, title: str, path: Path) -> None:
+def draw(matrix: Matrix, title: str, path: Path) -> str:
     """Draw a confusion matrix into a .png, .svg or .pdf file; matplotlib must be installed.
+
+    Return the characters that the font lacks.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def draw(matrix: Matrix, title: str, path: Path) -> None:
             colour = "white" if shares[right, given] > 0.5 else "0.25"
             shown = f"{matrix.counts[right, given]:,}"
             axis.text(given, right, shown, ha="center", va="center", fontsize=6, color=colour)
-        save_figure(figure, path, 150)
+        return save_figure(figure, path, 150)
 
 
 def table(matrix: Matrix) -> str:

@@ -27,8 +27,10 @@ class Map(NamedTuple):
     attention: NDArray[Any]
 
 
-def draw(maps: Sequence[Map], path: Path) -> None:
+def draw(maps: Sequence[Map], path: Path) -> str:
     """Draw maps, at least one, into a .png, .svg or .pdf file.
+
+    Return the characters that the font lacks.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def draw(maps: Sequence[Map], path: Path) -> None:
             _map(axis, each)
         for axis in axes[len(maps) :]:
             axis.set_axis_off()
-        save_figure(figure, path, 150)
+        return save_figure(figure, path, 150)
 
 
 def _map(axis: Any, each: Map) -> None:

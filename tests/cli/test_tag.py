@@ -140,6 +140,20 @@ def test_eval_writes_a_page_and_a_drawing_of_what_is_confused(place, tmp_path, m
     assert [line.split()[1:] for line in table[1:]] == [[*map(str, r)] for r in record["confusion"]]
 
 
+def test_a_label_that_the_font_of_a_drawing_lacks_is_noted(place):
+    pytest.importorskip("matplotlib")
+    (place / "han.tsv").write_text("ab\t漢b\nbba\tbb漢\n" * 12, encoding="utf-8")
+    done = inside("train", "han.tsv", *SMALL, "--steps", "1", "--name", "han", cwd=place)
+    assert done.returncode == 0, done.stderr
+    for suffix, told in ((".png", True), (".svg", False)):
+        file = f"han{suffix}"
+        done = inside("eval", "han.tsv", "--run", "han", "--plot", file, cwd=place)
+        assert done.returncode == 0
+        note = f"charrnn: note: {file} has boxes for characters that its font lacks (漢); "
+        assert done.stderr == (f"{note}an .svg file has them\n" if told else "")
+    assert ">漢<" in (place / "han.svg").read_text("utf-8")
+
+
 def test_a_page_has_the_score_of_spans_and_of_held_out_sequences(place, tmp_path):
     page = tmp_path / "page.html"
     options = ("--run", "spans", "--split", "val", "--html", str(page))

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.cli.parsing.shared import note
 from charrnn.display import one_line
 from charrnn.errors import UsageError
 
 DRAWINGS, PAGES = (".png", ".svg", ".pdf"), (".html",)
 """Suffixes of files."""
+
+
+def note_lacking(path: Path, characters: str) -> None:
+    """Print which characters a drawing has boxes for, if there are any."""
+    if characters:
+        some = ", ".join(characters[:5]) + (", …" if len(characters) > 5 else "")
+        note(f"{path} has boxes for characters that its font lacks ({some}); an .svg file has them")
 
 
 def check_picture(path: Path | None, suffixes: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture
+from charrnn.cli.parsing.pictures import DRAWINGS, PAGES, check_picture, note_lacking
 from charrnn.cli.parsing.shared import OUTPUT
 from charrnn.display import one_line
 
@@ -75,7 +75,8 @@ class Pictures(NamedTuple):
             from charrnn.report.confusion import Matrix, draw
 
             title = f"{scored}: accuracy {scores.accuracy:.3f}"
-            draw(Matrix.of(scores.confusion, names), title, self.plot)
+            lacking = draw(Matrix.of(scores.confusion, names), title, self.plot)
+            note_lacking(self.plot, lacking)
         if self.html is not None:
             from charrnn.report.diagnose.document import write_document
 

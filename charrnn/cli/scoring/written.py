@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from charrnn.cli.parsing.pictures import DRAWINGS, check_picture
+from charrnn.cli.parsing.pictures import DRAWINGS, check_picture, note_lacking
 from charrnn.cli.parsing.shared import note
 from charrnn.cli.process.output import Output, json_line, utf8, write_json, write_text
 from charrnn.cli.scoring.pictures import MOST_MAPS, Pictures, source_name
@@ -110,7 +110,7 @@ def write_targets(
     if wanted.plot is not None and maps:
         from charrnn.report.maps import Map, draw
 
-        draw([Map(*each) for each in maps], wanted.plot)
+        note_lacking(wanted.plot, draw([Map(*each) for each in maps], wanted.plot))
     return skipped
 
 
@@ -234,7 +234,7 @@ def _draw(
         rows = Map(read, _rows(best, loaded.labels), best.attention)
         maps.append(Drawn("".join(read), target, wanted, rows))
     if pictures.plot is not None:
-        draw([each.map for each in maps], pictures.plot)
+        note_lacking(pictures.plot, draw([each.map for each in maps], pictures.plot))
     if pictures.html is not None:
         write_document(pictures.html, targets_page(scores, maps, loaded.name, what))
 

@@ -16,8 +16,8 @@ _MARGIN = 0.05
 """The share of the range of losses that is left free above and below it."""
 
 
-def draw(chart: Chart, path: Path) -> None:
-    """Draw the curves into a .png, .svg or .pdf file.
+def draw(chart: Chart, path: Path) -> str:
+    """Draw the curves into a .png, .svg or .pdf file; return the characters that the font lacks.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def draw(chart: Chart, path: Path) -> None:
         axes[-1, 0].set_xlabel(chart.x_label)
         axes[-1, 0].set_xlim(left=0)
         axes[-1, 0].xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(_tick))
-        save_figure(figure, path, 150)
+        return save_figure(figure, path, 150)
 
 
 def _tick(value: float, _: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from math import floor, isfinite, log10
@@ -18,6 +20,8 @@ from charrnn.report.diagnose.words import HEALTHY, cell_of, where
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5B5B5B", "#8C564B")
 """Okabe and Ito's palette without yellow: distinct to colour-blind readers, and in print."""
+_LACKING = re.compile(r"Glyph (\d+) .*missing from")
+"""What matplotlib warns of; the number is the code point."""
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -43,8 +47,10 @@ def need_matplotlib() -> None:
         raise CharRNNError("drawing needs matplotlib", "pip install 'charrnn[plot]'")
 
 
-def draw(reports: Sequence[Report], path: Path) -> None:
+def draw(reports: Sequence[Report], path: Path) -> str:
     """Draw one report, or several cells side by side, into a .png, .svg or .pdf file.
+
+    Return the characters that the font lacks.
 
     Raises
     ------
@@ -71,11 +77,14 @@ def draw(reports: Sequence[Report], path: Path) -> None:
                 axes[0][1].legend(*axes[0][0].get_legend_handles_labels(), loc="center left")
         _norms(axes[1][0], reports)
         _gates(axes[1][1], reports)
-        save_figure(figure, path, 200)
+        return save_figure(figure, path, 200)
 
 
-def save_figure(figure: Any, path: Path, dpi: int) -> None:
+def save_figure(figure: Any, path: Path, dpi: int) -> str:
     """Write a drawing into a .png, .svg or .pdf file, the same bytes each time.
+
+    Return the characters that are drawn as boxes, because the font lacks them. An .svg has none:
+    it holds the text itself.
 
     Raises
     ------
@@ -84,13 +93,23 @@ def save_figure(figure: Any, path: Path, dpi: int) -> None:
     """
     suffix, drawn = path.suffix.lower(), io.BytesIO()
     metadata = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    figure.savefig(drawn, format=suffix.removeprefix("."), dpi=dpi, metadata=metadata)
+    lacking: dict[str, None] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(drawn, format=suffix.removeprefix("."), dpi=dpi, metadata=metadata)
+    for each in caught:
+        glyph = _LACKING.match(str(each.message))
+        if glyph is None:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        else:
+            lacking[chr(int(glyph[1]))] = None
     try:
         save(path, [drawn.getvalue()])
     except OSError as problem:
         raise CharRNNError(
             f"cannot write {one_line(path)}: {problem.strerror}", "name another file"
         ) from None
+    return "" if suffix == ".svg" else "".join(lacking)
 
 
 def _titles(figure: Any, reports: Sequence[Report]) -> None:
