@@ -59,6 +59,8 @@ reads the same texts too often learns them by heart: hence the hidden symbols, a
 many epochs, unless the number of steps is given. Its best weights often come early, hence the
 frequent evaluations.
 """
+SUITED = ("writer",)
+"""Settings that follow from the data unless they are given."""
 OF_WORDS: Mapping[str, Mapping[str, Any]] = {
     "classify": {
         "min_count": 2,
@@ -178,6 +180,7 @@ class ModelConfig(Configuration):
         0,
         "Units of a language model given the label that decides in --task classify with network "
         "and --counts; 0: none.",
+        shown="192 for texts of at most 16 symbols on average with 5 labels or more, else 0",
         group=MODEL,
         least=0,
     )

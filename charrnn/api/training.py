@@ -101,6 +101,7 @@ def fit(
     if config.task != "lm":
         made = OF[config.task]
         table, data = made.table(text, data, plan.seed)
+        config, _ = recipes.of(config.task).suited(config, table, options)
         network, kept = _trained(table, config, plan, arguments.backend(backend), report)
         labels = recipes.of(config.task).labels(table)
         found = made(network, table.vocabulary, labels, plan, data)

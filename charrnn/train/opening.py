@@ -84,10 +84,11 @@ def open_session(
     recipe = recipes.of(config.task)
     corpus = recipe.read_together(data, train.seed, team)
     given = {**request.model, **request.train}
+    config, planning = (config, []) if start else recipe.suited(config, corpus, given)
     config, train, plan = planned(
         recipe, config, train, corpus, backend, given, team, begun, fresh=start is None
     )
-    planning = list(plan.notes) if plan else []
+    planning += plan.notes if plan else []
     if plan is None and config.task == "lm" and data.examples is None:
         train, planning = with_fewer_streams(recipe, train, corpus, given, team)
 

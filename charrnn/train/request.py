@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.architecture import LABELLED, defaults
+from charrnn.architecture import LABELLED, SUITED, defaults
 from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted
 from charrnn.errors import UsageError, option, setting
@@ -331,7 +331,7 @@ def to_repeat(
 
 
 def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) -> list[str]:
-    """Return the words that give all settings of configurations that are not defaults."""
+    """Return the words that give all settings of configurations that a new run would not have."""
     level = next(config.level for config in configs if isinstance(config, DataConfig))
     own: Mapping[str, Any] = defaults(model.task, level)
     words: list[str] = []
@@ -340,6 +340,8 @@ def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) ->
         words += config.words(
             name
             for name, value in config.settings().items()
-            if name not in left_out and value not in (None, own.get(name, options[name].default))
+            if name not in left_out
+            and value is not None
+            and (name in SUITED or value != own.get(name, options[name].default))
         )
     return words

@@ -8,7 +8,8 @@ units with weights of its own, which learns from the same batches: to the loss o
 
 with M texts and y the symbols of each and its end, as they were before any was replaced (an update
 has both as one number: :func:`both`). It shares no weights with the network: what it
-learns changes nothing there, nor the other way round. With the logits z of network and counts
+learns changes nothing there, nor the other way round, but for clipping by the norm of the whole
+gradient. With the logits z of network and counts
 (:mod:`charrnn.model.sequences.counts`), the decision is
 
     logits = (1 - w) z + w (τ ln p(text | c) + ln P(c)),   w = 0.3, τ = min(1, 3 / √T)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +60,12 @@ class Recipe(ABC):
     def read_together(self, data: DataConfig, seed: int, team: Team) -> Any:
         """Return the data of a run on every member of a team; all of them call this."""
         return team.in_turn(lambda: self.read(data, seed))
+
+    def suited(
+        self, config: ModelConfig, corpus: Any, given: Collection[str]
+    ) -> tuple[ModelConfig, list[str]]:
+        """Return a new run's architecture, where not given as suits its data; and notes on it."""
+        return config, []
 
     @abstractmethod
     def sizes(self, corpus: Any) -> Sizes:

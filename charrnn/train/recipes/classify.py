@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+
 import numpy as np
 
 from charrnn.backend import Backend, numpy_backend
 from charrnn.config import DataConfig, ModelConfig
+from charrnn.errors import setting
 from charrnn.evaluate.labels import BATCH
 from charrnn.model.network import Network
 from charrnn.model.parameters import Parameters
@@ -20,6 +24,11 @@ from charrnn.text.labelled.examples import Labelled
 from charrnn.train import vocabulary_change
 from charrnn.train.recipes.examples import OfExamples
 
+WRITER = 192
+"""Units of the writer of short texts."""
+SHORT, MANY = 16, 5
+"""The most symbols of such texts, on average, and the fewest labels."""
+
 
 class Classification(OfExamples):
     """How runs of classifiers are begun."""
@@ -31,6 +40,22 @@ class Classification(OfExamples):
     def read(self, data: DataConfig, seed: int) -> Table:
         """Return the labelled texts, held out by label."""
         return read_table(data, seed)
+
+    def suited(
+        self, config: ModelConfig, corpus: Table, given: Collection[str]
+    ) -> tuple[ModelConfig, list[str]]:
+        """Give short texts a writer if they have many labels: it pays there, and costs little.
+
+        Whoever chooses the size of the network gets that network.
+        """
+        texts, labels = corpus.train, len(corpus.labels)
+        short = texts.unknown is None and texts.symbols <= SHORT * len(texts)
+        chosen = not config.counts or {"writer", "hidden"}.intersection(given)
+        if chosen or not short or labels < MANY:
+            return config, []
+        none = f"{setting('writer')} 0"
+        note = f"short texts and {labels} labels: {setting('writer')} {WRITER} ({none} for none)"
+        return replace(config, writer=WRITER), [note]
 
     def transfer(
         self, start: Checkpoint, config: ModelConfig, corpus: Table, seed: int
