@@ -53,6 +53,17 @@ class NotRegularError(OSError):
         super().__init__(errno.EINVAL, f"{path.name!r} is not a regular file")
 
 
+def failure(problem: OSError, folder: Path) -> str:
+    """Return what failed while a folder was written to: that, or something with another file."""
+    why, name = problem.strerror or problem, problem.filename
+    if name is None or isinstance(name, int):
+        return f"cannot write to {folder}: {why}"
+    path = Path(os.fsdecode(name))
+    if path.absolute().is_relative_to(folder.absolute()):
+        return f"cannot write to {folder}: {why}"
+    return f"cannot use {one_line(path)}: {why}"
+
+
 def write(path: Path, parts: Iterable[Bytes]) -> None:
     """Write a file from its parts so that it is complete and durable, or the old one is intact.
 

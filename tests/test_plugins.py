@@ -329,3 +329,21 @@ def test_a_plugin_error_is_a_charrnn_error():
     with pytest.raises(charrnn.CharRNNError):
         charrnn.plugin("none.py")
     assert issubclass(PluginError, charrnn.CharRNNError)
+
+
+def test_a_file_that_a_plugin_lacks_is_named_and_not_the_run(tmp_path):
+    (tmp_path / "t.txt").write_text("the cat sat on the mat.\n" * 20)
+    plugin = (TESTS / "plugins/inverse_sqrt.py").read_text()
+    factor = "return (1 + step / self.timescale) ** -0.5"
+    assert factor in plugin
+    (tmp_path / "rates.py").write_text(
+        plugin.replace(factor, 'return float(open("rates.txt").read())')
+    )
+    words = ["train", "t.txt", "--schedule", "inverse-sqrt", "--plugin", "rates.py", "--steps", "3"]
+    small = ["--hidden", "4", "--batch", "2", "--seq-len", "4", "--quiet", "--name", "run"]
+    done = apart(*words, *small, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "charrnn: error: cannot use rates.txt: No such file or directory; "
+        "the last checkpoint is intact\n",
+    )

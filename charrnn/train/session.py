@@ -14,7 +14,7 @@ from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, TrainConfig
 from charrnn.errors import CharRNNError, setting
 from charrnn.evaluate.course import Course
-from charrnn.files import UnflushedError
+from charrnn.files import UnflushedError, failure
 from charrnn.model import memory
 from charrnn.model.network import Network
 from charrnn.plugins import named
@@ -154,7 +154,7 @@ class Session:
         Raises
         ------
         CharRNNError
-            If training diverges or a file cannot be written; the last checkpoint is intact.
+            If training diverges or a file cannot be used; the last checkpoint is intact.
         """
         try:
             if self._writes:
@@ -181,10 +181,8 @@ class Session:
                 self._save(runs.LAST)
             raise
         except OSError as problem:
-            raise CharRNNError(
-                f"cannot write to {self.folder}: {problem.strerror or problem}",
-                "the last checkpoint is intact",
-            ) from None
+            what = failure(problem, self.folder)
+            raise CharRNNError(what, "the last checkpoint is intact") from None
         finally:
             self.close()
 
