@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.commands import charrnn as apart
-from helpers.commands import inside
+from helpers.commands import inside, known_options
 
 import charrnn
 from charrnn import plugins
@@ -32,7 +32,8 @@ LITTLE += ("--lyapunov-steps", "20", "--backend", "numpy")
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
-    """Plug-ins loaded by a test are unknown to the next one."""
+    """Plug-ins loaded by a test are unknown to the next one, and to the check of messages."""
+    known_options()  # kept from now on; with a plug-in that is refused they cannot be listed
     monkeypatch.setattr(plugins, "_loaded", {})
     for registry in REGISTRIES:
         monkeypatch.setattr(registry, "_added", {})
