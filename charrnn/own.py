@@ -40,6 +40,11 @@ def is_checkpoint(path: Path) -> bool:
     return beginning is not None and beginning[8:] == CHECKPOINT_BEGINNING
 
 
+def is_other_file(path: Path) -> bool:
+    """Whether a file can be read and does not begin as a checkpoint does."""
+    return _beginning(path, 0) is not None and not is_checkpoint(path)
+
+
 def is_pickle(path: Path) -> bool:
     """Whether a file begins as one of ``torch.save`` does.
 

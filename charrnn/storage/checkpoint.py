@@ -31,7 +31,7 @@ from charrnn.model.network import RNN, Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
 from charrnn.model.transducer.decoder import RNN as TARGET_RNN
-from charrnn.own import METRICS, is_checkpoint, is_metrics
+from charrnn.own import METRICS, is_checkpoint, is_metrics, is_other_file
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container, runs
 from charrnn.storage.progress import Progress
@@ -187,7 +187,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         tensors, facts = container.read(path)
     except CheckpointError as problem:
         remedy = problem.remedy or _instead(path)
-        if not remedy and path.is_file() and not is_checkpoint(path):
+        if not remedy and is_other_file(path):
             remedy = _NO_RUN
         raise CheckpointError(problem.message, remedy) from None
     try:

@@ -70,7 +70,7 @@ def test_a_batch_has_as_many_steps_as_its_longer_side_with_its_end(pairs, most):
 
 
 def test_scores_are_those_of_the_pairs_one_by_one():
-    task, table = task_of(pairs_of("reversal", 40), batch=8)
+    task, table = task_of(pairs_of("reversal", 20), batch=8)
     whole = scores_of(task.model, table.train)
     nats, symbols = Surprisal(task.model).of(table.train)
     assert (whole.nats, whole.symbols) == (nats, symbols)
