@@ -68,7 +68,8 @@ def test_a_forked_process_leaves_the_work_of_other_threads_alone(tmp_path):
 def run_program(name, folder, checks=(), *arguments):
     """Compile a C file that is next to this one, and run it."""
     command, program = build.compiler(), folder / "program"
-    assert command
+    if not command:
+        pytest.skip("no C compiler")
     march = build.TARGET_FLAGS.get(TARGETS[-1], ())
     source = Path(__file__).with_name(name)
     compiled = subprocess.run(
