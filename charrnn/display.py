@@ -99,6 +99,14 @@ def is_moving(stream: TextIO) -> bool:
     return stream.isatty() and terminal not in ("dumb", "unknown")
 
 
+def did_you_mean(word: str, names: Iterable[str], cutoff: float = 0.7) -> str:
+    """Ask whether the name most like a word is meant; empty if none is ``cutoff`` like it."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word, list(names), 1, cutoff=cutoff)
+    return f"did you mean {found[0]}?" if found else ""
+
+
 def near(word: str, names: Iterable[str]) -> str:
     """Return the one of some names that is most like a word, whatever its case; empty if none is.
 

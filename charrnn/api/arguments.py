@@ -6,12 +6,11 @@ Numbers and names are checked by :class:`~charrnn.options.Option`, as everywhere
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from difflib import get_close_matches
 from os import PathLike, fsencode, fspath
 from typing import Any, Literal
 
 from charrnn.backend import Backend, select
-from charrnn.display import brief
+from charrnn.display import brief, did_you_mean
 from charrnn.errors import CorpusError, UsageError
 from charrnn.exchange.export import FORMATS
 from charrnn.exchange.synonyms import RUN, TEXT, bare, meanings, setting_meant, value_meant
@@ -204,8 +203,7 @@ def _meant(name: str, value: Any, known: Set[str]) -> str:
     """Return which option is meant, by the names of other programs or by its letters."""
     if meant := setting_meant(name, known, value):
         return f"here it is {meant}: {meant}={brief(value_meant(meant, value))}"
-    near = get_close_matches(name, sorted(known), 1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else ""
+    return did_you_mean(name, sorted(known))
 
 
 def _of_fit(name: str) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import islice, product
 from math import floor, prod
 from random import Random
 from typing import Any
 
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
-from charrnn.display import brief, quoted
+from charrnn.display import brief, did_you_mean, quoted
 from charrnn.errors import UsageError, option, setting
 from charrnn.exchange.synonyms import setting_meant, value_meant
 from charrnn.options import Option, declared
@@ -272,8 +271,7 @@ def _advice(name: str, values: str, options: Mapping[str, Option]) -> str:
     if meant := setting_meant(name, options.keys() - _MEASURE.union(OF_RANKS), words[0]):
         listed = ",".join(dict.fromkeys(str(value_meant(meant, word)) for word in words))
         return f"here it is {meant}: {setting('try')} {quoted(f'{meant}={listed}')}"
-    near = get_close_matches(name, options, 1)
-    return f"did you mean {near[0]}?" if near else "charrnn train --help lists them"
+    return did_you_mean(name, options, cutoff=0.6) or "charrnn train --help lists them"
 
 
 def _declarations(

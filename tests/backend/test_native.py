@@ -34,16 +34,7 @@ SHAPES = ((1, 1, 1, 1, 3), (2, 7, 4, 3, 5), (2, 33, 6, 17, 40), (1, 64, 3, 50, 9
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
-@pytest.fixture(autouse=True)
-def however_little(monkeypatch):
-    """Divide even the smallest piece of work among all threads."""
-    monkeypatch.setattr("charrnn.backend.native.core.SMALL", 1e-3)
-    monkeypatch.setattr("charrnn.model.compiled.layers.STREAMS", 1)
-
-
-@pytest.fixture(scope="module")
-def core():
-    return opened()
+pytestmark = pytest.mark.usefixtures("however_little")
 
 
 @each_cell

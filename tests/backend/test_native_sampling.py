@@ -17,17 +17,7 @@ from charrnn.sampling.stepper import Stepper
 from charrnn.sampling.steps import compiled as steps
 from charrnn.text import Vocabulary
 
-
-@pytest.fixture(autouse=True)
-def however_little(monkeypatch):
-    """Divide even the smallest piece of work among all threads."""
-    monkeypatch.setattr("charrnn.backend.native.core.SMALL", 1e-3)
-    monkeypatch.setattr("charrnn.model.compiled.layers.STREAMS", 1)
-
-
-@pytest.fixture(scope="module")
-def core():
-    return opened()
+pytestmark = pytest.mark.usefixtures("however_little")
 
 
 def steps_of(backend, config, V, streams, ids):

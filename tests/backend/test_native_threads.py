@@ -7,16 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from helpers.native import TARGETS, compute, opened
+from helpers.native import TARGETS, compute
 
 from charrnn.backend import numpy_backend
 from charrnn.backend.native import build
 from charrnn.config import ModelConfig
-
-
-@pytest.fixture(scope="module")
-def core():
-    return opened()
 
 
 def test_threads_may_compute_at_the_same_time(core):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.exchanged import CELLS
 
 from charrnn.backend.native import build, library
 from charrnn.model.language import LanguageModel
@@ -15,14 +16,6 @@ TARGETS = library.runnable(build.FEATURES.get(build.machine(), {}), library.feat
 LIBRARIES = "CHARRNN_TEST_LIBRARIES"
 """The environment variable that names a folder of other libraries to test."""
 
-
-CELLS = (
-    {"cell": "lstm"},
-    {"cell": "gru"},
-    {"cell": "gru", "gru_reset": "before"},
-    {"cell": "rnn"},
-    {"cell": "rnn", "activation": "relu"},
-)
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.values()))
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from typer.core import TyperOption
 
 from charrnn.cli.parsing.shared import GENERAL
-from charrnn.display import brief, one_line
+from charrnn.display import brief, did_you_mean, one_line
 from charrnn.errors import UsageError, setting
 from charrnn.errors import option as flag
 
@@ -216,7 +216,7 @@ def _entries(context: Any, file: File) -> dict[str, Any]:
                 found[key] = value
             elif key not in commands:
                 section = ".".join([*_path(each), one_line(key)])
-                remedy = _near(key, commands) or "a section has the name of a command"
+                remedy = did_you_mean(key, commands) or "a section has the name of a command"
                 raise UsageError(f"{name} has the unknown section [{section}]", remedy)
         own = table.get(contexts[depth + 1].info_name) if commands else None
         table = own if isinstance(own, dict) else {}
@@ -246,7 +246,7 @@ def _advice(key: str, value: Any, known: Mapping[str, Any], command: str) -> str
         return f"here it is {meant}{_line(known[meant], meant, value_meant(meant, value))}"
     if OUTPUT in meanings(bare(key)) and command.split()[-1] in ("sample", "predict", "eval"):
         return f"the output is standard output: {command} … > FILE"
-    near = _near(key.replace("_", "-"), list(known))
+    near = did_you_mean(key.replace("_", "-"), known)
     other = "keys of one command stand in its section, such as [train]"
     return near or f"{command} --help lists the options; {other}"
 
@@ -262,13 +262,6 @@ def _line(param: Any, key: str, value: Any) -> str:
     if isinstance(found, list | str | int | float) and "\x7f" not in str(found):
         return f": {key} = {dumps(found, ensure_ascii=False)}"
     return ""
-
-
-def _near(word: str, names: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    found = get_close_matches(word, names, 1, cutoff=0.7)
-    return f"did you mean {found[0]}?" if found else ""
 
 
 def _value(param: Any, key: str, value: Any, name: str) -> Any:

@@ -127,8 +127,8 @@ class Classifier(Divisible):
         kept, written = None, ids
         if self.writer:
             ids, written = apart(ids, self.V, self.backend.xp)
-        if self.writer and dropout_masks:
-            *dropout_masks, kept = dropout_masks
+            if dropout_masks:
+                *dropout_masks, kept = dropout_masks
         loss = self.loss_at_top(
             window, ids, targets, grads, padding, symbols=symbols, dropout_masks=dropout_masks
         )
