@@ -1,20 +1,13 @@
 """A checkpoint: the complete state of a run at one step, in one safetensors file.
 
-Weights have the names and shapes of PyTorch modules (``embedding.weight``, ``rnn.weight_ih_l0``, …,
-``decoder.bias``). For cells with a single bias, ``bias_hh`` is written as zeros, and added to the
-bias when a file is read. In addition there are ``optimizer.<moment>`` (flat, in the order of the
-model's parameters) and ``state.<name>_l<layer>`` (H, N), the states at the start of the next
-window.
-
-:mod:`charrnn.storage.container` is the file format, and :func:`charrnn.files.write` makes the file
-durable.
+:mod:`charrnn.storage.tensors` says which tensors there are, :mod:`charrnn.storage.container` is the
+file format, and :func:`charrnn.files.write` makes the file durable.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +20,23 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import brief, one_line, shell
 from charrnn.errors import CharRNNError, CheckpointError, UsageError, either
 from charrnn.model.language import LanguageModel
-from charrnn.model.network import RNN, Network
+from charrnn.model.network import Network
 from charrnn.model.networks import NETWORKS
 from charrnn.model.parameters import Parameters
-from charrnn.model.transducer.decoder import RNN as TARGET_RNN
 from charrnn.own import METRICS, is_checkpoint, is_metrics, is_other_file
 from charrnn.settings import refuse_unknown
 from charrnn.storage import container, runs
 from charrnn.storage.progress import Progress
+from charrnn.storage.tensors import named, require_finite, training, weights
 from charrnn.text.labelled.lines import MAX_LABELS, is_label
 from charrnn.text.pairs.symbols import LEVELS, is_symbol
 from charrnn.text.vocabulary import Vocabulary
 
 FORMAT = 1
-_MOMENT = "optimizer."
-_STATE = "state."
 _FACTS = {
     *("digest", "format", "version", "head", "model", "data", "train"),
     *("corpus_sha256", "heldout_sha256", "progress", "vocabulary", "labels"),
 }
-_BLOCK = 1 << 18
 
 
 @dataclass
@@ -144,11 +134,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         If it cannot be written. An earlier checkpoint of that path is intact.
     """
     model = checkpoint.model()
-    tensors = dict(model.weights)
-    for name, like in _single_biases(model):
-        tensors[name] = np.zeros_like(tensors[like])
-    tensors |= {_MOMENT + name: array for name, array in checkpoint.moments.items()}
-    tensors |= {_STATE + name: array for name, array in checkpoint.states.items()}
     facts = {
         "format": FORMAT,
         "version": checkpoint.version,
@@ -163,7 +148,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.labels:
         facts["labels"] = list(checkpoint.labels)
-    container.write(path, tensors, facts)
+    container.write(path, named(model, checkpoint.moments, checkpoint.states), facts)
 
 
 def load(path: Path, *, finite: bool = True) -> Checkpoint:
@@ -200,7 +185,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         if facts["head"] not in [network.kind for network in NETWORKS.values()]:
             raise CheckpointError(f"unknown head kind {brief(facts['head'])}")
         if finite:
-            _require_finite(tensors)
+            require_finite(tensors)
         config = ModelConfig.from_json(facts["model"])
         if facts["head"] != NETWORKS[config.task].kind:
             raise CheckpointError(f"its head is not that of the task {config.task}")
@@ -212,7 +197,7 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         checkpoint = Checkpoint(
             config=config,
             vocabulary=vocabulary,
-            weights=_weights(config, len(vocabulary), len(labels), tensors),
+            weights=weights(config, len(vocabulary), len(labels), tensors),
             data=None if facts["data"] is None else DataConfig.from_json(facts["data"]),
             train=None if facts["train"] is None else TrainConfig.from_json(facts["train"]),
             corpus_sha256=_text(facts, "corpus_sha256"),
@@ -233,7 +218,12 @@ def load(path: Path, *, finite: bool = True) -> Checkpoint:
         raise CheckpointError(
             f"{one_line(path)} is damaged: the levels of its text and vocabulary differ"
         )
-    _take_training(checkpoint, tensors)
+    try:
+        checkpoint.moments, checkpoint.states = training(
+            tensors, config.hidden, checkpoint.parameters, checkpoint.weights.dtype
+        )
+    except CheckpointError as problem:
+        raise CheckpointError(f"{one_line(path)} is damaged: {problem.message}") from None
     return checkpoint
 
 
@@ -286,65 +276,3 @@ def _target_symbols(found: object) -> tuple[str, ...]:
     if not found or any(a >= b for a, b in pairwise(found)):
         raise CheckpointError("its target symbols are none, repeat or are out of order")
     return tuple(found)
-
-
-def _require_finite(tensors: dict[str, np.ndarray]) -> None:
-    for name, array in tensors.items():
-        flat = array.reshape(-1)
-        for start in range(0, flat.size, _BLOCK):
-            if not np.isfinite(flat[start : start + _BLOCK]).all():
-                raise CheckpointError(
-                    f"tensor {brief(name)} holds a value that is not a finite number",
-                    "use another checkpoint of the run, or see "
-                    + either("charrnn diagnose", "charrnn.diagnose"),
-                )
-
-
-def _weights(
-    config: ModelConfig, V: int, outputs: int, tensors: dict[str, np.ndarray]
-) -> np.ndarray:
-    """Return the flat vector (P,); all shapes are checked before it is allocated."""
-    if config.layers > len(tensors):
-        raise CheckpointError(f"it has too few tensors for {config.layers} layers")
-    shapes = NETWORKS[config.task].describe(config, V, outputs)
-    dtype = np.dtype(config.dtype)
-    for name, shape in shapes.items():
-        if name not in tensors or tensors[name].shape != shape or tensors[name].dtype != dtype:
-            raise CheckpointError(f"tensor {name} is missing or does not fit its configuration")
-    flat: np.ndarray = np.empty(sum(prod(shape) for shape in shapes.values()), dtype)
-    parameters = Parameters(shapes, flat)
-    for name, array in parameters.items():
-        array[...] = tensors.pop(name)
-    model = NETWORKS[config.task](config, V, None, flat, outputs=outputs)
-    for name, like in _single_biases(model):
-        if name in tensors:
-            if tensors[name].shape != parameters[like].shape or tensors[name].dtype != dtype:
-                raise CheckpointError(f"tensor {name} does not fit its configuration")
-            second = tensors.pop(name)
-            if second.any():  # to add zeros would turn -0.0 into 0.0
-                parameters[like][...] += second
-    return flat
-
-
-def _single_biases(model: Network) -> list[tuple[str, str]]:
-    """Return (second bias, first bias), by name, for cells with two in PyTorch and one here."""
-    if model.stack.cell.suffix or "bias_hh" in model.stack.layers[0].shapes:
-        return []
-    stacks = (f"{RNN}bias_ih_l", f"{TARGET_RNN}bias_ih_l")
-    first = [name for name in model.weights if name.startswith(stacks)]
-    return [(name.replace("bias_ih", "bias_hh"), name) for name in first]
-
-
-def _take_training(checkpoint: Checkpoint, tensors: dict[str, np.ndarray]) -> None:
-    """Divide the remaining tensors into moments and states."""
-    H, P = checkpoint.config.hidden, checkpoint.parameters
-    for name, array in tensors.items():
-        fits = array.dtype == checkpoint.weights.dtype
-        if fits and name.startswith(_MOMENT) and array.shape == (P,):
-            checkpoint.moments[name.removeprefix(_MOMENT)] = array
-        elif fits and name.startswith(_STATE) and array.ndim == 2 and array.shape[0] == H:
-            checkpoint.states[name.removeprefix(_STATE)] = array
-        else:
-            raise CheckpointError(
-                f"{one_line(checkpoint.path)} is damaged: unexpected tensor {brief(name)}"
-            )

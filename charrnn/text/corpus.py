@@ -16,7 +16,6 @@ from charrnn.config import DataConfig
 from charrnn.display import brief
 from charrnn.errors import CharRNNError, CorpusError, UsageError, setting
 from charrnn.text.cache import store
-from charrnn.text.counts import SymbolCounts
 from charrnn.text.encode import (
     CountedText,
     EncodingRequest,
@@ -26,6 +25,7 @@ from charrnn.text.encode import (
 )
 from charrnn.text.finding import SourceName, as_list, find_sources
 from charrnn.text.layout import WHOLE, Layout, Text
+from charrnn.text.symbols.counts import SymbolCounts
 from charrnn.text.units import index
 from charrnn.text.units.examples import Units
 from charrnn.text.units.holdout import Ends, Split, split, split_examples

@@ -24,13 +24,13 @@ from charrnn.display import size
 from charrnn.errors import CorpusError, UsageError, VocabularyError, setting
 from charrnn.files import FILE_TIME_TICK, write_all
 from charrnn.text.cache import store
-from charrnn.text.counts import SymbolCounts
 from charrnn.text.decoding import Border, check_codec, pieces_and_borders
 from charrnn.text.finding import text_sources
 from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, EmptyValues, EndsInside, Replaced, Tell
 from charrnn.text.source import Source, changed, empty, shown
+from charrnn.text.symbols.counts import SymbolCounts
 from charrnn.text.units import index
 from charrnn.text.units.index import EndsWriter
 from charrnn.text.vocabulary import LEVELS, SURROGATE, Level, Vocabulary

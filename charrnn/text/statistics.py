@@ -17,7 +17,8 @@ from charrnn.text.formats import is_plain
 from charrnn.text.layout import WHOLE, Layout
 from charrnn.text.remarks import CarriageReturns, EmptyValues, Replaced, Tell, about_files
 from charrnn.text.source import CHUNK, empty
-from charrnn.text.vocabulary import TOKEN, Level, code_points
+from charrnn.text.symbols.lookup import TOKEN, code_points
+from charrnn.text.vocabulary import Level
 
 _FREQUENT = 10
 

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.errors import CheckpointError, VocabularyError, setting
+from charrnn.text.symbols.lookup import TOKEN, Lookup
 
 Level = Literal["char", "byte", "word"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -20,8 +21,6 @@ Unknown = Literal["error", "skip"]
 
 UNKNOWN_CHAR = "\ufffd"
 UNKNOWN_BYTE = 256
-TOKEN = re.compile(r"\w+|\W")
-"""A token of the word level: a run of word characters, or one character of any other kind."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair of UTF-16, which strings of Python may hold though it is no character."""
 
@@ -32,7 +31,6 @@ _REMEDIES: dict[str | bytes, str] = {
     "\ufeff": f"set {setting('encoding')} to utf-8-sig, which drops a byte order mark",
 }
 """What else than to skip it can be done about a symbol that the model does not know."""
-_MISSING = 255  # in the byte table: never the id of an ASCII character, which is at most 127
 
 
 @dataclass(frozen=True)
@@ -124,18 +122,7 @@ class Vocabulary:
         TypeError
             If the text has the wrong type for the level.
         """
-        if self.level == "byte":
-            if not isinstance(text, bytes | bytearray | memoryview):
-                raise TypeError("the byte level encodes bytes, not str")
-            ids, missing = self._encode_bytes(bytes(text))
-        elif not isinstance(text, str):
-            raise TypeError(f"the {self.level} level encodes str, not bytes")
-        elif self.level == "word":
-            ids, missing = self._encode_words(text)
-        elif text.isascii():
-            ids, missing = self._encode_bytes(text.encode("ascii"))
-        else:
-            ids, missing = self._encode_chars(text)
+        ids, missing = self._lookup.ids(text)
         if missing is None:
             return ids
         if self.unknown is not None:
@@ -169,7 +156,7 @@ class Vocabulary:
             return b"" if self.level == "byte" else ""
         if self.level == "word":
             return "".join([str(self.symbols[i]) for i in index.ravel().tolist()])
-        codes = self._codes[index.ravel()]
+        codes = self._lookup.codes[index.ravel()]
         if self.level == "byte":
             return np.where(codes == UNKNOWN_BYTE, ord("?"), codes).astype(np.uint8).tobytes()
         text: str = codes.astype("<u4").tobytes().decode("utf-32-le")
@@ -186,7 +173,7 @@ class Vocabulary:
     def encode_words(self, words: Iterable[str]) -> NDArray[Any]:
         """Return the ids of words that are separated already; there must be an unknown symbol."""
         assert self.unknown is not None
-        table = self._word_table
+        table = self._lookup.words
         return np.array([table.get(word, self.unknown) for word in words], self.dtype)
 
     def to_json(self) -> dict[str, Any]:
@@ -229,72 +216,19 @@ class Vocabulary:
         return cls(level, tuple(symbols), unknown)
 
     @cached_property
-    def _codes(self) -> NDArray[np.uint32]:
-        """(V,) the code point or byte of every id; not at word level."""
-        codes = [s if isinstance(s, int) else ord(s) for s in self.symbols]
-        return np.array(codes, dtype=np.uint32)
+    def _lookup(self) -> Lookup:
+        return Lookup(self.level, self.symbols, self.unknown, self.dtype)
 
     @cached_property
     def _sizes(self) -> NDArray[np.int64]:
         """(V,) the bytes of every symbol in UTF-8; not at byte level."""
         return np.array([len(str(s).encode()) for s in self.symbols], np.int64)
 
-    @cached_property
-    def _byte_table(self) -> tuple[bytes, bool] | None:
-        """Table for ``bytes.translate``, and whether 255 in it means "missing"; None: too small."""
-        known = [(int(code), i) for i, code in enumerate(self._codes) if code < 256]
-        complete = self.level == "byte" and len(known) == 256
-        fill = _MISSING
-        if self.unknown is not None and self.unknown < 256:
-            fill, complete = self.unknown, True
-        if len(self) > 256 and self.level == "byte":
-            return None
-        table = bytearray([fill]) * 256
-        for code, i in known:
-            if self.level == "byte" or code < 128:
-                table[code] = i
-        return bytes(table), not complete
-
-    @cached_property
-    def _code_table(self) -> NDArray[np.int32]:
-        """The id of every code up to the largest known one; -1 for unknown codes and at the end."""
-        table = np.full(int(self._codes[-1]) + 2, -1, dtype=np.int32)
-        table[self._codes] = np.arange(len(self), dtype=np.int32)
-        return table
-
-    @cached_property
-    def _word_table(self) -> dict[str, int]:
-        return {str(word): i for i, word in enumerate(self.symbols)}
-
-    def _encode_bytes(self, data: bytes) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        if self._byte_table is None:
-            return self._look_up(np.frombuffer(data, np.uint8))
-        table, marks = self._byte_table
-        mapped = bytearray(data).translate(table)  # unlike bytes, a writable buffer
-        ids = np.frombuffer(mapped, np.uint8)
-        missing = ids == _MISSING if marks and _MISSING in mapped else None
-        return ids.astype(self.dtype, copy=False), missing
-
-    def _encode_chars(self, text: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        return self._look_up(code_points(text))
-
-    def _look_up(self, codes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        table = self._code_table
-        ids = table.take(codes, mode="clip")  # a code above the table gets its last entry
-        missing = ids < 0
-        return ids.astype(self.dtype), missing if missing.any() else None
-
-    def _encode_words(self, text: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        tokens = TOKEN.findall(text)
-        ids = np.fromiter(map(self._word_table.get, tokens, repeat(-1)), np.int64, len(tokens))
-        missing = ids < 0
-        return ids.astype(self.dtype), missing if missing.any() else None
-
     def _unknown_symbol(self, text: str | bytes, index: int, offset: int) -> VocabularyError:
         remedy = _REMEDIES.get(text[index : index + 1], _SKIP)
         if isinstance(text, str) and self.level == "word":
             for match in TOKEN.finditer(text):
-                if match.group() not in self._word_table:
+                if match.group() not in self._lookup.words:
                     where = offset + match.start()
                     word = repr(match.group()[:40])
                     message = f"the vocabulary has no word {word} (at character offset {where})"
@@ -305,13 +239,6 @@ class Vocabulary:
         else:
             name = f"byte 0x{bytes(text)[index]:02x} (at byte offset"
         return VocabularyError(f"the vocabulary has no {name} {offset + index})", remedy)
-
-
-def code_points(text: str) -> NDArray[Any]:
-    """Return the code points of ``text``, 1-D, as uint8 for ASCII and uint32 otherwise."""
-    if text.isascii():
-        return np.frombuffer(text.encode("ascii"), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def build_vocabulary(

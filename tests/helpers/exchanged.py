@@ -7,7 +7,8 @@ import numpy as np
 import charrnn
 from charrnn.config import ModelConfig
 from charrnn.model.language import LanguageModel
-from charrnn.text.vocabulary import TOKEN, build_vocabulary
+from charrnn.text.symbols.lookup import TOKEN
+from charrnn.text.vocabulary import build_vocabulary
 
 TEXT = "zwölf Boxkämpfer jagen Viktor\nquer über den großen Sylter Deich.\n"
 TEXTS = {

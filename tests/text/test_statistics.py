@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.errors import CorpusError, UsageError
 from charrnn.text.statistics import text_statistics
-from charrnn.text.vocabulary import TOKEN
+from charrnn.text.symbols.lookup import TOKEN
 
 TEXTS = {
     "ascii": "the cat sat on the mat.\nThe dog,\r\n did not\n" * 9,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CheckpointError, VocabularyError
-from charrnn.text.counts import SymbolCounts
+from charrnn.text.symbols.counts import SymbolCounts
 from charrnn.text.vocabulary import Vocabulary, build_vocabulary
 
 TEXT = "Zwölf Boxkämpfer jagen Viktor 😀 über\r\n中文\u2028e\u0301\ufeff"

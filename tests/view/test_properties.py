@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from charrnn.text.vocabulary import TOKEN, Vocabulary, build_vocabulary
+from charrnn.text.symbols.lookup import TOKEN
+from charrnn.text.vocabulary import Vocabulary, build_vocabulary
 from charrnn.view.properties import of_symbols, of_text
 
 

@@ -22,8 +22,8 @@ from charrnn.errors import UsageError, setting
 from charrnn.tasks.shards.names import names_of
 from charrnn.tasks.shards.part import Part
 from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.text.counts import SymbolCounts
 from charrnn.text.encode import vocabulary_of
+from charrnn.text.symbols.counts import SymbolCounts
 from charrnn.text.units.pieces import Ids, TextIds
 from charrnn.text.vocabulary import Vocabulary
 

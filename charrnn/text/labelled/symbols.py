@@ -8,9 +8,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.counts import SymbolCounts
+from charrnn.text.symbols.counts import SymbolCounts
+from charrnn.text.symbols.lookup import TOKEN, code_points
 from charrnn.text.units.pieces import Numbers
-from charrnn.text.vocabulary import TOKEN, Vocabulary, code_points
+from charrnn.text.vocabulary import Vocabulary
 
 _AT_ONCE = 1 << 20
 """Symbols that are encoded together, about."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.vocabulary import TOKEN, Level, Vocabulary, build_vocabulary, code_points
+from charrnn.text.symbols.lookup import TOKEN, code_points
+from charrnn.text.vocabulary import Level, Vocabulary, build_vocabulary
 
 
 class SymbolCounts:

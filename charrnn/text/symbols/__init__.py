@@ -1,0 +1,1 @@
+"""Symbols of a text: how it is parted into them, how often each occurs, and their ids."""
