@@ -72,7 +72,7 @@ class Head(ABC):
         mask: Array | None = None,
         symbols: int | None = None,
     ) -> Array:
-        """Return the mean loss, a 0-d array, and write its gradients.
+        """Return the mean loss, a 0-d array, and write its gradients; 0 where no target counts.
 
         Parameters
         ----------
@@ -153,7 +153,7 @@ class LanguageModelHead(Head):
         """
         xp = self.backend.xp
         T, N = targets.shape
-        count = symbols or (T * N if mask is None else int(mask.sum()))
+        count = symbols or (T * N if mask is None else max(1, int(mask.sum())))
         weight, bias = weights[self._weight], weights[self._bias]
         d_weight, d_bias = grads[self._weight], grads[self._bias]
         total: Any = None

@@ -66,6 +66,18 @@ def test_the_loss_is_the_mean_surprisal_whatever_the_pieces(slab, rng, monkeypat
     np.testing.assert_allclose(head.surprisal(weights, top, targets).mean(), nats, atol=1e-13)
 
 
+@pytest.mark.parametrize("slab", [1, 1 << 21])
+def test_a_mask_that_counts_no_target_gives_a_loss_and_gradients_of_0(slab, rng, monkeypatch):
+    monkeypatch.setattr(head_module, "SLAB_ELEMENTS", slab)
+    head, weights = head_with(rng)
+    top, targets = rng.standard_normal((7, 4, 3)), rng.integers(0, 6, (7, 3))
+    grads, d_top = weights.like(np.full_like(weights.flat, np.nan)), np.full_like(top, np.nan)
+    nothing = np.zeros((7, 3), np.bool_)
+    assert float(head.loss(weights, top, targets, grads, d_top, {}, mask=nothing)) == 0.0
+    assert not grads.flat.any()
+    assert not d_top.any()
+
+
 def test_a_repeated_target_counts_each_time():
     """Streams that share a target at one step are different places of the gradient."""
     head = LanguageModelHead(1, 2, numpy_backend(), "")

@@ -85,7 +85,7 @@ class Tagger(Divisible):
             d_top,
             window.buffers,
             mask=mask,
-            symbols=symbols or max(1, int(self.backend.get(mask.sum()))),
+            symbols=symbols,
         )
         self.backward(window, ids, d_top, grads)
         return loss
