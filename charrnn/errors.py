@@ -5,10 +5,23 @@ A setting is an option on the command line and a parameter in Python. A message 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _MARK = re.compile("\x02([a-z][a-z0-9_]*)\x03")
 _EITHER = re.compile("\x02([^\x02\x03\x1f]*)\x1f([^\x02\x03\x1f]*)\x03")
+
+STANDARD_OUTPUT = "standard output"
+
+
+@contextmanager
+def to_standard_output() -> Iterator[None]:
+    """Write to standard output in the body: an error of the system there bears its name."""
+    try:
+        yield
+    except OSError as problem:
+        problem.filename = STANDARD_OUTPUT
+        raise
 
 
 def setting(name: str) -> str:

@@ -45,17 +45,19 @@ def _run(words: list[str]) -> int:
 
 def _outcome() -> int:
     """Run the command line and return the exit code, with at most one line of complaint."""
-    from charrnn.cli.process.streams import complain
+    from charrnn.cli.process.streams import complain, unwritten
+    from charrnn.errors import to_standard_output
 
     try:
         code = _run(sys.argv[1:])
-        sys.stdout.flush()
+        with to_standard_output():
+            sys.stdout.flush()
     except BrokenPipeError:
         return EXIT_SIGPIPE
     except KeyboardInterrupt as problem:
         return int(getattr(problem, "exit_code", EXIT_SIGINT))
     except OSError as problem:  # stdout full or closed
-        complain(f"cannot write: {problem.strerror or problem}")
+        complain(unwritten(problem))
         return EXIT_FAILURE
     except MemoryError as problem:
         complain(

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from charrnn import __version__
 from charrnn.cli.process import ranks, streams
 from charrnn.display import one_line
-from charrnn.errors import CharRNNError, UsageError, option
+from charrnn.errors import STANDARD_OUTPUT, CharRNNError, UsageError, option, to_standard_output
 
 
 class Place(NamedTuple):
@@ -117,7 +117,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"charrnn {__version__}")
+        with to_standard_output():
+            typer.echo(f"charrnn {__version__}")
         raise typer.Exit
 
 
@@ -158,6 +159,8 @@ def run(arguments: Sequence[str]) -> int:
             return _usage_error(problem)
         explained = _memory_error(problem)
         if explained is None:
+            if isinstance(problem, OSError) and {"-h", "--help"} & set(arguments):
+                problem.filename = problem.filename or STANDARD_OUTPUT  # Typer wrote the help
             raise
         streams.complain(one_line(explained.line(option)))
         return explained.exit_code

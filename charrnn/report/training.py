@@ -21,6 +21,7 @@ from charrnn.display import (
     speed,
     unit,
 )
+from charrnn.errors import to_standard_output
 from charrnn.plugins import named
 from charrnn.report.outcome import meaning, no_better, outcome, rising
 from charrnn.report.plan import enough, planned
@@ -84,8 +85,9 @@ class JsonLines(TrainingReport):
 
     def show(self, record: Record) -> None:
         """Write the record."""
-        sys.stdout.write(safe_json(json.dumps(record.to_json())) + "\n")
-        sys.stdout.flush()
+        with to_standard_output():
+            sys.stdout.write(safe_json(json.dumps(record.to_json())) + "\n")
+            sys.stdout.flush()
 
 
 class PlainLines(TrainingReport):

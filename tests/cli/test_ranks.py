@@ -13,7 +13,7 @@ from helpers.running import SMALL, TEXT
 
 from charrnn.backend.team import Alone
 from charrnn.cli.process.ranks import Command, speaks
-from charrnn.errors import UsageError
+from charrnn.errors import STANDARD_OUTPUT, UsageError
 from charrnn.report.training import Silent
 from charrnn.train.records import Save
 
@@ -33,7 +33,8 @@ RECORD = Save(1, "path")
 
 
 @pytest.mark.parametrize(
-    ("problem", "code"), [(BrokenPipeError(), 141), (OSError(errno.ENOSPC, "No space left"), 1)]
+    ("problem", "code"),
+    [(BrokenPipeError(), 141), (OSError(errno.ENOSPC, "No space left", STANDARD_OUTPUT), 1)],
 )
 def test_output_that_nobody_reads_ends_all_ranks_alike(problem, code, capsys):
     def member(team):
@@ -47,7 +48,9 @@ def test_output_that_nobody_reads_ends_all_ranks_alike(problem, code, capsys):
 
     assert teams.run(2, member) == [code, code]
     said = capsys.readouterr().err
-    assert said == ("" if code == 141 else "charrnn: error: cannot write: No space left\n")
+    assert said == (
+        "" if code == 141 else f"charrnn: error: cannot write to {STANDARD_OUTPUT}: No space left\n"
+    )
 
 
 def test_a_single_process_raises_at_once():

@@ -7,6 +7,8 @@ import sys
 from time import monotonic
 from typing import Any
 
+from charrnn.errors import to_standard_output
+
 _INTERVAL = 0.02  # seconds: too short to be seen, long enough to save most system calls
 _BLOCK = 1 << 13
 
@@ -42,10 +44,12 @@ class Output:
         """Write everything that has been collected."""
         if self._held:
             self._last = self._held[-1]
-            self._stream.write(b"".join(self._held))
+            with to_standard_output():
+                self._stream.write(b"".join(self._held))
             self._held.clear()
             self._size = 0
-        self._stream.flush()
+        with to_standard_output():
+            self._stream.flush()
 
     def finish(self) -> None:
         """Flush; on a terminal, make sure that the prompt starts on a new line."""

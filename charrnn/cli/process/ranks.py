@@ -21,7 +21,7 @@ import typer
 
 from charrnn.cli import EXIT_FAILURE, EXIT_SIGPIPE
 from charrnn.cli.process.signals import ending_at_once
-from charrnn.cli.process.streams import complain
+from charrnn.cli.process.streams import complain, unwritten
 from charrnn.cli.process.witness import Witness
 from charrnn.display import one_line, quoted, shell
 from charrnn.errors import CharRNNError, UsageError, option
@@ -156,7 +156,7 @@ class Command:
         if isinstance(self.unheard, BrokenPipeError):
             own = max(own, EXIT_SIGPIPE)
         elif self.unheard is not None:
-            complain(f"cannot write: {self.unheard.strerror or self.unheard}")
+            complain(unwritten(self.unheard))
             own = max(own, EXIT_FAILURE)
         return int(max(self.team.numbers(own)))
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import Any
+
+from charrnn.errors import STANDARD_OUTPUT
 
 
 def open_closed() -> None:
@@ -27,6 +30,16 @@ def open_closed() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def unwritten(problem: OSError) -> str:
+    """Return what could not be written, and why."""
+    why, name = problem.strerror or problem, problem.filename
+    if name != STANDARD_OUTPUT:
+        return f"cannot write: {why}"
+    if problem.errno == errno.EBADF:
+        return f"{name} is closed"
+    return f"cannot write to {name}: {why}"
 
 
 def complain(message: str) -> None:
