@@ -113,7 +113,7 @@ def _check_numbers(context: typer.Context) -> None:
     if next_ is None and length == 0 and whole and not _end(context):
         raise UsageError(
             f"with {whole} a sample is printed when it is complete, but --length 0 never ends",
-            "give a --length, --until TEXT, or --until-join",
+            "give a --length, --until with the text that ends a sample, or --until-join",
         )
     span = values["novel_span"]
     if span is not None and not 1 <= span <= MAX_SPAN:

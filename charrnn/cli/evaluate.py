@@ -40,6 +40,7 @@ from charrnn.cli.scoring.pictures import Html, Pictures, Plot
 from charrnn.cli.scoring.text import ScoredText
 from charrnn.cli.scoring.whole import Whole
 from charrnn.config import DataConfig
+from charrnn.display import shell
 from charrnn.errors import UsageError, option
 from charrnn.evaluate.dynamic.settings import Dynamic
 
@@ -260,7 +261,7 @@ def _learning(context: typer.Context, dynamic: bool) -> Dynamic | None:
 
 def _check(text: list[str] | None, split: str | None, both: bool) -> None:
     if text and split:
-        raise UsageError("TEXT and --split exclude each other", "give one of them")
+        raise UsageError(f"{shell(text[0])} and --split exclude each other", "give one of them")
     if not text and not split:
         raise UsageError(
             "there is nothing to score", "name a text (- for standard input), or give --split val"

@@ -176,7 +176,7 @@ def train(
     request.check()
     if not (resume or init_from):
         how = "{0} --init-from {1} begins with its weights, charrnn train --resume {1} goes on"
-        refuse_run(context, request.sources, how, "TEXT")
+        refuse_run(context, request.sources, how)
     refuse_on_gpu(context)
     if resume is None and init_from is None:
         refuse_core(request.fresh_model().dtype, core, matmul)

@@ -50,14 +50,14 @@ class Frame:
             if until_join and not end:
                 raise UsageError(
                     f"{setting('until_join')} needs an end, but {setting('join')} was empty",
-                    f"give {setting('until')} TEXT",
+                    f"give {setting('until')}, the text that ends a sample",
                 )
             return cls(end, bool(end), data.examples)
         join = (data.join if data is not None else None) or ""
         if until_join and not join:
             raise UsageError(
                 f"{setting('until_join')} needs a run that was trained with {setting('join')}",
-                f"give {setting('until')} TEXT",
+                f"give {setting('until')}, the text that ends a sample",
             )
         return cls(join, until_join)
 

@@ -315,16 +315,16 @@ def _read_again(
 
 
 def _moved(sources: tuple[str, ...]) -> str:
-    """Return the texts of a run as words: where they were, else in this folder, else ``TEXT``."""
+    """Return the texts of a run as words: where they were, else here, else in a ``FOLDER``."""
     if len(sources) > _MANY:
-        return "TEXT"
+        return "FOLDER"
     words = []
     for name in sources:
         here = Path(name).name
         moved = Path(name).is_absolute() and not Path(name).exists()
-        words.append(
-            "TEXT" if moved and not Path(here).is_file() else shell(here if moved else name)
-        )
+        if moved:
+            name = here if Path(here).is_file() else f"FOLDER/{here}"
+        words.append(shell(name))
     return " ".join(words)
 
 

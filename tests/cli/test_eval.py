@@ -358,7 +358,7 @@ def test_a_model_whose_output_overflows_has_no_score(home, call, flags: tuple[st
     ("arguments", "named"),
     [
         ((), "--split"),
-        (("text.txt", "--split", "val"), "--split"),
+        (("text.txt", "--split", "val"), "text.txt and --split exclude each other"),
         (("text.txt", "--per-line", "--per-char"), "--per-line"),
         (("text.txt", "--start", "newline"), "--start"),
         (("text.txt", "--per-char", "--start", "none"), "--start"),

@@ -77,7 +77,22 @@ def test_a_run_as_a_text_to_train_on_is_told_both_ways(place):
     assert begins == f"charrnn train t.txt{TAIL} --init-from one"
     assert goes_on == "charrnn train --resume one goes on"
     assert inside(*shlex.split(begins)[1:], "--name", "new", cwd=place).returncode == 0
-    assert "TEXT --init-from one begins" in inside("train", "one", cwd=place).stderr
+
+
+def test_a_run_as_the_only_text_to_train_on_is_told_its_own_text(place):
+    def told():
+        line = inside("train", "one", "--seq-len", "4", cwd=place).stderr.partition("; ")[2]
+        return shlex.split(line.partition(" begins with its weights, ")[0])
+
+    begins = told()
+    own = str(place / "t.txt")
+    assert begins == ["charrnn", "train", own, "--seq-len", "4", "--init-from", "one"]
+    assert inside(*begins[1:], *TAIL.split(), "--name", "its-own", cwd=place).returncode == 0
+    (place / "t.txt").rename(place / "u.txt")
+    try:
+        assert told()[2] == "TEXT"
+    finally:
+        (place / "u.txt").rename(place / "t.txt")
 
 
 def test_a_text_that_has_the_name_of_a_run_is_a_text(place):

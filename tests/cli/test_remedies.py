@@ -215,7 +215,7 @@ def follow(place, *arguments, code=2):
     assert refused.returncode == code, refused.stderr
     assert refused.stderr.count("\n") == 1
     line = refused.stderr.strip().rpartition(": ")[2]
-    words = shlex.split(line.replace("TEXT", "'moved text.txt'"))
+    words = shlex.split(line.replace("FOLDER/a text.txt", "moved text.txt"))
     assert words[0] == "charrnn"
     done = inside(*words[1:], "--backend", "numpy", "--quiet", cwd=place)
     assert done.returncode == 0, done.stderr

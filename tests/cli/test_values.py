@@ -129,5 +129,5 @@ def test_a_sample_begins_after_the_join_and_ends_before_it(texts, level):
 def test_until_join_needs_a_join(texts):
     run("train", "plain.txt", "--steps", "1", "--name", "p", *SMALL)
     refused = run("sample", "p", "--until-join", code=2).stderr
-    assert "--until-join needs a run that was trained with --join; give --until TEXT" in refused
+    assert "trained with --join; give --until, the text that ends a sample" in refused
     assert "--next draws no" in run("sample", "p", "--until-join", "--next", "3", code=2).stderr

@@ -126,18 +126,32 @@ def is_run(name: str) -> bool:
     return False
 
 
-def refuse_run(context: typer.Context, texts: Sequence[str], how: str, text: str) -> None:
+def refuse_run(context: typer.Context, texts: Sequence[str], how: str, text: str = "") -> None:
     """Refuse a run among texts.
 
     ``how`` is what to write, with the command without the run and then the run. In the command
-    ``text`` stands for a text if there is no other one.
+    ``text`` stands for a text if there is no other one; by default the run's own.
     """
     for name in texts:
         if name != "-" and not _is_builtin(name) and is_run(name):
             words = [quoted(word) for word in typed(context) if word != name]
-            words = words if set(texts) - {name} else [text, *words]
+            words = words if set(texts) - {name} else [text or _texts_of(name), *words]
             line = " ".join(["charrnn", str(context.info_name), *words])
             raise UsageError(f"{shell(name)} is a run, not a text", how.format(line, shell(name)))
+
+
+def _texts_of(run: str) -> str:
+    """Return the texts of a run as words of a command; ``TEXT`` if they are not there."""
+    from charrnn.storage import checkpoint, runs
+    from charrnn.text.finding import in_command
+
+    with suppress(CharRNNError, OSError):
+        path = Path(run) if Path(run).is_file() else runs.resolve(run)
+        data = checkpoint.load(path, finite=False).data
+        texts = [] if data is None else in_command(data)
+        if texts and all(_is_builtin(name) or Path(name).exists() for name in texts):
+            return " ".join(map(shell, texts))
+    return "TEXT"
 
 
 def _is_builtin(name: str) -> bool:
