@@ -9,17 +9,13 @@ import subprocess
 import sys
 
 import pytest
-from helpers.faults import Disk
+from helpers.faults import Disk, names
 
 from charrnn import files
 from charrnn.errors import CharRNNError
 
 pytestmark = pytest.mark.usefixtures("slow_disk")
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def calls(disk):

@@ -7,6 +7,11 @@ from pathlib import Path
 CALLS = ("open", "write", "fsync", "replace", "ftruncate")
 
 
+def names(folder):
+    """Return the sorted names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 class Disk:
     """Stands between the program and the files of one folder.
 
