@@ -6,6 +6,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+from helpers.classifiers import classifying, write_table
 from helpers.commands import charrnn, inside, start
 
 import charrnn as package
@@ -19,25 +20,14 @@ ROWS = [
     ("cat", "a cat, the cat"),
     ("dog", "dog!"),
 ]
-TRAIN = (
-    "--task",
-    "classify",
-    "--hidden",
-    "8",
-    "--steps",
-    "40",
-    "--lr",
-    "0.05",
-    "--backend",
-    "numpy",
-)
+TRAIN = classifying(steps=40)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with a table, a text, a classifier ``pets`` and a language model ``lm``."""
     where = tmp_path_factory.mktemp("classify")
-    (where / "pets.tsv").write_text("".join(f"{l}\t{t}\n" for l, t in ROWS * 10))
+    write_table(where / "pets.tsv", ROWS)
     (where / "t.txt").write_text("the cat sat on the mat\n" * 9)
     (where / "lines.txt").write_text("the cat\n\ndog!\n")
     small = ("--hidden", "4", "--steps", "3", "--batch", "2", "--seq-len", "4", "--name", "lm")

@@ -3,29 +3,19 @@
 import json
 
 import pytest
+from helpers.classifiers import classifying, write_table
 from helpers.commands import inside
 
 ROWS = [("cat", "the cat sat"), ("dog", "A dog ate it!"), ("cow", "moo"), ("dog", "dog!")]
-TRAIN = (
-    "--task",
-    "classify",
-    "--hidden",
-    "8",
-    "--steps",
-    "20",
-    "--lr",
-    "0.05",
-    "--backend",
-    "numpy",
-)
+TRAIN = classifying(steps=20)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with tables, lines, and runs that differ in their writer: ``writes``, ``plain``."""
     where = tmp_path_factory.mktemp("writer")
-    (where / "pets.tsv").write_text("".join(f"{l}\t{t}\n" for l, t in ROWS * 10))
-    (where / "more.tsv").write_text("".join(f"{l}\tz{t}\n" for l, t in ROWS * 10))
+    write_table(where / "pets.tsv", ROWS)
+    write_table(where / "more.tsv", [(label, "z" + text) for label, text in ROWS])
     (where / "lines.txt").write_text("the cat\n\ndog!\n")
     for name, units in (("writes", "6"), ("plain", "0")):
         done = inside("train", "pets.tsv", "--name", name, "--writer", units, *TRAIN, cwd=where)

@@ -1,10 +1,9 @@
 """A strict double of the CuPy module: computes with NumPy, but refuses to mix with the host.
 
-What would be a hidden transfer, or an error, on a GPU is a ``TypeError`` here: a host array as an
-operand, argument, index or value; a device array in a NumPy function, in ``numpy.asarray``, in a
-loop, or as a number. The only ways across are ``asarray`` (host to device) and ``asnumpy`` or
-``get`` (device to host), and they are counted. Functions exist as far as CuPy has them, with the
-keywords that CuPy takes; one that is missing here has to be added to the tables below.
+Its arrays are those of :mod:`fake_arrays`. The only ways across are ``asarray`` (host to device)
+and ``asnumpy`` or ``get`` (device to host), and they are counted. Functions exist as far as CuPy
+has them, with the keywords that CuPy takes; one that is missing here has to be added to the tables
+below.
 
 What runs while a stream is recorded, and in which order, is checked too: see :mod:`fake_streams`.
 
@@ -12,11 +11,11 @@ With ``kernels``, it also compiles CUDA text, for the host (see :mod:`cuda_on_ho
 then launch their kernels, as they do on a GPU.
 """
 
-import operator
 import types
 
 import numpy as np
 from doubles import cuda_on_host
+from doubles.fake_arrays import Array, arrays, inside, inside_all, spans
 from doubles.fake_streams import Streams, span, spoil
 
 _KEYWORDS = {
@@ -50,163 +49,6 @@ _KEYWORDS = {
 _UFUNC_KEYWORDS = {"out", "dtype", "casting"}
 _CASTS = {"asarray", "asnumpy", "array"}
 _TYPES = ("float32", "float64", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_")
-_PLAIN = (type(None), bool, int, float, str, np.generic, np.dtype, type)
-
-
-class Array:
-    """An array on the device."""
-
-    __array_ufunc__ = None  # NumPy's ufuncs refuse it, and its operators leave the operation to us
-    __hash__ = None
-
-    def __init__(self, data, owner, memory=None):
-        self._data = data
-        self._owner = owner
-        self._memory = memory or owner.allocate(data)
-
-    data = property(lambda self: types.SimpleNamespace(ptr=span(self._data)[0]))
-    shape = property(lambda self: self._data.shape)
-    dtype = property(lambda self: self._data.dtype)
-    ndim = property(lambda self: self._data.ndim)
-    size = property(lambda self: self._data.size)
-    nbytes = property(lambda self: self._data.nbytes)
-    itemsize = property(lambda self: self._data.itemsize)
-    strides = property(lambda self: self._data.strides)
-    flags = property(lambda self: self._data.flags)
-    T = property(lambda self: Array(self._data.T, self._owner, self._memory))
-
-    def get(self):
-        return self._owner.asnumpy(self)
-
-    def __len__(self):
-        return len(self._data)
-
-    def __getitem__(self, key):
-        data, at = self._data, _inside(key)
-        return self._owner.run("[]", lambda: data[at], (self, key))
-
-    def __setitem__(self, key, value):
-        at, given = _inside(key), _inside(value)
-        data = self._data
-        written = data[at] if np.may_share_memory(data[at], data) else data
-
-        def assign():
-            data[at] = given
-
-        self._owner.perform("[] =", assign, _spans((key, value)), [span(np.asarray(written))])
-
-    def __array__(self, *args, **kwargs):
-        raise TypeError("implicit conversion of a device array to a host array")
-
-    def __array_function__(self, function, *rest):
-        raise TypeError(f"numpy.{function.__name__} was called with a device array")
-
-    def __iter__(self):
-        raise TypeError("iteration over a device array")
-
-    def __repr__(self):
-        return f"<device array {self.shape} {self.dtype}>"
-
-
-def _no_number(kind):
-    def convert(self):
-        raise TypeError(f"implicit conversion of a device array by {kind}")
-
-    return convert
-
-
-def _method(name):
-    def method(self, *args, **kwargs):
-        function, given, options = getattr(self._data, name), _inside(args), _inside_all(kwargs)
-
-        def compute():
-            return function(*given, **options)
-
-        if name == "fill":
-            self._owner.perform(name, compute, _spans(args), [span(self._data)])
-            return None
-        return self._owner.run(name, compute, (self, *args), kwargs.get("out"))
-
-    return method
-
-
-def _operator(function, swapped=False):
-    def operate(self, other):
-        mine, others = self._data, _inside(other)
-        pair = (others, mine) if swapped else (mine, others)
-        if function is operator.matmul:
-            self._owner.refuse_product()
-        return self._owner.run(function.__name__, lambda: function(*pair), (self, other))
-
-    return operate
-
-
-def _unary(function):
-    def operate(self):
-        data = self._data
-        return self._owner.run(function.__name__, lambda: function(data), (self,))
-
-    return operate
-
-
-def _in_place(function):
-    def operate(self, other):
-        data, others = self._data, _inside(other)
-        self._owner.perform(
-            function.__name__,
-            lambda: function(data, others),
-            _spans((self, other)),
-            [span(self._data)],
-        )
-        return self
-
-    return operate
-
-
-for _kind in ("bool", "int", "float", "complex", "index"):
-    setattr(Array, f"__{_kind}__", _no_number(_kind))
-for _name in ("reshape", "transpose", "astype", "sum", "max", "min", "mean", "copy", "ravel"):
-    setattr(Array, _name, _method(_name))
-for _name in ("fill", "all", "any", "argmax", "cumsum", "squeeze"):
-    setattr(Array, _name, _method(_name))
-_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")
-for _name in (*_BINARY, "lshift", "rshift"):
-    _function = getattr(operator, f"__{_name}__")
-    setattr(Array, f"__{_name}__", _operator(_function))
-    setattr(Array, f"__r{_name}__", _operator(_function, swapped=True))
-    setattr(Array, f"__i{_name}__", _in_place(getattr(operator, f"__i{_name}__")))
-for _name in ("lt", "le", "eq", "ne", "gt", "ge"):
-    setattr(Array, f"__{_name}__", _operator(getattr(operator, _name)))
-for _name in ("neg", "invert", "abs"):
-    setattr(Array, f"__{_name}__", _unary(getattr(operator, _name)))
-
-
-def _inside(value):
-    """Return what stands for ``value`` inside the double; refuse whatever belongs to the host."""
-    if isinstance(value, Array):
-        return value._data
-    if isinstance(value, tuple | list):
-        return type(value)(_inside(item) for item in value)
-    if isinstance(value, slice) or value is Ellipsis or isinstance(value, _PLAIN):
-        return value
-    raise TypeError(f"a device array meets a host object of type {type(value).__name__}")
-
-
-def _arrays(values):
-    """Yield all arrays on the device among the values, or in tuples and lists of them."""
-    for value in values:
-        if isinstance(value, Array):
-            yield value
-        elif isinstance(value, tuple | list):
-            yield from _arrays(value)
-
-
-def _spans(values):
-    return [span(array._data) for array in _arrays(values)]
-
-
-def _inside_all(kwargs):
-    return {name: _inside(value) for name, value in kwargs.items()}
 
 
 class RawModule:
@@ -219,7 +61,7 @@ class RawModule:
         def run(grid, block, args):
             assert isinstance(grid, tuple) and isinstance(block, tuple) and isinstance(args, tuple)
             assert np.prod(block) <= 1024 and min(grid + block) > 0
-            values, owner = _inside(args), self._owner
+            values, owner = inside(args), self._owner
             parameters = cuda_on_host.functions(self._code)[name]
 
             def execute():
@@ -353,14 +195,14 @@ class Module(Streams, types.ModuleType):
     def run(self, name, compute, inputs, out=None):
         """Return the result of a computation on arrays, new or written to ``out``."""
         if out is not None:
-            self.perform(name, compute, _spans(inputs), [span(out._data)])
+            self.perform(name, compute, spans(inputs), [span(out._data)])
             return out
         result = compute()
         if isinstance(result, tuple):
             self.refuse_in_capture(f"{name} waits for the device")
             return tuple(Array(np.asarray(item), self) for item in result)
         made = np.asarray(result)
-        for array in _arrays(inputs):
+        for array in arrays(inputs):
             if np.may_share_memory(made, array._data):
                 return Array(made, self, array._memory)
         found = Array(made, self)
@@ -370,7 +212,7 @@ class Module(Streams, types.ModuleType):
                 made[...] = compute()
 
             spoil(made)
-            self.perform(name, again, _spans(inputs), [span(made)])
+            self.perform(name, again, spans(inputs), [span(made)])
         return found
 
     def __getattr__(self, name):
@@ -397,7 +239,7 @@ class Module(Streams, types.ModuleType):
             elif name in ("unique", "argsort"):
                 self.refuse_in_capture(f"{name} waits for the device")
 
-            given, options = _inside(args), _inside_all(kwargs)
+            given, options = inside(args), inside_all(kwargs)
 
             def compute():
                 return function(*given, **options)
@@ -410,6 +252,3 @@ class Module(Streams, types.ModuleType):
 def create(kernels=False):
     """Return a fresh double, that compiles CUDA text or does not."""
     return Module(kernels)
-
-
-Array.__module__ = "cupy"
