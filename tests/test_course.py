@@ -4,7 +4,7 @@ from math import sqrt
 
 import pytest
 
-from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, WELL, Course
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, UNSTABLE, WELL, Course
 
 START = {"event": "start", "steps_per_epoch": 100, "val_chars": 40_000, "train_chars": 400_000}
 FALLING = {100: 2.4, 200: 2.1, 300: 1.95, 400: 1.85, 600: 1.75, 800: 1.7}
@@ -29,6 +29,7 @@ def course(losses, smoothed=lambda step: 3 - step / 1000, **start):
         (RISING, 0.9, "minutes", OVERFITTING),
         (RISING, 0.9, "patience", WELL),  # that is how patience ends a run
         (RISING, None, "steps", OVERFITTING),
+        (RISING, 1.75, "steps", WELL),  # nothing is known by heart: the training text is no easier
         (FLAT, 1.2, "steps", WELL),
         (FLAT, 1.55, "steps", WELL),  # as good on both, and no longer improving
         (FLAT, 0.7, "steps", OVERFITTING),  # by heart, though the loss does not rise
@@ -51,6 +52,70 @@ def test_the_class_of_a_run(losses, train_loss, reason, code):
     assert found.code == code
     assert found.best.loss == min(losses.values())
     assert (found.last.step, found.epochs) == (max(losses), max(losses) / 100)
+
+
+WRONG = {100: 2.1, 200: 2.05, 300: 2.9, 400: 3.5, 600: 3.3, 800: 3.4}
+"""A run that went wrong after 200 steps, and the training losses of it."""
+WRONG_TOO = {100: 2.0, 200: 1.8, 300: 2.8, 400: 3.4, 600: 3.3, 800: 3.4}.get
+
+
+@pytest.mark.parametrize("reason", ["steps", "epochs", "minutes", "patience", "interrupted"])
+def test_a_run_whose_losses_rose_together_went_wrong(reason):
+    trained = None if reason == "interrupted" else 3.36
+    found = course(WRONG, WRONG_TOO, plan={"by_passes": True}).outcome(reason, trained)
+    assert (found.code, found.best.step) == (UNSTABLE, 200)
+
+
+@pytest.mark.parametrize(
+    ("losses", "smoothed", "train_loss"),
+    [
+        (WRONG, WRONG_TOO, 1.9),  # a hard passage of the text: the rest of it is known as before
+        (WRONG, {**dict.fromkeys(WRONG, 1.8), 800: 2.0}.get, 3.4),  # a jump in the last steps
+        (WRONG, None, 3.36),  # nothing tells what it was
+        (RISING, lambda step: 3 - step / 1000, 0.9),
+        (RISING, lambda step: 1 + step / 1000, 1.7),  # 12 %
+        ({100: 2.2, 200: 2.0, 400: 2.15, 800: 2.2}, {200: 1.9, 800: 2.1}.get, 2.05),  # a restart
+        ({**WRONG, 800: 2.1}, {**dict.fromkeys(WRONG, 3.0), 200: 1.8, 800: 2.5}.get, 2.4),
+        ({200: 0.02, 800: 0.1}, {200: 0.02, 800: 0.1}.get, 0.1),  # still next to nothing
+    ],
+)
+def test_no_other_run_is_said_to_have_gone_wrong(losses, smoothed, train_loss):
+    for reason in ("steps", "patience"):
+        assert course(losses, smoothed).outcome(reason, train_loss).code != UNSTABLE
+
+
+def test_a_rise_within_the_chance_of_a_short_text_is_not_called_wrong():
+    losses, trained = {200: 2.0, 800: 2.6}, {200: 1.9, 800: 2.5}.get
+    for symbols, code in ((40_000, UNSTABLE), (60, WELL)):
+        assert course(losses, trained, val_chars=symbols).outcome("steps", 2.6).code == code
+
+
+@pytest.mark.parametrize(("later", "train_loss", "code"), [(2.5, 2.5, UNSTABLE), (1.15, 1, WELL)])
+def test_a_rise_after_the_first_steps_is_seen(later, train_loss, code):
+    early = {20: 1.0, 200: later}  # the smoothed loss still has most of the first one in it at 20
+    lines = [START, {"event": "step", "step": 1, "smoothed": 3.5}]
+    s = 3.5
+    for step in range(2, 201):
+        s = 0.98 * s + 0.02 * (1.0 if step <= 20 else later)
+        lines.append({"event": "step", "step": step, "smoothed": s})
+        if step in early:
+            lines.append({"event": "eval", "step": step, "val_loss": early[step]})
+    made = Course.of(lines)
+    assert made.points[0].smoothed > made.points[1].smoothed
+    assert made.points[0].trained == pytest.approx(1.0)
+    assert made.outcome("steps", train_loss).code == code  # it did not fall, either
+
+
+def test_after_a_rollback_the_training_loss_is_that_before_it():
+    made = course(WRONG, WRONG_TOO)
+    made.take({"event": "rollback", "to_step": 200})
+    made.take({"event": "eval", "step": 250, "val_loss": 2.6})
+    assert made.points[-1].smoothed == 1.8
+    assert made.outcome("steps", 2.6).code != UNSTABLE
+    for step, loss in ((300, 2.0), (400, 1.9)):
+        made.take({"event": "step", "step": step, "smoothed": loss})
+        made.take({"event": "eval", "step": step, "val_loss": loss})
+    assert made.outcome("patience", 1.85).code == WELL
 
 
 def test_a_rise_within_chance_is_not_overfitting():

@@ -165,9 +165,9 @@ def diagnose(
     cell, "horizons" their figures; with --history "grad_norm", "layers", "update_ratios",
     "clip_rate" and "jumps".
 
-    Verdicts, for --fail-on: broken, exploding, vanishing, saturated, overfitting, clip-tight,
-    clip-idle, lr-high, lr-low, cut-short, truncation, context-unused. docs/howto/diagnose.md lists
-    when each applies, and all keys.
+    Verdicts, for --fail-on: broken, exploding, vanishing, saturated, unstable, overfitting,
+    clip-tight, clip-idle, lr-high, lr-low, cut-short, truncation, context-unused.
+    docs/howto/diagnose.md lists when each applies, and all keys.
     """
     check(context)
     wanted = Examination(

@@ -70,9 +70,9 @@ def info(
     The verdict says how the run is doing, as the end of training does, or how far it has come.
 
     With --json one object: the model, its progress, and every setting that it was trained with, by
-    name. "verdict" is null without metrics, else an object: "code" (overfitting, cut-short, well,
-    no-better than a guess, ended without a verdict, running, stopped) and "message". "corpus" lists
-    at most 100 files; "sources_count" is their number.
+    name. "verdict" is null without metrics, else an object: "code" (unstable, overfitting,
+    cut-short, well, no-better than a guess, ended without a verdict, running, stopped) and
+    "message". "corpus" lists at most 100 files; "sources_count" is their number.
     """
     if config and (devices or as_json):
         other = "--devices" if devices else "--json"

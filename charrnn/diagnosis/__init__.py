@@ -13,6 +13,6 @@ module           contents
 ``examine``      every measurement in turn, then the verdicts
 ``compare``      several cells, trained and examined under the same conditions
 ``history``      the gradient norms that a training run recorded
-``losses``       what its losses say: overfitting, cut short
+``losses``       what its losses say: unstable, overfitting, cut short
 ===============  =================================================================================
 """

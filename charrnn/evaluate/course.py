@@ -1,13 +1,21 @@
-"""What the losses of a run say about it: it learned its text by heart, was cut short, or did well.
+"""What the losses of a run say: it went wrong, learned by heart, was cut short, or did well.
 
 Let v be the last validation loss, b the best one, t the loss on a sample of the training text by
 the same weights and code (:mod:`charrnn.evaluate.sampled`), n the symbols or examples that v is the
 mean over, all in nats.
 
+``unstable``
+    v, t and the smoothed training loss s, less what the first step has in it, ended clearly above
+    what they were at b: by more than 0.1, and than 0.25 of that and 1/√n. t is compared with s
+    there, which is if anything higher: of the steps before, and with dropout. All three are asked,
+    so that neither one bad evaluation, nor a hard passage of the text, nor a text learned by heart
+    is taken for it; and a rate that has just been raised, as at a warm restart, costs less. It does
+    not matter what ended the run: it is often patience.
 ``overfitting``
-    Steps, epochs or time ended the run, and v > 1.02 b + 1/√n while the smoothed training loss
-    fell since b; or, of a language model, t < v/2 and t < v - 0.1. The first is how overfitting is
-    defined; 1/√n is about two standard errors of the difference between two equally good models.
+    Steps, epochs or time ended the run, and v > 1.02 b + 1/√n while s fell since b; of a language
+    model also v - t > 0.06 v. Or, of a language model, t < v/2 and t < v - 0.1. The first is how
+    overfitting is defined; 1/√n is about two standard errors of the difference between two equally
+    good models.
     A run that ended because its validation loss no longer fell, or because its plan says that
     more would hardly pay, is not accused.
 ``cut-short``
@@ -28,17 +36,19 @@ from dataclasses import dataclass, replace
 from math import isfinite, log, sqrt
 from typing import Any, NamedTuple
 
-OVERFITTING, CUT_SHORT, WELL = "overfitting", "cut-short", "well"
+UNSTABLE, OVERFITTING, CUT_SHORT, WELL = "unstable", "overfitting", "cut-short", "well"
 SMOOTHING = 0.98
 """How much of the smoothed training loss stays in an update: an average over about 50 of them."""
 RISE, CLEAR_RISE = 0.02, 0.04
 """A rise of the validation loss above its best that counts, at the end and before it."""
+WORSE = 0.25
+"""A rise of both losses above those at the best evaluation by which training went wrong."""
 NOISE = 1.0
 """Nats by which losses of n symbols differ by chance, times √n."""
 BY_HEART = 0.5
 """The share of the validation loss below which a training loss is that of a text known by heart."""
 LITTLE = 0.1
-"""Nats by which the two differ even then if little is left to learn."""
+"""Nats by which losses differ even then if little is left to learn."""
 FALL, SAME = 0.04, 0.01
 """A fall of the loss from a quarter to half of a run that counts, and a difference that does not.
 
@@ -47,7 +57,9 @@ In shares of the loss.
 PER_GAP = 0.5
 """The share of the distance between the two losses that the fall must exceed, too."""
 GAP, FEW_EPOCHS = 0.06, 5.0
-"""If the fall is unknown: the distance in shares of the loss, and the epochs, of a short run."""
+"""The distance of the losses of a text that is not known by heart, in shares of the loss.
+
+And, if the fall is unknown, the epochs of a short run."""
 NOTHING = 0.01
 """A loss at which nothing is left to learn, in nats."""
 LIMITS = ("steps", "epochs", "minutes")
@@ -55,11 +67,15 @@ LIMITS = ("steps", "epochs", "minutes")
 
 
 class Point(NamedTuple):
-    """An evaluation, and the smoothed training loss when it was made, if that was recorded."""
+    """An evaluation, and the smoothed training loss when it was made, if that was recorded.
+
+    ``trained`` is the latter without the share in it of what the run began with.
+    """
 
     step: int
     loss: float
     smoothed: float | None
+    trained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class Outcome:
     Attributes
     ----------
     code
-        ``overfitting``, ``cut-short`` or ``well``.
+        ``unstable``, ``overfitting``, ``cut-short`` or ``well``.
     last, best
         The last and the best evaluation.
     train_loss
@@ -101,6 +117,8 @@ class Course:
         self.told = False
         self._told_at = 0.0
         self._smoothed: float | None = None
+        self._trained: float | None = None
+        self._first: tuple[int, float] | None = None  # the first step that was recorded, and s
         self._per_epoch, self._scored, self._language = 0.0, 0.0, True
         self._enough = False  # whether the steps are those that a plan takes to be enough
         self._ended: tuple[str, float | None] | None = None
@@ -119,11 +137,11 @@ class Course:
         if event == "start":
             self._begin(line)
         elif event == "step":
-            self._smoothed = number_of(line.get("smoothed"))
+            self._step(number_of(line.get("step")), number_of(line.get("smoothed")))
         elif event == "eval":
             step, loss = number_of(line.get("step")), number_of(line.get("val_loss"))
             if step is not None and loss is not None:
-                self.points.append(Point(int(step), loss, self._smoothed))
+                self.points.append(Point(int(step), loss, self._smoothed, self._trained))
         elif event == OVERFITTING:
             self.told, self._told_at = True, number_of(line.get("step")) or 0.0
         elif event == "end":
@@ -131,7 +149,19 @@ class Course:
         elif event == "rollback":
             step = number_of(line.get("to_step")) or 0.0
             self.points = [point for point in self.points if point.step <= step]
+            back = self.points[-1] if self.points else Point(0, 0.0, None)
+            self._smoothed, self._trained = back.smoothed, back.trained
             self.told = self.told and self._told_at <= step
+
+    def _step(self, step: float | None, smoothed: float | None) -> None:
+        self._smoothed = self._trained = smoothed
+        if step is None or smoothed is None:
+            return
+        if self._first is None or int(step) <= self._first[0]:
+            self._first = int(step), smoothed
+            return
+        share = SMOOTHING ** (int(step) - self._first[0])
+        self._trained = (smoothed - share * self._first[1]) / (1 - share)
 
     def _begin(self, line: Mapping[str, Any]) -> None:
         self._ended = None
@@ -150,9 +180,9 @@ class Course:
         """The evaluation with the lowest loss."""
         return min(self.points, key=lambda point: point.loss, default=None)
 
-    def _allowed(self, best: Point, share: float) -> float:
+    def _allowed(self, best: float, share: float) -> float:
         """Return a loss that is not above the best one, up to chance and a share of it."""
-        return (1 + share) * best.loss + NOISE / sqrt(max(1.0, self._scored))
+        return (1 + share) * best + NOISE / sqrt(max(1.0, self._scored))
 
     def overfits(self) -> bool:
         """Whether the run clearly overfits, before its end, and no record has said so.
@@ -163,7 +193,7 @@ class Course:
         if self.told or best is None or best is self.points[-1]:
             return False
         since = [point for point in self.points if point.step > best.step][-2:]
-        limit = self._allowed(best, CLEAR_RISE)
+        limit = self._allowed(best.loss, CLEAR_RISE)
         return len(since) == 2 and all(
             point.loss > limit and _learned(best, point) for point in since
         )
@@ -195,16 +225,29 @@ class Course:
         if train_loss is not None and not isfinite(train_loss):
             train_loss = None
         code, limited = WELL, reason in LIMITS and not (self._enough and reason == "steps")
-        if limited and self._is_overfit(last, best, train_loss):
+        if self._is_unstable(last, best, train_loss):
+            code = UNSTABLE
+        elif limited and self._is_overfit(last, best, train_loss):
             code = OVERFITTING
         elif limited and self._is_short(last, best, train_loss, epochs):
             code = CUT_SHORT
         return Outcome(code, last, best, train_loss, epochs)
 
+    def _is_unstable(self, last: Point, best: Point, trained: float | None) -> bool:
+        if best.trained is None or last.trained is None:
+            return False
+        training = last.trained if trained is None else min(trained, last.trained)
+        pairs = (best.loss, last.loss), (best.trained, training)
+        return all(
+            now > max(self._allowed(before, WORSE), before + LITTLE) for before, now in pairs
+        )
+
     def _is_overfit(self, last: Point, best: Point, trained: float | None) -> bool:
         if self._language and trained is not None and trained < BY_HEART * last.loss:
             return last.loss - trained > LITTLE
-        return last.loss > self._allowed(best, RISE) and _learned(best, last)
+        if self._language and trained is not None and last.loss - trained <= GAP * last.loss:
+            return False
+        return last.loss > self._allowed(best.loss, RISE) and _learned(best, last)
 
     def _is_short(self, last: Point, best: Point, trained: float | None, epochs: float) -> bool:
         if trained is None or last.loss > (1 + SAME) * best.loss or last.loss <= NOTHING:
@@ -231,9 +274,9 @@ class Course:
 
 def _learned(before: Point, after: Point) -> bool:
     """Whether the training loss fell between two evaluations."""
-    if before.smoothed is None or after.smoothed is None:
+    if before.trained is None or after.trained is None:
         return False
-    return after.smoothed < before.smoothed
+    return after.trained < before.trained
 
 
 def number_of(value: object) -> float | None:

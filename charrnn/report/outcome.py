@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from charrnn.display import unit
-from charrnn.evaluate.course import CUT_SHORT, OVERFITTING
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, UNSTABLE, number_of
 from charrnn.plugins import named
 from charrnn.train.records import End, Overfitting, Start
 
@@ -27,6 +27,8 @@ def outcome(end: End, settings: Mapping[str, Any]) -> str:
         return ""
     what = "text" if settings.get("task", "lm") == "lm" else "examples"
     losses = _losses(end, bool(settings.get("counts")))
+    if end.verdict == UNSTABLE:
+        return f"{losses}: training went wrong after step {end.best_step:,}; {_calmer(settings)}"
     if end.verdict == OVERFITTING:
         more = "a higher --dropout" if settings.get("dropout") else "--dropout"
         helps = f"{_more(what)}, {more} or a smaller --hidden helps"
@@ -39,6 +41,13 @@ def outcome(end: End, settings: Mapping[str, Any]) -> str:
         know = f"it knows the training {what} much better than others"
         return f"{losses}: {know}; {_more(what)} would help most"
     return f"{losses}: no sign of overfitting"
+
+
+def _calmer(settings: Mapping[str, Any]) -> str:
+    """Return what helps a run that went wrong."""
+    lr, limit = number_of(settings.get("lr")), number_of(settings.get("clip_norm"))
+    lower = "a lower --lr" if lr is None else f"a lower --lr than {lr:.3g}"
+    return f"{lower} or {'a lower --clip-norm' if limit else '--clip-norm'} helps"
 
 
 def knows_its_text(end: End) -> bool:
@@ -87,7 +96,7 @@ def _losses(end: End, counts: bool) -> str:
     known = [] if end.train_loss is None else [f"training loss{of} {end.train_loss:.3g}"]
     best = f"{end.best_val_loss:.3g}"
     now = f"validation loss {end.val_loss:.3g}"
-    if end.verdict == OVERFITTING and best != f"{end.val_loss:.3g}":
+    if end.verdict in (OVERFITTING, UNSTABLE) and best != f"{end.val_loss:.3g}":
         now += f" (the best, {best} at step {end.best_step:,}, is kept)"
     return ", ".join([*known, now])
 

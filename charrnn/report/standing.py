@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from charrnn.display import duration, quoted
-from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, WELL, Course, number_of
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, UNSTABLE, WELL, Course, number_of
 from charrnn.plugins import named
 from charrnn.report.outcome import knows_its_text, no_better, outcome
 from charrnn.train.records import End
 
 RUNNING, STOPPED, ENDED, NO_BETTER = "running", "stopped", "ended", "no-better"
 _WORDS = {
+    UNSTABLE: "went wrong",
     OVERFITTING: "learned by heart",
     CUT_SHORT: "cut short",
     WELL: "doing well",
@@ -20,7 +21,7 @@ _WORDS = {
     ENDED: "ended",
 }
 _SHORT = "short of text"
-_VERDICTS = (OVERFITTING, CUT_SHORT, WELL)
+_VERDICTS = (UNSTABLE, OVERFITTING, CUT_SHORT, WELL)
 _COMPUTING = ("--backend", "--core", "--threads", "--matmul")
 """Options of a recorded command that are shown again: nothing that a damaged file may ask for."""
 
@@ -28,9 +29,10 @@ _COMPUTING = ("--backend", "--core", "--threads", "--matmul")
 class Standing(NamedTuple):
     """How a run is doing.
 
-    ``code`` is the verdict at its end (``overfitting``, ``cut-short``, ``well``), ``no-better``
-    (than a guess), ``ended`` (without a validation text to judge it by), ``running`` or
-    ``stopped`` (before its end). ``words`` say it in brief, ``message`` with what it rests on.
+    ``code`` is the verdict at its end (``unstable``, ``overfitting``, ``cut-short``,
+    ``well``), ``no-better`` (than a guess), ``ended`` (without a validation text to judge
+    it by), ``running`` or ``stopped`` (before its end). ``words`` say it in brief, ``message`` with
+    what it rests on.
     """
 
     code: str

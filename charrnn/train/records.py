@@ -257,13 +257,13 @@ class End(Record):
     frequencies); None if the model is better. ``guess_loss`` is the loss of that guess, and
     ``smoothed`` the last training loss, smoothed.
 
-    ``verdict`` is what the losses say (see :mod:`charrnn.evaluate.course`): ``overfitting``,
-    ``cut-short``, ``well``, or None. ``train_loss`` is that of the final weights on a sample of the
-    training text, measured as ``val_loss`` is; ``epochs`` is how often the text was read, and
-    ``best_step`` where the validation loss was best. Of a language model ``bits_per_char`` is the
-    best validation loss in bits; a unigram model, a bigram model and the compressor xz need
-    ``unigram_bits_per_char``, ``bigram_bits_per_char`` and ``xz_bits_per_char`` for the same text
-    (see :class:`charrnn.evaluate.baselines.Baselines`).
+    ``verdict`` is what the losses say (see :mod:`charrnn.evaluate.course`): ``unstable``,
+    ``overfitting``, ``cut-short``, ``well``, or None. ``train_loss`` is that of the final
+    weights on a sample of the training text, measured as ``val_loss`` is; ``epochs`` is how often
+    the text was read, and ``best_step`` where the validation loss was best. Of a language model
+    ``bits_per_char`` is the best validation loss in bits; a unigram model, a bigram model and the
+    compressor xz need ``unigram_bits_per_char``, ``bigram_bits_per_char`` and
+    ``xz_bits_per_char`` for the same text (see :class:`charrnn.evaluate.baselines.Baselines`).
     """
 
     event = "end"

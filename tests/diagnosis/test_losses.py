@@ -1,4 +1,4 @@
-"""A diagnosis of a run says what its losses say: overfitting, cut short, or nothing."""
+"""A diagnosis of a run says what its losses say: unstable, overfitting, cut short, or nothing."""
 
 import json
 
@@ -21,25 +21,28 @@ def told(folder, name="best.safetensors"):
 
 
 def end_with(folder, verdict):
-    """Write metrics of a run that overfits, is cut short, or does well."""
+    """Write metrics of a run that goes wrong, overfits, is cut short, or does well."""
     losses = {
+        "unstable": (2.0, 2.2, 3.4),
         "overfitting": (2.0, 2.2, 2.5),
         "cut-short": (3.0, 2.5, 2.0),
         "well": (2.05, 2.0, 2.0),
     }
     start = {"event": "start", "steps_per_epoch": 10, "val_chars": 10**6, "train_chars": 10**7}
+    slope = 3 if verdict == "unstable" else -1
     lines = [start]
     for step, loss in zip((10, 20, 40), losses[verdict], strict=True):
-        lines.append({"event": "step", "step": step, "smoothed": 2.5 - step / 100})
+        lines.append({"event": "step", "step": step, "smoothed": 2.5 + slope * step / 100})
         lines.append({"event": "eval", "step": step, "val_loss": loss})
-    lines.append({"event": "end", "step": 40, "reason": "steps", "train_loss": 1.9})
+    lines.append({"event": "end", "step": 40, "reason": "steps"})
+    lines[-1]["train_loss"] = 3.8 if verdict == "unstable" else 1.9
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def test_the_verdicts_on_the_losses_of_a_run(text):
     folder = train(text, name="run", **SMALL)[0].folder
     end_with(folder, "well")
-    assert not told(folder).keys() & {"overfitting", "cut-short"}
+    assert not told(folder).keys() & {"unstable", "overfitting", "cut-short"}
     end_with(folder, "overfitting")
     verdict = told(folder)["overfitting"]
     assert verdict.basis == "measurement"
@@ -50,6 +53,12 @@ def test_the_verdicts_on_the_losses_of_a_run(text):
     verdict = told(folder, "last.safetensors")["cut-short"]
     assert "ended after 4 epochs" in verdict.message
     assert "overfitting" not in told(folder)
+    end_with(folder, "unstable")
+    assert not told(folder).keys() & {"overfitting", "cut-short"}
+    verdict = told(folder)["unstable"]
+    assert verdict.message.startswith("training went wrong after step 10: the validation loss is ")
+    assert "3.4 nats at step 40, after 2 at step 10, the training loss 3.8" in verdict.message
+    assert verdict.remedy == "a lower lr or a lower clip_norm"
 
 
 def test_metrics_that_are_missing_or_damaged_say_nothing(text):

@@ -72,6 +72,7 @@ def test_it_goes_on_with_what_it_was_computed_with(recorded, command):
         ({"train_loss": 1.8}, "well", "short of text", "knows the training text much better"),
         ({"verdict": "cut-short"}, "cut-short", "cut short", "still improving when it ended"),
         ({"verdict": "overfitting"}, "overfitting", "learned by heart", "--dropout or a smaller"),
+        ({"verdict": "unstable"}, "unstable", "went wrong", "training went wrong after step 40; "),
         ({"verdict": None, "no_better_than": "unigram"}, "no-better", "no better than a guess",
          "no better than a guess by the frequencies of the symbols (4.0000 nats)"),
     ],
@@ -80,6 +81,18 @@ def test_a_run_that_has_ended_has_the_verdict_of_its_end(end, code, words, messa
     found = of(START, STEP, EVAL, {**END, **end})
     assert found[:2] == (code, words)
     assert message in found.message
+
+
+def test_a_run_that_went_wrong_is_told_the_rate_that_it_had():
+    evals = [{**EVAL, "step": step, "val_loss": loss} for step, loss in ((40, 2.5), (200, 3.4))]
+    wrong = [evals[0], {**STEP, "smoothed": 3.3}, evals[1], {**END, "verdict": "unstable"}]
+    for limit, helps in ((1.0, "a lower --clip-norm"), (0.0, "--clip-norm"), ("?", "--clip-norm")):
+        told = of({**START, "lr": 0.008, "clip_norm": limit}, STEP, *wrong).message
+        assert "validation loss 3.4 (the best, 2.5 at step 40, is kept): training went" in told
+        assert told.endswith(f"after step 40; a lower --lr than 0.008 or {helps} helps")
+    bare = [{key: END[key] for key in ("event", "step", "reason", "train_loss")}]
+    judged = of(START, STEP, *wrong[:3], {**bare[0], "train_loss": 3.2})
+    assert judged.code == "unstable"  # a version without it wrote this run
 
 
 def test_a_run_without_validation_has_no_verdict():

@@ -46,6 +46,26 @@ def test_a_run_that_overfits_is_told_so(noise):
     assert lines == [told[0].to_json()]
 
 
+def test_a_run_that_goes_wrong_is_told_so_wherever_its_verdict_stands(home):
+    words = np.array(["the ", "river ", "sings ", "of ", "stone ", "and ", "sun ", "while "])
+    (home / "t.txt").write_text("".join(np.random.default_rng(1).choice(words, 800)))
+    options = "--hidden 32 --batch 4 --seq-len 16 --eval-every 20 --log-every 5 --dropout 0"
+    options += " --steps 200 --cell rnn --schedule constant --val-frac 0.2 --backend numpy"
+    options += " --clip-norm 0 --warmup 200"
+    for lr, codes in (("0.2", ["unstable"]), ("0.01", ["well", "cut-short"])):
+        said = inside("train", "t.txt", "--name", lr, *options.split(), "--lr", lr).stderr
+        told = json.loads(inside("info", lr, "--json").stdout)["verdict"]
+        assert told["code"] in codes
+        assert told["message"] in said
+        helps = f"; a lower --lr than {lr} or --clip-norm helps"
+        assert told["message"].endswith(helps) is (codes == ["unstable"])
+    quick = "--windows 2 --max-lag 8 --anchors 8 --targets 8 --fail-on unstable"
+    assert inside("diagnose", "0.01", *quick.split()).returncode == 0
+    found = inside("diagnose", "0.2", *quick.split())
+    assert found.returncode == 3
+    assert "training went wrong after step" in " ".join(found.stdout.split())
+
+
 def test_a_resumed_run_is_judged_as_if_it_had_not_stopped(noise):
     whole = train(noise, name="whole", **MEMORISING, **OFTEN)[1]
     at = of(whole, "overfitting")[0].step

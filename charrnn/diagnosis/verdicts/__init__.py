@@ -29,9 +29,12 @@ lr-high          an update is as large as the weights; or at least 1/1000 of    
 lr-low           an update is below 1/100,000 of the weights, a hundredth of the     rule of thumb
                  rule of thumb, not because of clipping, and the loss is above 0.05  [4]
                  nats
+unstable         the run's losses ended above those at its best evaluation, of        measurement
+                 validation and of training alike, by more than 0.1 nats, and
+                 than a quarter and 1/√n
 overfitting      the run's validation loss ended above 1.02 times its best plus 1/√n measurement
-                 (n: its symbols) while the training loss fell; or the training loss
-                 ended below half of it
+                 (n: its symbols) while the training loss fell, and that of a text
+                 ended more than 6 % below it; or it ended below half of it
 cut-short        from a quarter to half of the run's steps the validation loss fell  measurement
                  by 4 %, and by half of its distance from the training loss at the
                  end; or they ended within 6 % after fewer than 5 epochs
@@ -72,17 +75,18 @@ from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.context import context_unused, truncation
 from charrnn.diagnosis.verdicts.finite import broken, not_finite
 from charrnn.diagnosis.verdicts.gradients import exploding, saturated, vanishing
-from charrnn.diagnosis.verdicts.losses import cut_short, overfitting
+from charrnn.diagnosis.verdicts.losses import cut_short, overfitting, unstable
 from charrnn.diagnosis.verdicts.training import clipping, learning_rate
 from charrnn.display import brief
 from charrnn.errors import UsageError, in_words, setting
-from charrnn.evaluate.course import CUT_SHORT, OVERFITTING
+from charrnn.evaluate.course import CUT_SHORT, OVERFITTING, UNSTABLE
 
 CODES = (
     "broken",
     "exploding",
     "vanishing",
     "saturated",
+    UNSTABLE,
     OVERFITTING,
     "clip-tight",
     "clip-idle",
@@ -134,7 +138,7 @@ def _judged(report: Report) -> list[Verdict]:
         verdicts += not_finite(report)
     verdicts += [v for v in vanishing(report) if (v.layer, v.part) not in layers]
     verdicts += [*saturated(report), *clipping(report, bool(layers)), *learning_rate(report)]
-    verdicts += [*overfitting(report), *cut_short(report)]
+    verdicts += [*unstable(report), *overfitting(report), *cut_short(report)]
     if not report.subject.fresh:
         verdicts += [*truncation(report), *context_unused(report)]
     return verdicts
