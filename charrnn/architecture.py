@@ -176,6 +176,15 @@ class ModelConfig(Configuration):
         least=0,
         below=1,
     )
+    grams: int = declare(
+        0,
+        "Most n-grams of the training text, of up to 7 symbols, that are counted beside a language "
+        "model (--task lm); 0: none.",
+        group=MODEL,
+        least=0,
+        most=1 << 23,
+        shown="as planned; without a plan 0",
+    )
     writer: int = declare(
         0,
         "Units of a language model given the label that decides in --task classify with network "
@@ -220,6 +229,7 @@ class ModelConfig(Configuration):
             "pool": ("classify",),
             "ngrams": ("classify",),
             "counts": ("classify",),
+            "grams": ("lm",),
             "writer": ("classify",),
             "attention": ("transduce",),
         }

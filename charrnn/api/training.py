@@ -16,7 +16,6 @@ from charrnn.api.transducer import Transducer
 from charrnn.backend import Backend
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import UsageError, setting
-from charrnn.model.language import LanguageModel
 from charrnn.options import declared
 from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
@@ -126,12 +125,12 @@ def fit(
     recipe = recipes.of("lm")
     config, how, law = planned(recipe, config, plan, corpus, engine, options, begun=begun)
     recipe.required_memory(config, corpus, how, engine)
-    network = LanguageModel.fresh(config, len(corpus.vocabulary), how.seed, engine)
+    model: Any = recipe.fresh(config, corpus, how.seed, engine)
     progress = law and law.progress()
-    loop, _ = language_loop(network, corpus.train, corpus.val, how, progress=progress)
-    model = Model(network, corpus.vocabulary, how, data)
-    model.recorded = _records(loop, report)
-    return model
+    loop, _ = language_loop(model, corpus.train, corpus.val, how, progress=progress)
+    trained = Model(model, corpus.vocabulary, how, data)
+    trained.recorded = _records(loop, report)
+    return trained
 
 
 def _trained(

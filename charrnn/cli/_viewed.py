@@ -39,19 +39,20 @@ def write_page(
     from charrnn.view.predictions import Predictions
     from charrnn.view.values import ends, every_state, values
 
+    network = model.alone()
     with progress("looking at all units") as show:
-        read = every_state(model, passage)
+        read = every_state(network, passage)
         meanings = None
         if sought or len(passage) >= SHORTEST:
-            meanings = find(model, vocabulary, passage, show, read)
+            meanings = find(network, vocabulary, passage, show, read)
         show("what mattered")
         part = passage.part(0, min(shown, len(passage)))
-        mattered = influence(model, part)
+        mattered = influence(network, part)
         expected = Predictions.of(model, part, ALTERNATIVES)
     asked = None
     if unit is not None:
-        of_unit = values(model, part, unit)
-        asked = Asked(unit, of_unit, *ends(model, unit, of_unit))
+        of_unit = values(network, part, unit)
+        asked = Asked(unit, of_unit, *ends(network, unit, of_unit))
     units, states = read
     name = Path(run).name
     of_part = states[: len(part)]

@@ -9,7 +9,7 @@ import typer
 
 from charrnn.cli._board import BOARD, write_metrics
 from charrnn.cli._page import write_page
-from charrnn.cli.parsing.shared import OUTPUT, Json, Run
+from charrnn.cli.parsing.shared import OUTPUT, Json, Run, note
 from charrnn.cli.process.output import write_json, write_text
 from charrnn.errors import UsageError
 from charrnn.options import choose_one_of
@@ -96,6 +96,8 @@ def export(
     check(out, to, bits)
     loaded = checkpoint.load(runs.resolve(run))
     model = loaded.language_model(remedy="export writes language models")
+    if model.counted:
+        note("the counted n-grams are left out: the file has the network alone")
     portable = Portable.of(model, loaded.vocabulary, loaded.data)
     if to == PAGE:
         write_page(loaded, portable, out, bits, as_json)

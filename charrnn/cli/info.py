@@ -19,11 +19,13 @@ from charrnn.registry import CELLS
 if TYPE_CHECKING:
     from charrnn.report.standing import Standing
 
+OF_EXAMPLES = ("bidirectional", "pool", "ngrams", "counts", "writer", "attention", "labels")
+"""Facts that a language model does not have."""
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {
     *("task", "cell", "layers", "hidden", "embed", "dropout", "recurrent_dropout", "dtype"),
-    *("bidirectional", "pool", "ngrams", "counts", "writer", "attention"),
+    *("bidirectional", "pool", "ngrams", "counts", "grams", "writer", "attention"),
 }
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
@@ -97,8 +99,10 @@ def info(
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
     if loaded.config.task == "lm":
-        for name in ("bidirectional", "pool", "ngrams", "counts", "writer", "attention", "labels"):
+        for name in (*OF_EXAMPLES, *(() if loaded.config.grams else ("grams",))):
             del facts[name]
+    else:
+        del facts["grams"]
     for number, files in enumerate(facts.pop("files_of_ranks") or []):
         facts[f"rank {number}"] = _names(files, len(files))
     facts["vocabulary"] = _symbols(facts["vocabulary"])
@@ -242,6 +246,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "pool": config.pool if config.task == "classify" else None,
         "ngrams": config.ngrams if config.task == "classify" else None,
         "counts": config.counts if config.task == "classify" else None,
+        "grams": config.grams if config.task == "lm" else None,
         "writer": config.writer if config.task == "classify" else None,
         "attention": config.attention if config.task == "transduce" else None,
         "labels": list(loaded.labels),

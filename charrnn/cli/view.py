@@ -192,12 +192,12 @@ def view(
         from charrnn.view.meanings import find
 
         with progress("looking at all units") as show:
-            found = find(model, vocabulary, passage, show)
+            found = find(model.alone(), vocabulary, passage, show)
         _show_meanings(found, loaded.name, as_json)
     elif chosen is None:
         _expected(model, vocabulary, passage, as_json)
     else:
-        _values(model, vocabulary, passage, chosen, as_json)
+        _values(model.alone(), vocabulary, passage, chosen, as_json)
 
 
 def _source(

@@ -179,7 +179,7 @@ def of_checkpoint(
         "its gradients over training: charrnn train --watch, charrnn diagnose --history",
         "its gradients over training are in the metrics of its run",
     )
-    model = loaded.language_model(backend, remedy)
+    model = loaded.language_model(backend, remedy).alone()
     assert path is not None
     if ids is None:
         has_text = (path.parent / "val.npy").is_file()
@@ -230,7 +230,7 @@ def of_model(
     judged = train is not None or _is_judged(assumed)
     own = (train or TrainConfig()).changed(**assumed)
     name, text = "a model in memory", "the text given"
-    return Subject(model, ids, own, name=name, text=text, judged=judged)
+    return Subject(model.alone(), ids, own, name=name, text=text, judged=judged)
 
 
 def untrained(

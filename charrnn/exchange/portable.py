@@ -59,13 +59,14 @@ class Portable:
     def of(
         cls, model: LanguageModel, vocabulary: Vocabulary, data: DataConfig | None = None
     ) -> Portable:
-        """Return a model with its layouts.
+        """Return a model with its layouts; counted n-grams are left out.
 
         Raises
         ------
         CharRNNError
             If its cell declares none.
         """
+        model = model.alone()
         layouts = model.stack.cell.layouts
         if layouts is None:
             raise CharRNNError(

@@ -56,8 +56,9 @@ def quantise(matrix: np.ndarray, bits: int) -> Rounded:
 def rounded(model: LanguageModel, bits: int) -> LanguageModel:
     """Return a model, with NumPy, that computes as exactly as ``model``, but with rounded weights.
 
-    Matrices are rounded to ``bits``, vectors to float32.
+    Matrices are rounded to ``bits``, vectors to float32; counted n-grams are left out.
     """
+    model = model.alone()
     weights = model.weights.like(model.backend.get(model.weights.flat).copy())
     for array in weights.values():
         array[...] = quantise(array, bits).matrix if array.ndim == 2 else array.astype(np.float32)

@@ -12,7 +12,7 @@ large, so they are computed some steps at a time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,28 @@ from charrnn.model.parameters import Parameters
 
 SLAB_ELEMENTS = 1 << 21
 """Largest number of logits that exist at once."""
+
+
+class Beside(NamedTuple):
+    """Other logits, with which those of a head are mixed: kept · logits + added.
+
+    Attributes
+    ----------
+    added
+        (T, N, V), on the backend.
+    """
+
+    kept: float
+    added: Array
+
+    def of(self, part: slice) -> Beside:
+        """Return those of some steps."""
+        return Beside(self.kept, self.added[part])
+
+    def mixed(self, logits: Array, part: slice) -> Array:
+        """Return the mixture for logits (T, V, N) of some steps."""
+        added = self.added[part].transpose(0, 2, 1)
+        return logits * logits.dtype.type(self.kept) + added
 
 
 @operation
@@ -118,14 +140,18 @@ class LanguageModelHead(Head):
         xp.add(logits, weights[self._bias][:, None], out=logits)
         return logits
 
-    def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
-        """Return -ln p[target], (T, N), in nats."""
+    def surprisal(
+        self, weights: Parameters, top: Array, targets: Array, beside: Beside | None = None
+    ) -> Array:
+        """Return -ln p[target], (T, N), in nats; ``beside`` is what the logits are mixed with."""
         xp = self.backend.xp
         nats = xp.empty(targets.shape, top.dtype)
-        for start, stop in self._slabs(*targets.shape):
-            logits = self.logits(weights, top[start:stop])
-            hit = _pick(xp, logits, targets[start:stop])
-            xp.subtract(_logsumexp(xp, logits)[:, 0], hit, out=nats[start:stop])
+        for part in self.slabs(*targets.shape):
+            logits = self.logits(weights, top[part])
+            if beside is not None:
+                logits = beside.mixed(logits, part)
+            hit = _pick(xp, logits, targets[part])
+            xp.subtract(_logsumexp(xp, logits)[:, 0], hit, out=nats[part])
         return nats
 
     def draw(self, host: Parameters, rng: np.random.Generator) -> None:
@@ -153,12 +179,15 @@ class LanguageModelHead(Head):
         """
         xp = self.backend.xp
         T, N = targets.shape
-        count = symbols or (T * N if mask is None else max(1, int(mask.sum())))
+        count = symbols or T * N
+        if mask is not None and not symbols:
+            count = max(1, int(self.backend.get(mask.sum())))
         weight, bias = weights[self._weight], weights[self._bias]
         d_weight, d_bias = grads[self._weight], grads[self._bias]
         total: Any = None
-        for start, stop in self._slabs(T, N):
-            outputs = flatten(xp, top[start:stop], buffers, "operand")
+        for slab in self.slabs(T, N):
+            start, stop = slab.start, slab.stop
+            outputs = flatten(xp, top[slab], buffers, "operand")
             d_logits = xp.matmul(weight, outputs)
             if added is not None:
                 part = added[start:stop].transpose(1, 0, 2)
@@ -195,9 +224,10 @@ class LanguageModelHead(Head):
     def _steps_at_once(self, T: int, N: int) -> int:
         return min(T, max(1, SLAB_ELEMENTS // (self.V * N)))
 
-    def _slabs(self, T: int, N: int) -> list[tuple[int, int]]:
+    def slabs(self, T: int, N: int) -> list[slice]:
+        """Return the steps of a window whose logits exist at once."""
         size = self._steps_at_once(T, N)
-        return [(start, min(T, start + size)) for start in range(0, T, size)]
+        return [slice(start, min(T, start + size)) for start in range(0, T, size)]
 
 
 def _cross_entropy_of(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from charrnn.backend import Array
+from charrnn.backend import Array, Backend
 from charrnn.backend.array import Computation
-from charrnn.model.head import LanguageModelHead
+from charrnn.config import ModelConfig
+from charrnn.model.counted import ALL, READ, Counted
+from charrnn.model.head import Beside, LanguageModelHead
 from charrnn.model.network import Divisible
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.padding import Padding
@@ -21,9 +24,65 @@ RECORDED = 8
 
 
 class LanguageModel(Divisible):
-    """A network whose head predicts the next symbol: loss and gradient, and surprisal."""
+    """A network whose head predicts the next symbol: loss and gradient, and surprisal.
+
+    Attributes
+    ----------
+    counted
+        The n-grams beside the network (:mod:`charrnn.model.counted`); None without any. The loss
+        and its gradient are of the network alone, surprisal is of both.
+    """
 
     kind = LanguageModelHead.kind
+    counted: Counted | None
+
+    def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
+        super()._build(config, vocabulary, outputs, backend)
+        self.counted = Counted(config.grams, vocabulary, backend) if config.grams else None
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return names and shapes of all parameters."""
+        return super().shapes() | (self.counted.shapes() if self.counted else {})
+
+    def draw(self, host: Parameters, seed: int) -> None:
+        """Fill host parameters with initial weights, and no n-grams."""
+        super().draw(host, seed)
+        if self.counted:
+            self.counted.clear(host)
+
+    def alone(self) -> Self:
+        """Return the network without its counted n-grams, over the same weights."""
+        if self.counted is None:
+            return self
+        model = self.at(self.weights.trained)
+        model.config, model.counted = replace(self.config, grams=0), None
+        return model
+
+    def window(self, steps: int, streams: int, backward: bool = True) -> Window:
+        """Allocate a window of at most ``steps`` steps of ``streams`` streams, with zero states.
+
+        If it is not for a backward pass, it remembers the last symbols for the n-grams.
+        """
+        window = super().window(steps, streams, backward)
+        if self.counted and not backward:
+            read = self.counted.state(steps, streams, self.weights.flat.dtype)
+            window.sequences = {**window.sequences, READ: read}
+            window.carried |= {READ}
+        return window
+
+    def forward(
+        self,
+        window: Window,
+        ids: Array,
+        *,
+        backward: bool = False,
+        dropout_masks: Sequence[Array] | None = None,
+    ) -> Array:
+        """Read symbols (T, N) from the window's states; return the top output (T, F, N)."""
+        top = super().forward(window, ids, backward=backward, dropout_masks=dropout_masks)
+        if self.counted and not backward:
+            self.counted.remember(window.sequences[READ], ids)
+        return top
 
     def loss_and_gradient(
         self,
@@ -109,11 +168,28 @@ class LanguageModel(Divisible):
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
-        if self.backend.graphs is None or window.resets is not None:
+        if self.backend.graphs is None or window.resets is not None or self.counted:
             with self.inference(window.streams):
                 return self._surprisal(window, ids, targets)
         compute = partial(self._surprisal, window)
         return self._recorded(window, "surprisal", compute, None, ids, targets)
 
     def _surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
-        return self.head.surprisal(self.weights, self.forward(window, ids), targets)
+        top = self.forward(window, ids)
+        if self.counted is None:
+            return self.head.surprisal(self.weights, top, targets)
+        nats = self.backend.xp.empty(targets.shape, top.dtype)
+        for part in self.head.slabs(*targets.shape):
+            beside = self.mixture(window, ids, part)
+            nats[part] = self.head.surprisal(self.weights, top[part], targets[part], beside)
+        return nats
+
+    def mixture(self, window: Window, ids: Array, part: slice = ALL) -> Beside | None:
+        """Return what logits are mixed with after some of the steps in which ``ids`` were read.
+
+        The window still has the states before them. None without counted n-grams.
+        """
+        if self.counted is None:
+            return None
+        read = self.counted.read(window.sequences[READ][0], ids)
+        return self.counted.beside(self.weights, read, part)

@@ -20,6 +20,7 @@ from charrnn.backend.meter import Meter, UnknownError
 from charrnn.config import ModelConfig
 from charrnn.display import count, size
 from charrnn.errors import OutOfMemoryError
+from charrnn.model import counted
 from charrnn.model.dropout import RecurrentDropout
 from charrnn.model.network import Network, recurrent_bytes
 from charrnn.model.networks import NETWORKS
@@ -211,7 +212,8 @@ def estimate(
     """
     sizes = Sizes(config, V)
     P, L, T, N = sizes.parameters(), config.layers, seq_len, batch
-    weights = sizes.each * P * (2 + moments + shards - 1) + shards * sizes.staged(backward=True)
+    weights = sizes.each * (P * (1 + shards) + moments * sizes.trained())
+    weights += shards * sizes.staged(backward=True)
     weights += sizes.dropped()
     streams, larger = divmod(N, shards)
     shares = ((larger, streams + 1), (shards - larger, streams))
@@ -223,10 +225,13 @@ def estimate(
     evaluation = 0
     if scored:
         evaluation = sizes.window(steps, streams, backward=False) + _VIEWS * L * steps
+        if config.grams:
+            evaluation += sizes.each * counted.elements(config.grams, V, steps, streams, sizes.each)
     windows += sizes.each * max(
         shards * sizes.passing(T, -(-N // shards)), sizes.head.elements_of_surprisal(steps, streams)
     )
-    return Estimate(P, weights, windows, evaluation, BASE + weights + windows + evaluation)
+    total = BASE + weights + windows + evaluation
+    return Estimate(sizes.trained(), weights, windows, evaluation, total)
 
 
 def estimate_of_sequences(

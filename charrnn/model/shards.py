@@ -78,7 +78,7 @@ class Shards(Carried):
             for window in self._windows:
                 self._starts = dict(window.states())
             return
-        xp, like = model.backend.xp, model.weights
+        xp, like = model.backend.xp, model.weights.trained
         self._grads = [like.like(xp.empty_like(like.flat)) for _ in self._parts[1:]]
         self._starts = {
             name: xp.zeros((1, model.config.hidden, streams), sequence.dtype)
@@ -164,7 +164,7 @@ class Shards(Carried):
         ]
         losses = self._threads.run(compute)
         for each in self._grads:
-            grads.flat[...] += each.flat
+            grads.trained.flat[...] += each.flat
         return sum(losses[1:], losses[0])
 
     def _divide(self, tasks: Sequence[Callable[[], None]]) -> None:

@@ -26,7 +26,7 @@ def outcome(end: End, settings: Mapping[str, Any]) -> str:
     if end.verdict is None or end.val_loss is None:
         return ""
     what = "text" if settings.get("task", "lm") == "lm" else "examples"
-    losses = _losses(end, bool(settings.get("counts")))
+    losses = _losses(end, bool(settings.get("counts") or settings.get("grams")))
     if end.verdict == UNSTABLE:
         return f"{losses}: training went wrong after step {end.best_step:,}; {_calmer(settings)}"
     if end.verdict == OVERFITTING:

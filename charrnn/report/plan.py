@@ -20,6 +20,7 @@ def planned(start: Start) -> str:
     names = {"hidden": "{} units", "dropout": "dropout {:g}"}
     names |= {"recurrent_dropout": "recurrent dropout {:g}", "batch": "{} streams"}
     names |= {"optimizer": "optimizer {}", "lr": "learning rate {:g}"}
+    names |= {"grams": "up to {:,} counted n-grams"}
     chosen = [words.format(settings[n]) for n, words in names.items() if settings.get(n)]
     times = f"{passes:.0f} times" if passes >= 10 else f"{passes:.1f} times"
     if speed and plan["by_passes"]:

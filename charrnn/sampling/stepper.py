@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
+from charrnn.model.counted import ALL, READ
 from charrnn.model.language import LanguageModel
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Stepper:
     Parameters
     ----------
     model
-        Its weights are read now; make a new stepper if they change.
+        Its weights are read now; make a new stepper if they change. If it has counted n-grams, so
+        do the logits.
     streams
         N.
 
@@ -104,4 +106,11 @@ class Stepper:
 
         Both are on the backend; the next step overwrites the logits.
         """
-        return self._steps.advance(ids)
+        steps, counted = self._steps, self.model.counted
+        if counted is None or self.compiled:
+            return steps.advance(ids)
+        states = self._window.sequences[READ]
+        read = counted.read(states[steps.current], ids[None])
+        logits = steps.advance(ids)
+        states[steps.current] = read[1:]
+        return counted.beside(self.model.weights, read).mixed(logits[None], ALL)[0]

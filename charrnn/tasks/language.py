@@ -113,10 +113,14 @@ class LanguageTask(Task):
         return self.validation.loss(stopped)
 
     def training_loss(self) -> float:
-        """Return the mean surprisal of a sample of the training text, in nats per symbol."""
+        """Return the mean surprisal of a sample of the training text, in nats per symbol.
+
+        It is that of the network alone: counted n-grams are those of this very text.
+        """
         length = min(self._train.lengths) if isinstance(self._train, Part) else None
         limit = max(MIN_SAMPLE, min(self.validation.chars if self.validation else 0, MAX_SAMPLE))
-        return training_loss(self.model, self._train, self._team, length=length, limit=limit)
+        alone = self.model.alone()
+        return training_loss(alone, self._train, self._team, length=length, limit=limit)
 
     def training(self) -> AbstractContextManager[None]:
         """Keep BLAS to one thread if the streams are divided among the threads."""

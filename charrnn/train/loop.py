@@ -202,7 +202,7 @@ class Loop:
             guard.gradient(count, self._loss, self._norm)
         task.window.carry()
         if self._watcher:
-            self._watcher.begin(count, task.weights.flat, update.grads.flat)
+            self._watcher.begin(count, task.weights.trained.flat, update.grads.flat)
         _, scale = update.clip(self._norm)
         lr = self._learning_rate.at(progress, self.seconds)
         self._lr = self._partners.same(lr)  # computed from the clock and by the system's cosine
@@ -211,7 +211,7 @@ class Loop:
         if guard:
             guard.update(count)
         if self._watcher:
-            self._watcher.end(task.weights.flat, scale)
+            self._watcher.end(task.weights.trained.flat, scale)
         before = self._loss if self._smoothed is None else self._smoothed
         self._smoothed = before + (1 - SMOOTHING) * (self._loss - before)
         self._train_seconds += perf_counter() - begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -92,17 +93,19 @@ def open_session(
     if plan is None and config.task == "lm" and data.examples is None:
         train, planning = with_fewer_streams(recipe, train, corpus, given, team)
 
-    def session() -> Session:
-        notes = [*planning]
-        needed = recipe.required_memory(config, corpus, train, backend, team)
-        model = _model(recipe, config, corpus, train.seed, backend, start, notes)
-        return Session(
+    needed = team.together(lambda: recipe.required_memory(config, corpus, train, backend, team))
+    made = recipe, config, corpus, train.seed, backend, start, planning
+    model = team.together(lambda: _model(*made))
+    if plan:
+        plan = replace(plan, seconds=team.same(perf_counter() - begun))
+    opened = team.together(
+        lambda: Session(
             recipe,
             model,
             corpus,
             data,
             train,
-            notes,
+            planning,
             needed=needed,
             beginning=_beginning(recipe, model, corpus, train.seed, start),
             plan=plan,
@@ -110,8 +113,7 @@ def open_session(
             team=team,
             again=request.again,
         )
-
-    opened = team.together(session)
+    )
     _require_same(team, opened, train)
     if not dry:
         commit()

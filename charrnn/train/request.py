@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Options = Mapping[str, Any]
 
 STOPS = ("steps", "epochs", "minutes")
-ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts", "writer")
+ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts", "grams", "writer")
 """Settings of the model that a new run from a run's weights may change."""
 FREE = (
     *STOPS,

@@ -65,8 +65,9 @@ class Update:
     ) -> None:
         self._xp, self._weights, self._config = backend.xp, weights, config
         self._team, self._synchronous = team or Alone(), backend.synchronous
-        self.grads = weights.like(backend.xp.empty_like(weights.flat))
-        self.optimizer = optimizers.create(config, backend, weights.trained)
+        trained = weights.trained
+        self.grads = trained.like(backend.xp.empty_like(trained.flat))
+        self.optimizer = optimizers.create(config, backend, trained)
 
     def gradient(self, compute: Callable[[Parameters], Array]) -> Array:
         """Compute the gradient of the team's loss.
@@ -126,4 +127,4 @@ class Update:
             Updated in place.
         """
         weights = weights or self._weights
-        self.optimizer.apply(weights.trained, self.grads.trained, lr, scale, count)
+        self.optimizer.apply(weights.trained, self.grads, lr, scale, count)

@@ -67,7 +67,7 @@ def transfer(
     target = fresh.weights
     new_ids, old_ids = _shared(old.symbols, vocabulary.symbols)
     first_input = RNN + fresh.stack.name("weight_ih", 0)
-    for name, array in target.items():
+    for name, array in target.trained.items():
         if name == EMBEDDING or name.startswith(DECODER):
             array[new_ids] = source[name][old_ids]
         elif name == first_input and not config.embed:

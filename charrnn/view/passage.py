@@ -103,6 +103,8 @@ class Pass(NamedTuple):
         The symbols that the steps predict, from the first step on: those of the same part.
     window
         Holds what the pass computed; the next pass overwrites it.
+    inputs
+        What was read at each step, (steps, 1).
     top
         The output of the top layer, (steps, H, 1).
     """
@@ -111,6 +113,7 @@ class Pass(NamedTuple):
     skip: int
     predicted: slice
     window: Window
+    inputs: Array
     top: Array
 
 
@@ -123,15 +126,16 @@ def passes(model: LanguageModel, passage: Passage) -> Iterator[Pass]:
         inputs = np.concatenate((before, ids[begin:end]))
         window.reset()
         for start in range(0, len(inputs), window.steps):
-            part = inputs[start : start + window.steps, None]
+            part = model.backend.put(inputs[start : start + window.steps, None])
             with model.inference(1):
-                top = model.forward(window, model.backend.put(part))
+                top = model.forward(window, part)
             first, skip = begin + start - led, led if start == 0 else 0
             yield Pass(
                 slice(first + skip, first + len(part)),
                 skip,
                 slice(first + 1, min(first + 1 + len(part), end)),
                 window,
+                part,
                 top,
             )
             window.carry()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array
-from charrnn.model.head import SLAB_ELEMENTS
+from charrnn.model.head import SLAB_ELEMENTS, Beside
 from charrnn.model.language import LanguageModel
 from charrnn.view.passage import Passage, passes
 
@@ -20,7 +20,7 @@ ALTERNATIVES = 3
 
 @dataclass(frozen=True)
 class Predictions:
-    """Surprisal and alternatives of L symbols.
+    """Surprisal and alternatives of L symbols, by the network and its counted n-grams, if any.
 
     Attributes
     ----------
@@ -49,17 +49,20 @@ class Predictions:
         with np.errstate(all="ignore"):  # non-finite weights show in the result
             for one in passes(model, passage):
                 at = one.predicted
-                targets, top = passage.ids[at], one.top[: at.stop - at.start]
-                if len(targets):
-                    put, get = model.backend.put, model.backend.get
-                    found = model.head.surprisal(model.weights, top, put(targets[:, None]))
-                    nats[at] = get(found)[:, 0]
-                    others[at], chances[at] = _alternatives(model, top, targets, K)
+                if at.start == at.stop:
+                    continue
+                steps = slice(0, at.stop - at.start)
+                targets, top = passage.ids[at], one.top[steps]
+                beside = model.mixture(one.window, one.inputs, steps)
+                put, get = model.backend.put, model.backend.get
+                found = model.head.surprisal(model.weights, top, put(targets[:, None]), beside)
+                nats[at] = get(found)[:, 0]
+                others[at], chances[at] = _alternatives(model, top, targets, K, beside)
         return cls(nats / log(2), others, chances)
 
 
 def _alternatives(
-    model: LanguageModel, top: Array, targets: NDArray[Any], K: int
+    model: LanguageModel, top: Array, targets: NDArray[Any], K: int, beside: Beside | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the K likeliest symbols other than the targets (M,), and their probabilities, (M, K).
 
@@ -67,8 +70,11 @@ def _alternatives(
     """
     found, size = [], max(1, SLAB_ELEMENTS // model.V)
     for start in range(0, len(targets), size):
-        some = targets[start : start + size].astype(np.int64)
-        logits = model.head.logits(model.weights, top[start : start + size])
+        part = slice(start, start + size)
+        some = targets[part].astype(np.int64)
+        logits = model.head.logits(model.weights, top[part])
+        if beside is not None:
+            logits = beside.mixed(logits, part)
         host = model.backend.get(logits)[:, :, 0].astype(np.float64)
         exp = np.exp(host - host.max(axis=1, keepdims=True))
         p = exp / exp.sum(axis=1, keepdims=True)

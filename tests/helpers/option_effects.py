@@ -59,6 +59,7 @@ _TRAINING = """--steps 2 n.txt ; --task classify
 --task classify n.txt ; --ngrams 2
 --task classify n.txt ; --counts 0.3
 --task classify n.txt ; --writer 3
+; --grams 50
 --task tag g.txt ; --format lines
 --task tag g.txt ; --columns 2,1
 --task transduce n.txt ; --attention none

@@ -18,6 +18,7 @@ from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
 from charrnn.train import optimizers
 from charrnn.train.loop import Loop
+from charrnn.train.recipes.language import count_grams
 
 CASES = {
     "lstm": ({"hidden": 96, "layers": 2}, {}, 40),
@@ -29,6 +30,7 @@ CASES = {
     "long": ({"hidden": 16}, {"batch": 2, "seq_len": 3000}, 20),
     "alphabet": ({"hidden": 64}, {"batch": 16, "seq_len": 24}, 4000),
     "embedded": ({"hidden": 48, "embed": 24}, {}, 4000),
+    "counted": ({"hidden": 64, "grams": 200_000}, {}, 90),
 }
 
 
@@ -42,6 +44,7 @@ def test_memory_is_what_is_then_taken(case):
     tracemalloc.start()
     try:
         model = LanguageModel.fresh(config, V, 0)
+        count_grams(model, corpus.train)
         tracemalloc.reset_peak()
         loop = Loop(LanguageTask(model, corpus.train, corpus.val, plan), plan)
         loop.step()
@@ -59,7 +62,7 @@ def test_memory_is_what_is_then_taken(case):
         shards=loop.task.window.count,
         scored=loop.task.validation.chars,
     )
-    assert needed.parameters == parameters(config, V) == model.weights.flat.size
+    assert needed.parameters == parameters(config, V) == model.weights.trained.flat.size
     assert 0.85 < (needed.total - BASE) / peak < 1.2
 
 
@@ -84,7 +87,9 @@ def held(*values):
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("form", reference.FORMS)
-@pytest.mark.parametrize("options", [{}, {"embed": 5, "dtype": "float64", "dropout": 0.5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"embed": 5, "dtype": "float64", "dropout": 0.5}, {"grams": 9}]
+)
 def test_sizes_are_those_of_the_arrays(options, form, layers):
     V, T, N = 11, 7, 4
     config = ModelConfig(hidden=6, layers=layers, **reference.FORMS[form] | options)

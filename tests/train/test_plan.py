@@ -346,8 +346,8 @@ def test_what_is_said_of_a_plan_and_of_an_end_by_it(prose):
     (start,) = of(records, "start")
     said = planned(start)
     assert re.fullmatch(
-        r"plan: dropout .*, optimizer adam, learning rate 0\.008; the text is read [0-9.]+ times: "
-        "more would hardly pay",
+        r"plan: dropout .*, optimizer adam, learning rate 0\.008, up to [0-9,]+ counted n-grams; "
+        r"the text is read [0-9.]+ times: more would hardly pay",
         said,
     )
     assert said in describe(start)

@@ -36,8 +36,13 @@ Symbols = _job("Symbols", "rows:i F:i V:i d:p d_ld:i ids:p out:p")
 Loss = _job(
     "Loss",
     "rows:i H:i V:i top:p top_ld:i forth:p back:p bias:p targets:p scale:d nats:p "
-    "d_logits:p d_top:p",
+    "d_logits:p d_top:p added:p kept:f",
 )
+CountedTables = _job(
+    "CountedTables",
+    "V:i contexts:i keys:p left:p begins:p symbols:p p:p alone:p pairs:p share:d",
+)
+Counted = _job("Counted", "tables:p T:i N:i read:p out:p")
 Adam = _job(
     "Adam",
     "count:i w:p g:p m:p v:p scale:f decay:f kept:f rate:f root:f keep1:f keep2:f epsilon:f "
@@ -56,7 +61,7 @@ Squares = _job("Squares", "count:i g:p block:i sums:p")
 Sample = _job(
     "Sample",
     "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedding:p "
-    "embedded:p decoder:p bias:p ids:p logits:p",
+    "embedded:p decoder:p bias:p ids:p logits:p counted:p read:p",
 )
 Draw = _job(
     "Draw",

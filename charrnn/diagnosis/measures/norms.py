@@ -121,7 +121,8 @@ class Groups:
     def squares(self, flat: Array) -> Array:
         """Return the squared norm of every parameter, (parameters,), float64, on the backend."""
         xp = self.model.backend.xp
-        views = self.model.weights.like(flat)
+        trained = self.model.weights.trained
+        views = trained.like(flat[: trained.flat.size])
         parts = [xp.dot(views[name].reshape(-1), views[name].reshape(-1)) for name in self.names]
         return xp.stack(parts).astype(np.float64)
 

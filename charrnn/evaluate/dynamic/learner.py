@@ -37,8 +37,8 @@ class Learner:
     def __init__(self, model: LanguageModel, how: Dynamic) -> None:
         weights = model.backend.get(model.weights.flat).copy()
         self.model = LanguageModel(model.config, model.V, model.backend, weights)
-        self._how, self._trained = how, model.weights.flat
-        xp, flat = model.backend.xp, self.model.weights.flat
+        self._how, self._trained = how, model.weights.trained.flat
+        xp, flat = model.backend.xp, self.model.weights.trained.flat
         ratio = _head_ratio(model)
         self.steps = window_of(model, how)
         number = max(1, self.steps // PIECE)
@@ -46,7 +46,7 @@ class Learner:
         skipped = min(ratio, MOST_SKIPPED, number)
         self._numbers = slice(skipped - 1, number, skipped)
         self._pieces = self.model.window(self._shape[1], len(range(number)[self._numbers]))
-        self._gradient = self.model.weights.like(xp.empty_like(flat))
+        self._gradient = self.model.weights.trained.like(xp.empty_like(flat))
         self._squares = xp.zeros_like(flat)
         self._scratch = xp.empty(min(model.backend.block, flat.size), flat.dtype)
         self._updates = 0
@@ -63,7 +63,9 @@ class Learner:
         came to it, so that they cost little more than one.
         """
         number, length = self._shape
-        for (_, start), (_, states) in zip(self._pieces.states(), window.states(), strict=True):
+        read = dict(window.states())
+        for name, start in self._pieces.states():
+            states = read[name]
             start[0] = states[0 : number * length : length, :, 0][self._numbers].T
         inputs, targets = (self._cut(part) for part in (ids[:-1], ids[1:]))
         with self.model.inference(self._pieces.streams):
@@ -78,7 +80,7 @@ class Learner:
 
     def _update(self) -> None:
         """Move the weights, a block at a time, by their gradient, which is overwritten."""
-        xp, flat, squares = self.model.backend.xp, self.model.weights.flat, self._squares
+        xp, flat, squares = self.model.backend.xp, self.model.weights.trained.flat, self._squares
         number, size = flat.dtype.type, self._scratch.size
         parts = [slice(at, at + size) for at in range(0, flat.size, size)]
         total: Any = 0.0

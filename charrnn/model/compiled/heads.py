@@ -14,7 +14,7 @@ from charrnn.backend import Array, Backend
 from charrnn.backend.native import jobs
 from charrnn.backend.native.core import Core, address, empty, rows, rows_of
 from charrnn.backend.native.routine import Routine
-from charrnn.model.head import LanguageModelHead
+from charrnn.model.head import Beside, LanguageModelHead
 from charrnn.model.parameters import Parameters
 
 
@@ -49,11 +49,15 @@ class CompiledHead(LanguageModelHead):
         assert backend.core is not None
         self._core: Core = backend.core
 
-    def surprisal(self, weights: Parameters, top: Array, targets: Array) -> Array:
+    def surprisal(
+        self, weights: Parameters, top: Array, targets: Array, beside: Beside | None = None
+    ) -> Array:
         core, weight = self._core, weights[self._weight]
         forth = core.pack(weight, 1, core.panels(*weight.shape))
         ids, nats = np.ascontiguousarray(targets, np.int32), np.empty(targets.size)
         job = self._job(weights, rows(top), ids, forth, nats)
+        if beside is not None:
+            job.added, job.kept = address(beside.added), beside.kept
         core.call("loss", job, 2.0 * ids.size * weight.size)
         return nats.reshape(targets.shape).astype(top.dtype)
 

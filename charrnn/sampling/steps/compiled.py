@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from charrnn.backend import Array
 from charrnn.backend.native import jobs
 from charrnn.backend.native.core import address, rows_of
+from charrnn.model.counted import READ
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.window import Window
@@ -85,6 +86,11 @@ class CompiledSteps:
             ids=address(self._ids),
             logits=address(self._logits),
         )
+        if model.counted:
+            lookup, share = model.counted.prepared(model.weights)
+            tables, read = lookup.described(share), window.sequences[READ][0]
+            self._job.counted, self._job.read = addressof(tables), address(read)
+            self._kept += [lookup, tables, read]
         self._kept += [embedding, decoder, bias, jobs_of_layers, ih]
         self._work = 2.0 * N * model.weights.flat.size  # of a step
 

@@ -56,11 +56,15 @@ LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
 STEPS = 32
 """T."""
+GRAMS, GRAMS_PER_SYMBOL = 400_000, 2
+"""The most n-grams that are counted, of any text and for each of its symbols."""
 LEAST_STEPS = 300
 EVALUATION = 0.04
 """The share of the time that evaluations may take."""
 FORWARD = 3.0
 """How many times as fast symbols are scored as learned: forward is a third of the work."""
+COUNTED = (3e-6, 2e-8)
+"""Seconds that counted n-grams add to scoring a symbol, and the same for each of V symbols."""
 MOST_EVALUATIONS = 40
 SCORED = (20_000, 0.09, 500_000)
 """Symbols that an evaluation scores: this share of what is read, within these bounds."""
@@ -142,6 +146,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         "batch": N,
         "optimizer": FASTER if learned <= DROPOUT[0] else USUAL,
         "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
+        "grams": min(GRAMS, GRAMS_PER_SYMBOL * n),
     }
     if by_passes:
         found["steps"] = steps

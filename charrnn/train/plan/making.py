@@ -14,6 +14,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
 from charrnn.storage.progress import Progress
+from charrnn.tasks.shards.part import Part
 from charrnn.train.plan import law
 from charrnn.train.plan.measure import symbols_per_second
 from charrnn.train.recipes.base import Recipe
@@ -114,6 +115,8 @@ def planned(
     if not _wanted(config.task, train, fresh):
         return config, replace(train, plan="none"), None
     begun, team = perf_counter() if begun is None else begun, team or Alone()
+    if isinstance(corpus.train, Part):
+        given = {"grams": 0, **given}
     sizes = recipe.sizes(corpus)
     means = law.Means(
         symbols=max(1, sizes.train),
@@ -129,7 +132,8 @@ def planned(
         found = law.plan(config, replace(means, seconds=limit, rate=guess), given)
         model, how = _with(config, train, _own(train, found, given))
         least = min(LONGEST, MEASURED * limit)
-        measured = symbols_per_second(recipe, model, corpus, how, backend, team, least)
+        network = replace(model, grams=0)
+        measured = symbols_per_second(recipe, network, corpus, how, backend, team, least)
         rate = measured * law.weights(model, means.vocabulary, model.hidden)
         left = max(0.5 * limit, limit - team.same(perf_counter() - begun))
         means = replace(means, seconds=left, rate=rate)
@@ -144,10 +148,17 @@ def planned(
         found.settings.get("steps"),
         speed,
         seconds=perf_counter() - begun,
-        evaluation_seconds=scored / (law.FORWARD * speed) if speed else 0.0,
+        evaluation_seconds=scored * _scoring(speed, model, means) if speed else 0.0,
         notes=tuple(_in_the_way(config, means, found, given)),
     )
     return model, replace(how, plan="auto"), plan
+
+
+def _scoring(speed: float, model: ModelConfig, means: law.Means) -> float:
+    """Return the seconds that scoring a symbol takes, given the symbols learned in a second."""
+    own, each = law.COUNTED
+    counted = own + each * means.vocabulary if model.grams else 0.0
+    return 1 / (law.FORWARD * speed) + counted
 
 
 def with_fewer_streams(

@@ -1,6 +1,7 @@
 // The compiled core: what charrnn/backend/native calls. Every function takes a number of threads, on
 // which no result depends. Nor does one depend on the processor, except in a library built with BF16 (or
 // AMX, which needs BF16 too).
+#include "counted.h"
 #include "draw.h"
 #include "dropout.h"
 #include "gru.h"
@@ -49,6 +50,7 @@ SHARED(back, back_share, back_job)
 SHARED(transpose, transpose_share, transpose_job)
 SHARED(symbols, symbols_share, symbols_job)
 SHARED(loss, loss_share, loss_job)
+SHARED(counted, counted_share, counted_job)
 SHARED(adam, adam_share, adam_job)
 SHARED(direct, direct_share, adam_job)
 SHARED(move, move_share, move_job)

@@ -114,6 +114,19 @@ INLINE vd exponential_d(vd x)
     return (1.0 + fma_d(x * x, p, x)) * (vd)((half + 1023) << 52) * (vd)((whole - half + 1023) << 52);
 }
 
+// ln of positive normal numbers: 2 artanh((m - 1) / (m + 1)) + k ln 2, as below
+INLINE vd logarithm_d(vd x)
+{
+    vl k = ((vl)x >> 52) - 1023;
+    vd m = (vd)(((vl)x & 0x000FFFFFFFFFFFFF) | 0x3FF0000000000000);
+    vl large = m > 1.4142135623730951;
+    m = choose_d(large, m * 0.5, m);
+    k -= large; // where it is true, it is -1
+    vd s = (m - 1.0) / (m + 1.0), q = s * s, sum = ALL(1.0 / 25);
+    UNROLL for (int n = 23; n >= 3; n -= 2) sum = sum * q + 1.0 / n;
+    return __builtin_convertvector(k, vd) * 0.6931471805599453 + 2.0 * (s + s * (sum * q));
+}
+
 // ln x of a positive normal x, in double: 2 artanh((m - 1) / (m + 1)) + k ln 2
 INLINE double logarithm(double x)
 {

@@ -7,7 +7,8 @@
 
 #define LANES 32 // partial sums, whatever VL is
 
-// The logits are top (rows, H) times the decoder, plus the bias. Writes -ln p[target] to nats and, if
+// The logits are top (rows, H) times the decoder, plus the bias, and if others are `added`, `kept` times
+// that plus those. Writes -ln p[target] to nats and, if
 // d_top is given, the gradients of `scale` times the sum of nats, with respect to logits and top.
 typedef struct {
     int64_t rows, H, V;
@@ -21,6 +22,8 @@ typedef struct {
     double *nats;    // (rows)
     float *d_logits; // (rows, V)
     float *d_top;    // (rows, H)
+    const float *added; // (rows, V)
+    float kept;
 } loss_job;
 
 // z (V) becomes e^(z - max); returns their sum and stores the maximum in `top`. z is padded to a multiple
@@ -68,6 +71,8 @@ static void loss_share(void *context, int share, int shares)
             float *z = logits + j * ld, top;
             long target = w->targets[row + j];
             for (long v = 0; v < V; v += VL) store_some(z + v, load_some(z + v, V - v) + load_some(w->bias + v, V - v), V - v);
+            for (long v = 0; w->added && v < V; v += VL)
+                store_some(z + v, load_some(z + v, V - v) * splat(w->kept) + load_some(w->added + (row + j) * V + v, V - v), V - v);
             float hit = z[target], sum = exponentials(z, V, &top);
             w->nats[row + j] = logarithm(sum) - ((double)hit - top);
             if (!w->d_top) continue;

@@ -2,6 +2,7 @@
 #ifndef CHARRNN_SAMPLE_H
 #define CHARRNN_SAMPLE_H
 
+#include "counted.h"
 #include "products.h"
 #include "recurrence.h"
 
@@ -16,6 +17,8 @@ typedef struct {
     const float *decoder, *bias;  // panels (K = H), and (V)
     int32_t *ids;                 // (N), the symbols that are read
     float *logits;                // (N, V), of the symbols that follow
+    const counted_tables *counted; // n-grams with which the logits are mixed; or null
+    float *read;                   // and the symbols before `ids`: see mix_counted
 } sample_job;
 
 // Streams [first, first + count): those of one share. If threads > 1 it is the only share, and they divide
@@ -64,11 +67,11 @@ static void sample_group(const sample_job *w, group s)
     }
     rows_job output = {s.count, w->H, w->V, w->decoder, below + first, w->H, w->logits + s.first * w->V, w->V};
     product_among(s, &output);
-    for (long n = s.first; n < s.first + s.count; n++)
-        for (long v = 0; v < w->V; v += VL) {
-            float *z = w->logits + n * w->V + v;
-            store_some(z, load_some(z, w->V - v) + load_some(w->bias + v, w->V - v), w->V - v);
-        }
+    for (long n = s.first; n < s.first + s.count; n++) {
+        float *z = w->logits + n * w->V;
+        for (long v = 0; v < w->V; v += VL) store_some(z + v, load_some(z + v, w->V - v) + load_some(w->bias + v, w->V - v), w->V - v);
+        if (w->counted) mix_counted(w->counted, w->read, n, w->N, w->ids[n], z);
+    }
 }
 
 typedef struct {
