@@ -169,6 +169,14 @@ def test_the_learning_rate_falls_as_one_over_the_root_of_a_large_size():
     assert rates == [law.LR, law.LR, 0.0057, law.LR / 2]
 
 
+def test_the_learning_rate_of_a_cell_without_gates_falls_from_a_smaller_size_on():
+    def rate(cell, hidden):
+        return found(10**6, 1, {"cell": cell, "hidden": hidden}).settings["lr"]
+
+    assert [rate("rnn", H) for H in (64, 128, 256, 512)] == [law.LR, law.LR, 0.0057, law.LR / 2]
+    assert rate("gru", 512) == rate("lstm", 512) == law.LR
+
+
 @pytest.mark.parametrize(
     ("reads", "validation", "settings"),
     [

@@ -54,6 +54,8 @@ FASTER, USUAL = "cautious", "adam"
 for texts that are not read often enough to need dropout."""
 LR, LR_UNITS = 8e-3, 512
 """The learning rate, and the size above which it falls as one over the root of the size."""
+UNGATED_LR_UNITS = 128
+"""That size of a cell without gates: the rate of the others throws it out of what it learned."""
 STEPS = 32
 """T."""
 GRAMS, GRAMS_PER_SYMBOL = 400_000, 2
@@ -145,7 +147,7 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         "seq_len": T,
         "batch": N,
         "optimizer": FASTER if learned <= DROPOUT[0] else USUAL,
-        "lr": _rounded(LR * min(1.0, sqrt(LR_UNITS / H))),
+        "lr": _rounded(LR * min(1.0, sqrt(_full_rate(config) / H))),
         "grams": min(GRAMS, GRAMS_PER_SYMBOL * n),
     }
     if by_passes:
@@ -155,6 +157,12 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         if by_passes:
             found["patience"] = PATIENCE
     return Law(found, reads, passes, by_passes)
+
+
+def _full_rate(config: ModelConfig) -> int:
+    """Return the largest size, in units, that is trained at the full learning rate."""
+    gated = len(cells.create(config).gates) > 1
+    return LR_UNITS if gated else UNGATED_LR_UNITS
 
 
 def most_passes(n: int) -> float:
