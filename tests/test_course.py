@@ -136,6 +136,11 @@ def test_of_examples_their_number_counts():
     assert sure.outcome("steps", 0.1).code == WELL  # a label is often certain once it is known
 
 
+def test_with_counted_n_grams_the_losses_are_of_two_models():
+    for grams, code in ((0, WELL), (1000, OVERFITTING)):
+        assert course(RISING, grams=grams).outcome("steps", 1.75).code == code
+
+
 def test_steps_that_a_plan_takes_to_be_enough_are_no_limit():
     enough = {"by_passes": True}
     for losses, trained, code in ((RISING, 0.9, OVERFITTING), (FALLING, 1.66, CUT_SHORT)):

@@ -13,9 +13,9 @@ mean over, all in nats.
     not matter what ended the run: it is often patience.
 ``overfitting``
     Steps, epochs or time ended the run, and v > 1.02 b + 1/√n while s fell since b; of a language
-    model also v - t > 0.06 v. Or, of a language model, t < v/2 and t < v - 0.1. The first is how
-    overfitting is defined; 1/√n is about two standard errors of the difference between two equally
-    good models.
+    model also v - t > 0.06 v, unless it has counted n-grams, which t is without. Or, of a language
+    model, t < v/2 and t < v - 0.1. The first is how overfitting is defined; 1/√n is about two
+    standard errors of the difference between two equally good models.
     A run that ended because its validation loss no longer fell, or because its plan says that
     more would hardly pay, is not accused.
 ``cut-short``
@@ -120,6 +120,7 @@ class Course:
         self._trained: float | None = None
         self._first: tuple[int, float] | None = None  # the first step that was recorded, and s
         self._per_epoch, self._scored, self._language = 0.0, 0.0, True
+        self._alike = True  # whether both losses are of the same model
         self._enough = False  # whether the steps are those that a plan takes to be enough
         self._ended: tuple[str, float | None] | None = None
 
@@ -172,6 +173,7 @@ class Course:
         if train and examples:  # their number in the validation data is about
             self._scored *= examples / train
         self._language = line.get("task", "lm") == "lm"
+        self._alike = self._language and not (line.get("counts") or line.get("grams"))
         plan = line.get("plan")
         self._enough = isinstance(plan, Mapping) and plan.get("by_passes") is True
 
@@ -245,7 +247,7 @@ class Course:
     def _is_overfit(self, last: Point, best: Point, trained: float | None) -> bool:
         if self._language and trained is not None and trained < BY_HEART * last.loss:
             return last.loss - trained > LITTLE
-        if self._language and trained is not None and last.loss - trained <= GAP * last.loss:
+        if self._alike and trained is not None and last.loss - trained <= GAP * last.loss:
             return False
         return last.loss > self._allowed(best.loss, RISE) and _learned(best, last)
 
