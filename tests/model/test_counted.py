@@ -13,7 +13,7 @@ from charrnn.sampling import SampleOptions, samples
 from charrnn.sampling.stepper import Stepper
 from charrnn.text import Vocabulary
 
-V, SHARE = 6, 0.4
+V, SHARE = 6, 0.45
 
 
 def q_of(model, ids):

@@ -18,7 +18,7 @@ READ = FIXED + "read"
 """The name of the state that holds the last symbols of each stream."""
 HIGH, LOW, LEFT, BEGINS = (FIXED + name for name in ("high", "low", "left", "begins"))
 SYMBOLS, SHARES = FIXED + "symbol", FIXED + "p"
-MIXED, SHARE = FIXED + "share", 0.4
+MIXED, SHARE = FIXED + "share", 0.45
 """s, which is stored beside the tables, and its value for new ones."""
 HALF = KEY_BITS // 2
 ALL = slice(None)
