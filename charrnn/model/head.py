@@ -38,10 +38,6 @@ class Beside(NamedTuple):
     kept: float
     added: Array
 
-    def of(self, part: slice) -> Beside:
-        """Return those of some steps."""
-        return Beside(self.kept, self.added[part])
-
     def mixed(self, logits: Array, part: slice) -> Array:
         """Return the mixture for logits (T, V, N) of some steps."""
         added = self.added[part].transpose(0, 2, 1)

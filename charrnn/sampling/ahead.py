@@ -131,7 +131,7 @@ def draw_compiled(
 
 def most_steps(model: LanguageModel, streams: int, log_probs: bool) -> int:
     """Return how many steps of so many streams the core makes in one call at most."""
-    weights = int(model.weights.flat.size)
+    weights = int(model.weights.trained.flat.size)
     each = 1 + MAX_WEIGHTS // weights
     if streams > 1:
         each = 1 + MAX_WEIGHTS_TOGETHER // (weights * (1 + streams // 64))

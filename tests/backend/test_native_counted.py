@@ -81,3 +81,17 @@ def test_symbols_of_many_steps_equal_those_drawn_one_by_one(core, N, monkeypatch
     together = drawn()
     monkeypatch.setattr(ahead, "source", lambda *arguments: None)
     assert drawn() == together
+
+
+@pytest.mark.parametrize("name", ["high", "low", "begins", "symbol"])
+def test_rows_of_forged_tables_equal_the_plain_ones(core, name):
+    for wrong in (np.nan, np.inf, -1e30, 1e30):
+        found = []
+        for each in (core, None):
+            rng = np.random.default_rng(1)
+            model = filled(text_of(rng, 9, 300), 9, numpy_backend(core=each), hidden=3)
+            model.weights[f"counts.{name}"][::3] = wrong
+            ids = rng.integers(0, 9, (6, 4))
+            with np.errstate(all="ignore"):
+                found.append(model.surprisal(model.window(6, 4, backward=False), ids, ids))
+        assert np.isfinite(found[0]).sum() == np.isfinite(found[1]).sum()

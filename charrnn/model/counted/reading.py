@@ -109,13 +109,16 @@ class Counted:
         return self._prepared[1:]
 
     def _table(self, weights: Parameters) -> counting.Table:
+        """Return the tables; numbers that are none of them, as in a forged file, become some."""
         high, low, left, begins, symbols, shares = (
-            self._backend.get(weights[name]).astype(np.float64)
+            np.nan_to_num(self._backend.get(weights[name]).astype(np.float64))
             for name in (HIGH, LOW, LEFT, BEGINS, SYMBOLS, SHARES)
         )
-        keys = (high.astype(np.uint64) << np.uint64(HALF)) + low.astype(np.uint64)
-        numbers = begins.astype(np.int64), symbols.astype(np.int64)
-        return counting.Table(keys, left, *numbers, shares)
+        halves = [np.clip(half, 0, (1 << HALF) - 1).astype(np.uint64) for half in (high, low)]
+        keys = (halves[0] << np.uint64(HALF)) + halves[1]
+        rows = np.maximum.accumulate(np.clip(begins, 0, self._most).astype(np.int64))
+        followers = np.clip(symbols, 0, self._V - 1).astype(np.int64)
+        return counting.Table(keys, left, rows, followers, shares)
 
 
 def elements(most: int, V: int, steps: int, streams: int, itemsize: int) -> int:

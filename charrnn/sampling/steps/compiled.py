@@ -92,7 +92,7 @@ class CompiledSteps:
             self._job.counted, self._job.read = addressof(tables), address(read)
             self._kept += [lookup, tables, read]
         self._kept += [embedding, decoder, bias, jobs_of_layers, ih]
-        self._work = 2.0 * N * model.weights.flat.size  # of a step
+        self._work = 2.0 * N * model.weights.trained.flat.size  # of a step
 
     def advance(self, ids: Array) -> Array:
         """Let stream n read the symbol ``ids[n]``; return the logits of what follows, (V, N).
