@@ -136,6 +136,14 @@ def test_of_examples_their_number_counts():
     assert sure.outcome("steps", 0.1).code == WELL  # a label is often certain once it is known
 
 
+def test_counted_n_grams_hold_the_validation_loss_of_a_run_that_went_wrong_down():
+    losses, smoothed = {100: 1.7, 200: 1.6, 400: 1.85, 800: 1.84}, WRONG_TOO
+    for grams, code in ((0, WELL), (1000, UNSTABLE)):
+        assert course(losses, smoothed, grams=grams).outcome("patience", 3.36).code == code
+    steady = course(losses, lambda step: 1.8, grams=1000)
+    assert steady.outcome("patience", 1.8).code == WELL
+
+
 def test_with_counted_n_grams_the_losses_are_of_two_models():
     for grams, code in ((0, WELL), (1000, OVERFITTING)):
         assert course(RISING, grams=grams).outcome("steps", 1.75).code == code

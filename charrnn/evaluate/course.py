@@ -6,11 +6,11 @@ mean over, all in nats.
 
 ``unstable``
     v, t and the smoothed training loss s, less what the first step has in it, ended clearly above
-    what they were at b: by more than 0.1, and than 0.25 of that and 1/√n. t is compared with s
-    there, which is if anything higher: of the steps before, and with dropout. All three are asked,
-    so that neither one bad evaluation, nor a hard passage of the text, nor a text learned by heart
-    is taken for it; and a rate that has just been raised, as at a warm restart, costs less. It does
-    not matter what ended the run: it is often patience.
+    what they were at b: by more than 0.1, and than 0.25 of that (0.1 for v with counted n-grams)
+    and 1/√n. t is compared with s there, which is if anything higher: of the steps before, and with
+    dropout. All three are asked, so that neither one bad evaluation, nor a hard passage of the
+    text, nor a text learned by heart is taken for it; and a rate that has just been raised, as at a
+    warm restart, costs less. It does not matter what ended the run: it is often patience.
 ``overfitting``
     Steps, epochs or time ended the run, and v > 1.02 b + 1/√n while s fell since b; of a language
     model also v - t > 0.06 v, unless it has counted n-grams, which t is without. Or, of a language
@@ -43,6 +43,8 @@ RISE, CLEAR_RISE = 0.02, 0.04
 """A rise of the validation loss above its best that counts, at the end and before it."""
 WORSE = 0.25
 """A rise of both losses above those at the best evaluation by which training went wrong."""
+WORSE_COUNTED = 0.1
+"""That of the validation loss if counted n-grams, which cannot go wrong, have a share in it."""
 NOISE = 1.0
 """Nats by which losses of n symbols differ by chance, times √n."""
 BY_HEART = 0.5
@@ -120,7 +122,7 @@ class Course:
         self._trained: float | None = None
         self._first: tuple[int, float] | None = None  # the first step that was recorded, and s
         self._per_epoch, self._scored, self._language = 0.0, 0.0, True
-        self._alike = True  # whether both losses are of the same model
+        self._counted = False  # whether n-grams have a share in the validation loss alone
         self._enough = False  # whether the steps are those that a plan takes to be enough
         self._ended: tuple[str, float | None] | None = None
 
@@ -173,7 +175,7 @@ class Course:
         if train and examples:  # their number in the validation data is about
             self._scored *= examples / train
         self._language = line.get("task", "lm") == "lm"
-        self._alike = self._language and not (line.get("counts") or line.get("grams"))
+        self._counted = bool(line.get("counts") or line.get("grams"))
         plan = line.get("plan")
         self._enough = isinstance(plan, Mapping) and plan.get("by_passes") is True
 
@@ -239,15 +241,17 @@ class Course:
         if best.trained is None or last.trained is None:
             return False
         training = last.trained if trained is None else min(trained, last.trained)
-        pairs = (best.loss, last.loss), (best.trained, training)
+        share = WORSE_COUNTED if self._counted else WORSE
+        rises = (best.loss, last.loss, share), (best.trained, training, WORSE)
         return all(
-            now > max(self._allowed(before, WORSE), before + LITTLE) for before, now in pairs
+            now > max(self._allowed(before, share), before + LITTLE) for before, now, share in rises
         )
 
     def _is_overfit(self, last: Point, best: Point, trained: float | None) -> bool:
         if self._language and trained is not None and trained < BY_HEART * last.loss:
             return last.loss - trained > LITTLE
-        if self._alike and trained is not None and last.loss - trained <= GAP * last.loss:
+        alike = self._language and not self._counted
+        if alike and trained is not None and last.loss - trained <= GAP * last.loss:
             return False
         return last.loss > self._allowed(best.loss, RISE) and _learned(best, last)
 

@@ -31,7 +31,8 @@ lr-low           an update is below 1/100,000 of the weights, a hundredth of the
                  nats
 unstable         the run's losses ended above those at its best evaluation, of        measurement
                  validation and of training alike, by more than 0.1 nats, and
-                 than a quarter and 1/√n
+                 than a quarter (a tenth of a validation loss with counted n-grams)
+                 and 1/√n
 overfitting      the run's validation loss ended above 1.02 times its best plus 1/√n measurement
                  (n: its symbols) while the training loss fell, and that of a text
                  ended more than 6 % below it; or it ended below half of it
