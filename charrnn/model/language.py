@@ -80,7 +80,7 @@ class LanguageModel(Divisible):
     ) -> Array:
         """Read symbols (T, N) from the window's states; return the top output (T, F, N)."""
         top = super().forward(window, ids, backward=backward, dropout_masks=dropout_masks)
-        if self.counted and not backward:
+        if self.counted and READ in window.sequences:
             self.counted.remember(window.sequences[READ], ids)
         return top
 
