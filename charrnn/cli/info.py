@@ -99,9 +99,9 @@ def info(
     for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
         del facts[name]
     if loaded.config.task == "lm":
-        for name in (*OF_EXAMPLES, *(() if loaded.config.grams else ("grams",))):
+        for name in OF_EXAMPLES:
             del facts[name]
-    else:
+    if not loaded.config.grams:
         del facts["grams"]
     for number, files in enumerate(facts.pop("files_of_ranks") or []):
         facts[f"rank {number}"] = _names(files, len(files))

@@ -190,7 +190,7 @@ def _model(
         return recipe.fresh(config, corpus, seed, backend)
     weights, change = recipe.transfer(start, config, corpus, seed)
     notes.append(f"starting from {start.path}: {change}")
-    return recipe.with_weights(config, corpus, backend, weights)
+    return recipe.counted(recipe.with_weights(config, corpus, backend, weights), corpus)
 
 
 def _beginning(

@@ -16,9 +16,8 @@ from charrnn.model.memory import BASE, Sizes, estimate, parameters, require
 from charrnn.storage import runs
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
-from charrnn.train import optimizers
+from charrnn.train import optimizers, recipes
 from charrnn.train.loop import Loop
-from charrnn.train.recipes.language import count_grams
 
 CASES = {
     "lstm": ({"hidden": 96, "layers": 2}, {}, 40),
@@ -44,7 +43,7 @@ def test_memory_is_what_is_then_taken(case):
     tracemalloc.start()
     try:
         model = LanguageModel.fresh(config, V, 0)
-        count_grams(model, corpus.train)
+        recipes.of("lm").counted(model, corpus)
         tracemalloc.reset_peak()
         loop = Loop(LanguageTask(model, corpus.train, corpus.val, plan), plan)
         loop.step()

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from charrnn.model.language import LanguageModel
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.tasks.shards.part import Part
-from charrnn.train.recipes.language import count_grams
+from charrnn.train import recipes
 
 GRAMS = 500
 
@@ -95,7 +96,7 @@ def test_texts_that_are_divided_among_ranks_are_not_counted(text):
     part = Part(ids, np.arange(3), [6], 0)
     model = LanguageModel.fresh(ModelConfig(hidden=2, grams=9), 3, 0)
     with pytest.raises(UsageError, match="grams counts one text, but shard_files divides it"):
-        count_grams(model, part)
+        recipes.of("lm").counted(model, SimpleNamespace(train=part))
 
 
 def test_other_tasks_have_none(text):

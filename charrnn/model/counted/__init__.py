@@ -27,7 +27,6 @@ all the same, so that a checkpoint holds all that predicts; :mod:`.counting` mak
 :mod:`.reading` reads them.
 """
 
-from charrnn.model.counted.counting import SYMBOLS
 from charrnn.model.counted.reading import ALL, READ, Counted, elements
 
-__all__ = ["ALL", "READ", "SYMBOLS", "Counted", "elements"]
+__all__ = ["ALL", "READ", "Counted", "elements"]

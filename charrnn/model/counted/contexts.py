@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.model.sequences.ngrams import FACTOR, mixed
+
 LONGEST = 6
 """The most symbols of a context: one less than those of the longest n-gram."""
 KEY_BITS = 48
-_FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele et al. 2014)
 
 Keys = NDArray[np.uint64]
 EMPTY = 0
@@ -36,15 +37,6 @@ def keys(read: NDArray[Any]) -> tuple[Keys, NDArray[np.bool_]]:
         last = symbols[LONGEST - 1 - k : LONGEST - 1 - k + rows]
         sums += last * np.uint64(power)
         known &= last > 0
-        found[k], there[k] = mixed(sums + np.uint64(k + 1)), known
-        power = power * _FACTOR % (1 << 64)
-    return found, there
-
-
-def mixed(sums: Keys) -> Keys:
-    """Return ``KEY_BITS`` bits that depend on all bits of each number; never :data:`EMPTY`."""
-    sums = sums ^ (sums >> np.uint64(30))
-    sums *= np.uint64(_MIX)
-    sums ^= sums >> np.uint64(27)
-    sums *= np.uint64(_FACTOR)
-    return (sums >> np.uint64(64 - KEY_BITS)) | np.uint64(1)
+        found[k], there[k] = mixed(sums + np.uint64(k + 1), np, KEY_BITS), known
+        power = power * FACTOR % (1 << 64)
+    return found | np.uint64(1), there  # none of them is EMPTY

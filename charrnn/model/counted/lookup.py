@@ -45,7 +45,7 @@ class Lookup:
         T, N = len(read) - LONGEST + 1, read.shape[1]
         if core is None:
             q = self.probabilities(read).reshape(T, N, self._V)
-            return (share * logarithm(q)).astype(dtype)
+            return (share * np.log(q)).astype(dtype)
         numbers, out = read.astype(np.int64), np.empty((T, N, self._V), np.float32)
         tables = self.described(share)
         job = jobs.Counted(addressof(tables), T, N, address(numbers), address(out))
@@ -99,20 +99,3 @@ def _found(read: NDArray[Any]) -> tuple[Keys, NDArray[np.int64]]:
     found, there = keys(read)
     last = read[LONGEST - 1 :].reshape(-1).astype(np.int64)
     return np.where(there, found, np.uint64(0)).reshape(LONGEST, -1), last
-
-
-def logarithm(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ln x of positive numbers, with the same bits on every machine.
-
-    NumPy's own depends on the processor. With x = m 2^e and s = (m - 1)/(m + 1), where m is between
-    √½ and √2, ln x = e ln 2 + 2 (s + s³/3 + s⁵/5 + …); what is left out is below 1e-11.
-    """
-    m, e = np.frexp(x)
-    small = m < 0.7071067811865476
-    m = np.where(small, 2 * m, m)
-    s = (m - 1) / (m + 1)
-    square, series = s * s, np.full_like(s, 1 / 11)
-    for k in (9, 7, 5, 3, 1):
-        series *= square
-        series += 1 / k
-    return np.asarray((e - small) * 0.6931471805599453 + 2 * s * series)

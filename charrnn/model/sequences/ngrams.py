@@ -34,7 +34,7 @@ WEIGHTS = 1 << 20
 """The most weights: where there are many labels, there are fewer hashes."""
 SCALE = 0.2
 """s of a text of few n-grams."""
-_FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele et al. 2014)
+FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele et al. 2014)
 
 
 class Found(NamedTuple):
@@ -118,7 +118,7 @@ def codes(
     last = backend.put(t == lengths - 1).astype(xp.uint64)
     for n in range(min(longest, steps)):  # n-grams of n + 1 symbols
         present[n] = padding.real & (t >= n)
-        code = before * xp.uint64(_FACTOR) + symbols
+        code = before * xp.uint64(FACTOR) + symbols
         before = xp.concatenate((xp.zeros_like(code[:1]), code[:-1]))
         found[n] = code * xp.uint64(4) + last
         found[n, n] += xp.uint64(2)  # it begins the sequence
@@ -130,7 +130,7 @@ def mixed(found: Array, xp: Any, bits: int) -> Array:
     found ^= found >> xp.uint64(30)
     found *= xp.uint64(_MIX)
     found ^= found >> xp.uint64(27)
-    found *= xp.uint64(_FACTOR)
+    found *= xp.uint64(FACTOR)
     return (found >> xp.uint64(64 - bits)).astype(xp.int64)
 
 

@@ -135,7 +135,12 @@ class Recipe(ABC):
         """Return a new network."""
         outputs = len(self.labels(corpus)) or None
         network = NETWORKS[config.task]
-        return network.fresh(config, len(corpus.vocabulary), seed, backend, outputs=outputs)
+        model = network.fresh(config, len(corpus.vocabulary), seed, backend, outputs=outputs)
+        return self.counted(model, corpus)
+
+    def counted(self, model: Any, corpus: Any) -> Network:
+        """Return a new network that has counted what it knows of the data without learning it."""
+        return model  # type: ignore[no-any-return]
 
     def with_weights(
         self, config: ModelConfig, corpus: Any, backend: Backend, weights: np.ndarray

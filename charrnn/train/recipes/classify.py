@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from charrnn.backend import Backend, numpy_backend
 from charrnn.config import DataConfig, ModelConfig
 from charrnn.errors import setting
 from charrnn.evaluate.labels import BATCH
-from charrnn.model.network import Network
 from charrnn.model.parameters import Parameters
 from charrnn.model.sequences.classifier import Classifier
 from charrnn.model.sequences.counts import SYMBOLS
@@ -61,19 +59,29 @@ class Classification(OfExamples):
         self, start: Checkpoint, config: ModelConfig, corpus: Table, seed: int
     ) -> tuple[np.ndarray, str]:
         """Return the weights of another run: its stack and embedding, and those of its labels."""
-        weights, note = vocabulary_change.transfer_to_labels(
+        return vocabulary_change.transfer_to_labels(
             start, config, corpus.vocabulary, corpus.labels, seed
         )
-        model = self.with_weights(config, corpus, numpy_backend(), weights)
-        count(model, corpus.train)
-        return model.weights.flat, note
 
-    def fresh(
-        self, config: ModelConfig, corpus: Table, seed: int, backend: Backend | None = None
-    ) -> Network:
-        """Return a new classifier, with the n-grams of the training texts counted."""
-        model = super().fresh(config, corpus, seed, backend)
-        count(model, corpus.train)
+    def counted(self, model: Classifier, corpus: Table) -> Classifier:
+        """Return a classifier that has counted the n-grams of the training texts, if it does.
+
+        Of more than :data:`~charrnn.model.sequences.counts.SYMBOLS` symbols some texts are counted,
+        spread evenly over them.
+        """
+        if model.counts is None:
+            return model
+        texts = corpus.train
+        some = texts.of(np.arange(0, len(texts), -(-texts.symbols // SYMBOLS) or 1))
+        host = Parameters.zeros(model.counts.shapes(), np, np.float64)
+        batches = SimilarLengths(some.lengths, BATCH, None)
+        examples = (
+            (*some.padded(numbers, places), some.labels_of(numbers, places))
+            for numbers, places, _ in map(batches.at, range(batches.per_epoch))
+        )
+        model.counts.fill(host, examples)
+        for name, array in host.items():
+            model.weights[name][...] = model.backend.put(array, model.weights.flat.dtype)
         return model
 
     def labels(self, corpus: Table) -> tuple[str, ...]:
@@ -83,23 +91,3 @@ class Classification(OfExamples):
     def counts(self, corpus: Table, part: Labelled) -> np.ndarray:
         """Return how often each label occurs."""
         return np.bincount(part.labels, minlength=len(corpus.labels))
-
-
-def count(model: Network, texts: Labelled) -> None:
-    """Count the n-grams of texts for a classifier that decides by them, too.
-
-    Of more than :data:`~charrnn.model.sequences.counts.SYMBOLS` symbols some texts are counted,
-    spread evenly over them.
-    """
-    if not isinstance(model, Classifier) or model.counts is None:
-        return
-    some = texts.of(np.arange(0, len(texts), -(-texts.symbols // SYMBOLS) or 1))
-    host = Parameters.zeros(model.counts.shapes(), np, np.float64)
-    batches = SimilarLengths(some.lengths, BATCH, None)
-    examples = (
-        (*some.padded(numbers, places), some.labels_of(numbers, places))
-        for numbers, places, _ in map(batches.at, range(batches.per_epoch))
-    )
-    model.counts.fill(host, examples)
-    for name, array in host.items():
-        model.weights[name][...] = model.backend.put(array, model.weights.flat.dtype)

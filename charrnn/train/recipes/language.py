@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.backend import Backend, numpy_backend
+from charrnn.backend import Backend
 from charrnn.backend.team import Team
 from charrnn.backend.threads import Threads
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
@@ -19,7 +19,6 @@ from charrnn.evaluate.baselines import Baselines, baselines
 from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.model import memory
 from charrnn.model.language import LanguageModel
-from charrnn.model.network import Network
 from charrnn.model.shards import shards
 from charrnn.storage import heldout
 from charrnn.storage.checkpoint import Checkpoint
@@ -164,18 +163,24 @@ class Language(Recipe):
     ) -> tuple[np.ndarray, str]:
         """Return the weights of another run for the vocabulary of this one."""
         weights, change = vocabulary_change.transfer(start, config, corpus.vocabulary, seed)
-        if config.grams:
-            model = self.with_weights(config, corpus, numpy_backend(), weights)
-            count_grams(model, corpus.train)
-            weights = model.weights.flat
         return weights, str(change)
 
-    def fresh(
-        self, config: ModelConfig, corpus: Corpus, seed: int, backend: Backend | None = None
-    ) -> Network:
-        """Return a new model, with the n-grams of the training text counted."""
-        model = super().fresh(config, corpus, seed, backend)
-        count_grams(model, corpus.train)
+    def counted(self, model: LanguageModel, corpus: Corpus) -> LanguageModel:
+        """Return a model that has counted the n-grams of the training text, if it has any.
+
+        Raises
+        ------
+        UsageError
+            If the text is divided among ranks.
+        """
+        train = corpus.train
+        if model.counted is None:
+            return model
+        if isinstance(train, Part):
+            message = f"{setting('grams')} counts one text, but {setting('shard_files')} divides it"
+            raise UsageError(message, f"leave one of them out, or set {setting('grams')} 0")
+        ids = np.asarray(train) if isinstance(train, Units) else train
+        model.counted.fill(model.weights, ids)
         return model
 
     def write_heldout(self, folder: Path, corpus: Corpus) -> None:
@@ -213,16 +218,6 @@ class Language(Recipe):
     def baselines(self, corpus: Corpus, limit: int) -> Baselines | None:
         """Return what simple models and a compressor reach on the validation text."""
         return baselines(corpus.train, corpus.val, corpus.vocabulary, limit)
-
-
-def count_grams(model: Network, train: TextIds | Units | Part) -> None:
-    """Count the n-grams of a training text for a model that predicts by them, too."""
-    if isinstance(model, LanguageModel) and model.counted:
-        if isinstance(train, Part):
-            message = f"{setting('grams')} counts one text, but {setting('shard_files')} divides it"
-            raise UsageError(message, f"leave one of them out, or set {setting('grams')} 0")
-        ids = np.asarray(train) if isinstance(train, Units) else train
-        model.counted.fill(model.weights, ids)
 
 
 def _scored(corpus: Corpus, train: TrainConfig) -> int:

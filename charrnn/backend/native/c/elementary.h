@@ -114,7 +114,7 @@ INLINE vd exponential_d(vd x)
     return (1.0 + fma_d(x * x, p, x)) * (vd)((half + 1023) << 52) * (vd)((whole - half + 1023) << 52);
 }
 
-// ln of positive normal numbers: 2 artanh((m - 1) / (m + 1)) + k ln 2, as below
+// ln of positive normal numbers, in double: 2 artanh((m - 1) / (m + 1)) + k ln 2
 INLINE vd logarithm_d(vd x)
 {
     vl k = ((vl)x >> 52) - 1023;
@@ -127,21 +127,11 @@ INLINE vd logarithm_d(vd x)
     return __builtin_convertvector(k, vd) * 0.6931471805599453 + 2.0 * (s + s * (sum * q));
 }
 
-// ln x of a positive normal x, in double: 2 artanh((m - 1) / (m + 1)) + k ln 2
+// The same of any number
 INLINE double logarithm(double x)
 {
     if (!(x > 0.0) || x > 1.7e308) return x == 0.0 ? -HUGE_VAL : x > 0.0 ? x : NAN;
-    union { double value; uint64_t bits; } u = {x};
-    int64_t k = (int64_t)(u.bits >> 52) - 1023;
-    u.bits = (u.bits & 0x000FFFFFFFFFFFFFull) | 0x3FF0000000000000ull;
-    double m = u.value;
-    if (m > 1.4142135623730951) {
-        m *= 0.5;
-        k += 1;
-    }
-    double s = (m - 1.0) / (m + 1.0), q = s * s, sum = 0.0;
-    for (int n = 25; n >= 3; n -= 2) sum = (sum + 1.0 / n) * q;
-    return (double)k * 0.6931471805599453 + 2.0 * (s + s * sum);
+    return logarithm_d(ALL(x))[0];
 }
 
 #endif
