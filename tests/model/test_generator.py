@@ -1,5 +1,7 @@
 """Generators: language models whose text depends on a label."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import reference
@@ -134,6 +136,14 @@ def test_given_a_label_it_is_an_ordinary_language_model(form, embed, rng):
         found = model.surprisal(model.window(T, N, backward=False), ids, targets)
         np.testing.assert_allclose(alone.surprisal(window, read, targets), found, rtol=1e-12)
     assert not np.allclose(model.given(0).weights.flat, model.given(1).weights.flat)
+
+
+def test_settings_of_other_tasks_in_a_file_change_nothing(rng):
+    """A forged checkpoint may ask for counted n-grams, which only language models have."""
+    model = generator_of(rng, "lstm")
+    forged = Generator(replace(model.config, grams=5), V, None, model.weights.flat, outputs=KINDS)
+    assert set(forged.given(0).weights) == set(model.given(0).weights)
+    np.testing.assert_array_equal(forged.given(0).weights.flat, model.given(0).weights.flat)
 
 
 def test_its_initial_weights_are_those_of_a_language_model_beside_the_labels(rng):

@@ -157,7 +157,8 @@ class Generator(Divisible):
 
     def given(self, label: int) -> LanguageModel:
         """Return the language model of one label, on the same backend; its weights are copies."""
-        model = LanguageModel(replace(self.config, task="lm"), self.V, self.backend)
+        config = replace(self.config, task="lm", grams=0)  # no n-grams, whatever a file says
+        model = LanguageModel(config, self.V, self.backend)
         (first,) = self.stack.input_weights()
         whole, width = self.weights[RNN + first], self.dense - self.beside
         for name, array in model.weights.items():

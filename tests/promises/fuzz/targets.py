@@ -19,6 +19,7 @@ import numpy as np
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
 from charrnn.evaluate.labels import Labeller
+from charrnn.evaluate.tags import TagScorer
 from charrnn.model.language import LanguageModel
 from charrnn.model.networks import NETWORKS
 from charrnn.sampling import stream
@@ -103,6 +104,10 @@ def use(loaded):
     if loaded.config.task == "classify":
         assert Labeller(model).of_texts(ids).shape == (len(loaded.labels), 1)
         return
+    if loaded.config.task == "tag":
+        (tags,) = TagScorer(model).best([(ids[0], np.arange(2))], 4)
+        assert all(0 <= tag < len(loaded.labels) for tag in tags.best)
+        return
     if loaded.config.task == "transduce":
         ((_, (best,)),) = islice(written(model, Pairs.untranslated(ids)), 1)
         assert all(0 <= symbol < len(loaded.labels) for symbol in best.ids)
@@ -113,8 +118,20 @@ def use(loaded):
         assert isinstance(symbol, bytes if loaded.vocabulary.level == "byte" else str)
 
 
+OTHERS = (
+    {"task": "lm", "grams": 5},
+    {"task": "classify"},
+    {"task": "classify", "ngrams": 2, "bidirectional": True},
+    {"task": "classify", "counts": 0.3, "writer": 2},
+    {"task": "tag", "bidirectional": True},
+    {"task": "transduce"},
+    {"task": "transduce", "attention": "none"},
+    {"task": "generate"},
+)
+
+
 def checkpoint_seeds():
-    """Yield real checkpoints: every cell, every level, with and without training state."""
+    """Yield real checkpoints: every cell, level and task, with and without training state."""
     path = room() / "seed.safetensors"
     vocabularies = (
         Vocabulary("char", ("\n", "a", "é", "\U0001f600")),
@@ -145,9 +162,10 @@ def checkpoint_seeds():
     weights = LanguageModel.fresh(bare, 4, seed=1).weights.flat
     checkpoints.save(path, Checkpoint(bare, vocabularies[0], weights))
     yield path.read_bytes()
-    for task, labels in (("classify", ("a", "b")), ("transduce", ("x",)), ("generate", ("a", "b"))):
-        config = ModelConfig(task=task, hidden=2)
-        flat = NETWORKS[task].fresh(config, 4, 1, outputs=len(labels)).weights.flat
+    for form in OTHERS:
+        config = ModelConfig(hidden=2, **form)
+        labels = () if config.task == "lm" else ("a", "b")
+        flat = NETWORKS[config.task].fresh(config, 4, 1, outputs=len(labels) or 4).weights.flat
         checkpoints.save(path, Checkpoint(config, vocabularies[0], flat, labels=labels))
         yield path.read_bytes()
 
