@@ -96,7 +96,7 @@ class Subject:
     Attributes
     ----------
     model
-        In the dtype and on the backend in which it is used.
+        In the dtype and on the backend in which it is used, without counted n-grams.
     ids
         The text, 1-D, in the model's vocabulary, or the examples that it consists of.
     examples
@@ -127,6 +127,9 @@ class Subject:
     judged: bool = True
     outcome: Outcome | None = None
     examples: Units | None = None
+
+    def __post_init__(self) -> None:
+        self.model = self.model.alone()  # gradients are the network's
 
     @property
     def symbols(self) -> int:
@@ -179,7 +182,7 @@ def of_checkpoint(
         "its gradients over training: charrnn train --watch, charrnn diagnose --history",
         "its gradients over training are in the metrics of its run",
     )
-    model = loaded.language_model(backend, remedy).alone()
+    model = loaded.language_model(backend, remedy)
     assert path is not None
     if ids is None:
         has_text = (path.parent / "val.npy").is_file()
@@ -197,7 +200,7 @@ def of_checkpoint(
         text=text,
         moments=loaded.moments if train.optimizer == own.optimizer else {},
         step=loaded.step,
-        judged=loaded.train is not None or _is_judged(assumed),
+        judged=loaded.train is not None or is_judged(assumed),
         outcome=recorded(path),
     )
 
@@ -227,10 +230,10 @@ def of_model(
         If an assumed setting is invalid.
     """
     assumed = assumed or {}
-    judged = train is not None or _is_judged(assumed)
+    judged = train is not None or is_judged(assumed)
     own = (train or TrainConfig()).changed(**assumed)
     name, text = "a model in memory", "the text given"
-    return Subject(model.alone(), ids, own, name=name, text=text, judged=judged)
+    return Subject(model, ids, own, name=name, text=text, judged=judged)
 
 
 def untrained(
@@ -250,7 +253,7 @@ def untrained(
     return Subject(model, read, train, name="an untrained model", text=text, fresh=True)
 
 
-def _is_judged(assumed: Mapping[str, Any]) -> bool:
+def is_judged(assumed: Mapping[str, Any]) -> bool:
     """Whether the assumed settings include one that verdicts on training are about."""
     return bool({"lr", "clip_norm"} & set(assumed))
 

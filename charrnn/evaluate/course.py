@@ -94,6 +94,9 @@ class Outcome:
         The loss on a sample of the training text at the end; None if it was not measured.
     epochs
         How often the training text was read.
+    counted
+        Whether the validation loss is of network and counts together, the training loss of the
+        network alone.
     """
 
     code: str
@@ -101,6 +104,7 @@ class Outcome:
     best: Point
     train_loss: float | None
     epochs: float
+    counted: bool = False
 
 
 class Course:
@@ -235,7 +239,7 @@ class Course:
             code = OVERFITTING
         elif limited and self._is_short(last, best, train_loss, epochs):
             code = CUT_SHORT
-        return Outcome(code, last, best, train_loss, epochs)
+        return Outcome(code, last, best, train_loss, epochs, self._counted)
 
     def _is_unstable(self, last: Point, best: Point, trained: float | None) -> bool:
         if best.trained is None or last.trained is None:

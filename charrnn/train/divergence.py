@@ -91,7 +91,7 @@ class Guard:
         """Raise :class:`DivergedError` if a weight or a moment is not finite after the update."""
         finite = self._update.optimizer.finite
         if finite is None:
-            flats = (self._task.weights.flat, *self._update.optimizer.moments.values())
+            flats = (self._task.weights.trained.flat, *self._update.optimizer.moments.values())
             xp = self._task.backend.xp
             finite = all(isfinite(norm(xp, flat)) for flat in flats)  # faster than a sum
         self._check(step, finite)
@@ -115,7 +115,7 @@ class Guard:
     @np.errstate(all="ignore")
     def total(self) -> Array:
         """Return a number (0-d) that is finite only if all states, weights and moments are."""
-        total = self._task.weights.flat.sum()
+        total = self._task.weights.trained.flat.sum()
         for flat in self._update.optimizer.moments.values():
             total = total + flat.sum()
         for _, sequence in self._task.window.states():

@@ -219,8 +219,7 @@ class Loop:
 
     def _gradient(self, batch: Batch) -> Array:
         """Compute the gradient of the loss on a batch; return the loss."""
-        compute = partial(self.task.loss_and_gradient, batch, self.progress.step)
-        return self.update.gradient(compute)
+        return self.update.gradient(partial(self.task.loss_and_gradient, batch, self.progress.step))
 
     @property
     def total_steps(self) -> int | None:
@@ -282,8 +281,7 @@ class Loop:
         numbers: tuple[Any, ...] = (self._loss, self._norm, self._smoothed)
         if self._guard.every_step:  # in the step already
             return float(numbers[0]), float(numbers[1]), float(numbers[2])
-        step = self.progress.step
-        both = self.backend.xp.stack([*numbers, self._guard.total()])
+        step, both = self.progress.step, self.backend.xp.stack([*numbers, self._guard.total()])
         loss, norm, smoothed, total = self.backend.get(both).tolist()
         self._guard.everything(step, total)
         self._guard.gradient(step, loss, norm)
@@ -304,18 +302,21 @@ class Loop:
         Only a scheduled evaluation moves best, patience and plateau.
         """
         progress, metric, begun = self.progress, self.task.metric, perf_counter()
+        name, checked = f"validation {metric.name}", self.stop_reason() is not None
         value = self.task.evaluate(self._stopped)
         if value is None:
             return None
         value = self._team.same(value)
         if self.config.minutes is not None:
             progress.evaluation_seconds = self._team.same(perf_counter() - begun)
-        self._guard.loss(progress.step, f"validation {metric.name}", value)
-        if self.stop_reason():
-            self._guard.last(progress.step, f"validation {metric.name}", value)
+        self._guard.loss(progress.step, name, value)
         best = progress.measure(value, metric.better)
         if scheduled:
             self._learning_rate.evaluated(progress, progress.schedule(value, metric.better))
+        if self.stop_reason():  # maybe only now: out of patience, or of time
+            self._guard.last(progress.step, name, value)
+            if not checked:
+                self._check_end()
         return Eval(progress.step, value, best, self.seconds, self.task.measures())
 
     def _end(self, reason: str) -> End:

@@ -20,7 +20,7 @@ def told(folder, name="best.safetensors"):
     return {v.code: v for v in examine(of_checkpoint(loaded, numpy_backend()), QUICK).verdicts}
 
 
-def end_with(folder, verdict):
+def end_with(folder, verdict, **more):
     """Write metrics of a run that goes wrong, overfits, is cut short, or does well."""
     losses = {
         "unstable": (2.0, 2.2, 3.4),
@@ -29,6 +29,7 @@ def end_with(folder, verdict):
         "well": (2.05, 2.0, 2.0),
     }
     start = {"event": "start", "steps_per_epoch": 10, "val_chars": 10**6, "train_chars": 10**7}
+    start |= more
     slope = 3 if verdict == "unstable" else -1
     lines = [start]
     for step, loss in zip((10, 20, 40), losses[verdict], strict=True):
@@ -48,6 +49,9 @@ def test_the_verdicts_on_the_losses_of_a_run(text):
     assert verdict.basis == "measurement"
     assert "is 2.5 nats at step 40, after 2 at step 10, the training loss 1.9" in verdict.message
     assert "dropout" in verdict.remedy
+    assert "network alone" not in verdict.message
+    end_with(folder, "overfitting", grams=9)
+    assert "loss 1.9 of the network alone" in told(folder)["overfitting"].message
     assert "cut-short" not in told(folder)
     end_with(folder, "cut-short")
     verdict = told(folder, "last.safetensors")["cut-short"]

@@ -318,6 +318,30 @@ def test_vanishing_is_found_in_the_direction_that_forgets():
     assert [(v.layer, v.part) for v in vanished] == [(0, "backwards")]
 
 
+@pytest.mark.parametrize(("pool", "proved"), [("last", True), ("mean", False), ("max", False)])
+def test_where_the_loss_sees_every_state_directly_no_theorem_is_told(pool, proved):
+    model = classifier("rnn-tanh", pool=pool)
+    for name, array in model.weights.items():
+        if "weight_hh" in name:
+            array[...] = 0.01 * np.eye(len(array))
+    report = examine(subject_of(model, texts_of([20] * 12)), QUICK)
+    assert all(block.vanishing_sufficient for block in report.recurrent)
+    assert ("theorem" in [v.basis for v in report.verdicts]) is proved
+
+
+@pytest.mark.parametrize(
+    ("attention", "parts"), [("none", {"encoder", "decoder"}), ("dot", {"decoder"})]
+)
+def test_attention_hands_a_gradient_past_the_theorem(attention, parts):
+    model = transducer("rnn-tanh", attention=attention)
+    for name, array in model.weights.items():
+        if "weight_hh" in name:
+            array[...] = 0.01 * np.eye(len(array))
+    pairs = pairs_of([(9, 6), (9, 7), (8, 6), (9, 8)] * 3, (V, 5))
+    report = examine(subject_of(model, pairs), QUICK)
+    assert {v.part for v in report.verdicts if v.basis == "theorem"} == parts
+
+
 def test_with_all_its_context_a_classifier_reads_its_texts_whole_however_long():
     texts = texts_of([DataConfig.max_length + 200] * 3)
     model = classifier("rnn-tanh", pool="last")

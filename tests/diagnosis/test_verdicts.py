@@ -7,12 +7,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from charrnn.backend import select
 from charrnn.cells.base import Problem
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.diagnosis import verdicts
 from charrnn.diagnosis.examine import examine
 from charrnn.diagnosis.settings import Settings
-from charrnn.diagnosis.subjects import Subject
+from charrnn.diagnosis.subjects import Subject, untrained
 from charrnn.model.language import LanguageModel
 from charrnn.tasks.language import LanguageTask
 from charrnn.text import corpus_from_text
@@ -48,6 +49,17 @@ def scaled(model, factor, name="weight_hh", layer=None):
     return model
 
 
+def test_a_model_with_counted_ngrams_is_examined_as_the_network_alone():
+    """Also one that is made from a configuration: its gradients are checked against its loss."""
+    fresh = untrained(ModelConfig(hidden=8, grams=900), V, CORPUS.val, "", PLAN, select("numpy"))
+    trained = model_of(hidden=8, grams=900)
+    trained.counted.fill(trained.weights, CORPUS.train)
+    for subject in (fresh, Subject(trained, CORPUS.val, PLAN)):
+        report = examine(subject, replace(QUICK, gradcheck=True))
+        assert report.gradcheck.passed
+        assert report.subject.model.counted is None
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_small_recurrent_weights_vanish_by_theorem(activation):
     model = scaled(model_of(cell="rnn", activation=activation, layers=2), 0.3, layer=1)
@@ -56,6 +68,20 @@ def test_small_recurrent_weights_vanish_by_theorem(activation):
     assert [(each.code, each.layer) for each in theorem] == [("vanishing", 1)]
     assert "Pascanu" in theorem[0].source
     assert "init" in theorem[0].remedy
+
+
+def test_the_theorem_for_a_lower_layer_takes_those_above_into_account():
+    """Its gradient goes back through their states, too, and they shrink it less."""
+    model = model_of(cell="rnn", layers=2)
+    for layer, sigma in ((0, 0.3), (1, 0.9)):
+        model.weights[f"rnn.weight_hh_l{layer}"][...] = sigma * np.eye(24)
+    lower, top = found(model)[:2]
+    assert (lower.layer, lower.basis) == (0, "theorem")
+    assert "here and above" in lower.message
+    assert "as 0.900^k" in lower.message
+    assert "at least as 0.900^k, to 3.4e-02" in top.message
+    model.weights["rnn.weight_hh_l1"][...] = 1.5 * np.eye(24)
+    assert "theorem" not in [each.basis for each in found(model)]
 
 
 @pytest.mark.parametrize(("seed", "hidden"), [(0, 24), (1, 64)])

@@ -116,6 +116,31 @@ def test_a_run_does_not_end_well_with_a_model_that_is_worse_than_a_guess(text):
     assert records[-1].reason == "steps"
 
 
+def test_nor_does_one_that_runs_out_of_patience(text):
+    def far(loop, scale):
+        loop.task.model.weights["decoder.bias"][...] = scale * np.arange(loop.task.model.V)
+        loop._smoothed = np.float32(50.0)
+
+    values = iter([1.0, 2.0, 3.0, *([1.0] * 9)])
+    session = begin(text, name="run", **DEEP | {"eval_every": 10}, patience=2)
+    session.loop.task.evaluate = lambda stop: next(values)
+    planted(session.loop, far, 28, 10.0)
+    records = list(session.records())
+    (rollback,) = of(records, "rollback")
+    assert (rollback.step, rollback.tensor) == (30, "smoothed loss")
+    assert 3.0 not in [record.val_loss for record in of(records, "eval")]
+
+
+def test_nor_one_whose_last_evaluation_ends_it_and_exploded(text):
+    """A rectifier's loss may be large on the way, but not at the end."""
+    values = iter([1.0, 1e5, 1e5])
+    options = SMALL | {"cell": "rnn", "activation": "relu", "max_rollbacks": 0, "steps": 90}
+    session = begin(text, name="run", **options | {"eval_every": 10}, patience=2)
+    session.loop.task.evaluate = lambda stop: next(values)
+    with pytest.raises(DivergedError, match="at step 30: validation loss is 100000"):
+        list(session.records())
+
+
 def absurd(optimizer, form, lr):
     """By default one of the three varies, and the others are the usual ones."""
     usual = ((optimizer == "adam") + (form == "lstm") + (lr == 1e30)) >= 2

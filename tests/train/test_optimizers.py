@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.backend import Backend, numpy_backend
+from charrnn.backend import Backend, numpy_backend, select
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
 from charrnn.model.parameters import Parameters, norm
@@ -170,6 +170,26 @@ def test_a_rule_may_treat_each_parameter_by_its_name_and_shape(rng):
     plain = start - 0.1 * 2.0 * gradient
     np.testing.assert_allclose(weights["bias"], plain[30:])
     np.testing.assert_allclose(weights["weight"].ravel(), plain[:30] - 0.1 * 0.5 * start[:30])
+
+
+def test_a_rule_derived_from_a_compiled_one_gets_scratch_space_of_its_length(rng):
+    """A plug-in may change Adam's update; the compiled core has no such rule."""
+
+    class Halved(OPTIMIZERS.get("adam")):
+        name = "halved"
+
+        def update(self, w, g, moments, a, lr, scale, count):
+            a[...] = 0.5 * scale * g
+            return super().update(w, a, moments, g, lr, 1.0, count)
+
+    many = {"weight": (300, 400)}
+    size = 300 * 400
+    weights = Parameters(many, rng.standard_normal(size).astype(np.float32))
+    start, gradient = weights.flat.copy(), rng.choice((-1, 1), size).astype(np.float32)
+    Halved(select("numpy"), weights, 0.0).apply(weights, weights.like(gradient.copy()), 0.1, 1.0, 1)
+    assert OPTIMIZERS.get("adam").compiled
+    assert not Halved.compiled
+    np.testing.assert_allclose(start - weights.flat, 0.1 * np.sign(gradient), rtol=1e-3)
 
 
 @pytest.mark.parametrize("limit", [0.01, 1.0, 1e6])

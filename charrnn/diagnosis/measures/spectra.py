@@ -1,10 +1,12 @@
 """The recurrent matrices: spectral radius, largest singular value, and their consequences.
 
 For h_t = φ(W x_t + U h_{t-1} + b) the Jacobian is diag(φ') U, and |φ'| ≤ γ with γ = 1 for tanh and
-the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k: σ₁(U) < 1/γ is sufficient for vanishing
-gradients, and ρ(U) > 1/γ necessary for exploding ones, not sufficient (Pascanu, Mikolov and Bengio
-2013, arXiv 1211.5063, section 2.1). The theorem does not apply to gated cells, whose states have a
-second path; for their matrices only the numbers are given, gate by gate.
+the rectifier. So ‖∂h_t/∂h_{t-k}‖ ≤ (γ σ₁(U))^k through the states of the layer: σ₁(U) < 1/γ is
+sufficient for vanishing gradients, and σ₁(U) > 1/γ necessary for exploding ones, not sufficient
+(Pascanu, Mikolov and Bengio 2013, arXiv 1211.5063, section 2.1). The spectral radius ρ(U) ≤ σ₁(U)
+says how states grow where φ' is 1; products of diag(φ') U may grow if ρ(U) is 0, and shrink if it
+is above 1. The theorem does not apply to gated cells, whose states have a second path; for their
+matrices only the numbers are given, gate by gate.
 """
 
 from __future__ import annotations

@@ -48,11 +48,17 @@ def part_of(stack: str, suffix: str) -> str:
     return " ".join(filter(None, (stack, "backwards" if suffix else "")))
 
 
-def in_float64(model: AnyNetwork) -> AnyNetwork:
-    """Return the model with the same weights in float64, on the same backend, without dropout."""
-    config = replace(model.config, dtype="float64", dropout=0.0, recurrent_dropout=0.0)
+def without_dropout(model: AnyNetwork, dtype: str | None = None) -> AnyNetwork:
+    """Return the model with the same weights, on the same backend, without dropout."""
+    dtype = dtype or model.config.dtype
+    config = replace(model.config, dtype=dtype, dropout=0.0, recurrent_dropout=0.0)
     weights = model.backend.get(model.weights.flat)
     return type(model)(config, model.V, model.backend, weights, outputs=model.outputs)
+
+
+def in_float64(model: AnyNetwork) -> AnyNetwork:
+    """Return the model without dropout in float64."""
+    return without_dropout(model, "float64")
 
 
 def copied_to(model: AnyNetwork, backend: Backend) -> AnyNetwork:

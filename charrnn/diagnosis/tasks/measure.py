@@ -8,7 +8,6 @@ the gradient check are in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from charrnn.backend import numpy_backend
 from charrnn.config import TrainConfig
 from charrnn.diagnosis.measures import gates, gradcheck, spectra
 from charrnn.diagnosis.measures.norms import NormsReport, Trial
-from charrnn.diagnosis.measures.values import AnyNetwork, copied_to, in_float64
+from charrnn.diagnosis.measures.values import copied_to, in_float64, without_dropout
 from charrnn.diagnosis.report import Report
 from charrnn.diagnosis.tasks.base import Examples, ExamplesSubject
 from charrnn.model.parameters import Parameters
@@ -65,13 +64,6 @@ def norms(subject: ExamplesSubject, batches: int) -> NormsReport:
 
         trial.take(float(model.backend.get(loss)), loss_at)
     return trial.report(batches)
-
-
-def without_dropout(model: AnyNetwork) -> AnyNetwork:
-    """Return the model without dropout."""
-    config = replace(model.config, dropout=0.0, recurrent_dropout=0.0)
-    weights = model.backend.get(model.weights.flat)
-    return type(model)(config, model.V, model.backend, weights, outputs=model.outputs)
 
 
 def checked(examples: Examples, exact: Any, train: TrainConfig, seed: int) -> gradcheck.GradCheck:

@@ -9,6 +9,7 @@ from charrnn.backend import Backend
 from charrnn.config import TrainConfig
 from charrnn.diagnosis import tasks
 from charrnn.diagnosis.losses import recorded
+from charrnn.diagnosis.subjects import is_judged
 from charrnn.diagnosis.tasks.base import ExamplesSubject
 from charrnn.errors import UsageError, setting
 from charrnn.model.network import Network
@@ -51,7 +52,7 @@ def of_checkpoint(
         text=text,
         moments=loaded.moments if train.optimizer == own.optimizer else {},
         step=loaded.step,
-        judged=loaded.train is not None or bool({"lr", "clip_norm"} & set(assumed)),
+        judged=loaded.train is not None or is_judged(assumed),
         outcome=recorded(loaded.path),
     )
 
@@ -71,7 +72,7 @@ def of_model(
         If an assumed setting is invalid, or has no effect.
     """
     refuse_of_text(model.config.task, assumed)
-    judged = train is not None or bool({"lr", "clip_norm"} & set(assumed))
+    judged = train is not None or is_judged(assumed)
     plan = (train or TrainConfig()).changed(**assumed)
     name, text = "a model in memory", "the examples given"
     examples = tasks.of(model, data, vocabulary)

@@ -1,6 +1,6 @@
 """Verdicts on a model: what is wrong, the evidence, and the remedy.
 
-A spectral radius above 1 alone is not a verdict: it is necessary for exploding gradients, not
+A spectral radius above 1 is not a verdict: it is neither necessary for exploding gradients nor
 sufficient. Every threshold, with W = 32 steps:
 
 ===============  ==================================================================  ==============
@@ -11,8 +11,9 @@ broken           a weight or moment is NaN or infinite; or the loss or gradient 
 exploding        a state overflows along the text; or G is at least 10 at the        measurement
                  largest lag and small differences grow along the text (λ₁ > 0); or
                  G is at least 100 there
-vanishing        an ungated cell with σ₁(U) < 1/γ: gradients shrink at least as      theorem [1]
-                 (γ σ₁)^k
+vanishing        an ungated cell with σ₁(U) < 1/γ in a layer and all above it:       theorem [1]
+                 gradients shrink as (γ σ₁)^k, unless the loss sees every state
+                 directly, by attention or a mean
 vanishing        the Jacobian's product shrinks ten-thousandfold over W steps        measurement
                  (λ₁ W < -ln 10,000) and G(W) is below 1/10,000 for every state; if
                  the largest lag k is below W, G(k) is below (1/10,000)^(k/W)

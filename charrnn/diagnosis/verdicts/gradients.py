@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import exp, isfinite, log
 
+import numpy as np
+
 from charrnn.cells.base import Cell
 from charrnn.config import ModelConfig
 from charrnn.diagnosis.measures.curves import LayerLag
+from charrnn.diagnosis.measures.spectra import ROUNDING
 from charrnn.diagnosis.report import Report, Verdict
 from charrnn.diagnosis.verdicts.sources import MEASUREMENT, PASCANU, THEOREM
 from charrnn.display import count
@@ -86,15 +89,10 @@ def vanishing(report: Report) -> Iterator[Verdict]:
     dynamics, profile = report.dynamics, report.lag
     if profile is None or (dynamics is not None and dynamics.overflow is not None):
         return
-    guaranteed = {
-        (r.layer, r.part): r.sigma_max for r in report.recurrent if r.vanishing_sufficient
-    }
     for lags, rate in _with_rates(report):
-        sigma = guaranteed.get((lags.layer, lags.part))
-        if sigma is not None:
-            slope = report.subject.model.stack.cell.slope_bound
-            assert slope is not None  # the theorem needs it
-            yield _guaranteed(lags, sigma, slope)
+        theorem = _guaranteed(report, lags)
+        if theorem is not None:
+            yield theorem
             continue
         at = min(WINDOW, lags.max_lag)
         _, curve = max(lags.curves.items(), key=lambda item: item[1].mean[at])
@@ -119,19 +117,46 @@ def vanishing(report: Report) -> Iterator[Verdict]:
             )
 
 
-def _guaranteed(layer: LayerLag, sigma: float, slope: float) -> Verdict:
+def _guaranteed(report: Report, lags: LayerLag) -> Verdict | None:
+    """Return the verdict by the theorem; None if it says nothing of this layer.
+
+    It bounds what goes back through the states of a layer. The gradient of a lower layer also goes
+    through those above it, which must shrink, too; the number of ways is a power of k. Where the
+    loss sees every state directly, by attention or a mean, the gradient is above the bound.
+    """
+    slope, reader = report.subject.model.stack.cell.slope_bound, _reader(lags.part)
+    own = [r for r in report.recurrent if _reader(r.part) == reader and r.layer >= lags.layer]
+    if slope is None or not own or not all(r.vanishing_sufficient for r in own):
+        return None
+    sigma = max(r.sigma_max for r in own)
     rate = slope * sigma
+    bound = rate ** np.arange(lags.max_lag + 1) * (1 + ROUNDING)
+    if any((curve.mean > bound).any() for curve in lags.curves.values()):
+        return None
+    if all(r.layer == lags.layer for r in own):
+        matrices, shrink = (
+            f"σ₁(W_hh) = {sigma:.3f}",
+            f"at least as {rate:.3f}^k, to {rate**WINDOW:.1e}",
+        )
+        shrink += f" over {WINDOW} steps"
+    else:
+        matrices = f"σ₁(W_hh) ≤ {sigma:.3f} here and above"
+        shrink = f"as {rate:.3f}^k, but for a power of k"
     return Verdict(
         "vanishing",
-        layer.layer,
+        lags.layer,
         THEOREM,
-        f"σ₁(W_hh) = {sigma:.3f} < 1/γ = {1 / slope:g}: gradients shrink at least as "
-        f"{rate:.3f}^k, to {rate**WINDOW:.1e} over {WINDOW} steps",
+        f"{matrices} < 1/γ = {1 / slope:g}: gradients shrink {shrink}",
         f"{setting('init')} orthogonal or identity, or a gated cell: "
         f"{setting('cell')} {gated_cells()[0]}",
         PASCANU,
-        layer.part,
+        lags.part,
     )
+
+
+def _reader(part: str) -> str:
+    """Return which network a part belongs to, in either direction."""
+    return part.removesuffix("backwards").strip()
 
 
 def _more_memory(report: Report) -> str:

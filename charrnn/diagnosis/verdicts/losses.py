@@ -73,4 +73,6 @@ def _rose(report: Report, found: Outcome) -> str:
 
 
 def _trained(found: Outcome) -> str:
-    return "" if found.train_loss is None else f", the training loss {found.train_loss:.3g}"
+    if found.train_loss is None:
+        return ""
+    return f", the training loss {found.train_loss:.3g}" + " of the network alone" * found.counted

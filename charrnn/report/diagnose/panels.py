@@ -214,7 +214,7 @@ def dynamics(report: Report) -> str:
 
 def recurrent(report: Report) -> str:
     """Return spectral radius and largest singular value of every recurrent matrix."""
-    theorem = {None: DASH, True: "holds: gradients vanish", False: "does not hold"}
+    theorem = {None: DASH, True: "holds: it shrinks gradients", False: "does not hold"}
     rows = [
         [
             f"{_layer(block)}, {block.gate}",

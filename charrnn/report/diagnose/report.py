@@ -220,7 +220,7 @@ def _recurrent(report: Report) -> list[RenderableType]:
 
     if not report.recurrent:
         return []
-    conclusion = {None: "", True: "σ₁ < 1/γ: gradients vanish", False: "σ₁ ≥ 1/γ: inconclusive"}
+    conclusion = {None: "", True: "σ₁ < 1/γ: it shrinks gradients", False: "σ₁ ≥ 1/γ: inconclusive"}
     rows = [
         (
             f"{block.name} {block.gate}",
@@ -231,7 +231,7 @@ def _recurrent(report: Report) -> list[RenderableType]:
         for block in report.recurrent
     ]
     columns = table(("layer gate", "radius ρ", "largest σ₁", "theorem"), rows, last=1)
-    note = "ρ > 1 is necessary for exploding gradients, not sufficient"
+    note = "σ₁ > 1/γ is necessary for exploding gradients, not sufficient; ρ > 1 is neither"
     return [heading("Recurrent matrices"), columns, Text(note, style="dim")]
 
 

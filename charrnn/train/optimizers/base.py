@@ -54,6 +54,12 @@ class Optimizer(Choice, ABC):
     overwrites: ClassVar[bool] = False
     """Whether the rule writes something else over the gradient than what it adds to the moments."""
 
+    def __init_subclass__(cls) -> None:
+        """Note that a class with a rule of its own has no compiled one, unless it says so."""
+        super().__init_subclass__()
+        if "update" in vars(cls) and "compiled" not in vars(cls):
+            cls.compiled = False
+
     def __init__(
         self, backend: Backend, parameters: Parameters, weight_decay: float, **options: Any
     ) -> None:
