@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from charrnn.display import either
 from charrnn.errors import UsageError, setting
-from charrnn.options import MODEL, declare
+from charrnn.options import MODEL, declare, declared
 from charrnn.registry import CELLS
 from charrnn.settings import Configuration, Values
 
@@ -59,8 +59,11 @@ reads the same texts too often learns them by heart: hence the hidden symbols, a
 many epochs, unless the number of steps is given. Its best weights often come early, hence the
 frequent evaluations.
 """
+MOST_GRAMS = 1 << 23
 SUITED = ("writer",)
 """Settings that follow from the data unless they are given."""
+ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts", "grams", "writer")
+"""Settings that a new run from another run's weights may change."""
 OF_WORDS: Mapping[str, Mapping[str, Any]] = {
     "classify": {
         "min_count": 2,
@@ -153,6 +156,7 @@ class ModelConfig(Configuration):
         group=MODEL,
         shown="both with these tasks",
         switch=True,
+        tasks=LOOKING_AHEAD,
     )
     pool: str = declare(
         "mean",
@@ -160,6 +164,7 @@ class ModelConfig(Configuration):
         "the steps.",
         group=MODEL,
         choices=("last", "mean", "max"),
+        tasks=("classify",),
     )
     ngrams: int = declare(
         0,
@@ -167,6 +172,7 @@ class ModelConfig(Configuration):
         "recurrent layers; 0: none.",
         group=MODEL,
         least=0,
+        tasks=("classify",),
     )
     counts: float = declare(
         0.0,
@@ -175,6 +181,7 @@ class ModelConfig(Configuration):
         group=MODEL,
         least=0,
         below=1,
+        tasks=("classify",),
     )
     grams: int = declare(
         0,
@@ -182,8 +189,9 @@ class ModelConfig(Configuration):
         "model (--task lm); 0: none.",
         group=MODEL,
         least=0,
-        most=1 << 23,
-        shown="as planned; without a plan 0",
+        most=MOST_GRAMS,
+        shown="as planned; without a plan 0, with --init-from those of the run and this text",
+        tasks=("lm",),
     )
     writer: int = declare(
         0,
@@ -192,6 +200,7 @@ class ModelConfig(Configuration):
         shown="192 for texts of at most 16 symbols on average with 5 labels or more, else 0",
         group=MODEL,
         least=0,
+        tasks=("classify",),
     )
     attention: str = declare(
         "dot",
@@ -199,6 +208,7 @@ class ModelConfig(Configuration):
         "(Bahdanau 2015), or none: it knows the source from its initial state alone.",
         group=MODEL,
         choices=("dot", "additive", "none"),
+        tasks=("transduce",),
     )
 
     cell_options: Values = field(default_factory=Values)
@@ -224,18 +234,9 @@ class ModelConfig(Configuration):
 
     def unused(self) -> dict[str, str]:
         """Return the settings that have no effect together with others, and why."""
-        owners = {
-            "bidirectional": LOOKING_AHEAD,
-            "pool": ("classify",),
-            "ngrams": ("classify",),
-            "counts": ("classify",),
-            "grams": ("lm",),
-            "writer": ("classify",),
-            "attention": ("transduce",),
-        }
         reasons = {
             name: f"only applies to {setting('task')} {either(tasks)}"
-            for name, tasks in owners.items()
+            for name, tasks in OF_TASKS.items()
             if self.task not in tasks
         }
         if self.task == "classify" and not self.counts:
@@ -243,3 +244,7 @@ class ModelConfig(Configuration):
         if not self.embed:
             reasons["embed_scale"] = f"only applies to an embedding, but {setting('embed')} is 0"
         return reasons
+
+
+OF_TASKS = {name: each.tasks for name, each in declared(ModelConfig).items() if each.tasks}
+"""The settings that only have an effect on some tasks, and those tasks."""

@@ -6,8 +6,9 @@ every instance is valid.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from charrnn.architecture import ModelConfig
 from charrnn.errors import setting
@@ -20,6 +21,7 @@ __all__ = ["DECODING", "DEFAULT_STEPS", "DataConfig", "ModelConfig", "TrainConfi
 
 DEFAULT_STEPS = 5000
 """Steps of a run if neither steps, nor epochs, nor minutes are given."""
+STOPS = ("steps", "epochs", "minutes")
 
 
 @dataclass(frozen=True, init=False)
@@ -192,3 +194,8 @@ class TrainConfig(Configuration):
 
 
 reserve(name for config in (ModelConfig, DataConfig, TrainConfig) for name in declared(config))
+
+
+def in_place_of_stops(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with which a stop that was given replaces all stops of a run."""
+    return (dict.fromkeys(STOPS) if any(stop in given for stop in STOPS) else {}) | dict(given)

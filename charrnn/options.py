@@ -67,6 +67,8 @@ class Option:
         Whether the command line reads ``\n`` and the like in it as what they stand for.
     switch
         Whether the command line can also switch it off, with ``--no-name``.
+    tasks
+        The tasks on which it has an effect; empty: on all.
     """
 
     default: Any
@@ -86,6 +88,7 @@ class Option:
     free: bool = False
     escapes: bool = False
     switch: bool = False
+    tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind is None:

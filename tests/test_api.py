@@ -108,6 +108,8 @@ def test_a_model_says_what_it_is(hello):
         == f"LanguageModel({said.replace(chr(32) + 'level=' + repr('char') + ',', '')}"
     )
     assert repr(charrnn.fit("ab" * 20, hidden=2, steps=1, embed=3)).count("embed=3") == 1
+    counted = charrnn.fit("ab" * 20, hidden=2, steps=1, grams=900)
+    assert f"parameters={counted.weights.trained.flat.size}, grams=900" in repr(counted)
     stack = charrnn.Stack(ModelConfig(cell="gru", layers=2, hidden=8), 3)
     assert repr(stack) == "Stack(cell='gru', layers=2, inputs=3, hidden=8)"
 

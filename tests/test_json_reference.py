@@ -78,6 +78,7 @@ PRINTED = {
     ],
     "charrnn diagnose --history": ["diagnose lm --history"],
     "charrnn export": ["export lm --to torch --out f.safetensors", "export lm --to html --out p"],
+    "charrnn import": ["import taken.safetensors --name imported"],
     "charrnn bench": ["bench --hidden 6 --seconds 0.1"],
     "charrnn corpus list": ["corpus list"],
     "charrnn corpus info": ["corpus info folder", "corpus info brackets"],
@@ -195,6 +196,7 @@ def more(folder, printed):
     diverging = f"{SMALL} --seq-len 8 --lr 1e3 --clip-norm 0 --optimizer sgd --save-every 2"
     done = charrnn("train", "t.txt", "--name", "diverged", *diverging.split(), cwd=folder)
     assert "rollback" in done.stderr
+    printed("export lm --to torch --out taken.safetensors")
     one = Meaning("inside quotes", False, Unit(0, 1, "h"), 1, 0.9, 0.9, 0.6, 0.5, 0.01)
     units = list(meaning_records(Meanings([one], [], [], 1, 100)))
     history = History("r", jumps=[Jump(9, "global", 6.0, 5.5)]).to_json()

@@ -79,7 +79,8 @@ class Model(Shown):
         facts: dict[str, Any] = {"cell": config.cell, "layers": config.layers}
         facts |= {"hidden": config.hidden} | ({"embed": config.embed} if config.embed else {})
         facts |= {"level": vocabulary.level, "vocabulary": len(vocabulary)}
-        facts["parameters"] = int(self.weights.flat.size)
+        facts["parameters"] = int(self.weights.trained.flat.size)
+        facts |= {"grams": config.grams} if config.grams else {}
         return f"Model({', '.join(f'{name}={value!r}' for name, value in facts.items())})"
 
     @property
@@ -316,11 +317,8 @@ class Model(Shown):
         weights = self.network.backend.get(self.weights.flat)
         data = None
         if self.data is not None and Frame.of(self.data) != Frame():  # it decides how samples begin
-            read_as = {
-                name: self.data.get(name)
-                for name in ("level", "column", "field", "join", "examples")
-            }
-            data = DataConfig(**read_as)
+            names = ("level", "column", "field", "join", "examples")
+            data = DataConfig(**{name: self.data.get(name) for name in names})
         saved = Checkpoint(self.config, self.vocabulary, weights, train=self.training, data=data)
         save(saved, path)
 
@@ -328,7 +326,7 @@ class Model(Shown):
         """Write the model for another library, and return Python code that opens the file there.
 
         ``to`` is one of those of ``charrnn export``: "torch", "onnx", "keras", or "html" for a web
-        page, whose weights have 8 ``bits``, or 16.
+        page, whose weights have 8 ``bits``, or 16. Counted n-grams are left out.
 
         Raises
         ------
@@ -342,7 +340,7 @@ class Model(Shown):
         return export(portable, library, target, bits)
 
     def rounded(self, bits: int = DEFAULT_BITS) -> Model:
-        """Return the model that a web page computes whose weights have 8 or 16 ``bits``."""
+        """Return the model of a web page, with weights of 8 or 16 ``bits`` and without n-grams."""
         network = rounded(self.network, checked_bits(bits))
         return Model(network, self.vocabulary, self.training, self.data)
 

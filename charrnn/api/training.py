@@ -21,6 +21,7 @@ from charrnn.settings import Configuration
 from charrnn.text import Corpus, Layout, corpus_from_text
 from charrnn.train import recipes
 from charrnn.train.loop import Loop
+from charrnn.train.opening.request import Request
 from charrnn.train.plan import planned
 from charrnn.train.recipes.applies import (
     refuse_reset,
@@ -30,7 +31,6 @@ from charrnn.train.recipes.applies import (
 )
 from charrnn.train.recipes.language import language_loop, require_symbols
 from charrnn.train.records import Record
-from charrnn.train.request import Request
 from charrnn.train.rollback import in_memory
 
 _DATA = {"level", "min_count", "val_frac", "test_frac", "join", "hold_out", "examples"}
@@ -100,7 +100,7 @@ def fit(
     if config.task != "lm":
         made = OF[config.task]
         table, data = made.table(text, data, plan.seed)
-        config, _ = recipes.of(config.task).suited(config, table, options)
+        config, _ = recipes.of(config.task).suited(config, table, options, None)
         network, kept = _trained(table, config, plan, arguments.backend(backend), report)
         labels = recipes.of(config.task).labels(table)
         found = made(network, table.vocabulary, labels, plan, data)

@@ -6,9 +6,15 @@
     n = tanh(W_n x + b_n + U_n (r ⊙ h'))              candidate, reset before the product
     h = (1 - z) ⊙ n + z ⊙ h'
 
+Backward, with δ what arrives at h, δ' what goes on to h', ∂ for ∂L/∂(that gate's pre-activation):
+
+    ∂z = δ ⊙ (h' - n) ⊙ z (1 - z)                   ∂n = δ ⊙ (1 - z) ⊙ (1 - n²)
+    after:   ∂r = ∂n ⊙ (U_n h' + b'_n) ⊙ r (1 - r)  δ' = δ ⊙ z + U_rᵀ ∂r + U_zᵀ ∂z + U_nᵀ (∂n ⊙ r)
+    before:  ∂r = U_nᵀ ∂n ⊙ h' ⊙ r (1 - r)          δ' = δ ⊙ z + U_rᵀ ∂r + U_zᵀ ∂z + U_nᵀ ∂n ⊙ r
+
 Reset before the product is the form of the first paper (Cho et al. 2014, arXiv 1406.1078v3) and of
 most textbooks; reset after it came with version 1 of that paper and is what cuDNN and PyTorch
-compute. Cho et al. swap the roles of z and 1 - z; this is PyTorch's way round.
+compute. Cho et al. swap the roles of z and 1 - z.
 """
 
 from __future__ import annotations
@@ -92,10 +98,7 @@ def _scratch(xp: Any, dtype: Any, N: int, H: int, width: int) -> Scratch:
 
 @operation
 def candidate_forward(xp: Any, s: Step, scratch: Scratch) -> None:
-    """Compute n = tanh(``s.n`` + ``scratch.one``) and h = n + z ⊙ (h' - n).
-
-    ``s.n`` and ``scratch.one`` hold the two products of the candidate.
-    """
+    """Compute n = tanh(``s.n`` + ``scratch.one``), of its products, and h = n + z ⊙ (h' - n)."""
     xp.add(s.n, scratch.one, out=s.n)
     xp.tanh(s.n, out=s.n)
     xp.subtract(s.h_before, s.n, out=s.h)

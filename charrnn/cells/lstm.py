@@ -9,6 +9,15 @@ With σ the logistic function and ⊙ the element-wise product, gates in the ord
     c = f ⊙ c' + i ⊙ g                 cell state: the path on which gradients survive
     h = o ⊙ tanh(c)
 
+Backward, with δh and δc what arrives from above and from the step after, and ∂ for ∂L/∂(that
+gate's pre-activation):
+
+    δc ← δc + δh ⊙ o ⊙ (1 - tanh² c)
+    ∂i = δc ⊙ g ⊙ i (1 - i)            ∂g = δc ⊙ i ⊙ (1 - g²)
+    ∂f = δc ⊙ c' ⊙ f (1 - f)           ∂o = δh ⊙ tanh(c) ⊙ o (1 - o)
+    ∂L/∂h' = Uᵀ ∂                      ∂L/∂c' = δc ⊙ f
+    ∂L/∂U = Σ ∂ h'ᵀ                    ∂L/∂W = Σ ∂ xᵀ, ∂L/∂b = Σ ∂ over all steps
+
 As σ(x) = tanh(x / 2) / 2 + 1/2, the rows of i, f and o arrive halved (:attr:`Cell.row_scale`), and
 one tanh serves all gates.
 """

@@ -2,6 +2,11 @@
 
     h = φ(W x + U h' + b),    φ = tanh or φ(a) = max(a, 0)
 
+Backward, with δ what arrives at h from above and from the step after, and φ' = 1 - h² or 1 where
+h > 0, else 0:
+
+    ∂ = δ ⊙ φ',    ∂L/∂h' = Uᵀ ∂,    ∂L/∂U = Σ ∂ h'ᵀ,    ∂L/∂b = Σ ∂ over all steps
+
 so ∂h/∂h' = diag(φ'(a)) U, whose products over time vanish or explode (Bengio, Simard and Frasconi
 1994; Pascanu, Mikolov and Bengio 2013).
 """

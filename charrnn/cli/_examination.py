@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from charrnn.diagnosis.tasks.base import ExamplesSubject
     from charrnn.storage.checkpoint import Checkpoint
     from charrnn.text import Corpus
-    from charrnn.train.request import Request
+    from charrnn.train.opening.request import Request
 
 EXIT_FINDING = 3
 DEFAULT_TEXTS = {
@@ -109,7 +109,7 @@ class Examination:
     def _request(self, val_frac: float) -> Request:
         """Return the options as those of a training run."""
         from charrnn.diagnosis.tasks import refuse_unexamined
-        from charrnn.train.request import Request
+        from charrnn.train.opening.request import Request
 
         task = str(self.model.get("task", "lm"))
         refuse_unexamined(task)

@@ -69,7 +69,7 @@ def bench(
     "batch", "seconds" of a step, "chars_per_second" and, null for a text, "examples_per_second"),
     "sampling_chars_per_second" (one stream) and "proposal": the trial proposed, with "command".
     """
-    from charrnn.train.request import Request
+    from charrnn.train.opening.request import Request
 
     request = Request(model=given(context, ModelConfig))
     model = request.fresh_model()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from charrnn.architecture import OF_TASKS
 from charrnn.cli._diagnosing import check
 from charrnn.cli._examination import Examination
 from charrnn.cli.parsing.command import Fields, given, takes
@@ -107,7 +108,7 @@ Threads = Annotated[
 
 _MODEL = (
     *("task", "cell", "layers", "hidden", "embed", "init", "dtype"),
-    *("bidirectional", "pool", "ngrams", "counts", "writer", "attention"),
+    *(name for name in OF_TASKS if name != "grams"),  # it examines the network alone
 )
 _OWN = {
     name: f"the run's own; {getattr(config, name)} with --fresh and --compare"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -43,9 +43,6 @@ from charrnn.config import DataConfig
 from charrnn.display import shell
 from charrnn.errors import UsageError, option
 from charrnn.evaluate.dynamic.settings import Dynamic
-
-if TYPE_CHECKING:
-    pass
 
 SCORING, DYNAMIC = "Scoring", "Dynamic evaluation"
 """Groups of options."""

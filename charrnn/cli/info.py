@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.architecture import OF_TASKS
 from charrnn.cli.parsing.shared import DEVICE, OUTPUT, Json, Run
 from charrnn.cli.process.output import write_json, write_text
 from charrnn.display import count, one_line, quoted
@@ -19,13 +20,11 @@ from charrnn.registry import CELLS
 if TYPE_CHECKING:
     from charrnn.report.standing import Standing
 
-OF_EXAMPLES = ("bidirectional", "pool", "ngrams", "counts", "writer", "attention", "labels")
-"""Facts that a language model does not have."""
 MAX_FILES, NAMES = 100, 10
 """File names in JSON, and in a line of text."""
 SHOWN = {
     *("task", "cell", "layers", "hidden", "embed", "dropout", "recurrent_dropout", "dtype"),
-    *("bidirectional", "pool", "ngrams", "counts", "grams", "writer", "attention"),
+    *OF_TASKS,
 }
 """Settings of the model with their own lines; the options of its cell have lines, too."""
 ROWS = {
@@ -96,13 +95,11 @@ def info(
         more = {"repeat": _repeated(loaded), "verdict": verdict and verdict.to_json()}
         write_json(facts | {k: v for k, v in settings.items() if k not in facts} | more)
         return
-    for name in CELLS.defaults().keys() - loaded.config.cell_options.keys():
+    missing = CELLS.defaults().keys() - loaded.config.cell_options.keys()
+    missing |= {name for name, tasks in OF_TASKS.items() if loaded.config.task not in tasks}
+    missing |= {name for name in ("grams", "labels", "started_from") if not facts[name]}
+    for name in missing:
         del facts[name]
-    if loaded.config.task == "lm":
-        for name in OF_EXAMPLES:
-            del facts[name]
-    if not loaded.config.grams:
-        del facts["grams"]
     for number, files in enumerate(facts.pop("files_of_ranks") or []):
         facts[f"rank {number}"] = _names(files, len(files))
     facts["vocabulary"] = _symbols(facts["vocabulary"])
@@ -133,7 +130,7 @@ def _standing(folder: Path) -> Standing | None:
 
 
 def _repeated(loaded: Any) -> str | None:
-    from charrnn.train.request import repeated
+    from charrnn.train.opening.commands import repeated
 
     return repeated(loaded)
 
@@ -242,13 +239,8 @@ def _facts(loaded: Any) -> dict[str, Any]:
         **config.cell_options,
         "dropout": config.dropout,
         "recurrent_dropout": config.recurrent_dropout,
+        **{n: config.get(n) if config.task in tasks else None for n, tasks in OF_TASKS.items()},
         "bidirectional": config.bidirectional,
-        "pool": config.pool if config.task == "classify" else None,
-        "ngrams": config.ngrams if config.task == "classify" else None,
-        "counts": config.counts if config.task == "classify" else None,
-        "grams": config.grams if config.task == "lm" else None,
-        "writer": config.writer if config.task == "classify" else None,
-        "attention": config.attention if config.task == "transduce" else None,
         "labels": list(loaded.labels),
         "level": loaded.vocabulary.level,
         "vocabulary": list(loaded.vocabulary.symbols),
@@ -262,6 +254,7 @@ def _facts(loaded: Any) -> dict[str, Any]:
         "dtype": config.dtype,
         "corpus": list(loaded.data.sources[:MAX_FILES]) if loaded.data else [],
         "corpus_sha256": loaded.corpus_sha256,
+        "started_from": progress.started_from,
         "ranks": progress.ranks,
         "files_of_ranks": _files_of_ranks(loaded),
         "version": loaded.version,

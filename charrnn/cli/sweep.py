@@ -109,7 +109,7 @@ def sweep(
     """
     from charrnn.sweep.space import read
     from charrnn.sweep.study import need_optuna
-    from charrnn.train.request import Request
+    from charrnn.train.opening.request import Request
 
     _pass_over(context, tries or ())
     shared = Request(

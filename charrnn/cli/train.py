@@ -160,7 +160,7 @@ def train(
     mpirun -n K charrnn train ... trains with K processes (pip install 'charrnn[mpi]').
     """
     from charrnn.report.training import choose
-    from charrnn.train.request import Request
+    from charrnn.train.opening.request import Request
 
     request = Request(
         sources=tuple(corpus or ()),
@@ -186,7 +186,7 @@ def train(
     check_board(tensorboard)
     from charrnn.cli.process.progress import progress
     from charrnn.cli.process.ranks import ranks
-    from charrnn.train.opening import open_session
+    from charrnn.train.opening.sessions import open_session
 
     data = request.data
     named = (*request.sources, *data.get("val", ()), *data.get("test", ()))

@@ -24,7 +24,7 @@ from charrnn.options import declared
 from charrnn.registry import CELLS
 from charrnn.train import recipes
 from charrnn.train.divergence import DivergedError
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class LanguageModelHead(Head):
 
     def elements_of_loss(self, T: int, N: int) -> int:
         """Return the elements of the arrays that :meth:`loss` makes and that exist at once."""
-        steps = self._steps_at_once(T, N)
+        steps = self.steps_at_once(T, N)
         logits = steps * N * (self.V + self.H)
         if steps == T:
             return logits
@@ -214,15 +214,16 @@ class LanguageModelHead(Head):
 
     def elements_of_surprisal(self, T: int, N: int) -> int:
         """Return the elements of the arrays that :meth:`surprisal` makes and that exist at once."""
-        steps = self._steps_at_once(T, N)
+        steps = self.steps_at_once(T, N)
         return (2 if steps == T else 4) * steps * N * self.V
 
-    def _steps_at_once(self, T: int, N: int) -> int:
+    def steps_at_once(self, T: int, N: int) -> int:
+        """Return the number of steps of a window whose logits exist at once."""
         return min(T, max(1, SLAB_ELEMENTS // (self.V * N)))
 
     def slabs(self, T: int, N: int) -> list[slice]:
         """Return the steps of a window whose logits exist at once."""
-        size = self._steps_at_once(T, N)
+        size = self.steps_at_once(T, N)
         return [slice(start, min(T, start + size)) for start in range(0, T, size)]
 
 

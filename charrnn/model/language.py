@@ -179,8 +179,9 @@ class LanguageModel(Divisible):
         if self.counted is None:
             return self.head.surprisal(self.weights, top, targets)
         nats = self.backend.xp.empty(targets.shape, top.dtype)
+        read = self.counted.read(window.sequences[READ][0], ids)
         for part in self.head.slabs(*targets.shape):
-            beside = self.mixture(window, ids, part)
+            beside = self.counted.beside(self.weights, read, part)
             nats[part] = self.head.surprisal(self.weights, top[part], targets[part], beside)
         return nats
 

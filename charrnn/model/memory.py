@@ -53,6 +53,8 @@ class Estimate:
         Bytes of the states and gates of an evaluation.
     total
         All of it in bytes, with the program itself.
+    counting
+        The bytes of ``total`` by which counting n-grams, before the rest is there, exceeds that.
     """
 
     parameters: int
@@ -60,6 +62,7 @@ class Estimate:
     windows: int
     evaluation: int
     total: int
+    counting: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Return the estimate as a plain dictionary."""
@@ -194,6 +197,7 @@ def estimate(
     moments: int = 2,
     shards: int = 1,
     scored: int = 1 << 20,
+    text: int = 0,
 ) -> Estimate:
     """Return the memory that a training run needs.
 
@@ -209,6 +213,8 @@ def estimate(
         Number of threads that share the streams.
     scored
         Number of symbols of the validation text that an evaluation scores; 0 without one.
+    text
+        Number of symbols of the training text, whose n-grams may be counted.
     """
     sizes = Sizes(config, V)
     P, L, T, N = sizes.parameters(), config.layers, seq_len, batch
@@ -226,12 +232,15 @@ def estimate(
     if scored:
         evaluation = sizes.window(steps, streams, backward=False) + _VIEWS * L * steps
         if config.grams:
-            evaluation += sizes.each * counted.elements(config.grams, V, steps, streams, sizes.each)
+            at_once = streams * sizes.head.steps_at_once(steps, streams)
+            evaluation += sizes.each * counted.elements(config.grams, V, at_once, sizes.each)
     windows += sizes.each * max(
         shards * sizes.passing(T, -(-N // shards)), sizes.head.elements_of_surprisal(steps, streams)
     )
-    total = BASE + weights + windows + evaluation
-    return Estimate(sizes.trained(), weights, windows, evaluation, total)
+    trained = weights + windows + evaluation
+    first = sizes.each * P + counted.needed(text) if config.grams else 0
+    more = max(0, first - trained)
+    return Estimate(sizes.trained(), weights, windows, evaluation, BASE + trained + more, more)
 
 
 def estimate_of_sequences(

@@ -10,7 +10,7 @@ from charrnn.errors import CharRNNError, option
 from charrnn.options import TEXT, Option, declared
 from charrnn.plugins import as_options
 from charrnn.registry import SCHEDULES
-from charrnn.train.request import to_repeat
+from charrnn.train.opening.commands import to_repeat
 
 if TYPE_CHECKING:
     from charrnn.settings import Configuration
@@ -33,6 +33,8 @@ def configuration(checkpoint: Checkpoint) -> str:
         )
     data, train = configs[1:]
     groups: dict[str, list[str]] = {TEXT: [_line("corpus", list(data.sources))]}
+    if origin := checkpoint.progress.started_from:
+        groups[TEXT].append(_line(option("init_from")[2:], origin))
     for config in configs:
         options = _options(config)
         for name, value in config.settings().items():

@@ -92,8 +92,8 @@ def _losses(end: End, counts: bool) -> str:
 
     With ``counts`` of n-grams, the training loss is without them.
     """
-    of = " without counts" if counts else ""
-    known = [] if end.train_loss is None else [f"training loss{of} {end.train_loss:.3g}"]
+    of = " of the network alone" if counts else ""
+    known = [] if end.train_loss is None else [f"training loss {end.train_loss:.3g}{of}"]
     best = f"{end.best_val_loss:.3g}"
     now = f"validation loss {end.val_loss:.3g}"
     if end.verdict in (OVERFITTING, UNSTABLE) and best != f"{end.val_loss:.3g}":

@@ -23,7 +23,7 @@ from charrnn.errors import CharRNNError, setting
 from charrnn.model.language import LanguageModel
 from charrnn.options import Option
 from charrnn.sampling.drawer import Text, encode_prime, primed
-from charrnn.sampling.filters import normalise, not_finite
+from charrnn.sampling.filters import log_softmax
 from charrnn.sampling.frame import PLAIN, Frame
 from charrnn.sampling.options import DEFAULT_LENGTH, check_beam
 from charrnn.sampling.stepper import Stepper
@@ -145,10 +145,7 @@ def _is_decided(live: list[Hypothesis], ended: list[Hypothesis], count: int) -> 
 
 def _log_softmax(logits: NDArray[Any], unknown: int | None) -> NDArray[np.float64]:
     """Return ln p under the model's own distribution (K, V); -∞ for the unknown symbol."""
-    scores = logits.astype(np.float64, order="C")
-    if not np.isfinite(scores.max(axis=1)).all():
-        raise not_finite()
-    normalise(scores)
+    scores = log_softmax(logits)
     if unknown is not None:
         scores[:, unknown] = -np.inf
     return scores

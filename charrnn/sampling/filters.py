@@ -128,6 +128,21 @@ def log_probabilities(logits: NDArray[Any], ids: NDArray[Any]) -> NDArray[np.flo
     return result
 
 
+def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Return ln p under the model's own distribution, (N, V).
+
+    Raises
+    ------
+    CharRNNError
+        If a logit is not finite.
+    """
+    scores = logits.astype(np.float64, order="C")
+    if not np.isfinite(scores.max(axis=1)).all():
+        raise not_finite()
+    normalise(scores)
+    return scores
+
+
 def normalise(scores: NDArray[np.float64]) -> None:
     """Turn scores (N, V) into log-probabilities, in place; they may hold -∞."""
     scores -= scores.max(axis=1, keepdims=True)

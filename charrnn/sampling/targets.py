@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from charrnn.model.transducer.model import Transducer
 from charrnn.model.transducer.sources import Sources
 from charrnn.model.transducer.stepping import Stepping
-from charrnn.sampling.filters import normalise, not_finite
+from charrnn.sampling.filters import log_softmax
 from charrnn.text.labelled.batches import SimilarLengths
 from charrnn.text.pairs.dataset import Pairs
 
@@ -176,7 +176,7 @@ def targets(
     ids = np.full(N * K, end)
     while True:
         outlook = stepping.step(ids)
-        log_p = _log_p(outlook.logits).reshape(N, K, -1)
+        log_p = log_softmax(outlook.logits).reshape(N, K, -1)
         beams.grow(log_p, outlook.attention if attention else None, end)
         beams.close(count)
         if not np.isfinite(beams.totals).any():
@@ -189,15 +189,6 @@ def targets(
         [beams.target(n, *one, end, int(lengths[n])) for one in found]
         for n, found in enumerate(best)
     ]
-
-
-def _log_p(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ln p under the model's own distribution (R, V)."""
-    scores = logits.astype(np.float64, order="C")
-    if not np.isfinite(scores.max(axis=1)).all():
-        raise not_finite()
-    normalise(scores)
-    return scores
 
 
 def written(

@@ -64,7 +64,8 @@ class Checkpoint:
     version
         The version of charrnn that wrote it.
     labels
-        The names of the labels of a classifier or a generator, in the order of their numbers.
+        The names of the labels of a classifier, a tagger or a generator, or the symbols of a
+        transducer's targets, in the order of their numbers.
     """
 
     config: ModelConfig

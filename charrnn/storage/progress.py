@@ -70,6 +70,8 @@ class Progress:
         Of a run that was planned: how often it would read the text, the symbols a second that were
         measured for that, and the step at which more would hardly pay, if that is to end the run;
         None otherwise.
+    started_from
+        The checkpoint whose weights the run started from, an absolute path; None: they were fresh.
     """
 
     step: int = 0
@@ -99,6 +101,7 @@ class Progress:
     planned_passes: float | None = None
     planned_speed: float | None = None
     planned_steps: int | None = None
+    started_from: str | None = None
 
     @property
     def launcher(self) -> str:
@@ -144,8 +147,12 @@ class Progress:
             optional, integer = "None" in known[name], known[name].startswith("int")
             if value is None and optional:
                 continue
-            valid = type(value) is int or (type(value) is float and not integer)
-            if not valid or not 0 <= value < (2**63 if type(value) is int else inf):
+            if known[name].startswith("str"):
+                valid = isinstance(value, str)
+            else:
+                valid = type(value) is int or (type(value) is float and not integer)
+                valid = valid and 0 <= value < (2**63 if type(value) is int else inf)
+            if not valid:
                 raise CheckpointError(f"its progress has an invalid {name}")
         return cls(**{of_key[key].name: value for key, value in data.items()})
 

@@ -25,9 +25,9 @@ from charrnn.sweep.settings import GRID, SweepConfig
 from charrnn.sweep.space import Space, Value
 from charrnn.sweep.study import MARKS, Study
 from charrnn.train.divergence import DivergedError
-from charrnn.train.opening import open_session
+from charrnn.train.opening.request import Request
+from charrnn.train.opening.sessions import open_session
 from charrnn.train.records import End, Eval, Start
-from charrnn.train.request import Request
 from charrnn.train.session import Session
 
 INTERRUPTED, OUT_OF_TIME = "interrupted", "total-minutes"
@@ -56,7 +56,7 @@ class Runner:
     stopped
         Polled after every training step; once it is true, the trial is saved and the sweep ends.
     commit
-        Called before training begins, as by :func:`~charrnn.train.opening.open_session`.
+        Called before training begins, as by :func:`~charrnn.train.opening.sessions.open_session`.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from charrnn.exchange.synonyms import setting_meant, value_meant
 from charrnn.options import Option, declared
 from charrnn.settings import Configuration
 from charrnn.sweep.settings import GRID, TPE, SweepConfig
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
 
 Value = bool | int | float | str | None
 

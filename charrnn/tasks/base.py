@@ -60,8 +60,6 @@ class Task(ABC):
         Whether the states of the model are bounded, so that a huge loss is a sign of divergence.
     """
 
-    kind: ClassVar[str]
-    """The name under which a checkpoint records the task: the kind of its head."""
     metric: ClassVar[Metric]
     """The metric that :meth:`evaluate` returns."""
 

@@ -23,7 +23,6 @@ class ClassifyTask(ExampleTask):
     Parameters are those of :class:`~charrnn.tasks.examples.ExampleTask`.
     """
 
-    kind = Classifier.kind
     metric = Metric("loss")  # nats per text
 
     def __init__(

@@ -36,7 +36,6 @@ class GenerateTask(ExampleTask):
         The symbol that is read before each text.
     """
 
-    kind = Generator.kind
     metric = Metric("loss")  # nats per symbol
 
     def __init__(

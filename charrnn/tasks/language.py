@@ -15,7 +15,6 @@ from charrnn.errors import UsageError, setting
 from charrnn.evaluate import ExampleValidation, Validation, training_loss
 from charrnn.evaluate.sampled import MAX_SAMPLE, MIN_SAMPLE
 from charrnn.model.dropout import RecurrentDropout
-from charrnn.model.head import LanguageModelHead
 from charrnn.model.language import LanguageModel
 from charrnn.model.parameters import Parameters
 from charrnn.model.resets import Resets
@@ -53,7 +52,6 @@ class LanguageTask(Task):
         The windows of the training text, with all streams.
     """
 
-    kind = LanguageModelHead.kind
     metric = Metric("loss")  # nats per symbol
     window: Shards
 

@@ -21,7 +21,6 @@ class TagTask(ExampleTask):
     Parameters are those of :class:`~charrnn.tasks.examples.ExampleTask`.
     """
 
-    kind = Tagger.kind
     metric = Metric("loss")  # nats per label
 
     def __init__(

@@ -31,7 +31,6 @@ class TransduceTask(ExampleTask):
     Parameters are those of :class:`~charrnn.tasks.examples.ExampleTask`.
     """
 
-    kind = Transducer.kind
     metric = Metric("loss")  # nats per symbol of the targets
     padded_first = True
 

@@ -26,6 +26,9 @@ from charrnn.storage.metrics import Metrics, read_metrics
 from charrnn.storage.progress import Progress, State
 from charrnn.tasks.shards.names import files_of_ranks
 from charrnn.train.divergence import DivergedError
+from charrnn.train.opening.beginning import Beginning
+from charrnn.train.opening.commands import new_run
+from charrnn.train.opening.request import absolute_sources
 from charrnn.train.plan import Plan, of_progress
 from charrnn.train.recipes.base import Recipe
 from charrnn.train.records import (
@@ -42,7 +45,6 @@ from charrnn.train.records import (
     overfitting,
     start,
 )
-from charrnn.train.request import absolute_sources, new_run
 from charrnn.train.rollback import FACTOR, with_rollbacks
 from charrnn.train.stopping import unreached
 
@@ -59,7 +61,7 @@ class Session:
     plan
         That of a new run, if it was planned.
     again
-        As of :class:`~charrnn.train.request.Request`.
+        As of :class:`~charrnn.train.opening.request.Request`.
 
     In a team each member has a session, and the first one writes. The others have no folder.
 
@@ -89,7 +91,7 @@ class Session:
         needed: memory.Estimate,
         lock: Lock | None = None,
         resumed: Checkpoint | None = None,
-        beginning: Callable[[], np.ndarray] | None = None,
+        beginning: Beginning | None = None,
         plan: Plan | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         team: Team | None = None,
@@ -100,15 +102,15 @@ class Session:
         self.recipe, self.model, self.corpus = recipe, model, corpus
         self.notes, self.needed = notes, needed
         self._metrics: Metrics | None = None
-        self._course = Course()
         self._lock: Lock | None = None
-        self.folder = Path()
+        self.folder, self._course = Path(), Course()
         if lock is not None:
             self.use_folder(lock)
         self.data = absolute_sources(recipe.settled(data, corpus), corpus.sources)
         self._train, self._resumed, self._again = train, resumed is not None, again
         self._good, self._beginning, self._plan = resumed.path if resumed else None, beginning, plan
         first = plan.progress() if plan else Progress()
+        first.started_from = beginning.origin if beginning else None
         self._first, self._floor = replace(first), 0  # bytes of metrics before the first step here
         sampler = recipe.sampler(model, corpus, self.data, train.seed)
         self.loop, lowered = recipe.loop(
@@ -306,7 +308,7 @@ class Session:
             saved = shared.load(self._team, lambda: good)
             return State(saved.progress, saved.weights, saved.moments, saved.states)
         assert self._beginning is not None
-        return State(replace(self._first), self._beginning(), {}, {})
+        return State(replace(self._first), self._beginning.weights(), {}, {})
 
     def _cut(self) -> None:
         """Drop the metrics of the steps that a rollback undid."""

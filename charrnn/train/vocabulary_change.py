@@ -10,6 +10,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.display import count
 from charrnn.errors import UsageError, setting
+from charrnn.model.counted.counting import Table
 from charrnn.model.language import LanguageModel
 from charrnn.model.network import DECODER, EMBEDDING, RNN
 from charrnn.model.networks import NETWORKS
@@ -81,6 +82,17 @@ def transfer(
         shared=len(new_ids),
     )
     return target.flat, change
+
+
+def counted(checkpoint: Checkpoint, vocabulary: Vocabulary) -> Table | None:
+    """Return the n-grams that a language model has counted, by the ids of another vocabulary."""
+    model = checkpoint.language_model()
+    if model.counted is None:
+        return None
+    numbers = np.full(len(checkpoint.vocabulary), -1)
+    new_ids, old_ids = _shared(checkpoint.vocabulary.symbols, vocabulary.symbols)
+    numbers[old_ids] = new_ids
+    return model.counted.known(model.weights, numbers)
 
 
 def transfer_to_labels(

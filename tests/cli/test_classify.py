@@ -11,8 +11,8 @@ from helpers.commands import charrnn, inside, start
 
 import charrnn as package
 from charrnn.report.training import conclusion
+from charrnn.train.opening.request import Request
 from charrnn.train.records import End
-from charrnn.train.request import Request
 
 ROWS = [
     ("cat", "the cat sat"),
@@ -295,7 +295,7 @@ def test_the_training_loss_is_that_of_the_network_alone(place):
         done = inside(*line, "--json", cwd=place)
         ends[share] = json.loads(done.stdout.splitlines()[-1])
         told = inside("info", f"share-{share}", cwd=place).stdout
-        assert ("training loss without counts " in told) == (share != "0")
+        assert (" of the network alone, validation loss " in told) == (share != "0")
     assert ends["0"]["train_loss"] == ends["0.9"]["train_loss"]
     assert ends["0"]["val_loss"] != ends["0.9"]["val_loss"]
 

@@ -14,7 +14,7 @@ from charrnn.options import declared
 from charrnn.report.configuration import configuration
 from charrnn.storage import checkpoint
 from charrnn.text import Vocabulary
-from charrnn.train.request import repeated
+from charrnn.train.opening.commands import repeated
 
 GIVEN = {
     "hidden": 9, "init": "xavier", "forget_bias": 0.75, "dropout": 0.125, "val_frac": 0.2,
@@ -139,6 +139,33 @@ def test_the_command_that_repeats_a_planned_run_gives_the_same_weights(place):
     assert (facts["plan"], again["plan"]) == ("auto", "none")
     (line,) = re.findall("^repeat +(.*)$", inside("info", "planned", cwd=place).stdout, re.M)
     assert line == facts["repeat"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "given", [(), ("--dropout", "0", "--grams", "0")], ids=["its own", "others"]
+)
+def test_what_repeats_a_run_from_another_ones_weights_names_that_one(given, tmp_path):
+    (tmp_path / "long.txt").write_text("to be or not to be, that is the question " * 30)
+    (tmp_path / "short.txt").write_text("whether 'tis nobler in the mind to suffer " * 9)
+    first = ("--hidden", "6", "--dropout", "0.4", "--grams", "300", "--level", "byte")
+    inside("train", "long.txt", "--name", "first", *first, "--steps", "9", cwd=tmp_path)
+    start = ("--init-from", "first", "--steps", "8", "--name", "second")
+    inside("train", "short.txt", *start, *given, cwd=tmp_path)
+    facts = told(tmp_path, "second")
+    command = shlex.split(facts["repeat"])
+    at = command.index("--init-from")
+    assert command[at + 1] == str(tmp_path / "checkpoints/first/best.safetensors")
+    assert facts["started_from"] == command[at + 1]
+    assert "started_from" in inside("info", "second", cwd=tmp_path).stdout
+    assert "started_from" not in inside("info", "first", cwd=tmp_path).stdout
+    inside(*command[1:], "--name", "again", cwd=tmp_path)
+    (tmp_path / "settings.toml").write_text(
+        inside("info", "second", "--config", cwd=tmp_path).stdout
+    )
+    inside("train", "--config", "settings.toml", "--name", "filed", cwd=tmp_path)
+    for name in ("again", "filed"):
+        assert told(tmp_path, name)["weights_sha256"] == facts["weights_sha256"]
 
 
 def test_what_repeats_a_run_of_several_ranks_starts_as_many(place):

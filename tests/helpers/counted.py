@@ -28,17 +28,25 @@ def filled(ids, V, backend=None, grams=4000, **config):
 
 
 class Naive:
-    """q as the equation of modified Kneser-Ney smoothing says; nothing is left out."""
+    """q as the equation of modified Kneser-Ney smoothing says; nothing is left out.
 
-    def __init__(self, ids, V):
-        self.V, self.counts, text = V, defaultdict(Counter), tuple(map(int, ids))
-        grams = [{text[i : i + n] for i in range(len(text) - n + 1)} for n in range(1, LONGEST + 1)]
-        for n in range(1, LONGEST + 1):
-            if n == LONGEST:
-                found = Counter(text[i : i + n] for i in range(len(text) - n + 1))
-            else:
-                found = Counter(longer[1:] for longer in grams[n])
-                found |= Counter(dict.fromkeys(grams[n - 1], 1))  # the beginning of the text
+    ``texts`` is one text, or several examples that begin with ``start``.
+    """
+
+    def __init__(self, texts, V, start=None):
+        texts = [tuple(map(int, text)) for text in ([texts] if start is None else texts)]
+        self.V, self.counts = V, defaultdict(Counter)
+        every = [
+            Counter(text[i : i + n] for text in texts for i in range(len(text) - n + 1))
+            for n in range(1, LONGEST + 1)
+        ]
+        for n, times in enumerate(every, 1):
+            found = times
+            if n < LONGEST:
+                found = Counter(longer[1:] for longer in every[n])
+                found |= Counter(dict.fromkeys(times, 1))  # what nothing precedes
+                if n > 1:
+                    found |= Counter({g: times[g] for g in times if g[0] == start})
             for gram, count in found.items():
                 self.counts[gram[:-1]][gram[-1]] = count
         self.discounts = [self._discounts(n) for n in range(LONGEST)]

@@ -7,8 +7,8 @@ from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.metrics import read_metrics
-from charrnn.train.opening import open_session
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
+from charrnn.train.opening.sessions import open_session
 
 WORDS = ["moon", "tree", "a", "little", "river", "sings", "of", "stone\n"]
 TEXT = " ".join(WORDS[i] for i in np.random.default_rng(11).integers(0, len(WORDS), 190))

@@ -40,6 +40,32 @@ def test_they_are_a_smoothed_language_model(rng, monkeypatch, pairs):
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-9)
 
 
+@pytest.mark.parametrize("longest", [3, 12], ids=["short", "long"])
+def test_examples_are_counted_each_by_itself_from_its_beginning(rng, longest):
+    """The start is a symbol that also occurs within examples."""
+    start, sizes = 2, rng.integers(1, longest, 60)
+    examples = [np.append(text_of(rng, V, size)[:size], start) for size in sizes]
+    model = LanguageModel.fresh(ModelConfig(grams=4000, dtype="float64"), V, 3)
+    lengths = [len(example) for example in examples]
+    model.counted.fill_with_examples(model.weights, np.concatenate(examples), lengths, start)
+    texts = [np.append(start, example) for example in examples]
+    naive = Naive(texts, V, start)
+    for text in [*texts[:9], np.append(start, text_of(rng, V, 9))]:
+        found = q_of(model, text)
+        expected = [[naive.q(x, text[: t + 1]) for x in range(V)] for t in range(len(text))]
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_of_many_examples_parts_are_counted(monkeypatch, rng):
+    monkeypatch.setattr(counting, "SYMBOLS", 64)
+    ids = np.arange(1000) % 7
+    ids[9::10] = 8
+    found, ends = counting.some_examples(ids, np.full(100, 10), 8)
+    assert len(found) == 65
+    assert found[0] == 8
+    np.testing.assert_array_equal(ends, np.flatnonzero(found == 8))
+
+
 def test_where_there_is_no_room_the_most_frequent_are_kept(rng):
     ids = text_of(rng, V, 2000)
     every = counting.grams(ids, V)
@@ -54,6 +80,17 @@ def test_where_there_is_no_room_the_most_frequent_are_kept(rng):
     chosen = np.concatenate(kept)
     assert chosen.sum() == 100
     assert times[chosen].min() >= times[~chosen].max()
+
+
+def test_contexts_of_different_lengths_are_told_apart():
+    """In a text that repeats nothing there are fewer n-grams of each length than of the last."""
+    ids = np.array([1, 5, 2, 3, 4, 0])
+    for most in range(1, 30):
+        model = filled(ids, V, grams=most)
+        table = counting.table(ids, V, most, most // 2)
+        assert len(table.keys) <= most // 2
+        assert np.all(np.diff([*table.begins, len(table.symbols)]) > 0)
+        np.testing.assert_allclose(q_of(model, ids).sum(axis=1), 1, rtol=1e-5)
 
 
 def test_more_of_them_predict_better(rng):
@@ -106,6 +143,20 @@ def test_the_probabilities_are_those_of_network_and_counts_mixed(rng):
     for steps in (1, 4, 7):
         part = score(model, [asked[:11], asked[11:]], steps=steps)
         assert part.nats == pytest.approx(nats.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize(("symbols", "ids_of"), [(256, np.uint8), (1 << 16, np.uint16)])
+def test_the_last_symbol_of_a_full_alphabet_is_read_as_any_other(rng, symbols, ids_of):
+    """Its number plus 1 does not fit into the type of the ids."""
+    ids = np.tile([symbols - 1, 3, symbols - 1, 3, 1], 30)
+    model = filled(ids, symbols, hidden=2, embed=2)
+    short = ids[:20].astype(ids_of)
+    windows = [model.window(20, 1, backward=False) for _ in range(2)]
+    found = model.surprisal(windows[0], short[:-1, None], short[1:, None])
+    wide = ids[:20, None]
+    np.testing.assert_array_equal(found, model.surprisal(windows[1], wide[:-1], wide[1:]))
+    after = found[4::5]  # the symbol after the last one of the alphabet
+    assert after.mean() < 0.7 * np.log(symbols)
 
 
 def test_streams_beside_each_other_are_as_alone_and_a_reset_forgets(rng):

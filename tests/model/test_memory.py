@@ -7,7 +7,7 @@ import pytest
 from helpers import reference
 from helpers.running import SMALL, begin
 
-from charrnn.backend import memory, numpy_backend
+from charrnn.backend import memory, numpy_backend, select
 from charrnn.cells import lstm
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError, UsageError
@@ -63,6 +63,33 @@ def test_memory_is_what_is_then_taken(case):
     )
     assert needed.parameters == parameters(config, V) == model.weights.trained.flat.size
     assert 0.85 < (needed.total - BASE) / peak < 1.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("symbols", [100_000, 400_000])
+def test_counting_ngrams_before_training_is_part_of_it(symbols):
+    rng, config = np.random.default_rng(3), ModelConfig(hidden=8, grams=400_000)
+    words = ["".join(chr(97 + i) for i in rng.integers(0, 20, size)) for size in [3, 5, 7] * 300]
+    text = " ".join(words[i] for i in (900 * rng.random(symbols // 5) ** 2).astype(int))
+    corpus, plan = corpus_from_text(text, val_frac=0.1), TrainConfig(eval_chars=2000)
+    V = len(corpus.vocabulary)
+    tracemalloc.start()
+    try:
+        recipes.of("lm").counted(LanguageModel.fresh(config, V, 0), corpus)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    needed = recipes.of("lm").estimate(config, corpus, plan, select("numpy"))
+    assert 0.8 < (needed.total - BASE) / peak < 1.5
+
+
+def test_a_large_alphabet_needs_no_room_for_all_logits_of_a_window_at_once():
+    """As without n-grams, those of a part of the steps exist at once."""
+    options = {"hidden": 64, "embed": 64}
+    plain, beside = (
+        estimate(ModelConfig(**options, grams=grams), 250_000, 32, 32) for grams in (0, 1000)
+    )
+    assert beside.total < 1.25 * plain.total
 
 
 def owners(value):

@@ -183,6 +183,7 @@ WRONG = {
     ("progress", "seconds"): (-1.0, "1", None, 10**400),
     ("progress", "val_loss"): (-1.0, "1", 10**400),
     ("progress", "metrics_bytes"): (-1, 1.0, 2**64),
+    ("progress", "started_from"): (1, 0.5, True, ["a"], {}),
     ("vocabulary", "symbols"): ([], "abcd", ["a", "a", "b", "c"], ["ab", "c", "d", "e"], [1]),
     ("vocabulary", "unknown"): (4, -1, "a", 0, 1.0, True),
     ("vocabulary", "level"): ("byte", "word\n", None, ["char"]),

@@ -24,7 +24,7 @@ from charrnn.sampling import SampleOptions  # noqa: E402
 from charrnn.storage.progress import Progress  # noqa: E402
 from charrnn.text import Vocabulary, corpus_from_text, iter_lines, open_corpus  # noqa: E402
 from charrnn.text.decoding import decode_chunks, whole_words  # noqa: E402
-from charrnn.train.request import Request  # noqa: E402
+from charrnn.train.opening.request import Request  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHARRNN_EXAMPLES", "25"))
 quick = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)

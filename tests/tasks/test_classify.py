@@ -25,7 +25,7 @@ from charrnn.tasks.classify import ClassifyTask
 from charrnn.text.labelled.dataset import table_of
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
 
 SMALL = {"task": "classify", "hidden": 8, "batch": 8, "log_every": 1, "lr": 0.03, "dropout": 0.2}
 

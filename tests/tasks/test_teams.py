@@ -8,7 +8,7 @@ from charrnn.architecture import TASKS as ALL
 from charrnn.backend import numpy_backend
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
-from charrnn.train.opening import open_session
+from charrnn.train.opening.sessions import open_session
 
 LINES = "".join(f"{'ab'[k % 2]}\t{'xyz'[k % 3] * (1 + k % 5)}{'ab'[k % 2]}\n" for k in range(60))
 OPTIONS = {"hidden": 5, "dtype": "float64", "steps": 12, "log_every": 1, "eval_every": 6}

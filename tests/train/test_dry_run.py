@@ -79,3 +79,14 @@ def test_a_dry_run_ends_after_its_time(text, monkeypatch):
     monkeypatch.setattr(dry_run, "perf_counter", lambda: next(clock))
     dry_run.measure(session.loop, session.needed, seconds=2)
     assert session.loop.progress.step == 3
+
+
+def test_what_counting_ngrams_needs_is_a_part_of_the_memory(home):
+    (home / "long.txt").write_text("one word, another one, " * 4000)
+    options = ("train", "long.txt", "--hidden", "2", "--dry-run")
+    counting = inside(*options, "--grams", "1000").stdout
+    assert "for counting n-grams, 47.2 MB for the program; " in counting
+    memory = json.loads(inside(*options, "--grams", "1000", "--json").stdout)["memory"]
+    plain = json.loads(inside(*options, "--grams", "0", "--json").stdout)["memory"]
+    assert memory["counting"] > 0 == plain["counting"]
+    assert memory["total"] > plain["total"]

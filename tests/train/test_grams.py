@@ -57,17 +57,43 @@ def test_a_resumed_run_is_the_same_and_counts_nothing_again(text, monkeypatch):
     assert_same_run(whole.folder, first.folder)
 
 
-def test_a_run_from_the_weights_of_another_counts_its_own_text(text, home):
+def test_a_run_from_the_weights_of_another_keeps_its_ngrams_beside_its_own(text, home):
     first, _ = train(text, name="first", grams=GRAMS, **SMALL)
-    (home / "other.txt").write_text(TEXT.replace("moon", "noon"))
+    (home / "other.txt").write_text("quick brown foxes jump over lazy dogs " * 20)
     tuned = begin("other.txt", init_from="first", name="tuned", steps=1)
-    assert tuned.model.config.grams == GRAMS
-    fresh = begin("other.txt", name="fresh", grams=GRAMS, **SMALL)
-    for name in ("counts.symbol", "counts.p", "counts.low"):
-        np.testing.assert_array_equal(tuned.model.weights[name], fresh.model.weights[name])
-    assert not np.array_equal(tuned.model.weights["counts.p"], first.model.weights["counts.p"])
+    size = len(tuned.corpus.train)
+    assert tuned.model.config.grams == GRAMS + 2 * size
+    assert "its n-grams are kept beside those of this text" in " ".join(tuned.notes)
+    fresh = begin("other.txt", name="fresh", grams=2 * size, **SMALL)
+    numbers = {}
+    for session in (tuned, fresh, first):
+        symbols = session.corpus.vocabulary.symbols
+        numbers[session] = np.array([tuned.corpus.vocabulary.symbols.index(s)
+            if s in tuned.corpus.vocabulary.symbols else -1 for s in symbols])  # fmt: skip
+    tables = [s.model.counted.known(s.model.weights, ids) for s, ids in numbers.items()]
+    both, this, other = (set(table.keys.tolist()) for table in tables)
+    assert both == this | other
+    assert other - this
+    assert this - other
+    given = begin("other.txt", init_from="first", name="given", steps=1, grams=60)
+    assert given.model.weights["counts.symbol"].shape == (60,)
     without = begin("other.txt", init_from="first", name="without", steps=1, grams=0)
     assert without.model.counted is None
+    assert "n-grams" not in " ".join(without.notes)
+
+
+def test_after_fine_tuning_a_model_still_knows_what_only_the_first_text_said(home):
+    """Its network has not had the time to forget it."""
+    (home / "long.txt").write_text(TEXT)
+    (home / "short.txt").write_text("the moon is a stone\n" * 12)
+    train("long.txt", name="first", grams=4000, **SMALL)
+    losses = {}
+    for grams in ({}, {"grams": 0}):
+        tuned, _ = train("short.txt", init_from="first", name=f"{len(grams)}", steps=2, **grams)
+        model = charrnn.load(tuned.folder)
+        known = "".join(c for c in TEXT[:300] if c in model.vocabulary.symbols)
+        losses[len(grams)] = model.evaluate(known).nats_per_char
+    assert losses[0] < losses[1] - 0.2
 
 
 def test_a_plan_counts_unless_it_is_told_not_to(text):
@@ -106,7 +132,7 @@ def test_other_tasks_have_none(text):
 
 def test_what_is_written_and_said(text):
     told = command("train", text, "--grams", "500", "--hidden", "6", "--steps", "40", "--name", "a")
-    assert "training loss without counts" in told.stderr
+    assert " of the network alone, validation loss " in told.stderr
     assert json.loads(command("info", "a", "--json").stdout)["grams"] == 500
     assert re.search(r"^grams +500$", command("info", "a").stdout, re.MULTILINE)
     command("train", text, "--hidden", "6", "--steps", "2", "--name", "b")

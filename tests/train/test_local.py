@@ -21,7 +21,7 @@ from charrnn.text import corpus_from_text
 from charrnn.train import recipes
 from charrnn.train.local.loop import LocalLoop, loop_of
 from charrnn.train.loop import Loop
-from charrnn.train.opening import open_session
+from charrnn.train.opening.sessions import open_session
 from charrnn.train.plan import measure
 from charrnn.train.records import Step
 

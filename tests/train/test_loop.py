@@ -181,7 +181,7 @@ def test_a_full_disk_is_an_error_of_one_line(text, monkeypatch):
 def test_a_checkpoint_names_the_task_that_was_trained(text, monkeypatch):
     session, _ = train(text, **SMALL | {"steps": 2})
     _, facts = container.read(session.folder / runs.LAST)
-    assert facts["head"] == session.loop.task.kind
+    assert facts["head"] == session.model.kind == "language-model"
     with monkeypatch.context() as patch:
         patch.setattr(LanguageModel, "kind", "parity")
         other, _ = train(text, name="other", **SMALL | {"steps": 2})

@@ -81,6 +81,16 @@ def test_evaluations_take_a_small_share_and_are_often_of_a_small_text(n):
         assert count > 20
 
 
+def test_if_ngrams_make_scoring_slow_there_are_fewer_evaluations():
+    def number(grams, V, minutes):
+        plan = found(20_000_000, minutes, {"grams": grams, "hidden": 512}, V=V)
+        steps = plan.reads / (plan.settings["batch"] * plan.settings["seq_len"])
+        return steps / plan.settings["eval_every"]
+
+    assert number(400_000, 9000, 240) < 0.6 * number(0, 9000, 240)
+    assert 0.6 * number(0, 60, 30) < number(400_000, 60, 30) < number(0, 60, 30)
+
+
 def test_without_a_limit_training_ends_after_so_many_passes():
     plan = found(45_000)
     assert plan.by_passes

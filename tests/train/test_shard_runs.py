@@ -9,8 +9,8 @@ from charrnn.backend import numpy_backend
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import heldout, runs
-from charrnn.train.opening import open_session
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
+from charrnn.train.opening.sessions import open_session
 
 NAMES = ("a.txt", "b.txt", "c.txt")
 OPTIONS = SMALL | {"eval_every": 7, "save_every": 5, "dropout": 0.3, "dtype": "float64"}

@@ -12,8 +12,8 @@ from charrnn.backend import numpy_backend
 from charrnn.errors import CharRNNError
 from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
-from charrnn.train import opening
-from charrnn.train.opening import open_session
+from charrnn.train.opening import sessions
+from charrnn.train.opening.sessions import open_session
 from charrnn.train.records import Rollback
 
 NAMES = {"last.safetensors", "best.safetensors", "metrics.jsonl", "val.npy"}
@@ -159,7 +159,7 @@ def test_a_member_of_another_version_is_refused(monkeypatch):
         def encode(self, *rest):
             return f"0.{next(versions)}".encode()
 
-    monkeypatch.setattr(opening, "__version__", Version("0"))
+    monkeypatch.setattr(sessions, "__version__", Version("0"))
     with pytest.raises(CharRNNError, match="rank 1 has another version of charrnn than rank 0"):
         train(2, "text.txt", "run")
 

@@ -12,8 +12,8 @@ from charrnn.storage import checkpoint as checkpoints
 from charrnn.storage import runs
 from charrnn.storage.checkpoint import Checkpoint
 from charrnn.text import Vocabulary
-from charrnn.train.opening import open_session
-from charrnn.train.request import Request
+from charrnn.train.opening.request import Request
+from charrnn.train.opening.sessions import open_session
 from charrnn.train.vocabulary_change import transfer
 
 OLD = Vocabulary("char", tuple("bdfhjl"))

@@ -197,9 +197,9 @@ class Core:
         job = jobs.Outer(count, F, address(d), _ld(d), add, address(sums), *numbers)
         self.call("outer", job, 2.0 * count * F * columns)
 
-    def sum(self, d: Float, out: Float, add: bool = False) -> None:
-        """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,), or add it."""
-        job = jobs.Sum(*d.shape, address(d), _ld(d), address(out), add)
+    def sum(self, d: Float, out: Float) -> None:
+        """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,)."""
+        job = jobs.Sum(*d.shape, address(d), _ld(d), address(out))
         self.call("sum", job, float(d.size))
 
     def symbol_sums(self, d: Float, ids: np.ndarray, out: Float) -> None:

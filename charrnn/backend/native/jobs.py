@@ -28,7 +28,7 @@ Outer = _job(
     "Outer",
     "rows:i F:i d:p d_ld:i add:i sums:p M1:i x1:p x1_ld:i out1:p M2:i x2:p x2_ld:i out2:p",
 )
-Sum = _job("Sum", "rows:i F:i d:p d_ld:i out:p add:i")
+Sum = _job("Sum", "rows:i F:i d:p d_ld:i out:p")
 Forth = _job("Forth", "groups:i rows:i K:i matrix:p panels:p")
 Back = _job("Back", "K:i M:i group:i matrix:p start:i panels:p")
 Transpose = _job("Transpose", "R:i C:i matrix:p bias:p out:p")

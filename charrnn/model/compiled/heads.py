@@ -144,7 +144,7 @@ class CompiledHead(LanguageModelHead):
             own = buffers["head"] = Buffers(
                 forth=self._core.panels(self.V, self.H),
                 back=self._core.panels(self.H, self.V),
-                d_logits=empty(self._steps_at_once(M, 1), self.V),
+                d_logits=empty(self.steps_at_once(M, 1), self.V),
                 ids=np.empty(M, np.int32),
                 nats=np.empty(M),
                 passes=Routine(),

@@ -10,15 +10,22 @@ that is, logits = (1 - s)(W h + b) + s ln q, the geometric mean with weights (Hi
 products of experts by minimizing contrastive divergence", of experts that were trained alone).
 
 q is an n-gram model of the training text with modified Kneser-Ney smoothing (Chen and Goodman 1998,
-"An empirical study of smoothing techniques for language modeling"). With h the last k symbols, h'
+"An empirical study of smoothing techniques for language modeling"). With u the last k symbols, u'
 all of them but the first,
 
-    q(x | h) = (C(h x) - D(C(h x))) / Σ_y C(h y) + γ(h) q(x | h')
+    q(x | u) = (C(u x) - D(C(u x))) / Σ_y C(u y) + γ(u) q(x | u')
 
-C counts how often h x occurs if k is the most, else how many different symbols precede it: what a
+C counts how often u x occurs if k is the most, else how many different symbols precede it: what a
 shorter context is asked for is what follows a *new* longer one. D is a discount, D₁, D₂ or D₃ for
 counts of 1, 2, and more, estimated from how many n-grams occur once, twice, three and four times;
-γ(h) is what the discounts leave over. Below the shortest context is 1 / V.
+γ(u) is what the discounts leave over. Below the shortest context is 1 / V.
+
+Of examples that are read from a zero state, only n-grams within an example count. It is read after
+the symbol that ends every example; of n-grams that begin with that symbol C is how often they
+occur, for nothing else precedes them.
+
+A model that starts from the weights of another one mixes what both have counted
+(:mod:`.merging`).
 
 There is room for a number of n-grams, the most frequent ones. What the others had goes to γ.
 
@@ -27,6 +34,7 @@ all the same, so that a checkpoint holds all that predicts; :mod:`.counting` mak
 :mod:`.reading` reads them.
 """
 
+from charrnn.model.counted.counting import enough, needed
 from charrnn.model.counted.reading import ALL, READ, Counted, elements
 
-__all__ = ["ALL", "READ", "Counted", "elements"]
+__all__ = ["ALL", "READ", "Counted", "elements", "enough", "needed"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from charrnn.backend.native import jobs
 from charrnn.backend.native.core import Core, address
 from charrnn.model.counted.contexts import LONGEST, Keys, keys
-from charrnn.model.counted.counting import Table
+from charrnn.model.counted.counting import Table, followers
 
 PAIRS = 1 << 18
 """The most numbers in a table of all pairs of symbols."""
@@ -86,11 +86,8 @@ class Lookup:
         at = np.flatnonzero((known.keys[row] == found) & (found > 0))
         row = row[at]
         p[at] *= known.left[row][:, None]
-        begins = self._begins[row]
-        number = self._begins[row + 1] - begins
-        until = np.cumsum(number)
-        place = np.repeat(begins - until + number, number) + np.arange(number.sum())
-        cells = np.repeat(at * V, number) + known.symbols[place]
+        which, place = followers(row, self._begins)
+        cells = at[which] * V + known.symbols[place]
         p.reshape(-1)[cells] += known.shares[place]
 
 

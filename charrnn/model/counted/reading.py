@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.backend import Array, Backend
-from charrnn.model.counted import counting
+from charrnn.model.counted import counting, merging
 from charrnn.model.counted.contexts import KEY_BITS, LONGEST
 from charrnn.model.counted.lookup import PAIRS, Lookup
 from charrnn.model.head import Beside
@@ -36,7 +36,7 @@ class Counted:
 
     def __init__(self, most: int, vocabulary: int, backend: Backend) -> None:
         self._most, self._V, self._backend = most, vocabulary, backend
-        self._contexts = most // 2 + 1
+        self._contexts = max(1, most // 2) + 1
         self._prepared: tuple[Parameters, Lookup, float] | None = None
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -52,10 +52,56 @@ class Counted:
         """Write the tables of a text without n-grams: all symbols are as likely."""
         self._write(weights, counting.NOTHING)
 
-    def fill(self, weights: Parameters, ids: Any) -> None:
-        """Count the n-grams of a text (n,), and write the tables into the weights."""
-        made = counting.table(counting.some(ids), self._V, self._most, self._contexts - 1)
+    def fill(self, weights: Parameters, ids: Any, other: counting.Table | None = None) -> None:
+        """Count the n-grams of a text (n,), and write the tables into the weights.
+
+        ``other`` are those of another text (:mod:`.merging`).
+        """
+        self._count(weights, counting.some(ids), other=other)
+
+    def fill_with_examples(
+        self,
+        weights: Parameters,
+        ids: Any,
+        lengths: NDArray[Any],
+        start: int,
+        other: counting.Table | None = None,
+    ) -> None:
+        """Count the n-grams of examples, each of which is read from nothing but a symbol before it.
+
+        Parameters
+        ----------
+        ids, lengths
+            The examples joined (n,), and the length of each.
+        start
+            That symbol, which is also the last one of each example.
+        other
+            The n-grams of another text.
+        """
+        self._count(weights, *counting.some_examples(ids, lengths, start), other=other)
+
+    def _count(
+        self,
+        weights: Parameters,
+        ids: NDArray[Any],
+        ends: NDArray[Any] | None = None,
+        other: counting.Table | None = None,
+    ) -> None:
+        room = own = self._most, self._contexts - 1
+        if other is not None:  # which gives way at most to half of it
+            taken = len(other.symbols), len(other.keys)
+            own = max(room[0] - taken[0], room[0] // 2), max(room[1] - taken[1], room[1] // 2)
+        made = counting.table(ids, self._V, *own, ends)
+        if other is not None:
+            made = merging.fitting(merging.merged(made, other, self._V), *room)
         self._write(weights, made)
+
+    def known(self, weights: Parameters, numbers: NDArray[Any]) -> counting.Table:
+        """Return what was counted, for a vocabulary in which each symbol has another number.
+
+        ``numbers`` (V,) are those of a model with that vocabulary, -1 for symbols that it lacks.
+        """
+        return merging.translated(self._table(weights), numbers)
 
     def _write(self, weights: Parameters, made: counting.Table) -> None:
         low = (1 << HALF) - 1
@@ -85,7 +131,7 @@ class Counted:
 
     def read(self, before: Array, ids: Array) -> Array:
         """Return what was read before symbols (T, N), (K - 1, N), followed by them."""
-        return self._backend.xp.concatenate((before, (ids + 1).astype(before.dtype)))
+        return self._backend.xp.concatenate((before, ids.astype(before.dtype) + 1))
 
     def beside(self, weights: Parameters, read: Array, part: slice = ALL) -> Beside:
         """Return what the logits after each step are mixed with, or after some of the steps.
@@ -118,11 +164,11 @@ class Counted:
         keys = (halves[0] << np.uint64(HALF)) + halves[1]
         rows = np.maximum.accumulate(np.clip(begins, 0, self._most).astype(np.int64))
         followers = np.clip(symbols, 0, self._V - 1).astype(np.int64)
-        return counting.Table(keys, left, rows, followers, shares)
+        return counting.Table(keys, left, rows, followers, shares, np.zeros_like(rows))
 
 
-def elements(most: int, V: int, steps: int, streams: int, itemsize: int) -> int:
-    """Return the elements that the tables of ``most`` n-grams need to be read for a window."""
+def elements(most: int, V: int, at_once: int, itemsize: int) -> int:
+    """Return the elements that ``most`` n-grams need to be read after ``at_once`` symbols."""
     of_tables = 2 * (2 * (most // 2 + 1) + most) + (V * V if V * V <= PAIRS else 0)
-    of_keys = 4 * LONGEST * steps * streams
-    return 8 // itemsize * (of_tables + of_keys) + 2 * steps * streams * V
+    of_keys = 4 * LONGEST * at_once
+    return 8 // itemsize * (of_tables + of_keys) + 2 * at_once * V

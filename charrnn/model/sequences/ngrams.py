@@ -34,7 +34,8 @@ WEIGHTS = 1 << 20
 """The most weights: where there are many labels, there are fewer hashes."""
 SCALE = 0.2
 """s of a text of few n-grams."""
-FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9  # of SplitMix64 (Steele et al. 2014)
+FACTOR, _MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9
+"""Two numbers of SplitMix64 (Steele, Lea and Flood 2014); its finaliser has a third one."""
 
 
 class Found(NamedTuple):

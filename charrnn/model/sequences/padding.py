@@ -14,6 +14,7 @@ No gradient must come from the padding: then all that passes through it is zero.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,23 @@ class Padding:
         self.lengths = np.asarray(lengths, np.int64)
         self.steps, self.first = steps, first
         self._backend, self._xp = backend, backend.xp
-        t, n = np.arange(steps)[:, None], np.arange(len(self.lengths))
+        t = np.arange(steps)[:, None]
         self._start = steps - self.lengths if first else np.zeros_like(self.lengths)
         self._end = self._start + self.lengths
         self.real: NDArray[np.bool_] = (t >= self._start) & (t < self._end)
+
+    @cached_property
+    def _mirrored(self) -> Array:
+        """Where each stream's steps are from its end, among those of all streams, (T, N)."""
+        t, n = np.arange(self.steps)[:, None], np.arange(len(self.lengths))
         from_end = np.where(self.real, self._start + self._end - 1 - t, t)
-        self._mirrored = backend.put(from_end * len(n) + n)
-        self._last = backend.put(np.maximum(self._end - 1, 0) * len(n) + n)
+        return self._backend.put(from_end * len(n) + n)
+
+    @cached_property
+    def _last(self) -> Array:
+        """Where each stream's last step is, among those of all streams, (N,)."""
+        n = np.arange(len(self.lengths))
+        return self._backend.put(np.maximum(self._end - 1, 0) * len(n) + n)
 
     def of(self, streams: slice) -> Padding:
         """Return the padding of some of the streams."""

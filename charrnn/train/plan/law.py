@@ -29,6 +29,7 @@ from typing import Any
 
 from charrnn import cells
 from charrnn.config import ModelConfig
+from charrnn.model.counted import enough
 
 SYMBOLS_PER_WEIGHT = 1.6
 """κ: symbols that a model of the best size reads for each weight."""
@@ -58,8 +59,6 @@ UNGATED_LR_UNITS = 128
 """That size of a cell without gates: the rate of the others throws it out of what it learned."""
 STEPS = 32
 """T."""
-GRAMS, GRAMS_PER_SYMBOL = 400_000, 2
-"""The most n-grams that are counted, of any text and for each of its symbols."""
 LEAST_STEPS = 300
 EVALUATION = 0.04
 """The share of the time that evaluations may take."""
@@ -148,12 +147,16 @@ def plan(config: ModelConfig, means: Means, given: Mapping[str, Any]) -> Law:
         "batch": N,
         "optimizer": FASTER if learned <= DROPOUT[0] else USUAL,
         "lr": _rounded(LR * min(1.0, sqrt(_full_rate(config) / H))),
-        "grams": min(GRAMS, GRAMS_PER_SYMBOL * n),
+        "grams": enough(n),
     }
     if by_passes:
         found["steps"] = steps
     if means.validation:
-        found |= _evaluations(means, reads, steps)
+        cost = 1 / FORWARD
+        if means.rate and not by_passes:  # time is short
+            speed = means.rate / weights(config, V, H)
+            cost += speed * scoring(V, bool(given.get("grams", found["grams"])))
+        found |= _evaluations(means, reads, steps, cost)
         if by_passes:
             found["patience"] = PATIENCE
     return Law(found, reads, passes, by_passes)
@@ -213,11 +216,20 @@ def _rate(x: float, begins: float, full: float, most: float) -> float:
     return round(min(most, rate), 2)
 
 
-def _evaluations(means: Means, reads: float, steps: int) -> dict[str, Any]:
-    """Return how often the validation text is scored, and how much of it."""
+def scoring(V: int, grams: bool) -> float:
+    """Return the seconds that n-grams add to scoring a symbol, if they are counted."""
+    own, of_symbol = COUNTED
+    return own + of_symbol * V if grams else 0.0
+
+
+def _evaluations(means: Means, reads: float, steps: int, cost: float) -> dict[str, Any]:
+    """Return how often the validation text is scored, and how much of it.
+
+    ``cost`` is that of scoring a symbol, where learning one is 1.
+    """
     least, share, most = SCORED
     scored = int(min(max(least, share * reads), most))
-    each = min(scored, means.validation) / FORWARD
+    each = min(scored, means.validation) * cost
     count = min(MOST_EVALUATIONS, max(2, int(EVALUATION * reads / each)))
     return {"eval_chars": scored, "eval_every": max(1, ceil(steps / count))}
 

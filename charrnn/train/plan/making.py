@@ -156,9 +156,7 @@ def planned(
 
 def _scoring(speed: float, model: ModelConfig, means: law.Means) -> float:
     """Return the seconds that scoring a symbol takes, given the symbols learned in a second."""
-    own, each = law.COUNTED
-    counted = own + each * means.vocabulary if model.grams else 0.0
-    return 1 / (law.FORWARD * speed) + counted
+    return 1 / (law.FORWARD * speed) + law.scoring(means.vocabulary, bool(model.grams))
 
 
 def with_fewer_streams(

@@ -62,9 +62,12 @@ class Recipe(ABC):
         return team.in_turn(lambda: self.read(data, seed))
 
     def suited(
-        self, config: ModelConfig, corpus: Any, given: Collection[str]
+        self, config: ModelConfig, corpus: Any, given: Collection[str], start: Checkpoint | None
     ) -> tuple[ModelConfig, list[str]]:
-        """Return a new run's architecture, where not given as suits its data; and notes on it."""
+        """Return a new run's architecture, where not given as suits its data; and notes on it.
+
+        ``start`` is the checkpoint whose weights the run starts from.
+        """
         return config, []
 
     @abstractmethod
@@ -138,8 +141,11 @@ class Recipe(ABC):
         model = network.fresh(config, len(corpus.vocabulary), seed, backend, outputs=outputs)
         return self.counted(model, corpus)
 
-    def counted(self, model: Any, corpus: Any) -> Network:
-        """Return a new network that has counted what it knows of the data without learning it."""
+    def counted(self, model: Any, corpus: Any, start: Checkpoint | None = None) -> Network:
+        """Return a new network that has counted what it knows of the data without learning it.
+
+        What ``start`` has counted, whose weights the run starts from, is kept if it can be.
+        """
         return model  # type: ignore[no-any-return]
 
     def with_weights(

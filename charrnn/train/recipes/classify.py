@@ -40,7 +40,7 @@ class Classification(OfExamples):
         return read_table(data, seed)
 
     def suited(
-        self, config: ModelConfig, corpus: Table, given: Collection[str]
+        self, config: ModelConfig, corpus: Table, given: Collection[str], start: Checkpoint | None
     ) -> tuple[ModelConfig, list[str]]:
         """Give short texts a writer if they have many labels: it pays there, and costs little.
 
@@ -48,7 +48,7 @@ class Classification(OfExamples):
         """
         texts, labels = corpus.train, len(corpus.labels)
         short = texts.unknown is None and texts.symbols <= SHORT * len(texts)
-        chosen = not config.counts or {"writer", "hidden"}.intersection(given)
+        chosen = start or not config.counts or {"writer", "hidden"}.intersection(given)
         if chosen or not short or labels < MANY:
             return config, []
         none = f"{setting('writer')} 0"
@@ -63,7 +63,9 @@ class Classification(OfExamples):
             start, config, corpus.vocabulary, corpus.labels, seed
         )
 
-    def counted(self, model: Classifier, corpus: Table) -> Classifier:
+    def counted(
+        self, model: Classifier, corpus: Table, start: Checkpoint | None = None
+    ) -> Classifier:
         """Return a classifier that has counted the n-grams of the training texts, if it does.
 
         Of more than :data:`~charrnn.model.sequences.counts.SYMBOLS` symbols some texts are counted,

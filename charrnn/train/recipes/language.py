@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from charrnn.architecture import MOST_GRAMS
 from charrnn.backend import Backend
 from charrnn.backend.team import Team
 from charrnn.backend.threads import Threads
@@ -18,6 +19,7 @@ from charrnn.errors import CorpusError, UsageError, setting
 from charrnn.evaluate.baselines import Baselines, baselines
 from charrnn.evaluate.guess import differences, no_better_than
 from charrnn.model import memory
+from charrnn.model.counted import enough
 from charrnn.model.language import LanguageModel
 from charrnn.model.shards import shards
 from charrnn.storage import heldout
@@ -145,6 +147,7 @@ class Language(Recipe):
             moments=optimizers.moments(train),
             shards=shards(config, batch, Threads(backend)),
             scored=_scored(corpus, train),
+            text=len(corpus.train),
         )
 
     def loop(
@@ -163,10 +166,24 @@ class Language(Recipe):
     ) -> tuple[np.ndarray, str]:
         """Return the weights of another run for the vocabulary of this one."""
         weights, change = vocabulary_change.transfer(start, config, corpus.vocabulary, seed)
-        return weights, str(change)
+        kept = "; its n-grams are kept beside those of this text"
+        return weights, str(change) + kept * bool(start.config.grams and config.grams)
 
-    def counted(self, model: LanguageModel, corpus: Corpus) -> LanguageModel:
+    def suited(
+        self, config: ModelConfig, corpus: Corpus, given: Collection[str], start: Checkpoint | None
+    ) -> tuple[ModelConfig, list[str]]:
+        """Make room for the n-grams of this text beside those of the run that it starts from."""
+        if start is None or not start.config.grams or "grams" in given:
+            return config, []
+        grams = start.config.grams + enough(len(corpus.train))
+        return replace(config, grams=min(grams, MOST_GRAMS)), []
+
+    def counted(
+        self, model: LanguageModel, corpus: Corpus, start: Checkpoint | None = None
+    ) -> LanguageModel:
         """Return a model that has counted the n-grams of the training text, if it has any.
+
+        Those of ``start`` are kept.
 
         Raises
         ------
@@ -179,8 +196,12 @@ class Language(Recipe):
         if isinstance(train, Part):
             message = f"{setting('grams')} counts one text, but {setting('shard_files')} divides it"
             raise UsageError(message, f"leave one of them out, or set {setting('grams')} 0")
-        ids = np.asarray(train) if isinstance(train, Units) else train
-        model.counted.fill(model.weights, ids)
+        other = vocabulary_change.counted(start, corpus.vocabulary) if start else None
+        if isinstance(train, Units):
+            examples = train.text(), train.lengths(), train.start
+            model.counted.fill_with_examples(model.weights, *examples, other)
+        else:
+            model.counted.fill(model.weights, train, other)
         return model
 
     def write_heldout(self, folder: Path, corpus: Corpus) -> None:

@@ -103,13 +103,12 @@ static void outer_share(void *context, int share, int shares)
     }
 }
 
-// out (F) = Σ over rows of d (rows, F), added to out if `add`
+// out (F) = Σ over rows of d (rows, F)
 typedef struct {
     int64_t rows, F;
     const float *d;
     int64_t d_ld;
     float *out;
-    int64_t add;
 } sum_job;
 
 static void sum_share(void *context, int share, int shares)
@@ -117,9 +116,8 @@ static void sum_share(void *context, int share, int shares)
     const sum_job *w = context;
     long first = part(w->F, VL, share, shares), last = part(w->F, VL, share + 1, shares);
     for (long f = first; f < last; f += 4 * VL) {
-        vf sum[4];
+        vf sum[4] = {splat(0.0f), splat(0.0f), splat(0.0f), splat(0.0f)};
         long left = last - f;
-        UNROLL for (int i = 0; i < 4; i++) sum[i] = w->add && left > i * VL ? load_some(w->out + f + i * VL, left - i * VL) : splat(0.0f);
         if (left >= 4 * VL)
             for (long row = 0; row < w->rows; row++)
                 UNROLL for (int i = 0; i < 4; i++) sum[i] += load(w->d + row * w->d_ld + f + i * VL);

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charrnn.architecture import LABELLED, SUITED, defaults
-from charrnn.config import DECODING, DataConfig, ModelConfig, TrainConfig
-from charrnn.display import quoted
-from charrnn.errors import UsageError, option, setting
-from charrnn.plugins import as_options
+from charrnn.architecture import ADAPTABLE, LABELLED, OF_TASKS, defaults
+from charrnn.config import DECODING, STOPS, DataConfig, ModelConfig, TrainConfig, in_place_of_stops
+from charrnn.errors import UsageError, setting
 from charrnn.settings import Configuration
+from charrnn.train.opening.commands import new_run
 from charrnn.train.recipes.applies import refuse_bytes, refuse_reset, unused
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Any]
 
-STOPS = ("steps", "epochs", "minutes")
-ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts", "grams", "writer")
-"""Settings of the model that a new run from a run's weights may change."""
 FREE = (
     *STOPS,
     "horizon",
@@ -143,7 +139,7 @@ class Request:
         changed: dict[str, Any] = {"task": task}
         of_task = defaults(task, checkpoint.vocabulary.level)
         own = {name: of_task.get(name) for name in ADAPTABLE}
-        for name in (*own, "bidirectional", "pool", "attention"):
+        for name in {*own, *OF_TASKS}:
             default = own.get(name) or getattr(ModelConfig, name)
             changed[name] = options.pop(name, getattr(old, name) if task == old.task else default)
         self._refuse_conflicts(options, old)
@@ -176,7 +172,7 @@ class Request:
         self._refuse_conflicts(given, data, *([] if "level" in given else [anew]))
         self._refuse_conflicts(fixed, train, anew)
         if any(stop in free for stop in STOPS):
-            free = {"horizon": _horizon(checkpoint, train)} | _in_place_of_stops(free)
+            free = {"horizon": _horizon(checkpoint, train)} | in_place_of_stops(free)
         data, train = replace(data, sources=self.sources or data.sources), replace(train, **free)
         self.refuse_unused(checkpoint.config, data, train)
         return data, train
@@ -237,16 +233,11 @@ class Request:
         assert checkpoint.path is not None
         data = checkpoint.data.changed(**self.data)
         data = absolute_sources(data, self.sources or data.sources)
-        given = _in_place_of_stops(self.train)
+        given = in_place_of_stops(self.train)
         train = checkpoint.train.changed(**given)
         more = {k: v for k, v in self.model.items() if k in self._adaptable(checkpoint)}
         folder = checkpoint.path.parent
         return new_run(folder, checkpoint.config, data, train, more, self.again)
-
-
-def _in_place_of_stops(given: Options) -> dict[str, Any]:
-    """Return settings with which a stop that was given replaces all stops of the run."""
-    return (dict.fromkeys(STOPS) if any(stop in given for stop in STOPS) else {}) | dict(given)
 
 
 def _horizon(checkpoint: Checkpoint, train: TrainConfig) -> int | None:
@@ -270,78 +261,3 @@ def _absolute(paths: tuple[str, ...]) -> tuple[str, ...]:
 def absolute_sources(data: DataConfig, sources: tuple[str, ...]) -> DataConfig:
     """Return ``data`` with absolute paths, as a checkpoint keeps them."""
     return replace(data, sources=sources, val=_absolute(data.val), test=_absolute(data.test))
-
-
-def new_run(
-    folder: Path,
-    model: ModelConfig,
-    data: DataConfig,
-    train: TrainConfig,
-    more: Options | None = None,
-    again: tuple[str, ...] = (),
-) -> str:
-    """Return the command for a new run with these settings from the weights of a run.
-
-    ``more`` are settings of the model that differ from the run's; ``again`` as in
-    :class:`Request`.
-    """
-    from charrnn.text.finding import in_command
-
-    words = ["charrnn", "train", *in_command(data), "--init-from", str(folder)]
-    words += ["--lr", f"{train.lr:.6g}"]
-    words += [word for name, value in (more or {}).items() for word in (option(name), str(value))]
-    words += as_options()
-    left_out = {"sources", "lr", "horizon", "plan", *unused(model, data, train)}
-    words += [*_options(model, left_out, data, train), *again]
-    return " ".join(map(quoted, words))
-
-
-def repeated(checkpoint: Checkpoint) -> str | None:
-    """Return the command that trains such a run anew; None if it was not made by training.
-
-    Its steps are all given, and so are its ranks and what was planned. The result is the same, bit
-    for bit, unless its learning rate followed the clock (a limit in minutes), or it was changed
-    while it was resumed.
-    """
-    from charrnn.text.finding import in_command
-
-    configs, left_out = to_repeat(checkpoint)
-    if not configs:
-        return None
-    words = ["charrnn", "train", *in_command(configs[1])]
-    words += as_options()
-    words += _options(checkpoint.config, left_out, *configs)
-    return checkpoint.progress.launcher + " ".join(map(quoted, words))
-
-
-def to_repeat(
-    checkpoint: Checkpoint,
-) -> tuple[tuple[ModelConfig, DataConfig, TrainConfig] | tuple[()], set[str]]:
-    """Return the configurations of a run that is to be trained anew; none if it was not trained.
-
-    And the settings that have no effect, or are given otherwise.
-    """
-    data, train, progress = checkpoint.data, checkpoint.train, checkpoint.progress
-    if data is None or train is None or not data.sources:
-        return (), set()
-    steps = progress.total_steps or max(1, progress.step)
-    train = replace(train, **_in_place_of_stops({"steps": steps}))
-    left_out = {"sources", "plan", *unused(checkpoint.config, data, train)}
-    return (checkpoint.config, data, train), left_out
-
-
-def _options(model: ModelConfig, left_out: set[str], *configs: Configuration) -> list[str]:
-    """Return the words that give all settings of configurations that a new run would not have."""
-    level = next(config.level for config in configs if isinstance(config, DataConfig))
-    own: Mapping[str, Any] = defaults(model.task, level)
-    words: list[str] = []
-    for config in configs:
-        options = config.declarations()
-        words += config.words(
-            name
-            for name, value in config.settings().items()
-            if name not in left_out
-            and value is not None
-            and (name in SUITED or value != own.get(name, options[name].default))
-        )
-    return words

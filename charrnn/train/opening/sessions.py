@@ -10,15 +10,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from charrnn import __version__
 from charrnn.backend import Backend
 from charrnn.backend.team import Alone, Team
 from charrnn.config import DataConfig, ModelConfig, TrainConfig
 from charrnn.display import quoted, shell
 from charrnn.errors import CorpusError, UsageError
-from charrnn.model.network import Network
 from charrnn.own import METRICS
 from charrnn.plugins import as_options
 from charrnn.registry import SCHEDULES
@@ -29,9 +26,10 @@ from charrnn.storage.metrics import is_shorter
 from charrnn.tasks.shards.names import check
 from charrnn.train import recipes
 from charrnn.train.local.loop import refuse_alone
+from charrnn.train.opening.beginning import Beginning
+from charrnn.train.opening.request import Request
 from charrnn.train.plan import planned, with_fewer_streams
 from charrnn.train.recipes.base import Recipe
-from charrnn.train.request import Request
 from charrnn.train.session import Session
 
 _MANY = 10
@@ -85,7 +83,7 @@ def open_session(
     recipe = recipes.of(config.task)
     corpus = recipe.read_together(data, train.seed, team)
     given = {**request.model, **request.train}
-    config, planning = (config, []) if start else recipe.suited(config, corpus, given)
+    config, planning = recipe.suited(config, corpus, given, start)
     config, train, plan = planned(
         recipe, config, train, corpus, backend, given, team, begun, fresh=start is None
     )
@@ -94,20 +92,21 @@ def open_session(
         train, planning = with_fewer_streams(recipe, train, corpus, given, team)
 
     needed = team.together(lambda: recipe.required_memory(config, corpus, train, backend, team))
-    made = recipe, config, corpus, train.seed, backend, start, planning
-    model = team.together(lambda: _model(*made))
+    made = recipe, config, corpus, train.seed, backend, start
+    beginning = team.together(lambda: Beginning(*made))
+    planning += beginning.notes
     if plan:
         plan = replace(plan, seconds=team.same(perf_counter() - begun))
     opened = team.together(
         lambda: Session(
             recipe,
-            model,
+            beginning.model,
             corpus,
             data,
             train,
             planning,
             needed=needed,
-            beginning=_beginning(recipe, model, corpus, train.seed, start),
+            beginning=beginning,
             plan=plan,
             interrupted=interrupted,
             team=team,
@@ -175,37 +174,6 @@ def _require_same(team: Team, session: Session, train: TrainConfig) -> None:
         "checkpoint": sha256(weights.tobytes()).hexdigest(),
     }
     team.require_same(_digests(facts))
-
-
-def _model(
-    recipe: Recipe,
-    config: ModelConfig,
-    corpus: Any,
-    seed: int,
-    backend: Backend,
-    start: Checkpoint | None,
-    notes: list[str],
-) -> Network:
-    if start is None:
-        return recipe.fresh(config, corpus, seed, backend)
-    weights, change = recipe.transfer(start, config, corpus, seed)
-    notes.append(f"starting from {start.path}: {change}")
-    return recipe.counted(recipe.with_weights(config, corpus, backend, weights), corpus)
-
-
-def _beginning(
-    recipe: Recipe, model: Network, corpus: Any, seed: int, start: Checkpoint | None
-) -> Callable[[], np.ndarray]:
-    """Return a function that returns the starting weights again, on the host.
-
-    Fresh ones are drawn again. Those that came from a checkpoint are kept in memory until the first
-    save, because the file may have been replaced by then.
-    """
-    if start is None:
-        config = model.config
-        return lambda: np.asarray(recipe.fresh(config, corpus, seed).weights.flat)
-    weights = model.backend.get(model.weights.flat).copy()
-    return lambda: weights
 
 
 def _resume(
