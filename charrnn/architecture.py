@@ -172,6 +172,7 @@ class ModelConfig(Configuration):
         "recurrent layers; 0: none.",
         group=MODEL,
         least=0,
+        most=64,
         tasks=("classify",),
     )
     counts: float = declare(

@@ -164,6 +164,7 @@ WRONG = {
     ("model", "dropout"): (7, 1, -0.1, "0", None, 10**400),
     ("model", "forget_bias"): ("1", None, 10**400, [1.0]),
     ("model", "cell"): ("os", "../lstm", "_base", "lstm\n", "", None, 3, "x" * 10**5),
+    ("model", "ngrams"): (65, 2 * 10**9, -1, 1.5),
     ("model", "dtype"): ("float16", "object", 32, None),
     ("model", "init"): ("zeros", None),
     ("train", "batch"): (0, -1, 1.5, 10**30, "32", None),
