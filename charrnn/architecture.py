@@ -60,6 +60,7 @@ many epochs, unless the number of steps is given. Its best weights often come ea
 frequent evaluations.
 """
 MOST_GRAMS = 1 << 23
+"""The most n-grams that a language model may count: float32 holds every number up to there."""
 SUITED = ("writer",)
 """Settings that follow from the data unless they are given."""
 ADAPTABLE = ("dropout", "recurrent_dropout", "ngrams", "counts", "grams", "writer")

@@ -134,11 +134,8 @@ def _guaranteed(report: Report, lags: LayerLag) -> Verdict | None:
     if any((curve.mean > bound).any() for curve in lags.curves.values()):
         return None
     if all(r.layer == lags.layer for r in own):
-        matrices, shrink = (
-            f"σ₁(W_hh) = {sigma:.3f}",
-            f"at least as {rate:.3f}^k, to {rate**WINDOW:.1e}",
-        )
-        shrink += f" over {WINDOW} steps"
+        matrices = f"σ₁(W_hh) = {sigma:.3f}"
+        shrink = f"at least as {rate:.3f}^k, to {rate**WINDOW:.1e} over {WINDOW} steps"
     else:
         matrices = f"σ₁(W_hh) ≤ {sigma:.3f} here and above"
         shrink = f"as {rate:.3f}^k, but for a power of k"

@@ -59,7 +59,7 @@ def repeated(checkpoint: Checkpoint) -> str | None:
     words += as_options()
     if origin := checkpoint.progress.started_from:
         words += [option("init_from"), origin]
-    words += _options(checkpoint.config, left_out, *configs, always=always_given(checkpoint))
+    words += _options(checkpoint.config, left_out, *configs, always=_always_given(checkpoint))
     return checkpoint.progress.launcher + " ".join(map(quoted, words))
 
 
@@ -79,7 +79,7 @@ def to_repeat(
     return (checkpoint.config, data, train), left_out
 
 
-def always_given(checkpoint: Checkpoint) -> tuple[str, ...]:
+def _always_given(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Return the settings that a command repeats even if they are the defaults.
 
     A run that starts from another has that one's in their place.
