@@ -73,5 +73,5 @@ static void lstm_forward_share(void *context, int share, int shares)
 
 static void lstm_backward_share(void *context, int share, int shares)
 {
-    backward_pass(context, share, shares, 4, lstm_backward_units, keep_product);
+    backward_pass(context, share, shares, 4, 4, lstm_backward_units, keep_product);
 }

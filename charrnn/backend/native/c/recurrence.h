@@ -68,18 +68,37 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// Fetches what the epilogue of some streams will write in a forward pass: `written` groups of H features
-// of `work`, and the states. A write that has to wait for its cache line holds up all writes behind it.
-INLINE void expect(const step *s, long written, long u, long start, long some)
+// What an epilogue touches: what is near, or what a forward or a backward pass has far away.
+typedef enum { NEAR, FORTH, BACK } touched;
+
+// Fetches what the epilogue of some streams of a forward pass will write: units [u, u + PAIR) of `groups`
+// groups of H features of `work`, and the states. A write that has to wait for its cache line holds up all
+// writes behind it.
+INLINE void expect_forth(const step *s, long groups, long u, long start, long some)
 {
     const layer *l = s->l;
     long H = s->H;
     for (long row = s->at + start; row < s->at + start + some; row++)
         for (long i = u; i < least(u + PAIR, H); i += VL) {
-            for (long g = 0; g < written; g++) __builtin_prefetch(l->work + (row * written + g) * H + i, 1);
+            for (long g = 0; g < groups; g++) __builtin_prefetch(l->work + (row * groups + g) * H + i, 1);
             __builtin_prefetch(l->h + (row + l->N) * H + i, 1);
             if (l->c) __builtin_prefetch(l->c + (row + l->N) * H + i, 1);
             if (l->saved) __builtin_prefetch(l->saved + row * H + i, 1);
+        }
+}
+
+// The same of a backward pass, which reads what is outside of `work`: of the states those before the step.
+INLINE void expect_back(const step *s, long groups, long u, long start, long some)
+{
+    const layer *l = s->l;
+    const float *states = l->c ? l->c : l->h;
+    long H = s->H;
+    for (long row = s->at + start; row < s->at + start + some; row++)
+        for (long i = u; i < least(u + PAIR, H); i += VL) {
+            for (long g = 0; g < groups; g++) __builtin_prefetch(l->work + (row * groups + g) * H + i, 1);
+            __builtin_prefetch(l->d_out + row * H + i);
+            __builtin_prefetch(states + row * H + i);
+            if (l->saved) __builtin_prefetch(l->saved + row * H + i);
         }
 }
 
@@ -100,8 +119,8 @@ INLINE void sweep_one(const step *s, long gates, long places, const float *panel
 }
 
 // For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
-// the epilogue. `written`: see expect; 0 for a pass that writes what it has read.
-INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, long written, float *products, epilogue_fn *epilogue)
+// the epilogue.
+INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, touched what, long groups, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR, stride = STRIDE(places, s->count);
     if (s->count == 1) {
@@ -111,7 +130,8 @@ INLINE void sweep(const step *s, long gates, long places, const float *panels, c
     for (long block = s->block; block < s->blocks; block++)
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
-            if (written) expect(s, written, block * PAIR, start, some);
+            if (what == FORTH) expect_forth(s, groups, block * PAIR, start, some);
+            if (what == BACK) expect_back(s, groups, block * PAIR, start, some);
             if (operand && some == 1)
                 column_product(gates, places, panels + block * size, blocks * size, operand + AT(0, start, stride), stride, products, GATE);
             else if (operand)
@@ -188,9 +208,9 @@ INLINE float *operands(const step *s, long count, long places, long more)
     return memory;
 }
 
-// All steps of cells whose recurrence is one product with h: `gates` panels per block of units, `written`
+// All steps of cells whose recurrence is one product with h: `gates` panels per block of units, `groups`
 // groups of features of `work`.
-INLINE void forward_pass(const layer *l, int share, int shares, long gates, long written, epilogue_fn *epilogue)
+INLINE void forward_pass(const layer *l, int share, int shares, long gates, long groups, epilogue_fn *epilogue)
 {
     step s = share_of_step(l, share, shares);
     long H = s.H, places = PLACES(H), size = OPERAND(places, s.count);
@@ -201,13 +221,13 @@ INLINE void forward_pass(const layer *l, int share, int shares, long gates, long
     pack_rows(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, gates, places, l->forth, operand, written, products, epilogue);
+        sweep(&s, gates, places, l->forth, operand, FORTH, groups, products, epilogue);
         SWAP(operand, s.next);
     }
 }
 
 // The same backwards; `last` takes the product that belongs to h before the window.
-INLINE void backward_pass(const layer *l, int share, int shares, long gates, epilogue_fn *epilogue, epilogue_fn *last)
+INLINE void backward_pass(const layer *l, int share, int shares, long gates, long groups, epilogue_fn *epilogue, epilogue_fn *last)
 {
     step s = share_of(l, share, shares);
     long places = gates * PLACES(s.H), size = OPERAND(places, s.count);
@@ -217,10 +237,10 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, epi
     s.stride = STRIDE(places, s.count);
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, 0, products, epilogue);
+        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, BACK, groups, products, epilogue);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, places, l->back, operand, 0, products, last);
+    sweep(&s, 1, places, l->back, operand, NEAR, 0, products, last);
 }
 
 #endif

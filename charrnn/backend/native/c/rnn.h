@@ -41,5 +41,5 @@ static void rnn_forward_share(void *context, int share, int shares)
 
 static void rnn_backward_share(void *context, int share, int shares)
 {
-    backward_pass(context, share, shares, 1, rnn_backward_units, keep_product);
+    backward_pass(context, share, shares, 1, 1, rnn_backward_units, keep_product);
 }
