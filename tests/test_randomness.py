@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from charrnn.randomness import Purpose, generator, stream, words
+from charrnn.randomness import Purpose, Words, generator, stream, words
 
 MASK = (1 << 64) - 1
 
@@ -43,6 +43,14 @@ def test_words_are_the_halves_of_the_outputs_low_half_first(count):
     drawn = words(4, Purpose.DROPOUT, count, step=2)
     assert drawn.dtype == np.uint32
     assert drawn.tolist() == halves[:count]
+
+
+@pytest.mark.parametrize("seed", (0, 7, 2**64 + 3, -1))
+def test_words_of_many_steps_are_those_of_each_step_in_any_order(seed):
+    many = Words(seed, Purpose.RESTART)
+    for step, count in ((5, 9), (0, 1), (2**40, 50), (5, 9), (1, 64), (0, 33)):
+        expected = words(seed, Purpose.RESTART, count, step=step)
+        np.testing.assert_array_equal(many.at(step, count), expected)
 
 
 def test_different_keys_share_no_bits():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from charrnn.backend.order import LayerByLayer, LayerOrder
@@ -83,6 +84,13 @@ class Backend:
         """The compiled core for float32 models; None without it."""
         found: Core | None = getattr(self.xp, "charrnn_core", None)
         return found
+
+    def do(self, function: Callable[..., Any], *args: Any, **more: Any) -> None:
+        """Call a function that changes arrays in place, so that recorded computations repeat it."""
+        if self.core is None:
+            function(*args, **more)
+        else:
+            self.core.do(partial(function, *args, **more))
 
     @property
     def synchronous(self) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from charrnn.backend import Array, Backend
-from charrnn.backend.array import Computation
+from charrnn.backend.array import Computation, Recorder
+from charrnn.backend.native.routine import Passes
 from charrnn.config import ModelConfig
 from charrnn.model.counted import ALL, READ, Counted
 from charrnn.model.head import Beside, LanguageModelHead
@@ -39,6 +40,9 @@ class LanguageModel(Divisible):
     def _build(self, config: ModelConfig, vocabulary: int, outputs: int, backend: Backend) -> None:
         super()._build(config, vocabulary, outputs, backend)
         self.counted = Counted(config.grams, vocabulary, backend) if config.grams else None
+        self._training_passes = backend.graphs
+        if backend.core is not None and self.core is not None and not config.embed:
+            self._training_passes = Passes(backend.core)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return names and shapes of all parameters."""
@@ -112,26 +116,27 @@ class LanguageModel(Divisible):
         """
         assert padding is None
         compute = partial(self._loss_and_gradient, window, grads, dropout_masks, mask, symbols)
-        if self.backend.graphs is None or mask is not None or window.resets is not None:
+        recorder = self._training_passes
+        if recorder is None or mask is not None or window.resets is not None:
             return compute(ids, targets)
         key = (id(grads), id(dropout_masks), symbols)
-        return self._recorded(window, key, compute, (grads, dropout_masks), ids, targets)
+        touched = grads, dropout_masks
+        return self._recorded(recorder, window, key, compute, touched, ids, targets)
 
     def _recorded(
         self,
+        recorder: Recorder,
         window: Window,
         key: Any,
         compute: Computation,
         touched: Any,
         *arrays: Array,
     ) -> Array:
-        """Compute by the graph of this window, these weights and shapes.
+        """Compute by the recording of this window, these weights and shapes.
 
-        ``touched`` holds everything else that the computation reads or writes; the graph keeps it
-        alive.
+        ``touched`` holds everything else that the computation reads or writes; the recording keeps
+        it alive.
         """
-        graphs = self.backend.graphs
-        assert graphs is not None
         key = (key, id(self.weights), *((array.shape, array.dtype.name) for array in arrays))
         if key not in window.recorded:
             if len(window.recorded) == RECORDED:
@@ -142,7 +147,7 @@ class LanguageModel(Divisible):
                 kept = [(dict(ws.staging), dict(ws.buffers)) for ws in window.layers]
                 return weights, touched, dict(window.buffers), kept
 
-            window.recorded[key] = graphs.record(compute, held)
+            window.recorded[key] = recorder.record(compute, held)
         window.used = len(arrays[0])
         result: Array = window.recorded[key](*arrays)
         return result
@@ -168,11 +173,12 @@ class LanguageModel(Divisible):
     @np.errstate(all="ignore")  # non-finite weights are allowed; they show in the result
     def surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         """Return -ln p(target), (T, N), in nats. The states advance; no gradient is kept."""
-        if self.backend.graphs is None or window.resets is not None or self.counted:
+        graphs = self.backend.graphs
+        if graphs is None or window.resets is not None or self.counted:
             with self.inference(window.streams):
                 return self._surprisal(window, ids, targets)
         compute = partial(self._surprisal, window)
-        return self._recorded(window, "surprisal", compute, None, ids, targets)
+        return self._recorded(graphs, window, "surprisal", compute, None, ids, targets)
 
     def _surprisal(self, window: Window, ids: Array, targets: Array) -> Array:
         top = self.forward(window, ids)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import setitem
 
 import numpy as np
 
@@ -239,7 +240,7 @@ class Stack:
             layer.forward(window.staged[index], ws, window.inputs[index], part, window.resets)
             if index < masked:
                 out, kept = outputs[index][part], window.masks[index][part]
-                xp.multiply(out, kept, out=dropped[index][part])
+                self.backend.do(xp.multiply, out, kept, out=dropped[index][part])
         return window.inputs[count]
 
     def backward(
@@ -285,7 +286,7 @@ class Stack:
             bottom = self.layers[0].sequence(d_top.dtype, steps, self.layers[0].D, window.streams)
         below = [bottom, *d_outs]
         for name, array in window.state_gradients.items():
-            array[...] = 0.0 if d_final is None else d_final[name]
+            self.backend.do(setitem, array, ..., 0.0 if d_final is None else d_final[name])
         for index, part in self._order.backward(count, steps):
             layer, d_out = self.layers[index], d_outs[index]
             staged, ws = window.staged[index], window.layers[index]
@@ -294,7 +295,8 @@ class Stack:
                 layer.accumulate(staged, ws, x, steps, own, below[index])
                 continue
             if index < len(window.masks):
-                xp.multiply(d_out[part], window.masks[index][part], out=d_out[part])
+                kept = window.masks[index][part]
+                self.backend.do(xp.multiply, d_out[part], kept, out=d_out[part])
             layer.backward(staged, ws, d_out, below[index], part, window.resets)
         return bottom
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.display import count
 from charrnn.errors import CorpusError, UsageError, setting
-from charrnn.randomness import Purpose, threshold, words
+from charrnn.randomness import Purpose, Words, threshold
 from charrnn.text.units.pieces import Ids, Pieces, TextIds
 
 EVALUATION_STEPS, EVALUATION_STREAMS = 32, 64
@@ -112,7 +112,8 @@ class Streams:
         seed: int = 0,
     ) -> None:
         _check_sizes(batch, seq_len)
-        self._carry, self._restart, self._seed = carry, restart, seed
+        self._carry, self._restart = carry, restart
+        self._words = Words(seed, Purpose.RESTART)
         least = batch * seq_len + 1
         if len(ids) < least:
             has = f"the training text has {count(len(ids), 'symbol')}"
@@ -156,7 +157,7 @@ class Streams:
             return np.ones(self.batch, np.bool_)
         if not self._restart:
             return None
-        bits = words(self._seed, Purpose.RESTART, self._streams, step=step)[self._mine]
+        bits = self._words.at(step, self._streams)[self._mine]
         reset: NDArray[np.bool_] = bits < np.uint32(threshold(self._restart))
         return reset if reset.any() else None
 

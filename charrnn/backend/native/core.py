@@ -6,12 +6,14 @@ of an array (T, N, F). Matrices are packed into panels before they are multiplie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import CDLL, byref, c_int, c_int64, c_void_p
 from functools import partial
 from math import prod
+from threading import local
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +29,27 @@ TOGETHER = 512
 """Columns of two factors of :meth:`Core.outer` whose panels, 1 KB a column, stay in a cache."""
 
 Float = np.ndarray
+
+R = TypeVar("R")
+
+
+class Recording:
+    """Calls in the order in which they were made, and what each returned."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], Any]] = []
+        self.results: list[Any] = []
+
+    def extend(self, other: Recording) -> None:
+        """Add the calls of another recording."""
+        self.calls += other.calls
+        self.results += other.results
+
+
+class _Active(local):
+    """What a thread is recording; None if nothing."""
+
+    recording: Recording | None = None
 
 
 def address(array: np.ndarray | None) -> int | None:
@@ -99,6 +122,7 @@ class Core:
         library.charrnn_places.argtypes, library.charrnn_places.restype = [c_int64], c_int64
         self.usable = bool(library.charrnn_usable())
         self._functions: dict[str, Any] = {}
+        self._active = _Active()
 
     def __repr__(self) -> str:
         return f"<compiled core {self.name}>"
@@ -112,16 +136,35 @@ class Core:
 
     def call(self, name: str, job: Any, work: float, most: int | None = None) -> None:
         """Call a function of about ``work`` operations, in at most ``most`` threads."""
-        self.function(name)(self._threads_for(work, most), byref(job))
+        function = self.function(name)
+        threads = min(self.threads, 1 + int(work / SMALL), most or self.threads)
+        if self._active.recording is None:
+            function(threads, byref(job))
+        else:  # the structure may be used for other calls later
+            self.do(partial(function, threads, byref(type(job).from_buffer_copy(job))))
 
-    def prepared(
-        self, name: str, job: Any, work: float, most: int | None = None
-    ) -> Callable[[], None]:
-        """Return what makes the same call; it keeps the structure, but not its arrays."""
-        return partial(self.function(name), self._threads_for(work, most), byref(job))
+    def do(self, call: Callable[[], R]) -> R:
+        """Make a call that changes arrays in place; a recording repeats it."""
+        result, recording = call(), self._active.recording
+        if recording is not None:
+            recording.calls.append(call)
+            recording.results.append(result)
+        return result
 
-    def _threads_for(self, work: float, most: int | None) -> int:
-        return min(self.threads, 1 + int(work / SMALL), most or self.threads)
+    @contextmanager
+    def recording(self) -> Iterator[Recording]:
+        """Return a context that records what the core does for this thread.
+
+        That is :meth:`call` and :meth:`do`. Repeated, the calls read and write the same memory.
+        """
+        outer, own = self._active.recording, Recording()
+        self._active.recording = own
+        try:
+            yield own
+        finally:
+            self._active.recording = outer
+            if outer is not None:
+                outer.extend(own)
 
     def function(self, name: str) -> Any:
         """Return a function of the library; it takes the number of threads, and a structure."""

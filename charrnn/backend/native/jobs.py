@@ -57,7 +57,7 @@ Dropout = _job(
     "Dropout",
     "T:i H:i N:i t:i h:i n:i layer:u step:u seed:u purpose:u threshold:u scale:f out:p",
 )
-Squares = _job("Squares", "count:i g:p block:i sums:p")
+Squares = _job("Squares", "count:i g:p block:i total:d sums:p")
 Sample = _job(
     "Sample",
     "layers:i N:i H:i V:i D:i gates:i width:i offset:i layer:p ih:p forward:p embedding:p "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -106,12 +107,9 @@ def _update(core: Core, name: str, job: Any, each: float) -> bool:
 
 def norm(core: Core, flat: Array) -> Array:
     """Return the Euclidean norm: blocks of squares in float32, their sum in float64."""
-    sums = np.empty(-(-flat.size // BLOCK))
-    core.call(
-        "squares", jobs.Squares(flat.size, address(flat), BLOCK, address(sums)), 2.0 * flat.size
-    )
-    total = np.add.accumulate(sums)[-1]  # in order, unlike sum()
-    return np.sqrt(total).astype(flat.dtype)
+    job = jobs.Squares(flat.size, address(flat), BLOCK)
+    core.call("squares", job, 2.0 * flat.size)
+    return np.float32(sqrt(job.total))
 
 
 def draw(core: Core, out: Array, key: Any, threshold: int, scale: float) -> None:

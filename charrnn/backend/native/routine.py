@@ -10,42 +10,23 @@ from collections.abc import Callable, Hashable, Sequence
 from operator import is_
 from typing import Any, Generic, TypeVar
 
-from charrnn.backend.array import Array
-from charrnn.backend.native.core import Core
+from charrnn.backend.array import Array, Computation, Recorder
+from charrnn.backend.native.core import Core, Recording
 
 R = TypeVar("R")
 
 
-class Tape(Core):
-    """A core that keeps every call that it makes."""
-
-    def __init__(self, core: Core) -> None:
-        vars(self).update(vars(core))
-        self._calls: list[Callable[[], None]] = []
-
-    def call(self, name: str, job: Any, work: float, most: int | None = None) -> None:
-        """Call a function, and keep the call."""
-        call = self.prepared(name, job, work, most)
-        self._calls.append(call)
-        call()
-
-    def repeat(self) -> None:
-        """Make all calls again."""
-        for call in self._calls:
-            call()
-
-
 class Routine(Generic[R]):
-    """What a function computes by calls of a core alone, on arrays that stay where they are."""
+    """What a function computes by a core alone, on arrays that stay where they are."""
 
     def __init__(self) -> None:
         self._arrays: Sequence[Array] = ()
         self._key: Hashable = None
-        self._tape: Tape | None = None
+        self._recording: Recording | None = None
         self._result: R
 
     def run(
-        self, core: Core, arrays: Sequence[Array], key: Hashable, compute: Callable[[Core], R]
+        self, core: Core, arrays: Sequence[Array], key: Hashable, compute: Callable[[], R]
     ) -> R:
         """Return the result of ``compute``, or of the last time after making its calls again.
 
@@ -55,15 +36,70 @@ class Routine(Generic[R]):
             The arrays that may be others the next time, and whatever else its calls depend on: if
             one differs, ``compute`` is called.
         compute
-            Calls functions of the core that it is given, and changes no array in any other way. Its
-            other arrays stay alive and where they are.
+            Changes arrays by :meth:`Core.call` and :meth:`Core.do` only. Its other arrays stay
+            alive and where they are.
         """
         key = core.threads, len(arrays), key
-        if self._tape and self._key == key and all(map(is_, arrays, self._arrays)):
-            self._tape.repeat()
+        if self._recording and self._key == key and all(map(is_, arrays, self._arrays)):
+            for call in self._recording.calls:
+                core.do(call)
         else:
-            self._tape = None  # if compute fails
-            tape = Tape(core)
-            self._result = compute(tape)
-            self._tape, self._arrays, self._key = tape, tuple(arrays), key
+            self._recording = None  # if compute fails
+            with core.recording() as recording:
+                self._result = compute()
+            self._recording, self._arrays, self._key = recording, tuple(arrays), key
         return self._result
+
+
+class Passes(Recorder):
+    """Records whole passes over windows by a core."""
+
+    note = ""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def record(self, compute: Computation, held: Callable[[], Any]) -> Computation:
+        """Return ``compute`` in a form that is recorded at its first call.
+
+        Like that of a :class:`Routine`, it changes arrays by the core only. Its result is what one
+        of the calls returned.
+        """
+        return Pass(self._core, compute, held)
+
+
+class Pass:
+    """A computation on arrays that always have the same shapes and dtypes.
+
+    Parameters
+    ----------
+    compute, held
+        See :meth:`charrnn.backend.array.Recorder.record`.
+    """
+
+    def __init__(self, core: Core, compute: Computation, held: Callable[[], Any]) -> None:
+        self._core, self._compute, self._held_by = core, compute, held
+        self._threads = 0
+        self._inputs: Sequence[Array] = ()
+        self._recording = Recording()
+        self._place = 0
+        self._held: Any = None
+
+    def __call__(self, *arrays: Array) -> Array:
+        """Return the result for ``arrays``."""
+        if self._threads != self._core.threads:
+            return self._record(arrays)
+        for fixed, array in zip(self._inputs, arrays, strict=True):
+            fixed[...] = array
+        results = [call() for call in self._recording.calls]
+        return results[self._place]
+
+    def _record(self, arrays: Sequence[Array]) -> Array:
+        self._threads = 0  # if compute fails
+        self._inputs = [array.copy() for array in arrays]
+        with self._core.recording() as recording:
+            result = self._compute(*self._inputs)
+        self._place = next(k for k, found in enumerate(recording.results) if found is result)
+        self._recording, self._held = recording, self._held_by()
+        self._threads = self._core.threads
+        return result

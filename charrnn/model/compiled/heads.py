@@ -105,13 +105,12 @@ class CompiledHead(LanguageModelHead):
         if not M:
             d_weight[...], d_bias[...] = 0.0, 0.0
             return np.float32(0.0)
-        own.ids[:M] = ids
+        self._core.do(partial(np.copyto, own.ids[:M], ids, "unsafe"))
         arrays = weights[self._weight], weights[self._bias], d_weight, d_bias
         places = address(outputs), outputs.strides, address(below), below.strides
         compute = partial(self._compute, weights, outputs, own, (d_weight, d_bias), below, M, count)
         own.passes.run(self._core, arrays, (places, M, count), compute)
-        total = np.add.accumulate(own.nats[:M])[-1]  # in a fixed order
-        return np.float32(total / count)
+        return self._core.do(partial(_mean, own.nats[:M], count))
 
     def _compute(
         self,
@@ -122,9 +121,9 @@ class CompiledHead(LanguageModelHead):
         below: Array,
         M: int,
         count: int,
-        core: Core,
     ) -> None:
         """Compute the surprisal of M rows of outputs, and the gradients of the loss."""
+        core = self._core
         weight = weights[self._weight]
         core.pack(weight, 1, own.forth)
         core.pack_transposed(weight, own.back)
@@ -166,3 +165,8 @@ class CompiledHead(LanguageModelHead):
             targets=address(ids),
             nats=address(nats),
         )
+
+
+def _mean(nats: Array, count: int) -> Array:
+    """Return the sum of nats divided by ``count``, 0-d; they are added in a fixed order."""
+    return np.float32(np.add.accumulate(nats)[-1] / count)

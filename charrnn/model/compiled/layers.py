@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.backend import Array, Backend
 from charrnn.backend.native import jobs
-from charrnn.backend.native.core import Core, address, empty, rows, rows_of, sequence
+from charrnn.backend.native.core import address, empty, rows, rows_of, sequence
 from charrnn.backend.native.routine import Routine
 from charrnn.cells.base import Cell, MatrixGradient, Workspace
 from charrnn.model.layer import Layer, whole
@@ -102,11 +102,12 @@ class CompiledLayer(Layer):
         return ws
 
     def stage(self, weights: Mapping[str, Array], ws: Workspace | None, dense: bool = False) -> Any:
-        bias = self.cell.input_bias(self.xp, weights)
         if ws is None:
-            return self._pack(weights, bias, {}, dense, False, self._core)
-        if bias is not weights["bias_ih"]:
-            bias = _kept(ws.staging, "bias", bias)
+            return self._pack(weights, self.cell.input_bias(self.xp, weights), {}, dense, False)
+        bias = weights["bias_ih"]
+        if type(self.cell).input_bias is not Cell.input_bias:
+            own = bias = _room(ws.staging, "bias", bias)
+            self._core.do(lambda: np.copyto(own, self.cell.input_bias(self.xp, weights)))
         pack = partial(self._pack, weights, bias, ws.staging, dense, True)
         arrays: Any = (*weights.values(), bias)
         return ws.scratch.packing.run(self._core, arrays, dense, pack)
@@ -118,10 +119,9 @@ class CompiledLayer(Layer):
         kept: dict[str, Array],
         dense: bool,
         backward: bool,
-        core: Core,
     ) -> Packed:
         """Pack the weights into arrays that are kept from one time to the next."""
-        H, D, G = self.H, self.D, len(self.cell.gates)
+        core, H, D, G = self._core, self.H, self.D, len(self.cell.gates)
 
         def panels(name: str, columns: int, K: int, groups: int = 1) -> Array:
             if name not in kept:
@@ -161,7 +161,8 @@ class CompiledLayer(Layer):
             received = ws.work[: len(x), self.cell.input_rows(self.H)]
             self._core.product(rows(x), staged.ih, rows_of(received))
         else:
-            _kept(ws.staging, "ids", x, len(ws.work))
+            ids = _room(ws.staging, "ids", x, len(ws.work))[: len(x)]
+            self._core.do(partial(np.copyto, ids, x, "unsafe"))
         for start, stop, kept in resets.runs(part) if resets else whole(part):
             if kept is not None:
                 for states in ws.states.values():
@@ -247,9 +248,9 @@ class CompiledLayer(Layer):
         x: Array | None,
         steps: int,
         grads: Mapping[str, Array],
-        core: Core,
     ) -> None:
         """Write the gradients; ``x`` (rows, D) is what the layer read, None for symbols."""
+        core = self._core
         work, inputs = rows_of(ws.work[:steps]), self.cell.input_rows(self.H)
         received, bias = work[:, inputs], grads["bias_ih"]
         factors: list[tuple[Array, Array]] = []  # of the products with what the bias sums
@@ -277,11 +278,9 @@ class CompiledLayer(Layer):
             core.sum(received, bias)
 
 
-def _kept(arrays: dict[str, Array], name: str, value: Array, length: int | None = None) -> Array:
-    """Write a value to the array of that name, which is made for ``length`` rows or its own."""
-    kind = np.int32 if value.dtype.kind in "iu" else value.dtype
+def _room(arrays: dict[str, Array], name: str, like: Array, length: int | None = None) -> Array:
+    """Return the array of that name, which is made for ``length`` rows or as many as ``like``."""
     if name not in arrays:
-        arrays[name] = np.empty((length or len(value), *value.shape[1:]), kind)
-    kept = arrays[name]
-    np.copyto(kept[: len(value)], value, "unsafe")
-    return kept
+        kind = np.int32 if like.dtype.kind in "iu" else like.dtype
+        arrays[name] = np.empty((length or len(like), *like.shape[1:]), kind)
+    return arrays[name]

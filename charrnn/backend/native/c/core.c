@@ -57,8 +57,9 @@ SHARED(move, move_share, move_job)
 SHARED(sgd, sgd_share, sgd_job)
 SHARED(rmsprop, rmsprop_share, rmsprop_job)
 SHARED(dropout, dropout_share, dropout_job)
-SHARED(squares, squares_share, squares_job)
 
+API void charrnn_squares(int threads, squares_job *work) { squares(threads, work); }
+API int charrnn_squares_size(void) { return (int)sizeof(squares_job); }
 API void charrnn_sample(int threads, sample_job *work) { sample(threads, work); }
 API int charrnn_sample_size(void) { return (int)sizeof(sample_job); }
 API void charrnn_draw(int threads, draw_job *work) { draw(threads, work); }

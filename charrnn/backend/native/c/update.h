@@ -143,7 +143,8 @@ typedef struct {
     int64_t count;
     const float *g;
     int64_t block; // elements whose squares are summed in float
-    double *sums;  // one for each block
+    double total;
+    double *sums; // one for each block
 } squares_job;
 
 static void squares_share(void *context, int share, int shares)
@@ -170,6 +171,16 @@ static void squares_share(void *context, int share, int shares)
         for (int k = 0; k < lanes; k++) sum += sums[k / VL][k % VL];
         w->sums[b] = sum;
     }
+}
+
+// total = Σ g²
+static void squares(int threads, squares_job *w)
+{
+    long blocks = (w->count + w->block - 1) / w->block;
+    w->sums = (double *)scratch((size_t)blocks * 2);
+    run(threads, squares_share, w);
+    w->total = 0.0;
+    for (long b = 0; b < blocks; b++) w->total += w->sums[b];
 }
 
 #endif
