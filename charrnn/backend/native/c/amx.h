@@ -102,6 +102,8 @@ static void panel_product(long places, const float *panel, const float *next, co
     }
 }
 
+#define narrow_product panel_product // the unit has no narrow tiles
+
 // The same for one vector and several panels, `apart` floats from each other
 INLINE void column_product(long panels, long places, const float *panel, long apart, const float *operand, long stride, float *out, long out_apart)
 {

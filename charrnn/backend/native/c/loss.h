@@ -6,10 +6,11 @@
 #include "products.h"
 
 #define LANES 32 // partial sums, whatever VL is
+#define VECTORS (LANES / VL) // that hold them
 
 // The logits are top (rows, H) times the decoder, plus the bias, and if others are `added`, `kept` times
-// that plus those. Writes -ln p[target] to nats and, if
-// d_top is given, the gradients of `scale` times the sum of nats, with respect to logits and top.
+// that plus those. Writes -ln p[target] to nats and, if d_top is given, the gradients of `scale` times the
+// sum of nats, with respect to logits and top.
 typedef struct {
     int64_t rows, H, V;
     const float *top;
@@ -26,34 +27,79 @@ typedef struct {
     float kept;
 } loss_job;
 
-// z (V) becomes e^(z - max); returns their sum and stores the maximum in `top`. z is padded to a multiple
-// of LANES floats.
-INLINE float exponentials(float *z, long V, float *top)
+// Adds the bias and what is `added` to a row of logits z (V), and pads it to a multiple of LANES with -inf;
+// returns the maxima of its elements at equal places of a vector. No NaN is among them: the sum below keeps it.
+INLINE vf finish(const loss_job *w, long row, float *z)
 {
-    float most = -HUGE_VALF;
-    for (long v = V; v < padded(V, LANES); v++) z[v] = -HUGE_VALF;
-    vf high = splat(-HUGE_VALF);
-    for (long v = 0; v < V; v += VL) {
-        vf a = load(z + v);
-        high = choose(high > a, high, a); // a NaN may be lost here: the sum below keeps it
+    const vf none = splat(-HUGE_VALF);
+    vf high = none;
+    for (long v = padded(w->V, VL); v < padded(w->V, LANES); v += VL) store(z + v, none);
+    for (long v = 0; v < w->V; v += VL) {
+        long left = w->V - v;
+        vf a = load_some(z + v, left) + load_some(w->bias + v, left);
+        if (w->added) a = a * splat(w->kept) + load_some(w->added + row * w->V + v, left);
+        a = keep_some(a, left, none);
+        store(z + v, a);
+        high = choose(a > high, a, high);
     }
-    for (int i = 0; i < VL; i++) most = high[i] > most ? high[i] : most;
-    vf sums[LANES / VL];
-    for (int i = 0; i < LANES / VL; i++) sums[i] = splat(0.0f);
+    return high;
+}
+
+// z (V), padded, becomes e^(z - most); returns LANES partial sums, each a row of `sums`.
+INLINE void exponentials(float *z, long V, float most, vf (*sums)[VL], int row)
+{
+    vf sum[VECTORS];
+    for (int i = 0; i < VECTORS; i++) sum[i] = splat(0.0f);
     for (long v = 0; v < V; v += LANES) {
-        vf a[LANES / VL], e[LANES / VL];
-        UNROLL for (int i = 0; i < LANES / VL; i++) e[i] = (a[i] = load(z + v + i * VL)) - splat(most);
-        exponential(LANES / VL, e);
-        UNROLL for (int i = 0; i < LANES / VL; i++) {
-            e[i] = choose(a[i] == splat(-HUGE_VALF), splat(0.0f), e[i]);
+        vf e[VECTORS];
+        vi none[VECTORS];
+        UNROLL for (int i = 0; i < VECTORS; i++) {
+            vf a = load(z + v + i * VL);
+            none[i] = a == splat(-HUGE_VALF);
+            e[i] = choose(none[i], splat(0.0f), a - splat(most)); // a power that underflows takes longer
+        }
+        for (int i = 0; i < VECTORS; i += TOGETHER) exponential((int)least(TOGETHER, VECTORS - i), e + i);
+        UNROLL for (int i = 0; i < VECTORS; i++) {
+            e[i] = choose(none[i], splat(0.0f), e[i]);
             store(z + v + i * VL, e[i]);
-            sums[i] += e[i];
+            sum[i] += e[i];
         }
     }
-    float sum = 0.0f;
-    for (int i = 0; i < LANES; i++) sum += sums[i / VL][i % VL];
-    *top = most;
-    return sum;
+    UNROLL for (int i = 0; i < VECTORS; i++) sums[i][row] = sum[i];
+}
+
+// The nats of `count` rows of logits (VL at most), products so far, which become the gradients with respect
+// to them. What is done once a row is done for all of them at a time, each in a lane of its own.
+static void softmax(const loss_job *w, long row, long count, float *logits, long ld)
+{
+    vf high[VL] = {0}, sums[VECTORS][VL] = {0}, sum = splat(0.0f); // rows that are missing stay 0
+    float hit[VL];
+    double total[VL], log[VL];
+    for (long j = 0; j < count; j++) {
+        high[j] = finish(w, row + j, logits + j * ld);
+        hit[j] = logits[j * ld + w->targets[row + j]];
+    }
+    vf most = maxima(high);
+    for (long j = 0; j < count; j++) exponentials(logits + j * ld, w->V, most[j], sums, j);
+    for (int i = 0; i < VECTORS; i++) {
+        transpose(sums[i]);
+        UNROLL for (int k = 0; k < VL; k++) sum += sums[i][k];
+    }
+    for (int j = 0; j < VL; j++) total[j] = sum[j];
+    for (int j = 0; j < VL; j += VL / 2) *(vd *)(log + j) = logarithm_d(*(const vd *)(total + j));
+    for (long j = 0; j < count; j++) {
+        float *z = logits + j * ld;
+        w->nats[row + j] = (total[j] > 0.0 ? log[j] : logarithm(total[j])) - ((double)hit[j] - most[j]);
+        if (!w->d_top) continue;
+        float factor = (float)(w->scale / total[j]), *out = w->d_logits + (row + j) * w->V;
+        long target = w->targets[row + j];
+        for (long v = 0; v < w->V; v += VL) {
+            vf d = load(z + v) * splat(factor);
+            store(z + v, d);
+            store_some(out + v, d, w->V - v);
+        }
+        out[target] = z[target] -= (float)w->scale;
+    }
 }
 
 static void loss_share(void *context, int share, int shares)
@@ -66,21 +112,9 @@ static void loss_share(void *context, int share, int shares)
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
         pack_rows(some, H, w->top + row * w->top_ld, w->top_ld, operand, STRIDE(PLACES(H), ROWS));
-        for (long m = 0; m < V; m += PAIR) edge_product(PLACES(H), w->forth + m * PLACES(H), operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);
-        for (long j = 0; j < some; j++) {
-            float *z = logits + j * ld, top;
-            long target = w->targets[row + j];
-            for (long v = 0; v < V; v += VL) store_some(z + v, load_some(z + v, V - v) + load_some(w->bias + v, V - v), V - v);
-            for (long v = 0; w->added && v < V; v += VL)
-                store_some(z + v, load_some(z + v, V - v) * splat(w->kept) + load_some(w->added + (row + j) * V + v, V - v), V - v);
-            float hit = z[target], sum = exponentials(z, V, &top);
-            w->nats[row + j] = logarithm(sum) - ((double)hit - top);
-            if (!w->d_top) continue;
-            float factor = (float)(w->scale / sum);
-            for (long v = 0; v < V; v += VL) store_some(z + v, load_some(z + v, V - v) * splat(factor), V - v);
-            z[target] -= (float)w->scale;
-            memcpy(w->d_logits + (row + j) * V, z, (size_t)V * sizeof(float));
-        }
+        for (long m = 0; m < V; m += PAIR)
+            edge_product(PLACES(H), w->forth + m * PLACES(H), operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);
+        for (long j = 0; j < some; j += VL) softmax(w, row + j, least(VL, some - j), logits + j * ld, ld);
         if (!w->d_top) continue;
         pack_rows(some, V, logits, ld, operand, STRIDE(PLACES(V), ROWS));
         for (long m = 0; m < H; m += PAIR)

@@ -17,7 +17,8 @@ INLINE void edge_product(long places, const float *panel, const float *operand, 
     }
     if (add)
         for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
-    panel_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
+    if (width > VL) panel_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
+    else narrow_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
     for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
 }
 

@@ -26,22 +26,22 @@ INLINE vf multiply_add(vf a, vf b, vf sum) { return fma_(a, b, sum); }
 
 typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart);
 
-#define TILE(NB)                                                                                   \
-    static void tile_##NB(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart) \
+#define TILE(NAME, NB, WIDE)                                                                       \
+    static void NAME(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart) \
     {                                                                                              \
         vf low[NB], high[NB];                                                                      \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
             low[j] = add ? load(out + j * ld) : splat(0.0f);                                       \
-            high[j] = add ? load(out + j * ld + VL) : splat(0.0f);                                 \
+            if (WIDE) high[j] = add ? load(out + j * ld + VL) : splat(0.0f);                       \
         }                                                                                          \
         for (long k = 0; k < places; k++) {                                                        \
             FETCH(ahead);                                                                          \
             FETCH(ahead + apart);                                                                  \
-            vf a = load(panel), b = load(panel + VL);                                              \
+            vf a = load(panel), b = WIDE ? load(panel + VL) : a;                                   \
             UNROLL for (int j = 0; j < NB; j++) {                                                  \
                 vf c = splat(columns[j]);                                                          \
                 low[j] = multiply_add(a, c, low[j]);                                               \
-                high[j] = multiply_add(b, c, high[j]);                                             \
+                if (WIDE) high[j] = multiply_add(b, c, high[j]);                                   \
             }                                                                                      \
             panel += PAIR;                                                                         \
             ahead += VL;                                                                           \
@@ -49,27 +49,25 @@ typedef void tile_fn(long places, const float *panel, const float *columns, long
         }                                                                                          \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
             store(out + j * ld, low[j]);                                                           \
-            store(out + j * ld + VL, high[j]);                                                     \
+            if (WIDE) store(out + j * ld + VL, high[j]);                                           \
         }                                                                                          \
     }
 
-TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
-#if COLUMNS > 6
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
-#endif
+#define UP_TO_6(NAME) NAME(1) NAME(2) NAME(3) NAME(4) NAME(5) NAME(6)
+#define UP_TO_12(NAME) UP_TO_6(NAME) NAME(7) NAME(8) NAME(9) NAME(10) NAME(11) NAME(12)
 #if COLUMNS > 12
-TILE(13) TILE(14)
+#define UP_TO_COLUMNS(NAME) UP_TO_12(NAME) NAME(13) NAME(14)
+#elif COLUMNS > 6
+#define UP_TO_COLUMNS(NAME) UP_TO_12(NAME)
+#else
+#define UP_TO_COLUMNS(NAME) UP_TO_6(NAME)
 #endif
 
-static tile_fn *const TILES[] = {
-    0, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6,
-#if COLUMNS > 6
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12,
-#endif
-#if COLUMNS > 12
-    tile_13, tile_14,
-#endif
-};
+#define TILES_OF(NB) TILE(tile_##NB, NB, 1) TILE(narrow_##NB, NB, 0)
+#define TILE_OF(NB) , tile_##NB
+#define NARROW_OF(NB) , narrow_##NB
+UP_TO_COLUMNS(TILES_OF)
+static tile_fn *const TILES[] = {0 UP_TO_COLUMNS(TILE_OF)}, *const NARROW[] = {0 UP_TO_COLUMNS(NARROW_OF)};
 
 // The same for one column and NP panels, `apart` floats from each other: with a single panel, each
 // multiply-add would wait for the one before.
@@ -105,14 +103,25 @@ INLINE void column_product(long panels, long places, const float *panel, long ap
 
 // One panel times `count` columns, in tiles of about equal width. Each of the first two tiles fetches
 // half of the next panel; a single tile fetches both halves.
-INLINE void panel_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+INLINE void in_tiles(tile_fn *const *tile_of, long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
 {
     long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0, half = places * VL;
     for (long tile = 0; tile < tiles; tile++) {
         long last = count * (tile + 1) / tiles;
-        TILES[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? 0 : half);
+        tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? 0 : half);
         first = last;
     }
+}
+
+INLINE void panel_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+{
+    in_tiles(TILES, places, panel, next, columns, stride, count, out, ld, add);
+}
+
+// The same with the first vector of the panel only
+INLINE void narrow_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+{
+    in_tiles(NARROW, places, panel, next, columns, stride, count, out, ld, add);
 }
 
 #endif

@@ -130,6 +130,13 @@ INLINE vf root(vf a)
 INLINE vf choose(vi mask, vf yes, vf no) { return (vf)(((vi)yes & mask) | ((vi)no & ~mask)); }
 INLINE vd choose_d(vl mask, vd yes, vd no) { return (vd)(((vl)yes & mask) | ((vl)no & ~mask)); }
 
+// The first `count` elements of a; the others are those of `rest`.
+INLINE vf keep_some(vf a, long count, vf rest)
+{
+    static const int32_t order[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return count >= VL ? a : choose(*(const vi *)order < (int32_t)count, a, rest);
+}
+
 // NaN passes through both.
 INLINE vf at_least(vf a, float low)
 {
@@ -183,6 +190,17 @@ INLINE void transpose(vf *a)
         }
         UNROLL for (int i = 0; i < VL; i++) a[i] = b[i];
     }
+}
+
+// The maximum of each of VL vectors without NaN: each stage interleaves them as above, and halves their number.
+INLINE vf maxima(vf *a)
+{
+    UNROLL for (int half = VL / 2; half; half /= 2)
+        UNROLL for (int i = 0; i < half; i++) {
+            vf b = LOW(a[i], a[i + half]), c = HIGH(a[i], a[i + half]);
+            a[i] = choose(b > c, b, c);
+        }
+    return a[0];
 }
 
 INLINE long padded(long count, long unit) { return (count + unit - 1) / unit * unit; }
