@@ -10,7 +10,8 @@ import pytest
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
 REQUIRED = "CHARRNN_REQUIRE_COMPILERS"
-"""Names the compilers (``nvrtc``, ``c++``) without which tests fail rather than being skipped."""
+"""Names the compilers (``nvrtc``, ``c``, ``c++``) and the emulator (``qemu``) without which tests
+fail rather than being skipped."""
 
 
 class CompileError(Exception):
