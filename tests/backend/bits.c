@@ -304,8 +304,11 @@ static void samples(const void *of, const long *at, int threads)
     w.forward = a->share;
     w.embedding = dense ? numbers(V * D, 1.0f) : 0;
     w.embedded = floats(N * D);
-    w.decoder = forth(threads, 1, V, H, numbers(V * H, 1.0f));
-    w.bias = numbers(V, 1.0f);
+    float *decoder = numbers(V * H, 1.0f), *bias = numbers(V, 1.0f);
+    memcpy(decoder + (V - 1) * H, decoder, (size_t)H * sizeof(float)); // two symbols have equal weights
+    bias[V - 1] = bias[0];
+    w.decoder = forth(threads, 1, V, H, decoder);
+    w.bias = bias;
     w.ids = ids;
     w.logits = floats(N * V);
     w.counted = mixed ? new_tables(V, read, LONGEST, N, 0) : 0;
@@ -410,7 +413,7 @@ typedef struct {
     axis axes[6];
 } kind;
 
-#define WINDOWS {"T", 2, {1, 5}}, {"N", 4, {1, 3, 17, 35}}, {"H", 4, {1, 7, 33, 64}}, {"ids", 2, {0, 1}}
+#define WINDOWS {"T", 2, {1, 5}}, {"N", 5, {1, 3, 17, 33, 35}}, {"H", 4, {1, 7, 33, 64}}, {"ids", 2, {0, 1}}
 #define STREAMS {"N", 3, {1, 3, 17}}, {"H", 2, {7, 33}}, {"V", 2, {7, 33}}, {"dense", 2, {0, 1}}, {"mixed", 2, {0, 1}}
 #define MATRICES {"rows", 5, {1, 3, 6, 17, 60}}, {"K", 3, {1, 7, 64}}, {"M", 5, {1, 7, 33, 65, 130}}
 #define FACTORS {"rows", 3, {1, 5, 300}}, {"F", 4, {1, 7, 33, 64}}, {"M1", 3, {1, 9, 40}}, {"M2", 2, {0, 5}}, {"add", 2, {0, 1}}
