@@ -5,16 +5,14 @@ architecture are emulated by QEMU (``qemu-user``); ziglang or a cross compiler c
 """
 
 import shutil
-import subprocess
 import sys
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from helpers.native import TARGETS
 from helpers.nvrtc import missing
+from helpers.processors import cross_compiler, emulator, run_program
 
 from charrnn.backend.native import build
 
@@ -34,19 +32,9 @@ BOUNDS = ("-O1", "-fsanitize=bounds", "-fsanitize-trap=bounds")
 
 
 @cache
-def printed(command, flags, emulator=()):
+def printed(command, flags, emulated_by=()):
     """Compile ``bits.c`` with a compiler and flags, run it, and return what it prints."""
-    with TemporaryDirectory() as folder:
-        program = Path(folder) / "bits"
-        compiled = subprocess.run(
-            [*command, *build.FLAGS, *flags, '-DCHARRNN_SOURCE="tests"', f"-I{build.SOURCE.parent}",
-             str(SOURCE), "-o", str(program), "-lpthread", "-lm"],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        assert compiled.returncode == 0, compiled.stderr
-        done = subprocess.run(
-            [*emulator, str(program)], capture_output=True, text=True, timeout=600
-        )
+    done = run_program(SOURCE, command, flags, emulated_by)
     lines = done.stdout.splitlines()
     assert done.returncode in (0, 1), (done.returncode, lines[-1:], done.stderr)
     assert not [line for line in lines if "threads" in line][:5]
@@ -71,19 +59,7 @@ def test_compilers_and_processors_of_this_machine_agree(path, target):
 @pytest.mark.parametrize("checks", [(), BOUNDS], ids=["plain", "bounds"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_processors_of_other_machines_agree(architecture, checks):
-    target, emulator = ARCHITECTURES[architecture], ()
-    if not (sys.platform == "linux" and target in TARGETS):
-        found = shutil.which(f"qemu-{architecture}") or shutil.which(f"qemu-{architecture}-static")
-        if not found:
-            missing("qemu", f"no qemu-{architecture} to run a program (Debian: qemu-user)")
-        emulator = (found, "-cpu", "max")
-    cross = shutil.which(f"{architecture}-linux-gnu-gcc")
-    if find_spec("ziglang"):
-        triple = f"{architecture}-linux-musl"
-        command = (sys.executable, "-m", "ziglang", "cc", "-target", triple, "-g0")
-        flags = (f"-mcpu={target.replace('-', '_')}",) if target in build.TARGET_FLAGS else ()
-    elif cross and not checks:
-        command, flags = (cross,), build.TARGET_FLAGS.get(target, ())
-    else:
-        missing("qemu", f"no compiler for {architecture} (pip install ziglang)")
-    compare(printed(command, ("-static", *flags, *checks), emulator))
+    target = ARCHITECTURES[architecture]
+    runs_here = sys.platform == "linux" and target in TARGETS
+    emulated_by = () if runs_here else emulator(architecture)
+    compare(printed(*cross_compiler(architecture, target, checks), emulated_by))

@@ -61,6 +61,24 @@ def test_a_library_that_the_system_does_not_let_run_is_passed_over(tmp_path, mon
     assert asked == ["x86-64-v4-amx", "x86-64-v4-bf16"]
 
 
+def test_a_library_that_finds_no_such_products_says_so(tmp_path, monkeypatch):
+    """On aarch64 only the library itself can tell."""
+
+    class Opened:
+        usable = False
+
+        def __init__(self, path, target, threads):
+            pass
+
+    monkeypatch.setattr(library, "machine", lambda: "aarch64")
+    monkeypatch.setattr(library, "open_library", Opened)
+    with pytest.raises(BackendError, match="not built"):
+        library.open_core(1, tmp_path, "bf16")
+    (tmp_path / build.file_name("aarch64-bf16")).touch()
+    with pytest.raises(BackendError, match=r"no products in bfloat16.*leave out"):
+        library.open_core(1, tmp_path, "bf16")
+
+
 def test_without_a_compiler_nothing_is_built(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)

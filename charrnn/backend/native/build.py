@@ -36,8 +36,10 @@ BF16_FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
         "x86-64-v4-amx": ("AVX512F", "AVX512_SKX", "AVX512BF16"),  # and AMX: NumPy does not know it
         "x86-64-v4-bf16": ("AVX512F", "AVX512_SKX", "AVX512BF16"),
     },
+    "aarch64": {"aarch64-bf16": ()},  # and BFDOT: NumPy does not know it
 }
-"""The same for the libraries whose products round their factors to bfloat16."""
+"""The same for the libraries whose products round their factors to bfloat16. A library itself tells
+whether the processor has what NumPy does not know."""
 
 TARGET_FLAGS = {
     "x86-64-v4": ("-march=x86-64-v4",),
@@ -51,8 +53,12 @@ TARGET_FLAGS = {
     ),
     "x86-64-v4-bf16": ("-march=x86-64-v4", "-mavx512bf16", "-DBF16"),
     "x86-64-v3": ("-march=x86-64-v3",),
+    "aarch64-bf16": ("-march=armv8.2-a+bf16", "-DBF16"),
 }
 """What the compiler is told about a target, if anything."""
+
+ZIGLANG_CPUS = {"armv8.2-a+bf16": "generic+v8_2a+bf16"}
+"""Ziglang's names for processors that differ in more than a ``_`` for each ``-``."""
 
 PLATFORMS: dict[str, tuple[str, str]] = {
     "manylinux_2_17_x86_64": ("x86_64", "x86_64-linux-gnu.2.17"),
@@ -158,11 +164,15 @@ def cross_build(tag: str, folder: Path) -> list[Path]:
     command = [sys.executable, "-m", "ziglang", "cc", "-target", triple]
     libraries: list[Path] = []
     for target in targets(architecture):
-        cpus = [flag[7:] for flag in TARGET_FLAGS.get(target, ()) if flag.startswith("-march=")]
-        renamed = [f"-mcpu={cpu.replace('-', '_')}" for cpu in cpus]  # ziglang has its own names
         libraries.append(folder / file_name(target))
-        compile_core(target, libraries[-1], command, (*renamed, "-g0", "-s"))
+        compile_core(target, libraries[-1], command, (*ziglang_cpu(target), "-g0", "-s"))
     return libraries
+
+
+def ziglang_cpu(target: str) -> list[str]:
+    """Return what ziglang needs beside a target's flags: its own name for the processor."""
+    cpus = [flag[7:] for flag in TARGET_FLAGS.get(target, ()) if flag.startswith("-march=")]
+    return [f"-mcpu={ZIGLANG_CPUS.get(cpu, cpu.replace('-', '_'))}" for cpu in cpus]
 
 
 def main(arguments: Sequence[str]) -> str | None:

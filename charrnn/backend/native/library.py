@@ -46,21 +46,22 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
     """
     kind = BF16_FEATURES if matmul == "bf16" else FEATURES
     usable = runnable(kind.get(machine(), {}), features())
-    if not usable and matmul == "bf16":
-        raise BackendError(
-            f"this processor has no products in bfloat16 ({platform.machine()})",
-            f"leave out {setting('matmul')}",
-        )
-    if not usable:
+    if not usable and matmul != "bf16":
         unsupported = f"this processor ({platform.machine()})" if machine() else platform.system()
         raise BackendError(
             f"the compiled core does not support {unsupported}", f"leave out {setting('core')}"
         )
-    for target in usable:
-        path = folder / file_name(target)
-        core = open_library(path, target, threads) if path.is_file() else None
-        if core and core.usable:
+    paths = {target: folder / file_name(target) for target in usable}
+    built = {target: path for target, path in paths.items() if path.is_file()}
+    for target, path in built.items():
+        core = open_library(path, target, threads)
+        if core.usable:
             return core
+    if matmul == "bf16" and (built or not usable):
+        raise BackendError(
+            f"this processor has no products in bfloat16 ({platform.machine()})",
+            f"leave out {setting('matmul')}",
+        )
     raise BackendError(
         "the compiled core was not built when charrnn was installed",
         f"install a C compiler, then run: {COMMAND}",

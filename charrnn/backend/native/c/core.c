@@ -28,8 +28,10 @@ API int64_t charrnn_places(int64_t terms) { return PLACES(terms); }
 // Whether this process can run the library, as far as its target's features do not tell
 API int charrnn_usable(void)
 {
-#ifdef AMX
+#if defined(AMX)
     return matrix_unit();
+#elif defined(BF16) && defined(__aarch64__)
+    return dot_products();
 #else
     return 1;
 #endif

@@ -27,10 +27,15 @@
 // Elements of a and b, rounded to nearest even, in turn
 INLINE vf pack(vf a, vf b)
 {
+#if VL == 16
     static const uint16_t turns[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
     return (vf)_mm512_permutexvar_epi16(_mm512_loadu_si512(turns), halves);
+#else
+    uint16x4x2_t turns = vzip_u16((uint16x4_t)vcvt_bf16_f32((float32x4_t)a), (uint16x4_t)vcvt_bf16_f32((float32x4_t)b));
+    return (vf)vcombine_u16(turns.val[0], turns.val[1]);
+#endif
 }
 #else
 #define PACKED 1

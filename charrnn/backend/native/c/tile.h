@@ -16,8 +16,34 @@
 #ifdef BF16
 INLINE vf multiply_add(vf a, vf b, vf sum)
 {
+#if VL == 16
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+    return (vf)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)a, (bfloat16x8_t)b);
+#endif
 }
+
+#ifdef __aarch64__
+#if defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
+
+// Whether the processor has that instruction
+static int dot_products(void)
+{
+#if defined(__linux__)
+    return getauxval(AT_HWCAP2) >> 14 & 1; // HWCAP2_BF16
+#elif defined(__APPLE__)
+    int has = 0;
+    size_t size = sizeof(has);
+    return !sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, 0, 0) && has;
+#else
+    return 0;
+#endif
+}
+#endif
 #else
 INLINE vf multiply_add(vf a, vf b, vf sum) { return fma_(a, b, sum); }
 #endif
