@@ -36,11 +36,13 @@ def stream(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.
 
     ``seed`` is any integer, taken modulo 2^64; ``step`` and ``layer`` are non-negative.
     """
-    counter = (layer << 128) | (step << 192)
-    # NumPy's Philox advances its counter before the first block; start one block back.
-    counter = (counter - 1) % (1 << 256)
     key = (seed & _MASK) | (int(purpose) << 64)
-    return np.random.Philox(counter=counter, key=key)
+    return np.random.Philox(counter=_start(step, layer), key=key)
+
+
+def _start(step: int, layer: int) -> int:
+    """Return the counter from which NumPy's Philox, which advances it first, gives block 0."""
+    return ((layer << 128 | step << 192) - 1) % (1 << 256)
 
 
 def generator(seed: int, purpose: Purpose, *, step: int = 0, layer: int = 0) -> np.random.Generator:
@@ -53,7 +55,11 @@ def words(seed: int, purpose: Purpose, count: int, *, step: int = 0, layer: int 
 
     Word w is the low half (even w) or the high half (odd w) of the 64-bit output w // 2.
     """
-    raw = stream(seed, purpose, step=step, layer=layer).random_raw((count + 1) // 2)
+    return _next_words(stream(seed, purpose, step=step, layer=layer), count)
+
+
+def _next_words(bits: np.random.Philox, count: int) -> np.ndarray:
+    raw = bits.random_raw((count + 1) // 2)
     return np.asarray(raw).astype("<u8", copy=False).view("<u4")[:count]
 
 
@@ -69,10 +75,11 @@ class Words:
 
     def at(self, step: int, count: int) -> np.ndarray:
         """Return ``count`` random 32-bit words of a step, uint32, shape (count,)."""
-        self._state["state"]["counter"][:] = _MASK, _MASK, _MASK, (step - 1) & _MASK  # a block back
+        start = _start(step, layer=0)
+        counter = self._state["state"]["counter"]
+        counter[:] = [start >> shift & _MASK for shift in (0, 64, 128, 192)]
         self._stream.state = self._state
-        raw = self._stream.random_raw((count + 1) // 2)
-        return np.asarray(raw).astype("<u8", copy=False).view("<u4")[:count]
+        return _next_words(self._stream, count)
 
 
 def threshold(probability: float) -> int:

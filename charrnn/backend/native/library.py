@@ -51,10 +51,9 @@ def open_core(threads: int, folder: Path = FOLDER, matmul: str = "fp32") -> Core
         raise BackendError(
             f"the compiled core does not support {unsupported}", f"leave out {setting('core')}"
         )
-    paths = {target: folder / file_name(target) for target in usable}
-    built = {target: path for target, path in paths.items() if path.is_file()}
-    for target, path in built.items():
-        core = open_library(path, target, threads)
+    built = [target for target in usable if (folder / file_name(target)).is_file()]
+    for target in built:
+        core = open_library(folder / file_name(target), target, threads)
         if core.usable:
             return core
     if matmul == "bf16" and (built or not usable):

@@ -127,11 +127,4 @@ INLINE vd logarithm_d(vd x)
     return __builtin_convertvector(k, vd) * 0.6931471805599453 + 2.0 * (s + s * (sum * q));
 }
 
-// The same of any number
-INLINE double logarithm(double x)
-{
-    if (!(x > 0.0) || x > 1.7e308) return x == 0.0 ? -HUGE_VAL : x > 0.0 ? x : NAN;
-    return logarithm_d(ALL(x))[0];
-}
-
 #endif

@@ -89,7 +89,7 @@ static void softmax(const loss_job *w, long row, long count, float *logits, long
     for (int j = 0; j < VL; j += VL / 2) *(vd *)(log + j) = logarithm_d(*(const vd *)(total + j));
     for (long j = 0; j < count; j++) {
         float *z = logits + j * ld;
-        w->nats[row + j] = (total[j] > 0.0 ? log[j] : logarithm(total[j])) - ((double)hit[j] - most[j]);
+        w->nats[row + j] = (total[j] > 0.0 ? log[j] : NAN) - ((double)hit[j] - most[j]);
         if (!w->d_top) continue;
         float factor = (float)(w->scale / total[j]), *out = w->d_logits + (row + j) * w->V;
         long target = w->targets[row + j];
