@@ -5,74 +5,55 @@
 // The sum runs over k in order, each term fused, so the result does not depend on how a product is
 // cut into tiles, nor on VL.
 //
-// Meanwhile the next panel is fetched into the second-level cache, a line or two per step: large
-// matrices come from further away, and no processor foresees that well enough.
+// A processor that two programs share issues few instructions for each, so what counts is how many there
+// are for a term: two terms are added in turn, and columns are multiplied from memory.
+//
+// Meanwhile the next panel is fetched into the second-level cache, a line per term: large matrices come
+// from further away, and no processor foresees that well enough.
 #ifndef CHARRNN_TILE_H
 #define CHARRNN_TILE_H
 
-#include "amx.h"
+#include "multiply.h"
 
 #ifndef AMX
-#ifdef BF16
-INLINE vf multiply_add(vf a, vf b, vf sum)
-{
-#if VL == 16
-    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
-#else
-    return (vf)vbfdotq_f32((float32x4_t)sum, (bfloat16x8_t)a, (bfloat16x8_t)b);
-#endif
-}
-
-#ifdef __aarch64__
-#if defined(__linux__)
-#include <sys/auxv.h>
-#elif defined(__APPLE__)
-#include <sys/sysctl.h>
-#endif
-
-// Whether the processor has that instruction
-static int dot_products(void)
-{
-#if defined(__linux__)
-    return getauxval(AT_HWCAP2) >> 14 & 1; // HWCAP2_BF16
-#elif defined(__APPLE__)
-    int has = 0;
-    size_t size = sizeof(has);
-    return !sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, 0, 0) && has;
-#else
-    return 0;
-#endif
-}
-#endif
-#else
-INLINE vf multiply_add(vf a, vf b, vf sum) { return fma_(a, b, sum); }
-#endif
-
 #define FETCH(p) __builtin_prefetch(p, 0, 2)
 
-typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart);
+typedef void tile_fn(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long pace);
+
+// One term of all sums. Every other column is multiplied from memory, which saves instructions; in narrow
+// tiles fewer, as they load more for each product.
+#define FROM_MEMORY(j, NB) ((j) % 2 && (j) >= COLUMNS - (NB))
+#define TERM(NB, WIDE)                                                                             \
+    {                                                                                              \
+        vf a = load(panel), b = WIDE ? load(panel + VL) : a;                                       \
+        UNROLL for (int j = 0; j < NB; j++)                                                        \
+            if (FROM_MEMORY(j, NB)) {                                                              \
+                accumulate_from(&low[j], a, columns + j);                                          \
+                if (WIDE) accumulate_from(&high[j], b, columns + j);                               \
+            } else {                                                                               \
+                vf c = splat(columns[j]);                                                          \
+                accumulate(&low[j], a, c);                                                         \
+                if (WIDE) accumulate(&high[j], b, c);                                              \
+            }                                                                                      \
+        FETCH(ahead);                                                                              \
+        panel += PAIR;                                                                             \
+        columns += stride;                                                                         \
+        ahead += pace;                                                                             \
+    }
 
 #define TILE(NAME, NB, WIDE)                                                                       \
-    static void NAME(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long apart) \
+    static void NAME(long places, const float *panel, const float *columns, long stride, float *out, long ld, int add, const float *ahead, long pace) \
     {                                                                                              \
         vf low[NB], high[NB];                                                                      \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
             low[j] = add ? load(out + j * ld) : splat(0.0f);                                       \
             if (WIDE) high[j] = add ? load(out + j * ld + VL) : splat(0.0f);                       \
         }                                                                                          \
-        for (long k = 0; k < places; k++) {                                                        \
-            FETCH(ahead);                                                                          \
-            FETCH(ahead + apart);                                                                  \
-            vf a = load(panel), b = WIDE ? load(panel + VL) : a;                                   \
-            UNROLL for (int j = 0; j < NB; j++) {                                                  \
-                vf c = splat(columns[j]);                                                          \
-                low[j] = multiply_add(a, c, low[j]);                                               \
-                if (WIDE) high[j] = multiply_add(b, c, high[j]);                                   \
-            }                                                                                      \
-            panel += PAIR;                                                                         \
-            ahead += VL;                                                                           \
-            columns += stride;                                                                     \
+        for (long k = places / 2; k > 0; k--) {                                                    \
+            TERM(NB, WIDE)                                                                         \
+            TERM(NB, WIDE)                                                                         \
         }                                                                                          \
+        if (places % 2) TERM(NB, WIDE)                                                             \
         UNROLL for (int j = 0; j < NB; j++) {                                                      \
             store(out + j * ld, low[j]);                                                           \
             if (WIDE) store(out + j * ld + VL, high[j]);                                           \
@@ -128,13 +109,13 @@ INLINE void column_product(long panels, long places, const float *panel, long ap
 }
 
 // One panel times `count` columns, in tiles of about equal width. Each of the first two tiles fetches
-// half of the next panel; a single tile fetches both halves.
+// half of the next panel; a single tile fetches every other line, whose neighbours come with them.
 INLINE void in_tiles(tile_fn *const *tile_of, long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
 {
     long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0, half = places * VL;
     for (long tile = 0; tile < tiles; tile++) {
         long last = count * (tile + 1) / tiles;
-        tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? 0 : half);
+        tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? VL : PAIR);
         first = last;
     }
 }
