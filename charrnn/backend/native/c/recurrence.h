@@ -13,6 +13,7 @@
 #define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
 #define FEW_STREAMS 8 // fewer are not worth a thread; STREAMS in charrnn/model/compiled/layers.py
 #define GATE (PAIR * CHUNK) // floats of one gate's products
+#define LINE 16 // floats of a cache line
 
 typedef struct {
     int64_t T, N, H;
@@ -71,35 +72,37 @@ typedef void epilogue_fn(const step *s, const float *p, long u, long width, long
 // What an epilogue touches: what is near, or what a forward or a backward pass has far away.
 typedef enum { NEAR, FORTH, BACK } touched;
 
+// Fetches units [u, u + PAIR) of `count` rows, `ld` floats from each other.
+INLINE void expect(int writes, const float *rows, long ld, long count, long units)
+{
+    for (; count > 0; count--, rows += ld)
+        for (long i = 0; i < units; i += LINE)
+            if (writes) __builtin_prefetch(rows + i, 1);
+            else __builtin_prefetch(rows + i);
+}
+
 // Fetches what the epilogue of some streams of a forward pass will write: units [u, u + PAIR) of `groups`
 // groups of H features of `work`, and the states. A write that has to wait for its cache line holds up all
 // writes behind it.
 INLINE void expect_forth(const step *s, long groups, long u, long start, long some)
 {
     const layer *l = s->l;
-    long H = s->H;
-    for (long row = s->at + start; row < s->at + start + some; row++)
-        for (long i = u; i < least(u + PAIR, H); i += VL) {
-            for (long g = 0; g < groups; g++) __builtin_prefetch(l->work + (row * groups + g) * H + i, 1);
-            __builtin_prefetch(l->h + (row + l->N) * H + i, 1);
-            if (l->c) __builtin_prefetch(l->c + (row + l->N) * H + i, 1);
-            if (l->saved) __builtin_prefetch(l->saved + row * H + i, 1);
-        }
+    long H = s->H, row = s->at + start, units = least(PAIR, H - u);
+    for (long g = 0; g < groups; g++) expect(1, l->work + (row * groups + g) * H + u, groups * H, some, units);
+    expect(1, l->h + (row + l->N) * H + u, H, some, units);
+    if (l->c) expect(1, l->c + (row + l->N) * H + u, H, some, units);
+    if (l->saved) expect(1, l->saved + row * H + u, H, some, units);
 }
 
 // The same of a backward pass, which reads what is outside of `work`: of the states those before the step.
 INLINE void expect_back(const step *s, long groups, long u, long start, long some)
 {
     const layer *l = s->l;
-    const float *states = l->c ? l->c : l->h;
-    long H = s->H;
-    for (long row = s->at + start; row < s->at + start + some; row++)
-        for (long i = u; i < least(u + PAIR, H); i += VL) {
-            for (long g = 0; g < groups; g++) __builtin_prefetch(l->work + (row * groups + g) * H + i, 1);
-            __builtin_prefetch(l->d_out + row * H + i);
-            __builtin_prefetch(states + row * H + i);
-            if (l->saved) __builtin_prefetch(l->saved + row * H + i);
-        }
+    long H = s->H, row = s->at + start, units = least(PAIR, H - u);
+    for (long g = 0; g < groups; g++) expect(1, l->work + (row * groups + g) * H + u, groups * H, some, units);
+    expect(0, l->d_out + row * H + u, H, some, units);
+    expect(0, (l->c ? l->c : l->h) + row * H + u, H, some, units);
+    if (l->saved) expect(0, l->saved + row * H + u, H, some, units);
 }
 
 // A sweep for a single stream: the products of four panels at a time, of several gates or of several blocks.

@@ -36,7 +36,8 @@ INLINE void rnn_backward_units(const step *s, const float *p, long u, long width
 
 static void rnn_forward_share(void *context, int share, int shares)
 {
-    forward_pass(context, share, shares, 1, 1, rnn_forward_units);
+    const layer *l = context;
+    forward_pass(l, share, shares, 1, l->ids ? 0 : 1, rnn_forward_units); // `work` holds the inputs if there are no symbols
 }
 
 static void rnn_backward_share(void *context, int share, int shares)
