@@ -199,6 +199,28 @@ def test_records_are_reported():
     assert seen[-1].event == "end"
 
 
+def learned_by_heart(**more):
+    """Train on random letters, which cannot be predicted: the longer, the worse."""
+    text = "".join(np.random.default_rng(0).choice(list("abcdef"), 600))
+    small = {"hidden": 24, "batch": 4, "seq_len": 16, "lr": 0.02, "steps": 120, "eval_every": 10}
+    return charrnn.fit(text, val_frac=0.2, **small, **more), text[-120:]
+
+
+def test_a_model_is_that_of_its_best_evaluation_or_as_it_is_at_the_end():
+    (best, text), (last, _) = learned_by_heart(), learned_by_heart(best=False)
+    losses = [record["val_loss"] for record in best.history if record["event"] == "eval"]
+    assert min(losses) < losses[-1] - 0.2
+    assert best.evaluate(text).nats_per_char == pytest.approx(min(losses), abs=1e-4)
+    assert last.evaluate(text).nats_per_char == pytest.approx(losses[-1], abs=1e-4)
+    assert best.history[-1]["best_val_loss"] == min(losses)
+
+
+def test_without_validation_data_a_model_is_as_it_is_at_the_end():
+    small = {"hidden": 4, "steps": 20, "val_frac": 0.0, "lr": 0.05, "batch": 2}
+    best, last = (charrnn.fit(TEXT, **small, best=choice) for choice in (True, False))
+    assert np.array_equal(best.weights.flat, last.weights.flat)
+
+
 def test_bytes_are_trained_on():
     data = bytes(range(256)) * 8
     model = charrnn.fit(data, level="byte", hidden=8, steps=3)

@@ -69,7 +69,7 @@ def of_training():
     """Return a call for each argument of fit, and for each field of a configuration."""
     calls = {"text": lambda v: charrnn.fit(v, **TINY)}
     calls["bytes"] = lambda v: charrnn.fit(v, **TINY, level="byte")
-    names = {"backend", "forget_bias", "beta1", "nothing"}
+    names = {"backend", "best", "forget_bias", "beta1", "nothing"}
     for config in (ModelConfig, TrainConfig, DataConfig):
         for field in fields(config):
             names.add(field.name)

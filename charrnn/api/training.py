@@ -48,9 +48,10 @@ def fit(
     *,
     report: Callable[[Record], object] | None = None,
     backend: str | Backend = "auto",
+    best: bool = True,
     **options: Any,
 ) -> Model | Classifier | Tagger | Transducer | Generator:
-    """Train a new model on a text in memory and return it as it is at the end.
+    """Train a new model on a text in memory and return it.
 
     Parameters
     ----------
@@ -66,6 +67,9 @@ def fit(
         a notebook shows a bar, figures and the loss curves while training runs.
     backend
         ``auto`` (a working GPU, else the CPU), ``numpy`` (the CPU) or ``cupy`` (a GPU).
+    best
+        Whether the model has the weights of its best evaluation, as a run stands for its best
+        checkpoint. Without, and without validation data, it is as it is at the end of training.
     **options
         The options of ``charrnn train``: fields of :class:`~charrnn.config.ModelConfig` and
         :class:`~charrnn.config.TrainConfig`, options of the chosen cell, optimizer and schedule
@@ -95,13 +99,14 @@ def fit(
     unused = unused_by_task(config.task) | unused_of_averages(plan)
     for name in unused.keys() & options.keys():
         raise UsageError(f"{setting(name)} {unused[name]}", "leave it out")
+    best = arguments.flag(best, "best")
     if report is not None:
         arguments.function(report, "report")
     if config.task != "lm":
         made = OF[config.task]
         table, data = made.table(text, data, plan.seed)
         config, _ = recipes.of(config.task).suited(config, table, options, None)
-        network, kept = _trained(table, config, plan, arguments.backend(backend), report)
+        network, kept = _trained(table, config, plan, arguments.backend(backend), report, best)
         labels = recipes.of(config.task).labels(table)
         found = made(network, table.vocabulary, labels, plan, data)
         found.recorded = kept
@@ -129,7 +134,7 @@ def fit(
     progress = law and law.progress()
     loop, _ = language_loop(model, corpus.train, corpus.val, how, progress=progress)
     trained = Model(model, corpus.vocabulary, how, data)
-    trained.recorded = _records(loop, report)
+    trained.recorded = _records(loop, report, best)
     return trained
 
 
@@ -139,16 +144,19 @@ def _trained(
     plan: TrainConfig,
     backend: Backend,
     report: Callable[[Record], object] | None,
+    best: bool,
 ) -> tuple[Any, list[dict[str, Any]]]:
     """Return a new network, trained on a table, and the records of that."""
     recipe = recipes.of(config.task)
     recipe.required_memory(config, table, plan, backend)
     network = recipe.fresh(config, table, plan.seed, backend)
     loop, _ = recipe.loop(network, table, plan)
-    return network, _records(loop, report)
+    return network, _records(loop, report, best)
 
 
-def _records(loop: Loop, report: Callable[[Record], object] | None) -> list[dict[str, Any]]:
+def _records(
+    loop: Loop, report: Callable[[Record], object] | None, best: bool
+) -> list[dict[str, Any]]:
     """Train, report every record, and return all of them as plain dictionaries.
 
     Without ``report`` a notebook shows how far training has come.
@@ -157,7 +165,7 @@ def _records(loop: Loop, report: Callable[[Record], object] | None) -> list[dict
     shown = None
     if report is None:
         shown = notebook.progress(loop.total_steps, loop.config.minutes, kept)
-    for record in in_memory(loop):
+    for record in in_memory(loop, best):
         kept.append(record.to_json())
         if report is not None:
             report(record)
@@ -176,7 +184,7 @@ def _request(options: dict[str, Any]) -> tuple[Request, DataConfig]:
     data = {name: value for name, value in options.items() if name in names}
     model, train = of(ModelConfig), of(TrainConfig)
     known = data.keys() | model.keys() | train.keys()
-    every = names.union(*map(declared, (ModelConfig, TrainConfig)), ("backend",))
+    every = names.union(*map(declared, (ModelConfig, TrainConfig)), ("backend", "best"))
     arguments.refuse_unknown(options, known, "fit", every)
     config = Request(model=model, data=data).fresh_data()
     return Request(sources=("",), model=model, train=train), config

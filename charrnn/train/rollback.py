@@ -17,7 +17,7 @@ from charrnn.errors import setting
 from charrnn.storage.progress import State
 from charrnn.train.divergence import DivergedError
 from charrnn.train.loop import Loop
-from charrnn.train.records import Record, Rollback, SaveDue
+from charrnn.train.records import End, Eval, Record, Rollback, SaveDue
 
 FACTOR = 0.5
 """The learning rate is multiplied by it at every rollback."""
@@ -60,22 +60,28 @@ def with_rollbacks(
         yield from keep(_roll_back(loop, divergence, good()))
 
 
-def in_memory(loop: Loop) -> Iterator[Record]:
-    """Yield a loop's records; after a divergence roll back to the last step with a save due.
+def in_memory(loop: Loop, best: bool = False) -> Iterator[Record]:
+    """Yield a loop's records; after a divergence roll back to the last good state.
 
-    For training that writes no files: the good state is a copy on the host.
+    For training that writes no files: where a run would save a checkpoint, the state is copied on
+    the host. With ``best`` the weights are in the end those of the best evaluation, if there was
+    any.
 
     Raises
     ------
     DivergedError
         If training diverges again after ``max_rollbacks`` rollbacks.
     """
-    good = _copy(loop.state())
+    good, weights = _copy(loop.state()), None
 
     def keep(record: Record) -> Iterator[Record]:
-        nonlocal good
-        if isinstance(record, SaveDue):
+        nonlocal good, weights
+        found = isinstance(record, Eval) and record.best
+        if found or isinstance(record, SaveDue):
             good = _copy(loop.state())
+            weights = good.weights if found else weights
+        if best and weights is not None and isinstance(record, End):
+            loop.task.weights.flat[...] = loop.backend.put(weights)
         yield record
 
     remedy = f"lower {setting('lr')} or {setting('clip_norm')}"
