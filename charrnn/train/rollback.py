@@ -79,8 +79,9 @@ def in_memory(loop: Loop, best: bool = False) -> Iterator[Record]:
         found = isinstance(record, Eval) and record.best
         if found or isinstance(record, SaveDue):
             good = _copy(loop.state())
-            weights = good.weights if found else weights
-        if best and weights is not None and isinstance(record, End):
+        if found and best:
+            weights = good.weights
+        if weights is not None and isinstance(record, End):
             loop.task.weights.flat[...] = loop.backend.put(weights)
         yield record
 
