@@ -5,6 +5,7 @@
 #ifndef CHARRNN_AMX_H
 #define CHARRNN_AMX_H
 
+#include "errands.h"
 #include "packing.h"
 
 #ifndef AMX
@@ -85,9 +86,12 @@ INLINE void tiles_product(int two, long places, const float *panel, const float 
     MEMORY_IN_ORDER;
 }
 
-// One panel times `count` vectors of an operand. The operand has whole tiles; `out` need not.
-static void panel_product(long places, const float *panel, const float *next, const float *operand, long stride, long count, float *out, long ld, int add)
+// One panel times `count` vectors of an operand. The operand has whole tiles; `out` need not. It runs no errands;
+// if no panel is named as the next, that is the one behind it.
+static void panel_product(long places, const float *panel, const float *next, errands *e, const float *operand, long stride, long count, float *out, long ld, int add)
 {
+    (void)e;
+    if (!next) next = panel + places * PAIR;
     for (long n = 0; n < count; n += 32) {
         long some = least(32, count - n);
         float room[32 * PAIR], *here = out + n * ld;
@@ -107,7 +111,7 @@ static void panel_product(long places, const float *panel, const float *next, co
 // The same for one vector and several panels, `apart` floats from each other
 INLINE void column_product(long panels, long places, const float *panel, long apart, const float *operand, long stride, float *out, long out_apart)
 {
-    for (long p = 0; p < panels; p++, panel += apart) panel_product(places, panel, panel + apart, operand, stride, 1, out + p * out_apart, PAIR, 0);
+    for (long p = 0; p < panels; p++, panel += apart) panel_product(places, panel, panel + apart, 0, operand, stride, 1, out + p * out_apart, PAIR, 0);
 }
 #endif
 

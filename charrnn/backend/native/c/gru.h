@@ -167,9 +167,9 @@ static void gru_before_forward_share(void *context, int share, int shares)
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
         s.next = reset;
-        sweep(&s, 2, places, l->forth, h, FORTH, 3, products, gru_before_gates);
+        sweep(&s, 0, 2, places, l->forth, h, FORTH, 3, products, gru_before_gates);
         s.next = h; // the products of h' are done
-        sweep(&s, 1, places, l->forth + 2 * blocks * places * PAIR, reset, NEAR, 0, products, gru_before_candidate);
+        sweep(&s, 0, 1, places, l->forth + 2 * blocks * places * PAIR, reset, NEAR, 0, products, gru_before_candidate);
     }
 }
 
@@ -185,10 +185,10 @@ static void gru_before_backward_share(void *context, int share, int shares)
         at_step(&s, t);
         s.next = candidate;
         s.stride = STRIDE(places, s.count);
-        sweep(&s, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, BACK, 3, products, gru_before_d_candidate);
+        sweep(&s, 0, 1, 2 * places, l->back, t < l->T - 1 ? gates : 0, BACK, 3, products, gru_before_d_candidate);
         s.next = gates;
         s.stride = STRIDE(2 * places, s.count);
-        sweep(&s, 1, places, of_n, candidate, NEAR, 0, products, gru_before_d_gates);
+        sweep(&s, 0, 1, places, of_n, candidate, NEAR, 0, products, gru_before_d_gates);
     }
-    sweep(&s, 1, 2 * places, l->back, gates, NEAR, 0, products, add_product);
+    sweep(&s, 0, 1, 2 * places, l->back, gates, NEAR, 0, products, add_product);
 }

@@ -111,14 +111,18 @@ static void loss_share(void *context, int share, int shares)
     float *logits = room + PAIR * ROWS;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
+        errands reads = {0}, writes = {0}; // of the products: the next rows of the outputs, and of their gradients
+        long more = least(ROWS, last - row - some);
+        fetch_rows(&reads, w->top + (row + some) * w->top_ld, more, w->top_ld, PLACES(H));
+        fetch_rows(&writes, w->d_top + (row + some) * H, more, H, PLACES(V));
         pack_rows(some, H, w->top + row * w->top_ld, w->top_ld, operand, STRIDE(PLACES(H), ROWS));
         for (long m = 0; m < V; m += PAIR)
-            edge_product(PLACES(H), w->forth + m * PLACES(H), operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);
+            edge_product(PLACES(H), w->forth + m * PLACES(H), 0, &reads, operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);
         for (long j = 0; j < some; j += VL) softmax(w, row + j, least(VL, some - j), logits + j * ld, ld);
         if (!w->d_top) continue;
         pack_rows(some, V, logits, ld, operand, STRIDE(PLACES(V), ROWS));
         for (long m = 0; m < H; m += PAIR)
-            edge_product(PLACES(V), w->back + m * PLACES(V), operand, STRIDE(PLACES(V), ROWS), some, w->d_top + row * H + m, H, H - m, 0, room);
+            edge_product(PLACES(V), w->back + m * PLACES(V), 0, &writes, operand, STRIDE(PLACES(V), ROWS), some, w->d_top + row * H + m, H, H - m, 0, room);
     }
 }
 

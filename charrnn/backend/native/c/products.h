@@ -7,18 +7,19 @@
 
 #define ROWS (4 * COLUMNS) // rows at a time
 #define DEPTH 256 // rows that are summed at a time
+#define NEARBY (1 << 18) // floats of panels that stay in the second-level cache
 
 // A tile with only `width` features is computed in `room` (PAIR × count).
-INLINE void edge_product(long places, const float *panel, const float *operand, long stride, long count, float *out, long ld, long width, int add, float *room)
+INLINE void edge_product(long places, const float *panel, const float *next, errands *e, const float *operand, long stride, long count, float *out, long ld, long width, int add, float *room)
 {
     if (width >= PAIR) {
-        panel_product(places, panel, panel + places * PAIR, operand, stride, count, out, ld, add);
+        panel_product(places, panel, next, e, operand, stride, count, out, ld, add);
         return;
     }
     if (add)
         for (long j = 0; j < count; j++) memcpy(room + j * PAIR, out + j * ld, (size_t)width * sizeof(float));
-    if (width > VL) panel_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
-    else narrow_product(places, panel, panel + places * PAIR, operand, stride, count, room, PAIR, add);
+    if (width > VL) panel_product(places, panel, next, e, operand, stride, count, room, PAIR, add);
+    else narrow_product(places, panel, next, e, operand, stride, count, room, PAIR, add);
     for (long j = 0; j < count; j++) memcpy(out + j * ld, room + j * PAIR, (size_t)width * sizeof(float));
 }
 
@@ -41,6 +42,7 @@ static void rows_share(void *context, int share, int shares)
     long places = PLACES(w->K), stride = STRIDE(places, ROWS);
     float *operand = scratch((size_t)(OPERAND(places, ROWS) + PAIR * ROWS)), *room = operand + OPERAND(places, ROWS);
     long whole = to / PAIR * PAIR;
+    int near = places * (to - from) <= NEARBY;
     for (long row = first; row < last; row += ROWS) {
         long some = least(ROWS, last - row);
         if (some == 1 && PACKED == 1) {
@@ -53,8 +55,12 @@ static void rows_share(void *context, int share, int shares)
             continue;
         }
         pack_rows(some, w->K, w->x + row * w->x_ld, w->x_ld, operand, stride);
+        errands e = {0};
+        long more = least(ROWS, last - row - some);
+        fetch_rows(&e, w->x + (row + some) * w->x_ld, more, w->x_ld, places);
+        fetch_rows(&e, w->out + (row + some) * w->out_ld, more, w->out_ld, places);
         for (long m = from; m < to; m += PAIR)
-            edge_product(places, w->panels + m * places, operand, stride, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
+            edge_product(places, w->panels + m * places, near ? 0 : w->panels + (m + PAIR) * places, &e, operand, stride, some, w->out + row * w->out_ld + m, w->out_ld, w->M - m, 0, room);
     }
 }
 
@@ -90,16 +96,20 @@ static void outer_share(void *context, int share, int shares)
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
         long depth = least(DEPTH, w->rows - k0);
         long places = PLACES(depth), stride = STRIDE(places, COLUMNS);
+        errands e = {0};
+        long more = least(DEPTH, w->rows - k0 - depth);
         float *panel = panels;
-        for (const outer_factor *x = a; x <= b; x++)
+        for (const outer_factor *x = a; x <= b; x++) {
+            fetch_rows(&e, x->x + (k0 + depth) * x->x_ld, more, x->x_ld, places);
             for (long m = 0; m < x->M; m += PAIR, panel += places * PAIR) pack_panel(depth, x->M - m, x->x + k0 * x->x_ld + m, x->x_ld, panel);
+        }
         for (long tile = 0; tile < tiles; tile++) {
             long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin, f = first + begin;
             pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride, w->sums ? w->sums + f : 0);
             panel = panels;
             for (const outer_factor *x = a; x <= b; x++)
                 for (long m = 0; m < x->M; m += PAIR, panel += places * PAIR)
-                    edge_product(places, panel, operand, stride, some, x->out + f * x->M + m, x->M, x->M - m, k0 || w->add, room);
+                    edge_product(places, panel, 0, &e, operand, stride, some, x->out + f * x->M + m, x->M, x->M - m, k0 || w->add, room);
         }
     }
 }

@@ -13,7 +13,6 @@
 #define CHUNK 32 // streams of a product before its epilogue: they fit the first-level cache
 #define FEW_STREAMS 8 // fewer are not worth a thread; STREAMS in charrnn/model/compiled/layers.py
 #define GATE (PAIR * CHUNK) // floats of one gate's products
-#define LINE 16 // floats of a cache line
 
 typedef struct {
     int64_t T, N, H;
@@ -69,8 +68,9 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// What an epilogue touches: what is near, or what a forward or a backward pass has far away.
-typedef enum { NEAR, FORTH, BACK } touched;
+// What an epilogue touches: what is near, or what a forward or a backward pass has far away. Errands fetch what
+// the latter reads, if it says BACK_ERRANDS.
+typedef enum { NEAR, FORTH, BACK, BACK_ERRANDS } touched;
 
 // Fetches units [u, u + PAIR) of `count` rows, `ld` floats from each other.
 INLINE void expect(int writes, const float *rows, long ld, long count, long units)
@@ -95,14 +95,29 @@ INLINE void expect_forth(const step *s, long groups, long u, long start, long so
 }
 
 // The same of a backward pass, which reads what is outside of `work`: of the states those before the step.
-INLINE void expect_back(const step *s, long groups, long u, long start, long some)
+INLINE void expect_back(const step *s, touched what, long groups, long u, long start, long some)
 {
     const layer *l = s->l;
     long H = s->H, row = s->at + start, units = least(PAIR, H - u);
     for (long g = 0; g < groups; g++) expect(1, l->work + (row * groups + g) * H + u, groups * H, some, units);
+    if (what == BACK_ERRANDS) return;
     expect(0, l->d_out + row * H + u, H, some, units);
     expect(0, (l->c ? l->c : l->h) + row * H + u, H, some, units);
     if (l->saved) expect(0, l->saved + row * H + u, H, some, units);
+}
+
+// The errands of the products of a backward step: what the next step reads.
+INLINE errands back_errands(const step *s, long groups, long places)
+{
+    const layer *l = s->l;
+    errands e = {0};
+    long H = s->H, row = s->at - l->N;
+    if (!s->t) return e;
+    fetch_rows(&e, l->d_out + row * H, s->count, H, places);
+    fetch_rows(&e, (l->c ? l->c : l->h) + row * H, s->count, H, places);
+    if (groups > 1) fetch_rows(&e, l->work + row * groups * H, s->count, groups * H, places);
+    if (l->saved) fetch_rows(&e, l->saved + row * H, s->count, H, places);
+    return e;
 }
 
 // A sweep for a single stream: the products of four panels at a time, of several gates or of several blocks.
@@ -123,7 +138,7 @@ INLINE void sweep_one(const step *s, long gates, long places, const float *panel
 
 // For each block of units: multiply the `gates` panels by the operand (skipped if it is null), then run
 // the epilogue.
-INLINE void sweep(const step *s, long gates, long places, const float *panels, const float *operand, touched what, long groups, float *products, epilogue_fn *epilogue)
+INLINE void sweep(const step *s, errands *e, long gates, long places, const float *panels, const float *operand, touched what, long groups, float *products, epilogue_fn *epilogue)
 {
     long H = s->H, blocks = (H + PAIR - 1) / PAIR, size = places * PAIR, stride = STRIDE(places, s->count);
     if (s->count == 1) {
@@ -134,14 +149,14 @@ INLINE void sweep(const step *s, long gates, long places, const float *panels, c
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
             if (what == FORTH) expect_forth(s, groups, block * PAIR, start, some);
-            if (what == BACK) expect_back(s, groups, block * PAIR, start, some);
+            if (what == BACK || what == BACK_ERRANDS) expect_back(s, what, groups, block * PAIR, start, some);
             if (operand && some == 1)
                 column_product(gates, places, panels + block * size, blocks * size, operand + AT(0, start, stride), stride, products, GATE);
             else if (operand)
                 for (long g = 0; g < gates; g++) {
                     const float *panel = panels + (g * blocks + block) * size;
                     const float *next = g + 1 < gates ? panel + blocks * size : panels + (block + 1 < s->blocks ? block + 1 : s->block) * size;
-                    panel_product(places, panel, next, operand + AT(0, start, stride), stride, TILED(some), products + g * GATE, PAIR, 0);
+                    panel_product(places, panel, next, e, operand + AT(0, start, stride), stride, TILED(some), products + g * GATE, PAIR, 0);
                 }
             for (long half = 0; half < PAIR && block * PAIR + half < H; half += VL)
                 for (long n = start; n < start + some; n += VL) {
@@ -224,7 +239,7 @@ INLINE void forward_pass(const layer *l, int share, int shares, long gates, long
     pack_rows(s.count, H, l->h + s.first * H, H, operand, s.stride);
     for (long t = 0; t < l->T; t++) {
         at_step(&s, t);
-        sweep(&s, gates, places, l->forth, operand, FORTH, groups, products, epilogue);
+        sweep(&s, 0, gates, places, l->forth, operand, FORTH, groups, products, epilogue);
         SWAP(operand, s.next);
     }
 }
@@ -234,16 +249,18 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, lon
 {
     step s = share_of(l, share, shares);
     long places = gates * PLACES(s.H), size = OPERAND(places, s.count);
+    int few = gates < 4; // products of more gates last so long that fetching at their beginning holds them up little
     if (!s.count) return;
     float *operand = operands(&s, 2, places, GATE), *products = operand + 2 * size;
     s.next = operand + size;
     s.stride = STRIDE(places, s.count);
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
-        sweep(&s, 1, places, l->back, t < l->T - 1 ? operand : 0, BACK, groups, products, epilogue);
+        errands e = back_errands(&s, groups, places);
+        sweep(&s, few ? &e : 0, 1, places, l->back, t < l->T - 1 ? operand : 0, few ? BACK_ERRANDS : BACK, groups, products, epilogue);
         SWAP(operand, s.next);
     }
-    sweep(&s, 1, places, l->back, operand, NEAR, 0, products, last);
+    sweep(&s, 0, 1, places, l->back, operand, NEAR, 0, products, last);
 }
 
 #endif

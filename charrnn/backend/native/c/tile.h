@@ -7,9 +7,6 @@
 //
 // A processor that two programs share issues few instructions for each, so what counts is how many there
 // are for a term: two terms are added in turn, and columns are multiplied from memory.
-//
-// Meanwhile the next panel is fetched into the second-level cache, a line per term: large matrices come
-// from further away, and no processor foresees that well enough.
 #ifndef CHARRNN_TILE_H
 #define CHARRNN_TILE_H
 
@@ -108,27 +105,29 @@ INLINE void column_product(long panels, long places, const float *panel, long ap
         FEWS[least(4, panels - p)](places, panel + p * apart, apart, column, stride, out + p * out_apart, out_apart);
 }
 
-// One panel times `count` columns, in tiles of about equal width. Each of the first two tiles fetches
-// half of the next panel; a single tile fetches every other line, whose neighbours come with them.
-INLINE void in_tiles(tile_fn *const *tile_of, long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+// One panel times `count` columns, in tiles of about equal width. The first tile fetches the next panel, if
+// there is one: every other line, whose neighbours come with them. Without errands, two tiles fetch a half each.
+INLINE void in_tiles(tile_fn *const *tile_of, long places, const float *panel, const float *next, errands *e, const float *columns, long stride, long count, float *out, long ld, int add)
 {
     long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0, half = places * VL;
     for (long tile = 0; tile < tiles; tile++) {
         long last = count * (tile + 1) / tiles;
-        tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, next + (tile ? half : 0), tiles > 1 ? VL : PAIR);
+        errand now = {tile ? next + half : next, e || tiles == 1 ? PAIR : VL, 0, 0};
+        if (e && (tile || !next)) now = next_errand(e, panel);
+        tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, now.from, now.pace);
         first = last;
     }
 }
 
-INLINE void panel_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+INLINE void panel_product(long places, const float *panel, const float *next, errands *e, const float *columns, long stride, long count, float *out, long ld, int add)
 {
-    in_tiles(TILES, places, panel, next, columns, stride, count, out, ld, add);
+    in_tiles(TILES, places, panel, next, e, columns, stride, count, out, ld, add);
 }
 
 // The same with the first vector of the panel only
-INLINE void narrow_product(long places, const float *panel, const float *next, const float *columns, long stride, long count, float *out, long ld, int add)
+INLINE void narrow_product(long places, const float *panel, const float *next, errands *e, const float *columns, long stride, long count, float *out, long ld, int add)
 {
-    in_tiles(NARROW, places, panel, next, columns, stride, count, out, ld, add);
+    in_tiles(NARROW, places, panel, next, e, columns, stride, count, out, ld, add);
 }
 
 #endif
