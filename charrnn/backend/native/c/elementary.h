@@ -13,36 +13,44 @@
 #define TOGETHER 4
 #define EACH UNROLL for (int k = 0; k < count; k++)
 
+// Numbers may be handled at half their size, as HALF says for the first `whole` vectors and the others: that
+// changes exponents alone, not the digits of any result, if constants are scaled accordingly.
+#define HALF(k, factor) splat((k) < whole ? 1.0f : (factor))
+
 // q = n / d for d in [1, 2], within 1 ulp, several times as fast as a division: 1 / d by a quadratic
-// (error 0.0102) and a step of third order (1.1e-6); then the remainder corrects the quotient.
-INLINE void quotient(int count, const vf *n, const vf *d, vf *q)
+// (error 0.0102) and a step of third order (1.1e-6); then the remainder corrects the quotient. After the
+// first `whole` vectors, n and d are half as large.
+INLINE void quotient(int whole, int count, const vf *n, const vf *d, vf *q)
 {
     vf r[TOGETHER], e[TOGETHER];
-    EACH r[k] = fma_(d[k], splat(0.32323238253593445f), splat(-1.4545457363128662f));
-    EACH r[k] = fma_(r[k], d[k], splat(2.1212122440338135f));
-    EACH e[k] = fma_(-d[k], r[k], splat(1.0f));
+    EACH r[k] = fma_(d[k], splat(0.32323238253593445f) * HALF(k, 8.0f), splat(-1.4545457363128662f) * HALF(k, 4.0f));
+    EACH r[k] = fma_(r[k], d[k], splat(2.1212122440338135f) * HALF(k, 2.0f));
+    EACH e[k] = negated_fma(d[k], r[k], splat(1.0f));
     EACH e[k] = fma_(e[k], e[k], e[k]);
     EACH r[k] = fma_(r[k], e[k], r[k]);
     EACH q[k] = n[k] * r[k];
-    EACH e[k] = fma_(-d[k], q[k], n[k]);
+    EACH e[k] = negated_fma(d[k], q[k], n[k]);
     EACH q[k] = fma_(r[k], e[k], q[k]);
 }
 
 #define WHOLE 12582912.0f // 1.5 · 2^23: adding it rounds to an integer, which is in the low bits then
+#define BIAS 127.0f       // of an exponent
 
-// With e^x = e^r 2^n, x becomes e^r - 1; n is a whole number.
-INLINE void expm1_reduced(int count, vf *x, vf *n)
+// With e^x = e^r 2^n, x becomes e^r - 1; n is a whole number. After the first `whole` vectors, half of a
+// power comes and half of e^r - 1 is left, and n becomes 2^n, which has to be normal.
+INLINE void expm1_reduced(int whole, int count, vf *x, vf *n)
 {
-    vf p[TOGETHER];
-    EACH n[k] = fma_(x[k], splat(1.44269504088896341f), splat(WHOLE));
-    EACH n[k] = n[k] - splat(WHOLE);
-    EACH x[k] = fma_(n[k], splat(-0.693145751953125f), x[k]);
-    EACH x[k] = fma_(n[k], splat(-1.4286068203094173e-06f), x[k]);
-    EACH p[k] = fma_(splat(0.0013814540579915047f), x[k], splat(0.00836874544620514f));
-    EACH p[k] = fma_(p[k], x[k], splat(0.04166838899254799f));
-    EACH p[k] = fma_(p[k], x[k], splat(0.1666652113199234f));
-    EACH p[k] = fma_(p[k], x[k], splat(0.4999999403953552f));
+    vf p[TOGETHER], t[TOGETHER];
+    EACH t[k] = fma_(x[k], splat(1.44269504088896341f) * HALF(k, 2.0f), splat(WHOLE + (k < whole ? 0.0f : BIAS)));
+    EACH n[k] = t[k] - splat(WHOLE + (k < whole ? 0.0f : BIAS));
+    EACH x[k] = fma_(n[k], splat(-0.693145751953125f) * HALF(k, 0.5f), x[k]);
+    EACH x[k] = fma_(n[k], splat(-1.4286068203094173e-06f) * HALF(k, 0.5f), x[k]);
+    EACH p[k] = fma_(splat(0.0013814540579915047f) * HALF(k, 32.0f), x[k], splat(0.00836874544620514f) * HALF(k, 16.0f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.04166838899254799f) * HALF(k, 8.0f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.1666652113199234f) * HALF(k, 4.0f));
+    EACH p[k] = fma_(p[k], x[k], splat(0.4999999403953552f) * HALF(k, 2.0f));
     EACH x[k] = fma_(x[k] * x[k], p[k], x[k]);
+    EACH if (k >= whole) n[k] = (vf)((vi)t[k] << 23);
 }
 
 // v 2^n for v near 1 and a whole n, rounded once; it may be subnormal or infinite.
@@ -61,30 +69,29 @@ INLINE void exponential(int count, vf *x)
 {
     vf n[TOGETHER];
     EACH x[k] = at_most(at_least(x[k], -105.0f), 89.5f);
-    expm1_reduced(count, x, n);
+    expm1_reduced(count, count, x, n);
     EACH x[k] = scale(splat(1.0f) + x[k], n[k]);
 }
 
-// The first `logistics` of the vectors become their logistic function, the `tangents` after them their
-// tanh. The former is computed from e^-|x|, which does not overflow.
+// The first `logistics` of the vectors become their logistic function, computed from e^-|x|, which does not
+// overflow; the `tangents` after them become their tanh, computed at half the size.
 INLINE void squash(int logistics, int tangents, vf *x)
 {
     const int count = logistics + tangents;
     const vi sign = (vi)splat(-0.0f);
     vf e[TOGETHER], n[TOGETHER], numerator[TOGETHER], denominator[TOGETHER];
-    EACH e[k] = k < logistics ? at_least((vf)((vi)x[k] | sign), -105.0f) : at_least(splat(-2.0f) * (vf)((vi)x[k] & ~sign), -40.0f);
-    expm1_reduced(count, e, n);
+    EACH e[k] = at_least((vf)((vi)x[k] | sign), k < logistics ? -105.0f : -20.0f);
+    expm1_reduced(logistics, count, e, n);
     EACH if (k < logistics) {
         e[k] = scale(splat(1.0f) + e[k], n[k]);
         numerator[k] = choose(x[k] < splat(0.0f), e[k], splat(1.0f));
         denominator[k] = splat(1.0f) + e[k];
     } else {
-        vf power = scale(splat(1.0f), n[k]);
-        e[k] = fma_(e[k], power, power - splat(1.0f)); // e^(-2|x|) - 1
-        numerator[k] = -e[k];
-        denominator[k] = splat(2.0f) + e[k];
+        vf rest = negated_fma(n[k], splat(0.5f), splat(0.5f));
+        numerator[k] = negated_fma(e[k], n[k], rest); // (1 - e^(-2|x|)) / 2
+        denominator[k] = splat(1.0f) - numerator[k];  // (1 + e^(-2|x|)) / 2
     }
-    quotient(count, numerator, denominator, e);
+    quotient(logistics, count, numerator, denominator, e);
     EACH x[k] = k < logistics ? e[k] : (vf)((vi)e[k] | ((vi)x[k] & sign));
 }
 

@@ -8,10 +8,10 @@
 INLINE vf gru_state(vf z, vf n, vf before) { return fma_(z, before - n, n); }
 
 // ∂L/∂n's pre-activation, from dh = ∂L/∂h: dh (1 - z) (1 - n²)
-INLINE vf gru_d_n(vf d_h, vf z, vf n) { return fma_(-z, d_h, d_h) * fma_(-n, n, splat(1.0f)); }
+INLINE vf gru_d_n(vf d_h, vf z, vf n) { return negated_fma(z, d_h, d_h) * negated_fma(n, n, splat(1.0f)); }
 
 // ∂L/∂(pre-activation) of a logistic gate s, from d = ∂L/∂s
-INLINE vf gru_d_gate(vf d, vf s) { return d * fma_(-s, s, s); }
+INLINE vf gru_d_gate(vf d, vf s) { return d * negated_fma(s, s, s); }
 
 INLINE void gru_after_forward_units(const step *s, const float *p, long u, long width, long n0, long streams)
 {

@@ -46,13 +46,13 @@ INLINE void lstm_backward_units(const step *s, const float *p, long u, long widt
         vf g = load_some(a + 2 * H, width), o = load_some(a + 3 * H, width);
         vf tanh_c = load_some(l->saved + row * H + u, width);
         vf d_h = load_some(l->d_out + row * H + u, width) + (last ? load_some(l->dh + stream, width) : load(p));
-        vf d_o = d_h * o, d_c = load_some(dc, width) + fma_(-(d_o * tanh_c), tanh_c, d_o); // dh o (1 - tanh² c)
+        vf d_o = d_h * o, d_c = load_some(dc, width) + negated_fma(d_o * tanh_c, tanh_c, d_o); // dh o (1 - tanh² c)
         vf d_ci = d_c * i, d_cf = d_c * f;
         vf d_i = d_ci * g, d_f = d_cf * load_some(l->c + row * H + u, width), d_to = d_o * tanh_c;
-        d_i = fma_(-d_i, i, d_i);                // dc g · i (1 - i)
-        d_f = fma_(-d_f, f, d_f);                // dc c' · f (1 - f)
-        vf d_g = fma_(-(d_ci * g), g, d_ci);     // dc i · (1 - g²)
-        d_o = fma_(-d_to, o, d_to);              // dh tanh(c) · o (1 - o)
+        d_i = negated_fma(d_i, i, d_i);                // dc g · i (1 - i)
+        d_f = negated_fma(d_f, f, d_f);                // dc c' · f (1 - f)
+        vf d_g = negated_fma(d_ci * g, g, d_ci);     // dc i · (1 - g²)
+        d_o = negated_fma(d_to, o, d_to);              // dh tanh(c) · o (1 - o)
         store_some(dc, d_cf, width);
         store_some(a, d_i, width);
         store_some(a + H, d_f, width);

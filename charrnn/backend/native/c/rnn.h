@@ -27,7 +27,7 @@ INLINE void rnn_backward_units(const step *s, const float *p, long u, long width
         vf h = load_some(l->h + (row + l->N) * H + u, width);
         vf later = last ? load_some(l->dh + (s->first + n + j) * H + u, width) : load(p);
         vf d_h = load_some(l->d_out + row * H + u, width) + later;
-        vf slope = l->kind ? choose(h > splat(0.0f), splat(1.0f), splat(0.0f)) : fma_(-h, h, splat(1.0f));
+        vf slope = l->kind ? choose(h > splat(0.0f), splat(1.0f), splat(0.0f)) : negated_fma(h, h, splat(1.0f));
         column[j] = d_h * slope;
         store_some(l->work + row * H + u, column[j], width);
     }

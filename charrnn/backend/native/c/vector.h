@@ -104,7 +104,19 @@ INLINE vf fma_(vf a, vf b, vf c)
 #endif
 }
 
-// The same of doubles
+// c - a b, rounded once
+INLINE vf negated_fma(vf a, vf b, vf c)
+{
+#if VL == 16
+    return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif VL == 8
+    return (vf)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return (vf)vfmsq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#endif
+}
+
+// a b + c of doubles
 INLINE vd fma_d(vd a, vd b, vd c)
 {
 #if VL == 16
