@@ -212,3 +212,11 @@ class Alone(Team):
     def numbers(self, number: float) -> list[float]:
         """Return ``number`` alone."""
         return [number]
+
+    def any(self, flag: bool) -> bool:
+        """Return ``flag``."""
+        return flag
+
+    def same(self, number: float) -> float:
+        """Return ``number``."""
+        return number

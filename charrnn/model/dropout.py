@@ -10,7 +10,7 @@ device, so no mask is ever copied.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -124,9 +124,12 @@ class RecurrentDropout:
         self._masks = {name: like(weights[name]) for name in self._names}
         self._whole = {name: like(weights[name]) for name in self._names}
 
-    @contextmanager
-    def drawn(self, seed: int, step: int, grads: Parameters) -> Iterator[None]:
+    def drawn(self, seed: int, step: int, grads: Parameters) -> AbstractContextManager[None]:
         """Drop weights within the context, which computes ``grads`` for those that are left."""
+        return self._drawn(seed, step, grads) if self._names else nullcontext()
+
+    @contextmanager
+    def _drawn(self, seed: int, step: int, grads: Parameters) -> Iterator[None]:
         for place, name in enumerate(self._names):
             self._drop(name, seed, step, place)
         try:

@@ -137,7 +137,7 @@ class LanguageModel(Divisible):
         ``touched`` holds everything else that the computation reads or writes; the recording keeps
         it alive.
         """
-        key = (key, id(self.weights), *((array.shape, array.dtype.name) for array in arrays))
+        key = (key, id(self.weights), *((array.shape, array.dtype) for array in arrays))
         if key not in window.recorded:
             if len(window.recorded) == RECORDED:
                 return compute(*arrays)

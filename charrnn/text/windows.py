@@ -124,7 +124,7 @@ class Streams:
         self.among(batch, slice(0, batch))
         self.length = (len(ids) - 1) // batch
         self.windows_per_epoch = self.length // seq_len
-        self._ids = ids if isinstance(ids, Pieces) else np.asarray(ids)
+        self._ids = ids if isinstance(ids, Pieces) else np.ascontiguousarray(ids)
 
     def among(self, streams: int, mine: slice) -> None:
         """Draw restarts for all of ``streams`` streams, of which these are some."""
@@ -135,21 +135,18 @@ class Streams:
         if step < 0:
             raise ValueError(f"step {step} is negative")
         epoch, place = divmod(step, self.windows_per_epoch)
-        inputs, targets = (
-            np.array(block.T, order="C") for block in self._blocks(place * self.seq_len)
-        )
+        read = self._read(place * self.seq_len)
+        inputs, targets = np.array(read[:-1], order="C"), np.array(read[1:], order="C")
         return Batch(inputs, targets, epoch, self._reset(step, place == 0))
 
-    def _blocks(self, start: int) -> Iterator[Ids]:
-        """Yield the (batch, seq_len) inputs and targets from step ``start`` of the streams on."""
-        ids, used, steps = self._ids, self.length * self.batch, slice(start, start + self.seq_len)
+    def _read(self, start: int) -> Ids:
+        """Return the symbols (seq_len + 1, batch) of all streams from step ``start`` on, a view."""
+        ids, steps, length = self._ids, self.seq_len + 1, self.length
         if isinstance(ids, Pieces):
-            begins = range(start, used, self.length)
-            both = np.stack([ids[begin : begin + self.seq_len + 1] for begin in begins])
-            yield from (both[:, :-1], both[:, 1:])
-            return
-        for shift in (0, 1):
-            yield ids[shift : used + shift].reshape(self.batch, self.length)[:, steps]
+            begins = range(start, length * self.batch, length)
+            return np.stack([ids[begin : begin + steps] for begin in begins], axis=1)
+        size, shape = ids.itemsize, (steps, self.batch)
+        return np.ndarray(shape, ids.dtype, ids, start * size, (size, length * size))
 
     def _reset(self, step: int, first: bool) -> NDArray[np.bool_] | None:
         """Return which streams start from a zero state; ``first``: an epoch starts here."""

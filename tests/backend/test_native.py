@@ -200,6 +200,13 @@ def test_elementary_functions_are_within_three_units_of_the_last_place(core, eve
             assert (np.abs(found[finite] - expected[finite]) / unit).max() <= 3
 
 
+def test_nats_are_added_in_order(core):
+    nats = np.random.default_rng(0).standard_normal(1000) * np.logspace(-9, 9, 1000)
+    job = jobs.Nats(nats.size, address(nats))
+    core.call("nats", job, 0)
+    assert job.sum == np.add.accumulate(nats)[-1] != nats.sum()
+
+
 def test_the_elementary_exp_of_doubles_is_within_one_unit_of_the_last_place(core):
     x = np.concatenate([np.linspace(0, 760, 20001), np.geomspace(1e-30, 1e30, 2001)])
     with np.errstate(all="ignore"):

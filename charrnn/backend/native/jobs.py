@@ -38,6 +38,7 @@ Loss = _job(
     "rows:i H:i V:i top:p top_ld:i forth:p back:p bias:p targets:p scale:d nats:p "
     "d_logits:p d_top:p added:p kept:f",
 )
+Nats = _job("Nats", "rows:i nats:p sum:d")
 CountedTables = _job(
     "CountedTables",
     "V:i contexts:i keys:p left:p begins:p symbols:p p:p alone:p pairs:p share:d",

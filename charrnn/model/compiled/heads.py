@@ -5,6 +5,8 @@ It computes what :class:`~charrnn.model.head.LanguageModelHead` defines, up to r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ctypes import byref
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -110,7 +112,8 @@ class CompiledHead(LanguageModelHead):
         places = address(outputs), outputs.strides, address(below), below.strides
         compute = partial(self._compute, weights, outputs, own, (d_weight, d_bias), below, M, count)
         own.passes.run(self._core, arrays, (places, M, count), compute)
-        return self._core.do(partial(_mean, own.nats[:M], count))
+        total = jobs.Nats(M, address(own.nats))
+        return self._core.do(partial(_mean, self._core.function("nats"), total, count))
 
     def _compute(
         self,
@@ -167,6 +170,7 @@ class CompiledHead(LanguageModelHead):
         )
 
 
-def _mean(nats: Array, count: int) -> Array:
-    """Return the sum of nats divided by ``count``, 0-d; they are added in a fixed order."""
-    return np.float32(np.add.accumulate(nats)[-1] / count)
+def _mean(add: Callable[[int, Any], None], total: Any, count: int) -> Array:
+    """Return a sum of nats divided by ``count``, 0-d; they are added in order."""
+    add(1, byref(total))
+    return np.float32(total.sum / count)

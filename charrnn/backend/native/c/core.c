@@ -60,6 +60,8 @@ SHARED(sgd, sgd_share, sgd_job)
 SHARED(rmsprop, rmsprop_share, rmsprop_job)
 SHARED(dropout, dropout_share, dropout_job)
 
+API void charrnn_nats(int threads, nats_job *work) { (void)threads, add_nats(work); }
+API int charrnn_nats_size(void) { return (int)sizeof(nats_job); }
 API void charrnn_squares(int threads, squares_job *work) { squares(threads, work); }
 API int charrnn_squares_size(void) { return (int)sizeof(squares_job); }
 API void charrnn_sample(int threads, sample_job *work) { sample(threads, work); }

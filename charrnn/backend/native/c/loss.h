@@ -102,6 +102,19 @@ static void softmax(const loss_job *w, long row, long count, float *logits, long
     }
 }
 
+// The sum of nats, added in order
+typedef struct {
+    int64_t rows;
+    const double *nats;
+    double sum;
+} nats_job;
+
+static void add_nats(nats_job *w)
+{
+    w->sum = 0.0;
+    for (long row = 0; row < w->rows; row++) w->sum += w->nats[row];
+}
+
 static void loss_share(void *context, int share, int shares)
 {
     const loss_job *w = context;
