@@ -186,6 +186,18 @@ static void outer(const void *of, const long *at, int threads)
     if (summed) result(w.sums, F);
 }
 
+static void one_hot(const void *of, const long *at, int threads)
+{
+    long rows = at[0], F = at[1], M = at[2];
+    outer_job w = {.rows = rows, .F = F, .d = numbers(rows * F, 1.0f), .d_ld = F, .sums = floats(F), .V = SYMBOLS, .ids = symbols(rows, SYMBOLS)};
+    w.symbols = floats(F * SYMBOLS);
+    if (M) w.factors[0] = (outer_factor){.M = M, .x = numbers(rows * M, 1.0f), .x_ld = M, .out = floats(F * M)};
+    charrnn_outer(threads, &w);
+    result(w.symbols, F * SYMBOLS);
+    result(w.sums, F);
+    if (M) result(w.factors[0].out, F * M);
+}
+
 static void sums(const void *of, const long *at, int threads)
 {
     long rows = at[0], F = at[1];
@@ -431,6 +443,7 @@ static const kind KINDS[] = {
     {"back and rows", products, "back", {MATRICES}},
     {"outer and sums", outer, 0, {FACTORS}},
     {"outer", outer, "alone", {FACTORS}},
+    {"outer of symbols", one_hot, 0, {{"rows", 3, {1, 5, 300}}, {"F", 4, {1, 7, 33, 64}}, {"M", 2, {0, 9}}}},
     {"sum and symbols", sums, 0, {{"rows", 3, {1, 5, 40}}, {"F", 5, {1, 7, 33, 64, 130}}}},
     {"transpose", transposed, 0, {{"R", 5, {1, 3, 7, 33, 64}}, {"C", 5, {1, 3, 7, 33, 64}}, {"bias", 2, {0, 1}}}},
     {"loss", losses, 0, {{"rows", 4, {1, 3, 17, 60}}, {"H", 2, {1, 33}}, LOGITS}},

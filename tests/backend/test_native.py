@@ -200,6 +200,19 @@ def test_elementary_functions_are_within_three_units_of_the_last_place(core, eve
             assert (np.abs(found[finite] - expected[finite]) / unit).max() <= 3
 
 
+def test_rows_of_gradients_are_added_in_order(core):
+    """Also where they are more than those that are multiplied at a time."""
+    draw, V = np.random.default_rng(0), 11
+    d = draw.standard_normal((600, 45)).astype(np.float32)[:, 3:40]
+    ids = draw.integers(0, V, len(d)).astype(np.int32)
+    sums, symbols = np.empty(d.shape[1], np.float32), np.empty((d.shape[1], V), np.float32)
+    core.outer(d, [], sums, (ids, symbols))
+    expected = np.zeros((V, d.shape[1]), np.float32)
+    np.add.at(expected, ids, d)
+    np.testing.assert_array_equal(symbols, expected.T)
+    np.testing.assert_array_equal(sums, np.add.accumulate(d)[-1])
+
+
 def test_nats_are_added_in_order(core):
     nats = np.random.default_rng(0).standard_normal(1000) * np.logspace(-9, 9, 1000)
     job = jobs.Nats(nats.size, address(nats))

@@ -221,24 +221,38 @@ class Core:
         d: Float,
         factors: Sequence[tuple[Float, Float]],
         sums: Float | None = None,
+        symbols: tuple[np.ndarray, Float] | None = None,
         add: bool = False,
     ) -> None:
         """Write Σ over rows of ``d`` (rows, F) ⊗ x (rows, M) to out (F, M), or add it.
 
-        ``factors`` are one or two pairs (x, out), and ``sums`` (F,), if given, gets the sum of the
-        rows of ``d``. Rows of ``d`` may be parts of longer rows; there is at least one. ``d`` is
-        packed once for both factors, if their panels fit in the second-level cache together.
+        Parameters
+        ----------
+        d
+            Packed once for all factors, if their panels fit in the second-level cache together.
+            Its rows may be parts of longer rows; there is at least one.
+        factors
+            At most two pairs (x, out).
+        sums
+            Gets the sum of the rows of ``d``, (F,).
+        symbols
+            A further pair whose x is one-hot: ids (rows,), and out (F, V), which is not added to.
+        add
+            Whether to add to what is there.
         """
         columns = sum(x.shape[1] for x, _ in factors)
         if len(factors) > 1 and columns > TOGETHER:
-            self.outer(d, factors[:1], sums, add)
-            self.outer(d, factors[1:], None, add)
+            self.outer(d, factors[:1], sums, symbols, add)
+            self.outer(d, factors[1:], None, None, add)
             return
         (count, F), numbers = d.shape, list[Any]()
         for x, out in factors:
             numbers += x.shape[1], address(x), _ld(x), address(out)
         job = jobs.Outer(count, F, address(d), _ld(d), add, address(sums), *numbers)
-        self.call("outer", job, 2.0 * count * F * columns)
+        if symbols is not None:
+            ids, out = symbols
+            job.V, job.ids, job.symbols = out.shape[1], address(ids), address(out)
+        self.call("outer", job, 2.0 * count * F * (columns + 1))
 
     def sum(self, d: Float, out: Float) -> None:
         """Write the sum over the rows of ``d`` (rows, F) to ``out`` (F,)."""

@@ -26,7 +26,8 @@ Recurrence = _job(
 Rows = _job("Rows", "rows:i K:i M:i panels:p x:p x_ld:i out:p out_ld:i")
 Outer = _job(
     "Outer",
-    "rows:i F:i d:p d_ld:i add:i sums:p M1:i x1:p x1_ld:i out1:p M2:i x2:p x2_ld:i out2:p",
+    "rows:i F:i d:p d_ld:i add:i sums:p M1:i x1:p x1_ld:i out1:p M2:i x2:p x2_ld:i out2:p "
+    "V:i ids:p symbols:p",
 )
 Sum = _job("Sum", "rows:i F:i d:p d_ld:i out:p")
 Forth = _job("Forth", "groups:i rows:i K:i matrix:p panels:p")

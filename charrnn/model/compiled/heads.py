@@ -137,7 +137,7 @@ class CompiledHead(LanguageModelHead):
             job.back, job.scale = address(own.back), 1.0 / count
             job.d_logits, job.d_top = address(d_logits), address(below[part])
             core.call("loss", job, 4.0 * d_logits.size * self.H)
-            core.outer(d_logits, [(outputs[part], grads[0])], grads[1], start > 0)
+            core.outer(d_logits, [(outputs[part], grads[0])], grads[1], add=start > 0)
 
     def _buffers(self, buffers: dict[str, Any], M: int) -> Buffers:
         """Return the buffers for M rows, which are kept among those of the window."""

@@ -250,32 +250,30 @@ class CompiledLayer(Layer):
         grads: Mapping[str, Array],
     ) -> None:
         """Write the gradients; ``x`` (rows, D) is what the layer read, None for symbols."""
-        core = self._core
+        core, symbols = self._core, None
         work, inputs = rows_of(ws.work[:steps]), self.cell.input_rows(self.H)
-        received, bias = work[:, inputs], grads["bias_ih"]
-        factors: list[tuple[Array, Array]] = []  # of the products with what the bias sums
+        factors: list[tuple[Array, Array]] = []  # of the products with what the inputs' bias sums
         if x is not None:
             factors.append((x, grads["weight_ih"]))
         else:
-            if "sums" not in ws.staging:
-                ws.staging["sums"] = empty(*grads["weight_ih"].shape[::-1])
-            sums = ws.staging["sums"]
-            core.symbol_sums(received, ws.staging["ids"][:steps], sums)
-            core.transpose(sums, None, grads["weight_ih"])
+            symbols = ws.staging["ids"][:steps], grads["weight_ih"]
+        sums = {
+            (term.source.start, term.source.stop): grads[term.parameter][term.rows]
+            for term in self._terms
+            if not isinstance(term, MatrixGradient)
+        }
         for term in self._terms:
-            out, delta = grads[term.parameter][term.rows], work[:, term.source]
             if not isinstance(term, MatrixGradient):
-                core.sum(delta, out)
                 continue
-            factor = rows_of(ws.operand(term.operand, steps)), out
+            factor = rows_of(ws.operand(term.operand, steps)), grads[term.parameter][term.rows]
             if term.source == inputs:
                 factors.append(factor)
             else:
-                core.outer(delta, [factor])
-        if factors:
-            core.outer(received, factors, bias)
-        else:
-            core.sum(received, bias)
+                bias = sums.pop((term.source.start, term.source.stop), None)
+                core.outer(work[:, term.source], [factor], bias)
+        for (start, stop), bias in sums.items():
+            core.sum(work[:, start:stop], bias)
+        core.outer(work[:, inputs], factors, grads["bias_ih"], symbols)
 
 
 def _room(arrays: dict[str, Array], name: str, like: Array, length: int | None = None) -> Array:

@@ -98,26 +98,37 @@ INLINE vf place(const float *matrix, long ld, long K, long count)
 #endif
 }
 
-// Columns (K, count) of a matrix become the vectors of an operand. Meanwhile the K numbers of each column
-// are added, in order, to its element of `sums` (count), if that is not null.
-static void pack_columns(long K, long count, const float *matrix, long ld, float *operand, long stride, float *sums)
+// What the rows of a matrix with `count` columns are added to, in order, while they are packed: each to `sums`
+// (count), and that of k to line ids[k] of `table`, `wide` floats from each other. Either may be null.
+typedef struct {
+    float *sums;
+    const int32_t *ids;
+    float *table;
+    long wide;
+} totals;
+
+// Adds row k, of which these are some columns.
+INLINE void add_row(const totals *to, long k, vf row, vf *sum, float *table)
 {
-#if PACKED == 1
+    *sum += row;
+    if (!to->ids) return;
+    float *line = table + to->ids[k] * to->wide;
+    store(line, load(line) + row);
+}
+
+// Columns (K, count) of a matrix become the vectors of an operand.
+static void pack_columns(long K, long count, const float *matrix, long ld, float *operand, long stride, totals to)
+{
     for (long n = 0; n < count; n += VL) {
-        vf sum = sums ? load_some(sums + n, count - n) : splat(0.0f);
-        for (long k = 0; k < K; k++) {
+        vf sum = to.sums ? load_some(to.sums + n, count - n) : splat(0.0f);
+        for (long k = 0; k < K && (PACKED == 1 || to.sums || to.ids); k++) {
             vf row = load_some(matrix + k * ld + n, count - n);
-            store(operand + k * stride + n, row);
-            sum += row;
+            if (PACKED == 1) store(operand + k * stride + n, row);
+            add_row(&to, k, row, &sum, to.table + n);
         }
-        if (sums) store_some(sums + n, sum, count - n);
+        if (to.sums) store_some(to.sums + n, sum, count - n);
     }
-#else
-    for (long n = 0; sums && n < count; n += VL) {
-        vf sum = load_some(sums + n, count - n);
-        for (long k = 0; k < K; k++) sum += load_some(matrix + k * ld + n, count - n);
-        store_some(sums + n, sum, count - n);
-    }
+#if PACKED > 1
 #ifdef AMX
     for (long n = 0; n < count; n += VL)
         for (long k = 0; k < PLACES(K); k += VL) {

@@ -73,7 +73,8 @@ typedef struct {
 } outer_factor;
 
 // The products of d (rows, F) with one or two factors, and sums (F) = Σ over rows of d if it is not null, all
-// added to what is there if `add`. The second factor has M = 0 if there is none.
+// added to what is there if `add`. The second factor has M = 0 if there is none. And, if there are ids (rows),
+// symbols (F, V) = Σ over rows of d ⊗ one-hot(id); then `add` is 0.
 typedef struct {
     int64_t rows, F;
     const float *d;
@@ -81,7 +82,24 @@ typedef struct {
     int64_t add;
     float *sums;
     outer_factor factors[2];
+    int64_t V;
+    const int32_t *ids;
+    float *symbols;
 } outer_job;
+
+#define WIDE padded(COLUMNS, VL) // floats of a symbol's line in the table of a tile
+
+// A tile's table (V, WIDE) becomes `some` rows of the gradient of symbols.
+static void table_rows(const float *table, long V, long some, float *out)
+{
+    for (long n = 0; n < some; n += VL)
+        for (long v = 0; v < V; v += VL) {
+            vf a[VL];
+            for (long j = 0; j < VL; j++) a[j] = v + j < V ? load(table + (v + j) * WIDE + n) : splat(0.0f);
+            transpose(a);
+            for (long i = 0; i < least(VL, some - n); i++) store_some(out + (n + i) * V + v, a[i], V - v);
+        }
+}
 
 static void outer_share(void *context, int share, int shares)
 {
@@ -89,15 +107,16 @@ static void outer_share(void *context, int share, int shares)
     const outer_factor *a = w->factors, *b = w->factors + 1;
     long first = part(w->F, TILED(1), share, shares), count = part(w->F, TILED(1), share + 1, shares) - first;
     long wide = padded(a->M, PAIR) + padded(b->M, PAIR), tiles = (count + COLUMNS - 1) / COLUMNS, most = OPERAND(DEPTH, COLUMNS);
+    long table = w->ids ? w->V * WIDE : 0;
     if (!count) return;
-    float *panels = scratch((size_t)(DEPTH * wide + most + PAIR * COLUMNS));
-    float *operand = panels + DEPTH * wide, *room = operand + most;
+    float *panels = scratch((size_t)(DEPTH * wide + most + PAIR * COLUMNS + tiles * table));
+    float *operand = panels + DEPTH * wide, *room = operand + most, *tables = room + PAIR * COLUMNS;
     if (w->sums && !w->add) memset(w->sums + first, 0, (size_t)count * sizeof(float));
+    memset(tables, 0, (size_t)(tiles * table) * sizeof(float));
     for (long k0 = 0; k0 < w->rows; k0 += DEPTH) {
-        long depth = least(DEPTH, w->rows - k0);
+        long depth = least(DEPTH, w->rows - k0), more = least(DEPTH, w->rows - k0 - depth);
         long places = PLACES(depth), stride = STRIDE(places, COLUMNS);
         errands e = {0};
-        long more = least(DEPTH, w->rows - k0 - depth);
         float *panel = panels;
         for (const outer_factor *x = a; x <= b; x++) {
             fetch_rows(&e, x->x + (k0 + depth) * x->x_ld, more, x->x_ld, places);
@@ -105,12 +124,17 @@ static void outer_share(void *context, int share, int shares)
         }
         for (long tile = 0; tile < tiles; tile++) {
             long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin, f = first + begin;
-            pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride, w->sums ? w->sums + f : 0);
+            totals to = {w->sums ? w->sums + f : 0, w->ids ? w->ids + k0 : 0, tables + tile * table, WIDE};
+            pack_columns(depth, some, w->d + k0 * w->d_ld + f, w->d_ld, operand, stride, to);
             panel = panels;
             for (const outer_factor *x = a; x <= b; x++)
                 for (long m = 0; m < x->M; m += PAIR, panel += places * PAIR)
                     edge_product(places, panel, 0, &e, operand, stride, some, x->out + f * x->M + m, x->M, x->M - m, k0 || w->add, room);
         }
+    }
+    for (long tile = 0; tile < tiles && w->ids; tile++) {
+        long begin = part(count, TILED(1), tile, tiles), some = part(count, TILED(1), tile + 1, tiles) - begin;
+        table_rows(tables + tile * table, w->V, some, w->symbols + (first + begin) * w->V);
     }
 }
 
