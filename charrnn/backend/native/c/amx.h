@@ -86,8 +86,8 @@ INLINE void tiles_product(int two, long places, const float *panel, const float 
     MEMORY_IN_ORDER;
 }
 
-// One panel times `count` vectors of an operand. The operand has whole tiles; `out` need not. It runs no errands;
-// if no panel is named as the next, that is the one behind it.
+// One panel times `count` vectors of an operand. The operand has whole tiles; `out` need not. If no panel is
+// named as the next, that is the one behind it.
 static void panel_product(long places, const float *panel, const float *next, errands *e, const float *operand, long stride, long count, float *out, long ld, int add)
 {
     (void)e;

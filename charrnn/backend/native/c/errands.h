@@ -6,6 +6,11 @@
 
 #include "vector.h"
 
+#ifdef AMX
+#define ERRANDS 0 // the products of amx.h run none
+#else
+#define ERRANDS 1
+#endif
 #define LINE 16 // floats of a cache line
 #define PACE 8  // floats from term to term: a tile fetches a line with two of them
 

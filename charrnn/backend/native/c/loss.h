@@ -127,7 +127,7 @@ static void loss_share(void *context, int share, int shares)
         errands reads = {0}, writes = {0}; // of the products: the next rows of the outputs, and of their gradients
         long more = least(ROWS, last - row - some);
         fetch_rows(&reads, w->top + (row + some) * w->top_ld, more, w->top_ld, PLACES(H));
-        fetch_rows(&writes, w->d_top + (row + some) * H, more, H, PLACES(V));
+        if (w->d_top) fetch_rows(&writes, w->d_top + (row + some) * H, more, H, PLACES(V));
         pack_rows(some, H, w->top + row * w->top_ld, w->top_ld, operand, STRIDE(PLACES(H), ROWS));
         for (long m = 0; m < V; m += PAIR)
             edge_product(PLACES(H), w->forth + m * PLACES(H), 0, &reads, operand, STRIDE(PLACES(H), ROWS), some, logits + m, ld, V - m, 0, room);

@@ -249,7 +249,7 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, lon
 {
     step s = share_of(l, share, shares);
     long places = gates * PLACES(s.H), size = OPERAND(places, s.count);
-    int few = gates < 4; // products of more gates last so long that fetching at their beginning holds them up little
+    int fetch = ERRANDS && gates < 4; // products of more gates last so long that fetching at their beginning costs little
     if (!s.count) return;
     float *operand = operands(&s, 2, places, GATE), *products = operand + 2 * size;
     s.next = operand + size;
@@ -257,7 +257,7 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, lon
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         errands e = back_errands(&s, groups, places);
-        sweep(&s, few ? &e : 0, 1, places, l->back, t < l->T - 1 ? operand : 0, few ? BACK_ERRANDS : BACK, groups, products, epilogue);
+        sweep(&s, fetch ? &e : 0, 1, places, l->back, t < l->T - 1 ? operand : 0, fetch ? BACK_ERRANDS : BACK, groups, products, epilogue);
         SWAP(operand, s.next);
     }
     sweep(&s, 0, 1, places, l->back, operand, NEAR, 0, products, last);

@@ -112,8 +112,8 @@ INLINE void in_tiles(tile_fn *const *tile_of, long places, const float *panel, c
     long tiles = (count + COLUMNS - 1) / COLUMNS, first = 0, half = places * VL;
     for (long tile = 0; tile < tiles; tile++) {
         long last = count * (tile + 1) / tiles;
-        errand now = {tile ? next + half : next, e || tiles == 1 ? PAIR : VL, 0, 0};
-        if (e && (tile || !next)) now = next_errand(e, panel);
+        errand panels = {tile && next ? next + half : next, e || tiles == 1 ? PAIR : VL, 0, 0};
+        errand now = e && (tile || !next) ? next_errand(e, panel) : panels;
         tile_of[last - first](places, panel, columns + first, stride, out + first * ld, ld, add, now.from, now.pace);
         first = last;
     }
