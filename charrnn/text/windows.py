@@ -22,6 +22,8 @@ EVALUATION_STEPS, EVALUATION_STREAMS = 32, 64
 """T of a window of the validation text, and the most streams that it is divided into."""
 MIN_EVALUATION_LENGTH = 1024
 """Symbols that each of these streams has, unless there is only one."""
+AHEAD = 64
+"""Steps whose restarts are drawn at a time; alone, those of one cost as much as those of eight."""
 
 
 class Batch(NamedTuple):
@@ -129,6 +131,7 @@ class Streams:
     def among(self, streams: int, mine: slice) -> None:
         """Draw restarts for all of ``streams`` streams, of which these are some."""
         self._streams, self._mine = streams, mine
+        self._drawn: tuple[int, list[NDArray[np.bool_] | None]] = (-1, [])
 
     def batch_at(self, step: int) -> Batch:
         """Return the batch of a global step, counted from 0."""
@@ -154,6 +157,15 @@ class Streams:
             return np.ones(self.batch, np.bool_)
         if not self._restart:
             return None
+        block, place = divmod(step, AHEAD)
+        if block != self._drawn[0]:
+            steps = range(block * AHEAD, (block + 1) * AHEAD)
+            self._drawn = block, [self._draw(step) for step in steps]
+        reset = self._drawn[1][place]
+        return None if reset is None else reset.copy()
+
+    def _draw(self, step: int) -> NDArray[np.bool_] | None:
+        """Return which streams the dice let start from a zero state at a step; None if none."""
         bits = self._words.at(step, self._streams)[self._mine]
         reset: NDArray[np.bool_] = bits < np.uint32(threshold(self._restart))
         return reset if reset.any() else None

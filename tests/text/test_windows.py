@@ -51,6 +51,21 @@ def test_a_window_says_which_streams_start_afresh():
     assert all(reset.all() for reset in resets(restart=1 - 1e-12))
 
 
+def test_the_streams_that_start_afresh_depend_on_the_step_alone():
+    def reset(streams, step):
+        found = streams.batch_at(step).reset
+        return None if found is None else found.tolist()
+
+    steps = [*range(150), 70, 3, 1000, 149]
+    one = Streams(numbered(3001), 4, 5, restart=0.3)
+    found = {step: reset(one, step) for step in steps}
+    assert found == {step: reset(one, step) for step in reversed(steps)}
+    for step in (0, 1, 63, 64, 70, 128, 1000):
+        assert reset(Streams(numbered(3001), 4, 5, restart=0.3), step) == found[step]
+    one.batch_at(3).reset[...] = True  # the caller's own
+    assert reset(one, 3) == found[3]
+
+
 def test_some_streams_of_a_window_have_memory_of_their_own():
     window = Streams(numbered(101), 4, 5).batch_at(0)
     some = window.of(slice(1, 3))
