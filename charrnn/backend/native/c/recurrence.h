@@ -68,9 +68,8 @@ INLINE void at_step(step *s, long t)
 // products of gate g of stream n + j are at p[g GATE + j PAIR].
 typedef void epilogue_fn(const step *s, const float *p, long u, long width, long n, long streams);
 
-// What an epilogue touches: what is near, or what a forward or a backward pass has far away. Errands fetch what
-// the latter reads, if it says BACK_ERRANDS.
-typedef enum { NEAR, FORTH, BACK, BACK_ERRANDS } touched;
+// What an epilogue touches: what is near, or what a forward or a backward pass has far away.
+typedef enum { NEAR, FORTH, BACK } touched;
 
 // Fetches units [u, u + PAIR) of `count` rows, `ld` floats from each other.
 INLINE void expect(int writes, const float *rows, long ld, long count, long units)
@@ -95,12 +94,13 @@ INLINE void expect_forth(const step *s, long groups, long u, long start, long so
 }
 
 // The same of a backward pass, which reads what is outside of `work`: of the states those before the step.
-INLINE void expect_back(const step *s, touched what, long groups, long u, long start, long some)
+// If that is `fetched`, errands have done so during the step handled before.
+INLINE void expect_back(const step *s, int fetched, long groups, long u, long start, long some)
 {
     const layer *l = s->l;
     long H = s->H, row = s->at + start, units = least(PAIR, H - u);
     for (long g = 0; g < groups; g++) expect(1, l->work + (row * groups + g) * H + u, groups * H, some, units);
-    if (what == BACK_ERRANDS) return;
+    if (fetched) return;
     expect(0, l->d_out + row * H + u, H, some, units);
     expect(0, (l->c ? l->c : l->h) + row * H + u, H, some, units);
     if (l->saved) expect(0, l->saved + row * H + u, H, some, units);
@@ -149,7 +149,7 @@ INLINE void sweep(const step *s, errands *e, long gates, long places, const floa
         for (long start = 0; start < s->count; start += CHUNK) {
             long some = least(CHUNK, s->count - start);
             if (what == FORTH) expect_forth(s, groups, block * PAIR, start, some);
-            if (what == BACK || what == BACK_ERRANDS) expect_back(s, what, groups, block * PAIR, start, some);
+            if (what == BACK) expect_back(s, e != 0, groups, block * PAIR, start, some);
             if (operand && some == 1)
                 column_product(gates, places, panels + block * size, blocks * size, operand + AT(0, start, stride), stride, products, GATE);
             else if (operand)
@@ -257,7 +257,7 @@ INLINE void backward_pass(const layer *l, int share, int shares, long gates, lon
     for (long t = l->T - 1; t >= 0; t--) {
         at_step(&s, t);
         errands e = back_errands(&s, groups, places);
-        sweep(&s, fetch ? &e : 0, 1, places, l->back, t < l->T - 1 ? operand : 0, fetch ? BACK_ERRANDS : BACK, groups, products, epilogue);
+        sweep(&s, fetch ? &e : 0, 1, places, l->back, t < l->T - 1 ? operand : 0, BACK, groups, products, epilogue);
         SWAP(operand, s.next);
     }
     sweep(&s, 0, 1, places, l->back, operand, NEAR, 0, products, last);
